@@ -1,0 +1,1 @@
+"""Everything that connects the core to a source of data or to a broker."""

@@ -1,0 +1,1 @@
+"""Interactive Brokers: nothing here yet; live trading is the next milestone."""

@@ -1,0 +1,1 @@
+"""Event sources over logs, the simulated broker, and importers of market-data files."""

@@ -1,0 +1,1 @@
+"""Composition: wires core, projections, eventstore and adapters into what the commands do."""

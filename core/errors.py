@@ -1,0 +1,91 @@
+"""The one tree of errors, each class with the exit code of the command that ends with it.
+
+An error here means that the program cannot go on as asked. A business "no" (a refused order, a
+rejected row) is an event, never an exception. Foreign exceptions are translated at the edge with
+``raise … from``. Messages name the place, the value, the expectation and the next step.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means; documented in docs/cli.md and never reused."""
+
+    OK = 0
+    FOUND = 1
+    USAGE = 2
+    BROKER_UNREACHABLE = 3
+    RECONCILIATION = 4
+    HALTED = 5
+    STORE = 6
+    DATA_MISSING = 7
+    STRATEGY_RAISED = 8
+    BUG = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class TapeError(Exception):
+    """Base of all errors that a user may see; `str(error)` is the whole message."""
+
+    exit_code: ExitCode = ExitCode.BUG
+
+
+class UsageError(TapeError):
+    """A wrong argument or an impossible combination of arguments."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used; lists every problem, not the first."""
+
+
+class InvalidEvent(UsageError):
+    """An event carries a value that must never reach the log (NaN, infinity, a negative size)."""
+
+
+class UnknownInstrument(UsageError):
+    """An instrument that no `InstrumentDefined` event of the log describes."""
+
+
+class UnknownStrategy(UsageError):
+    """A strategy name or `path.py:Class` that leads to no strategy."""
+
+
+class StoreError(TapeError):
+    """The log cannot be used; nothing is written after it is raised."""
+
+    exit_code = ExitCode.STORE
+
+
+class LogLocked(StoreError):
+    """Another process holds the log's lock."""
+
+
+class CorruptLog(StoreError):
+    """Bytes that were durable are gone or differ; names file and offset."""
+
+
+class LostDurableData(CorruptLog):
+    """The log ends before its own durable high-water mark."""
+
+
+class LogDead(StoreError):
+    """A write or sync failed; the log accepts nothing more (fail-stop, never retry)."""
+
+
+class UnsupportedFormat(StoreError):
+    """The log, or an event in it, was written by a newer version."""
+
+
+class DataMissing(TapeError):
+    """The log holds no data for what was asked."""
+
+    exit_code = ExitCode.DATA_MISSING
+
+
+class StrategyRaised(TapeError):
+    """A strategy's handler raised; the run is published all the same."""
+
+    exit_code = ExitCode.STRATEGY_RAISED

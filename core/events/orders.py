@@ -1,0 +1,181 @@
+"""The life of an order: what we decide, what we send, what the broker answers.
+
+`order` is our deterministic id (strategy–session–n). `version` counts modifications from 1. Amounts
+are `Decimal`, quantised by `core.money`. `strategy` is the instance id; empty means external.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from core.events.base import Event, event
+
+Side = Literal["BUY", "SELL"]
+OrderType = Literal["MKT", "LMT", "STP"]
+TimeInForce = Literal["DAY", "GTC"]
+OrderStatus = Literal["Submitted", "PartiallyFilled", "Filled", "Cancelled", "Rejected"]
+
+
+@event("order_intended", "decision")
+class OrderIntended(Event, frozen=True, gc=False):
+    """A strategy wants to trade; nothing has been checked or sent."""
+
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    type: OrderType
+    limit: Decimal | None
+    stop: Decimal | None
+    tif: TimeInForce
+    reason: str
+
+
+@event("modify_intended", "decision")
+class ModifyIntended(Event, frozen=True, gc=False):
+    """A strategy wants a working order changed; the fields are the full new version."""
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+    quantity: Decimal
+    limit: Decimal | None
+    stop: Decimal | None
+    reason: str
+
+
+@event("cancel_intended", "decision")
+class CancelIntended(Event, frozen=True, gc=False):
+    """A strategy wants an order withdrawn."""
+
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+    reason: str
+
+
+@event("risk_approved", "decision")
+class RiskApproved(Event, frozen=True, gc=False):
+    """The intent may go out. `profile` names the rule set that let it pass."""
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+    profile: str
+
+
+@event("risk_refused", "decision")
+class RiskRefused(Event, frozen=True, gc=False):
+    """The intent may not go out: `value` would exceed `limit` of `rule`; `message` says so in words."""
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+    rule: str
+    limit: str
+    value: str
+    message: str
+
+
+@event("order_send_started", "decision")
+class OrderSendStarted(Event, frozen=True, gc=False):
+    """Version `version` of the order is about to leave; durable before its first byte does."""
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+
+
+@event("cancel_send_started", "decision")
+class CancelSendStarted(Event, frozen=True, gc=False):
+    """A cancel request is about to leave."""
+
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+
+
+@event("order_sent", "effect")
+class OrderSent(Event, frozen=True, gc=False):
+    """All bytes of version `version` were handed to the connection."""
+
+    order: str
+    version: int
+
+
+@event("send_failed", "effect")
+class SendFailed(Event, frozen=True, gc=False):
+    """The send did not complete. Only with `bytes_written` = 0 is the order certainly not out."""
+
+    order: str
+    version: int
+    bytes_written: int
+    message: str
+
+
+@event("order_status", "broker")
+class OrderStatusChanged(Event, frozen=True, gc=False):
+    """What the broker says of an order. Advisory: filled quantities come from `Filled` alone."""
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+    status: OrderStatus
+    message: str = ""
+
+
+@event("filled", "broker")
+class Filled(Event, frozen=True, gc=False):
+    """An execution. `exec_id` is its identity: the same id again changes nothing."""
+
+    exec_id: str
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    venue: str = ""
+
+
+@event("fill_corrected", "broker")
+class FillCorrected(Event, frozen=True, gc=False):
+    """Replaces the execution `exec_id` with full new values; the highest `revision` wins."""
+
+    exec_id: str
+    revision: int
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    venue: str = ""
+
+
+@event("commission", "broker")
+class CommissionReported(Event, frozen=True, gc=False):
+    """What the execution `exec_id` cost (positive), in `currency`; may come late or be corrected."""
+
+    exec_id: str
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+    amount: Decimal
+    currency: str

@@ -1,0 +1,42 @@
+"""Exact money: one way to make a `Decimal` that may enter an event.
+
+Amounts are quantised to 1e-8, half even, under an explicit context, and normalised (`100`, not
+`100.00` or `1E+2`), so that equal amounts have equal bytes. A float is never compared with a
+`Decimal`: `144.78 <= Decimal("144.78")` is False. Convert an order's price once with `float()`.
+"""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+
+from core.errors import InvalidEvent
+
+CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
+QUANTUM = Decimal("1e-8")
+ZERO = Decimal(0)
+_ONE = Decimal(1)
+
+
+def money(value: Decimal | int | str) -> Decimal:
+    """Return `value` quantised to 1e-8 in canonical form; raises `InvalidEvent` if it is not finite."""
+    try:
+        amount = CONTEXT.quantize(Decimal(value), QUANTUM)
+    except InvalidOperation as error:
+        raise InvalidEvent(f"{value!r} is not an amount: expected a finite number below 1e30") from error
+    if not amount:
+        return ZERO
+    amount = amount.normalize(CONTEXT)
+    return amount.quantize(_ONE, context=CONTEXT) if amount.as_tuple().exponent > 0 else amount  # type: ignore[operator]
+
+
+def price(value: float) -> Decimal:
+    """Return a market price as exact money: the shortest decimal that reads back as `value`."""
+    return money(repr(float(value)))
+
+
+def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
+    """Return the quotient, rounded once to 1e-8."""
+    return money(CONTEXT.divide(numerator, denominator))
+
+
+def plain(value: Decimal) -> str:
+    """Return `value` without an exponent, for people and for JSON."""
+    return format(value, "f")

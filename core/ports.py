@@ -1,0 +1,66 @@
+"""What the loop and the event sources need from the outside, as small protocols.
+
+Adapters and stores implement these; the core never imports them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from core.events import Entry, Event
+
+RUN_BASE = 1 << 40
+"""Events that a run makes are numbered from `RUN_BASE + 1`; below are seqs of its source."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries of a log to read. `None` means all; `end_ts` is exclusive, seqs are inclusive."""
+
+    first_seq: int = 1
+    last_seq: int | None = None
+    types: frozenset[type[Event]] | None = None
+    feeds: frozenset[str] | None = None
+    instruments: frozenset[str] | None = None
+    begin_ts: int | None = None
+    end_ts: int | None = None
+
+
+class MarketChunk(msgspec.Struct, frozen=True, gc=False):
+    """Market data in seq order: `seqs[i]` and `ts[i]` (int64) belong to `events[i]`."""
+
+    seqs: NDArray[np.int64]
+    ts: NDArray[np.int64]
+    events: list[Event]
+
+
+class Recorder(Protocol):
+    """Where the loop records what it takes in and what it decides. One writer, never shared."""
+
+    def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
+        """Buffer an event and return its seq; `at=None` makes it an input (`at = seq`)."""
+
+    def commit(self, *, sync: bool) -> None:
+        """Write what is buffered as one unit; durable on return if `sync`."""
+
+
+class EntryReader(Protocol):
+    """A log that can be read in batches while it may still be written."""
+
+    def last_seq(self) -> int:
+        """Return the last seq that can be read now; 0 for an empty log."""
+
+    def entries(self, selection: Selection = Selection()) -> Iterator[Sequence[Entry]]:  # noqa: B008
+        """Yield batches of entries in seq order."""
+
+    def market(self, selection: Selection = Selection()) -> Iterator[MarketChunk]:  # noqa: B008
+        """Yield market data (`Trade`, `Quote`, `Bar`, `QuoteBar`) in seq order, fast and in bounded memory."""
+
+
+class Source(Protocol):
+    """Where inputs come from, in the order in which they are to be processed."""
+
+    def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
+        """Yield batches of `(seq, event)`; at most a few thousand at a time."""

@@ -1,0 +1,146 @@
+"""Protocols of what strategies, risk rules and the matching engine may read.
+
+They are read-only: projections implement them, nobody outside a projection changes its state.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from core.events import InstrumentDefined, OrderType, SessionScheduled, Side, TimeInForce, Trade
+
+
+class Order(msgspec.Struct, frozen=True, gc=False):
+    """An order as it stands, folded from its events.
+
+    `state` is one of `Intended`, `Approved`, `Refused`, `Sending`, `Sent`, `SendFailed`, `Submitted`,
+    `PartiallyFilled`, `Filled`, `CancelPending`, `Cancelled`, `Rejected`, `Unknown`.
+    `exposed` is the quantity that may still fill: the larger version until a modify is acknowledged.
+    """
+
+    id: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Side
+    type: OrderType
+    tif: TimeInForce
+    version: int
+    quantity: Decimal
+    limit: Decimal | None
+    stop: Decimal | None
+    state: str
+    filled: Decimal
+    exposed: Decimal
+    reason: str
+    message: str
+    created_ts: int
+    updated_ts: int
+
+    @property
+    def working(self) -> bool:
+        """Whether the order may still fill."""
+        return self.exposed > 0
+
+
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """A holding. `average_cost` is per unit without multiplier; `realised` is in the instrument's currency."""
+
+    account: str
+    instrument: str
+    quantity: Decimal
+    average_cost: Decimal
+    realised: Decimal
+
+
+class Execution(msgspec.Struct, frozen=True, gc=False):
+    """One fill in its highest revision, with the commission known so far (`None` is unknown, not 0)."""
+
+    exec_id: str
+    revision: int
+    ts: int
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal | None
+    commission_currency: str | None
+
+
+class QuotesView(Protocol):
+    """Last prices. Unknown prices are `None`; suspicious prints never count."""
+
+    def last_trade(self, instrument: str) -> Trade | None:
+        """Return the last trade that may be traded on."""
+
+    def bid(self, instrument: str) -> float | None:
+        """Return the highest bid over the venues."""
+
+    def ask(self, instrument: str) -> float | None:
+        """Return the lowest ask over the venues."""
+
+    def bid_size(self, instrument: str) -> float:
+        """Return the size displayed at the best bid, summed over the venues that show it."""
+
+    def ask_size(self, instrument: str) -> float:
+        """Return the size displayed at the best ask, summed over the venues that show it."""
+
+    def has_quotes(self, instrument: str) -> bool:
+        """Return whether any quote was ever seen for the instrument."""
+
+    def mark(self, instrument: str) -> float | None:
+        """Return the price to value a position at: last trade or bar close, else the middle of bid and ask."""
+
+    def halted(self, instrument: str) -> bool:
+        """Return whether trading in the instrument is halted."""
+
+
+class InstrumentsView(Protocol):
+    """What is known of instruments and sessions."""
+
+    def instrument(self, instrument: str) -> InstrumentDefined:
+        """Return the definition; raises `UnknownInstrument`."""
+
+    def session(self, exchange: str, ts: int) -> SessionScheduled | None:
+        """Return the session whose `begin`..`end` holds `ts`."""
+
+
+class OrdersView(Protocol):
+    """Orders by id; an order is a list of versions, of which the latest is shown."""
+
+    def get(self, order: str) -> Order | None:
+        """Return the order, or `None` if the id is unknown."""
+
+    def working(self, strategy: str | None = None, instrument: str | None = None) -> Sequence[Order]:
+        """Return the orders that may still fill, oldest first."""
+
+
+class PositionsView(Protocol):
+    """Positions per account and instrument, with a sub-ledger per strategy that sums to them."""
+
+    def quantity(self, instrument: str, strategy: str | None = None) -> Decimal:
+        """Return the signed quantity held, over all accounts; of one strategy if given."""
+
+    def position(self, account: str, instrument: str, strategy: str | None = None) -> Position:
+        """Return the position; flat if there never was one."""
+
+    def open_positions(self) -> Sequence[Position]:
+        """Return the account-level positions whose quantity is not zero, sorted by account and instrument."""
+
+
+class AccountView(Protocol):
+    """Cash and value of one account."""
+
+    def cash(self, account: str, currency: str) -> Decimal:
+        """Return the cash balance."""
+
+    def equity(self, account: str, currency: str) -> Decimal | None:
+        """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
+
+    def commissions(self, account: str, currency: str) -> Decimal:
+        """Return what was paid in commissions so far."""

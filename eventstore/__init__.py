@@ -1,0 +1,1 @@
+"""The durable log: journal, recovery, sealing to Parquet, verification, reading, SQL views and runs."""
