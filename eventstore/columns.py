@@ -1,0 +1,191 @@
+"""Lists of Python values to Arrow arrays and back, through their buffers.
+
+pyarrow's own `pa.array` and `to_numpy` import pandas on first use (about 0.3 s and 40 MB, on a path
+that never needs it), and `to_pylist` costs ten times as much as a numpy round trip. This module owns
+the knowledge of Arrow's memory layout: validity bitmaps, offsets, 128-bit decimals. Values only: it
+knows nothing of events and files.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from core.money import CONTEXT, money
+
+DECIMAL = pa.decimal128(38, 8)
+_SCALE = 8
+_NUMPY = {pa.int64(): np.int64, pa.float64(): np.float64, pa.int32(): np.int32}
+
+
+def encode(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return the values (`None` allowed) as an Arrow array of one of the column types of a log."""
+    if kind == pa.string():
+        return _encode_by_dictionary(values, _string_array)
+    if kind == DECIMAL:
+        return _encode_by_dictionary(values, _decimal_array)
+    if kind == pa.binary():
+        return pa.array(values, kind)
+    if kind == pa.bool_():
+        valid = _validity(values)
+        data: NDArray[Any] = np.packbits(np.array(values, dtype=np.bool_), bitorder="little")
+    else:
+        data, valid = _integers(values) if kind == pa.int64() else _floats(values)
+    return _primitive(kind, data, len(values), valid)
+
+
+def from_numpy(values: NDArray[np.int64] | NDArray[np.float64]) -> pa.Array:
+    """Return an int64 or float64 vector as an Arrow array without copying it."""
+    kind = pa.int64() if values.dtype == np.int64 else pa.float64()
+    return _primitive(kind, np.ascontiguousarray(values), len(values), None)
+
+
+def mask_array(mask: NDArray[np.bool_]) -> pa.Array:
+    """Return a boolean vector as an Arrow array."""
+    return _primitive(pa.bool_(), np.packbits(mask, bitorder="little"), len(mask), None)
+
+
+def vector(column: pa.Array) -> NDArray[Any]:
+    """Return the values of an int64, int32 or float64 column as a view; nulls hold anything."""
+    dtype = _NUMPY[column.type]
+    return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * np.dtype(dtype).itemsize)
+
+
+def validity(column: pa.Array) -> NDArray[np.bool_]:
+    """Return where the column is not null."""
+    bitmap = column.buffers()[0]
+    return np.ones(len(column), np.bool_) if bitmap is None else _bits(bitmap, column.offset, len(column))
+
+
+def indices_of(column: pa.DictionaryArray) -> NDArray[Any]:
+    """Return the dictionary positions of a column without nulls."""
+    return vector(column.indices)
+
+
+def numbers(column: pa.Array) -> list[Any]:
+    """Return an int64 or float64 column as a list, `None` where it is null."""
+    if not column.null_count:
+        return cast("list[Any]", vector(column).tolist())
+    if column.null_count == len(column):
+        return [None] * len(column)
+    valid = validity(column)
+    out = np.full(len(column), None, dtype=object)
+    out[valid] = vector(column)[valid]
+    return cast("list[Any]", out.tolist())
+
+
+def strings(column: pa.Array) -> list[Any]:
+    """Return a string column, dictionary-encoded or not, as a list; equal values are one object."""
+    return _decode_by_dictionary(column, lambda values: values)
+
+
+def decimals(column: pa.Array) -> list[Any]:
+    """Return a decimal column as canonical amounts (100, not 100.00000000)."""
+    return _decode_by_dictionary(column, lambda values: [v if v is None else money(v) for v in values])
+
+
+def booleans(column: pa.Array) -> list[Any]:
+    """Return a boolean column as a list, `None` where it is null."""
+    if column.null_count:
+        return cast("list[Any]", column.to_pylist())
+    return cast("list[Any]", _bits(column.buffers()[1], column.offset, len(column)).tolist())
+
+
+def anything(column: pa.Array) -> list[Any]:
+    """Return any column as a list, by the slow way."""
+    return cast("list[Any]", column.to_pylist())
+
+
+def _decode_by_dictionary(column: pa.Array, convert: Callable[[list[Any]], list[Any]]) -> list[Any]:
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if not isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_encode()
+    values = convert(column.dictionary.to_pylist())
+    if column.null_count:
+        indices = np.where(validity(column.indices), vector(column.indices), len(values))
+        values = [*values, None]
+    elif len(values) == 1:
+        return values * len(column)
+    else:
+        indices = vector(column.indices)
+    table = np.empty(len(values), dtype=object)
+    table[:] = values
+    return table[indices].tolist()
+
+
+def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.Array:
+    # Distinct values are few: convert each once and let Arrow spread them.
+    distinct = dict.fromkeys(values)
+    valid = _validity(values) if None in distinct else None
+    distinct.pop(None, None)
+    table = list(distinct)
+    place = {value: index for index, value in enumerate(table)}
+    if valid is not None:
+        place[None] = 0
+    indices = np.fromiter(map(place.__getitem__, values), np.int32, len(values))
+    if not table:
+        return pa.nulls(len(values), build([]).type)
+    spread = pa.DictionaryArray.from_arrays(
+        _primitive(pa.int32(), indices, len(values), valid), build(table), safe=False
+    )
+    return spread.dictionary_decode()
+
+
+def _integers(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    try:
+        return np.array(values, dtype=np.int64), None
+    except TypeError:  # None is no integer; asking first would cost as much as the conversion
+        filled = [0 if value is None else value for value in values]
+        return np.array(filled, dtype=np.int64), _validity(values)
+
+
+def _floats(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    data = np.array(values, dtype=np.float64)  # None becomes NaN, which no event may hold
+    valid = ~np.isnan(data)
+    return data, None if valid.all() else valid
+
+
+def _string_array(values: list[Any]) -> pa.Array:
+    encoded = [value.encode() for value in values]
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int32)
+    np.cumsum([len(value) for value in encoded], out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def _decimal_array(values: list[Any]) -> pa.Array:
+    data = b"".join(_unscaled(value).to_bytes(16, "little", signed=True) for value in values)
+    return pa.Array.from_buffers(DECIMAL, len(values), [None, pa.py_buffer(data)])
+
+
+def _unscaled(value: Decimal) -> int:
+    scaled = value.scaleb(_SCALE, CONTEXT)
+    unscaled = int(scaled)
+    if unscaled != scaled:
+        raise ValueError(
+            f"{value} has more than {_SCALE} decimals: amounts are quantised when an event is made"
+        )
+    return unscaled
+
+
+def _primitive(
+    kind: pa.DataType, data: NDArray[Any], length: int, valid: NDArray[np.bool_] | None
+) -> pa.Array:
+    bitmap = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(kind, length, [bitmap, pa.py_buffer(data)])
+
+
+def _validity(values: Sequence[Any]) -> NDArray[np.bool_] | None:
+    if None not in values:
+        return None
+    return np.array([value is not None for value in values], dtype=np.bool_)
+
+
+def _bits(bitmap: pa.Buffer, offset: int, length: int) -> NDArray[np.bool_]:
+    packed = np.frombuffer(bitmap, np.uint8, (offset + length + 7) // 8 - offset // 8, offset // 8)
+    unpacked = np.unpackbits(packed, bitorder="little")[offset % 8 : offset % 8 + length]
+    return unpacked.view(np.bool_)

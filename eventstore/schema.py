@@ -1,0 +1,167 @@
+"""How events become typed columns and columns become events again: one Arrow schema per event type.
+
+Columns: `seq`, `recv` (absent in runs), `at` and `cause` (absent for market data, where `at` is
+`seq` and nothing is a cause), the event's fields in order, and `extra` (JSON of fields that this
+code does not know). Column types never change: a new meaning gets a new name. This module knows
+neither directories nor the journal; it must never lose or alter a value on the way through.
+"""
+
+import typing
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import cache
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, Literal, Union
+
+import msgspec
+import pyarrow as pa
+
+from core.errors import InvalidEvent
+from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, EventType, StrategyFailed, Unknown
+from eventstore import columns
+
+SCHEMA_VERSION = 1
+UNKNOWN = EventType("unknown", 1, "storage", Unknown)
+ENVELOPE = frozenset({"seq", "recv", "at", "cause", "extra"})
+
+_ARROW = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_(), bytes: pa.binary()}
+# A field named like an envelope column needs a name of its own in the table.
+_RENAMED: dict[tuple[type[Event], str], str] = {(StrategyFailed, "seq"): "input_seq"}
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A field of an event as a column: its name in the table, Arrow type and whether it may be null."""
+
+    field: str
+    name: str
+    type: pa.DataType
+    nullable: bool
+
+
+def kinds() -> list[EventType]:
+    """Return every storable event type ordered by tag, the unknown type last."""
+    return [*(BY_TAG[tag] for tag in sorted(BY_TAG)), UNKNOWN]
+
+
+def kind_of(event_type: type[Event]) -> EventType:
+    """Return how an event type is stored."""
+    return UNKNOWN if event_type is Unknown else BY_TYPE[event_type]
+
+
+def is_market_data(kind: EventType) -> bool:
+    """Return whether the type is one of those without `at` and `cause` columns."""
+    return kind.type in MARKET_DATA
+
+
+@cache
+def columns_of(event_type: type[Event]) -> tuple[Column, ...]:
+    """Return the event's fields as columns, `ts` first; raises `TypeError` for an unstorable field."""
+    hints = typing.get_type_hints(event_type)
+    return tuple(_column(event_type, name, hints[name]) for name in event_type.__struct_fields__)
+
+
+@cache
+def arrow_schema(kind: EventType, *, recv: bool = True) -> pa.Schema:
+    """Return the schema of the type's table; `recv=False` is the form used in runs."""
+    envelope = [pa.field("seq", pa.int64(), nullable=False)]
+    if recv:
+        envelope.append(pa.field("recv", pa.int64(), nullable=True))
+    if not is_market_data(kind):
+        envelope += [pa.field("at", pa.int64(), nullable=False), pa.field("cause", pa.int64())]
+    body = [pa.field(c.name, c.type, nullable=c.nullable) for c in columns_of(kind.type)]
+    extra = pa.field("extra", pa.string())
+    metadata = {"tape.type": kind.tag, "tape.version": str(kind.version), "tape.schema": str(SCHEMA_VERSION)}
+    return pa.schema([*envelope, *body, extra], metadata=metadata)
+
+
+def to_batch(
+    kind: EventType,
+    seqs: Sequence[int],
+    recvs: Sequence[int | None] | None,
+    ats: Sequence[int],
+    causes: Sequence[int | None],
+    events: Sequence[Event],
+) -> pa.RecordBatch:
+    """Return the events as one typed batch; `recvs=None` is the form used in runs.
+
+    Raises `InvalidEvent` for market data that is not an input: its table has no column to say so.
+    """
+    schema = arrow_schema(kind, recv=recvs is not None)
+    envelope: list[Sequence[Any]] = [seqs] if recvs is None else [seqs, recvs]
+    if not is_market_data(kind):
+        envelope += [ats, causes]
+    elif list(ats) != list(seqs) or any(cause is not None for cause in causes):
+        raise InvalidEvent(f"{kind.tag} events must be inputs (at = seq, no cause): they are market data")
+    # One pass per field: a zip over whole events would build as many tuples for the collector to walk.
+    body = [list(map(attrgetter(column.field), events)) for column in columns_of(kind.type)]
+    values: list[Sequence[Any]] = [*envelope, *body]
+    arrays = [columns.encode(v, f.type) for v, f in zip(values, list(schema)[:-1], strict=True)]
+    arrays.append(pa.nulls(len(events), pa.string()))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def entries_to_batch(kind: EventType, entries: Sequence[Entry], *, recv: bool = True) -> pa.RecordBatch:
+    """Return entries of one type as one typed batch."""
+    envelope = list(zip(*((e.seq, e.recv, e.at, e.cause, e.event) for e in entries), strict=True))
+    seqs, recvs, ats, causes, events = envelope or [(), (), (), (), ()]
+    return to_batch(kind, seqs, recvs if recv else None, ats, causes, events)
+
+
+def to_events(kind: EventType, batch: pa.RecordBatch) -> list[Event]:
+    """Return the batch's events, built column by column; string columns may be dictionary-encoded."""
+    plan = _plan(kind.type)
+    return list(map(kind.type, *[take(batch.column(name)) for name, take in plan]))
+
+
+def to_entries(kind: EventType, batch: pa.RecordBatch) -> list[Entry]:
+    """Return the batch's entries; market data get `at = seq` back."""
+    seqs = columns.numbers(batch.column("seq"))
+    nothing = [None] * len(seqs)
+    recvs = columns.numbers(batch.column("recv")) if "recv" in batch.schema.names else nothing
+    ats, causes = seqs, nothing
+    if not is_market_data(kind):
+        ats, causes = columns.numbers(batch.column("at")), columns.numbers(batch.column("cause"))
+    return list(map(Entry, seqs, recvs, ats, causes, to_events(kind, batch)))
+
+
+def dictionary_columns(kind: EventType) -> list[str]:
+    """Return the string columns, which are dictionary-encoded in Parquet and read as dictionaries."""
+    return [c.name for c in columns_of(kind.type) if c.type == pa.string()]
+
+
+Take = Callable[[pa.Array], list[Any]]
+
+
+@cache
+def _plan(event_type: type[Event]) -> tuple[tuple[str, Take], ...]:
+    return tuple((c.name, _take(c.type)) for c in columns_of(event_type))
+
+
+def _take(kind: pa.DataType) -> Take:
+    # One function per column, chosen once: the choice must not be made again for every batch.
+    if kind == pa.string():
+        return columns.strings
+    if kind in {pa.int64(), pa.float64()}:
+        return columns.numbers
+    if kind == columns.DECIMAL:
+        return columns.decimals
+    return columns.booleans if kind == pa.bool_() else columns.anything
+
+
+def _column(event_type: type[Event], name: str, hint: Any) -> Column:
+    inner, nullable = _without_none(hint)
+    if typing.get_origin(inner) is Literal:
+        inner = str
+    arrow = columns.DECIMAL if inner is Decimal else _ARROW.get(inner)
+    column = _RENAMED.get((event_type, name), name)
+    if arrow is None or column in ENVELOPE:
+        raise TypeError(f"{event_type.__name__}.{name}: {hint!r} has no column type, or its name is taken")
+    return Column(field=name, name=column, type=arrow, nullable=nullable)
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if typing.get_origin(hint) not in {Union, UnionType}:
+        return hint, False
+    rest = [argument for argument in typing.get_args(hint) if argument is not NoneType]
+    return (rest[0], True) if len(rest) == 1 else (hint, True)
