@@ -1,0 +1,96 @@
+"""What every verb shares: the global options, also after the verb, and what follows from them.
+
+A verb is a function whose first argument is its `Call`. It may return an exit code. Owns nothing
+that a single verb decides.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.output import Output
+
+if TYPE_CHECKING:
+    from app.config import Config
+
+
+class Call:
+    """One invocation of a verb: where to write, which configuration, which log."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self.out = Output(as_json=options["json"], verbosity=options["verbosity"])
+
+    @cached_property
+    def config(self) -> "Config":
+        """The configuration from all `-c` files and `--log`; raises `ConfigError` naming every problem."""
+        from app.config import load  # noqa: PLC0415  # not every verb has use for it
+
+        return load([Path(name) for name in self._options["config"]], log=self._options["log"])
+
+    @property
+    def root(self) -> Path:
+        """The directory of the log: `--log`, else `[log] path`, else `./tape-log`."""
+        return Path(self.config.settings.log.path).expanduser()
+
+
+class Verb(click.Command):
+    """A command that takes the global options after its name too, where `--json` alone is shown."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("epilog", "Also -c FILE, --log DIR, -v, -q: see tape --help.")
+        super().__init__(*args, **kwargs)
+        self.params += _global_options()
+
+
+def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a verb of a function that takes its `Call` first."""
+
+    def decorate(function: Callable[..., Any]) -> Verb:
+        def invoke(*args: Any, **kwargs: Any) -> Any:
+            return function(Call(click.get_current_context().obj), *args, **kwargs)
+
+        invoke.__doc__ = function.__doc__
+        # Options written above the function by decorators travel on this attribute.
+        invoke.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        command = click.command(name, cls=Verb, **settings)(invoke)
+        assert isinstance(command, Verb)
+        return command
+
+    return decorate
+
+
+def _global_options() -> list[click.Parameter]:
+    def into(
+        key: str, combine: Callable[[Any, Any], Any]
+    ) -> Callable[[click.Context, click.Parameter, Any], None]:
+        def store(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+            if value:
+                ctx.obj[key] = combine(ctx.obj[key], value)
+
+        return store
+
+    def option(*names: str, **kwargs: Any) -> click.Option:
+        return click.Option(list(names), expose_value=False, **kwargs)
+
+    return [
+        option(
+            "--json", "as_json", is_flag=True, callback=into("json", max), help="Print the result as JSON."
+        ),
+        option(
+            "-c",
+            "--config",
+            "config_files",
+            multiple=True,
+            hidden=True,
+            callback=into("config", lambda a, b: [*a, *b]),
+        ),
+        option("--log", "log_dir", hidden=True, callback=into("log", lambda _a, b: b)),
+        option(
+            "-v", "--verbose", count=True, hidden=True, callback=into("verbosity", lambda a, b: max(a, 0) + b)
+        ),
+        option("-q", "--quiet", is_flag=True, hidden=True, callback=into("verbosity", lambda _a, _b: -1)),
+    ]

@@ -1,0 +1,96 @@
+"""`init`, `config`, `strategies`: what a project is made of, before any data."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.commands.base import Call, verb
+from app.output import cell, plain_table
+
+
+@verb("init")
+@click.argument("directory", default=".", type=click.Path(path_type=Path))
+def init(call: Call, directory: Path) -> None:
+    """Start a project in DIRECTORY: tape.toml, a strategy and its test. Overwrites nothing."""
+    from app.scaffold import scaffold  # noqa: PLC0415
+
+    written = scaffold(directory)
+    call.out.result({"directory": str(directory), "written": [str(path) for path in written]})
+    for path in written:
+        call.out.line(f"wrote {path}")
+    where = "" if directory == Path() else f"cd {directory} && "
+    call.out.note(f"next: {where}python -m pytest -q    then: tape replay 2025-07-02")
+
+
+@verb("config")
+def config(call: Call) -> None:
+    """Show the effective configuration: every setting, its value and where it comes from."""
+    from app.config import canonical, effective  # noqa: PLC0415
+
+    settings = effective(call.config)
+    text, digest = canonical(call.config)
+    call.out.result(
+        {
+            "files": list(call.config.files),
+            "hash": digest,
+            "settings": {key: {"value": value, "origin": origin} for key, value, origin in settings},
+            "canonical": text,
+        }
+    )
+    call.out.table(
+        ["setting", "value", "from"], [(key, _value(value), origin) for key, value, origin in settings]
+    )
+    if call.config.settings.risk_management is None:
+        call.out.line("risk_management  not configured: a replay runs the profile `none`")
+    call.out.line(f"hash {digest}")
+    call.out.next("strategies")
+
+
+def _value(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else cell(value)
+
+
+@verb("strategies")
+@click.argument("files", nargs=-1)
+def strategies(call: Call, files: tuple[str, ...]) -> int:
+    """List strategies: bundled, from packages, in ./strategies, configured, and FILES given here.
+
+    Shows each one's parameters with their defaults. Exit code 1 if any does not load.
+    """
+    from app import discovery  # noqa: PLC0415
+    from core.errors import UnknownStrategy  # noqa: PLC0415
+
+    configured = [entry.name for entry in call.config.settings.replay.strategy]
+    specs = dict.fromkeys([*discovery.names(), *discovery.in_directory(), *configured, *files])
+    rows: list[dict[str, Any]] = []
+    for spec in specs:
+        try:
+            found = discovery.find(spec)
+        except UnknownStrategy as error:
+            rows.append({"name": spec, "error": str(error)})
+            continue
+        summary = (found.type.__doc__ or "").strip().split("\n")[0]
+        info = discovery.describe(found.type)
+        rows.append({"name": found.name, "origin": found.origin, "summary": summary, "parameters": info})
+    call.out.result(rows)
+    for row in rows:
+        _show_strategy(call, row)
+    broken = [row for row in rows if "error" in row]
+    if not broken:
+        call.out.next("replay 2025-07-02 --strategy sma_cross")
+    return 1 if broken else 0
+
+
+def _show_strategy(call: Call, row: dict[str, Any]) -> None:
+    if "error" in row:
+        call.out.line(f"{row['name']}\n  does not load: {row['error']}")
+        return
+    call.out.line(f"{row['name']}  ({row['origin']})\n  {row['summary']}")
+    cells = [
+        (item.name, item.type, "required" if item.required else cell(item.default))
+        for item in row["parameters"]
+    ]
+    if cells:
+        for line in plain_table(["parameter", "type", "default"], cells, [False] * 3):
+            call.out.line(f"    {line}")

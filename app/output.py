@@ -1,0 +1,246 @@
+"""What a command shows: JSON on stdout, or tables; prose, progress and hints on stderr.
+
+Owns the form of amounts and times for people and for JSON. Never decides what to show, and never
+prompts. rich is imported only for a terminal: a pipe or a file gets aligned plain text.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from math import isfinite
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from core.money import plain
+
+Advance = Callable[[int, int | None], None]
+"""Tell progress: so many done, of so many (or of an unknown number)."""
+
+_NS = 1_000_000_000
+_PLAIN_PERIOD_S = 5.0
+
+
+class Output:
+    """Where a command writes. `as_json` keeps stdout for one JSON document."""
+
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
+        self.as_json = as_json
+        self.verbosity = verbosity
+
+    def result(self, value: Any) -> None:
+        """Print the command's answer as JSON on stdout; does nothing unless JSON was asked for."""
+        if self.as_json:
+            print(to_json(value))
+
+    def line(self, text: str = "") -> None:
+        """Print a line of the answer for people; silent under `--json`."""
+        if not self.as_json:
+            print(text)
+
+    def note(self, text: str) -> None:
+        """Say something about the work on stderr; silent under `-q`."""
+        if self.verbosity >= 0:
+            print(text, file=sys.stderr, flush=True)
+
+    def detail(self, text: str) -> None:
+        """Say something on stderr that only `-v` asks for."""
+        if self.verbosity > 0:
+            print(text, file=sys.stderr, flush=True)
+
+    def next(self, command: str) -> None:
+        """Suggest the useful next command on stderr."""
+        self.note(f"next: tape {command}")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
+        """Print rows under their columns; silent under `--json`. Numbers are aligned to the right."""
+        if self.as_json:
+            return
+        cells = [[cell(value) for value in row] for row in rows]
+        numeric = [_numeric([row[index] for row in rows]) for index in range(len(columns))]
+        if on_terminal(sys.stdout):
+            _rich_table(columns, cells, numeric, title)
+        else:
+            if title:
+                print(title)
+            for line in plain_table(columns, cells, numeric):
+                print(line)
+
+    def pairs(self, values: Mapping[str, Any], *, title: str = "") -> None:
+        """Print names and values in two columns; silent under `--json`."""
+        if self.as_json:
+            return
+        if title:
+            print(title)
+        width = max((len(name) for name in values), default=0)
+        for name, value in values.items():
+            print(f"  {name:<{width}}  {cell(value)}")
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Advance]:
+        """Show progress on stderr: a bar on a terminal, a plain line every few seconds otherwise."""
+        if self.verbosity < 0:
+            yield lambda _done, _total: None
+        elif on_terminal(sys.stderr):
+            with _rich_progress(what) as advance:
+                yield advance
+        else:
+            yield _plain_progress(what)
+
+
+def on_terminal(stream: TextIO) -> bool:
+    """Return whether the stream is an interactive terminal that wants more than plain text."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def to_json(value: Any) -> str:
+    """Return JSON: money as strings without exponent, times as they are, NaN and infinity as null."""
+    if isinstance(value, list) and value:
+        # One row a line: still one document, and readable and cheap where there are many rows.
+        rows = (json.dumps(jsonable(row), ensure_ascii=False, allow_nan=False) for row in value)
+        return "[\n  " + ",\n  ".join(rows) + "\n]"
+    return json.dumps(jsonable(value), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def jsonable(value: Any) -> Any:
+    """Return plain data that JSON can carry; structs become objects in the order of their fields."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if isfinite(value) else None
+        case msgspec.Struct():
+            return {name: jsonable(getattr(value, name)) for name in value.__struct_fields__}
+        case Mapping():
+            return {str(key): jsonable(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [jsonable(item) for item in value]
+        case _:
+            return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return plain(value) if value.is_finite() else None
+        case bytes():
+            return value.hex()
+        case date():
+            return value.isoformat()
+        case _:
+            return jsonable(value.item()) if hasattr(value, "item") else str(value)
+
+
+def cell(value: Any) -> str:
+    """Return a value for a table: amounts without exponent, nothing for `None`, one line only."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return plain(value)
+        case float():
+            return f"{value:.10g}"
+        case _:
+            return str(value).replace("\r", " ").replace("\n", " ")
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def when(ts: int | None, zone: str = "UTC") -> str:
+    """Return a time in ns since 1970 UTC as ISO 8601 in `zone`, with only the digits that it needs.
+
+    UTC ends in `Z`, others in their offset; nanoseconds are never rounded away.
+    """
+    if ts is None:
+        return ""
+    seconds, nanos = divmod(ts, _NS)
+    moment = datetime.fromtimestamp(seconds, UTC if zone == "UTC" else _zone(zone))
+    fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
+    if 0 < len(fraction) < 4:
+        fraction = f"{fraction:0<4}"
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction
+    return f"{text}Z" if zone == "UTC" else text + moment.isoformat()[-6:]
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def plain_table(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]
+) -> Iterator[str]:
+    """Yield the lines of an aligned table without any drawing characters."""
+    widths = [
+        max(len(name), *(len(row[index]) for row in cells)) if cells else len(name)
+        for index, name in enumerate(columns)
+    ]
+    for row in (columns, ["-" * width for width in widths], *cells):
+        parts = (
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
+        )
+        yield "  ".join(parts).rstrip()
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    kinds = [value for value in values if value is not None]
+    return bool(kinds) and all(
+        isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in kinds
+    )
+
+
+def _rich_table(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool], title: str
+) -> None:
+    from rich import box  # noqa: PLC0415  # 80 ms that only a terminal is worth
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, right in zip(columns, numeric, strict=True):
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(text) for text in row))
+    Console().print(table)
+
+
+@contextmanager
+def _rich_progress(what: str) -> Iterator[Advance]:
+    from rich.console import Console  # noqa: PLC0415  # see above
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _plain_progress(what: str) -> Advance:
+    last = time.monotonic()
+
+    def advance(done: int, total: int | None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PLAIN_PERIOD_S:
+            last = time.monotonic()
+            print(f"{what}: {done:,}" + (f" of {total:,}" if total else ""), file=sys.stderr, flush=True)
+
+    return advance

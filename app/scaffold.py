@@ -1,0 +1,33 @@
+"""`tape init`: a project to start from, every file of which works as it stands.
+
+Writes only into the directory it is given and overwrites nothing.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+from core.errors import UsageError
+
+_FILES = {
+    "tape.toml.txt": "tape.toml",
+    "strategy.py.txt": "strategies/breakout.py",
+    "test_strategy.py.txt": "tests/test_breakout.py",
+}
+
+
+def scaffold(directory: Path) -> list[Path]:
+    """Write the starting files and return their paths; raises `UsageError` if any of them exists."""
+    targets = {directory / target: template for template, target in _FILES.items()}
+    taken = [str(path) for path in targets if path.exists()]
+    if taken:
+        raise UsageError(
+            f"init overwrites nothing, and these exist: {', '.join(taken)}; choose another directory"
+        )
+    templates = files("app") / "templates"
+    try:
+        for path, template in targets.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text((templates / template).read_text("utf-8"), "utf-8")
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot write it: {error.strerror}") from error
+    return list(targets)

@@ -1,0 +1,95 @@
+"""What can be configured: sections, keys, defaults and ranges; docs/configuration.md describes them.
+
+Plain data. Reading files, merging and naming problems is `app.config`. A range is part of a key's type,
+so that a value outside it can never be constructed from a file.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+
+Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
+"""A share of one: 0.05 means 5 %."""
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+MASK = "********"
+_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential")
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: immutable, keyword-only, unknown keys refused."""
+
+
+class LogSection(_Section, frozen=True, kw_only=True):
+    """`[log]`: where the event log lives."""
+
+    path: Name = "tape-log"
+
+
+class StrategySection(_Section, frozen=True, kw_only=True):
+    """`[[replay.strategy]]`: one strategy instance. `parameters` are checked by the strategy itself."""
+
+    name: Name
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+
+
+class ReplaySection(_Section, frozen=True, kw_only=True):
+    """`[replay]`: the simulated account and broker."""
+
+    cash: Annotated[Decimal, msgspec.Meta(extra={"minimum": 0})] = Decimal(100000)
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    commission: Name = "ibkr_fixed"
+    latency_ms: Count = 0
+    partial_fills: bool = False
+    strategy: list[StrategySection] = []
+
+
+class RiskSection(_Section, frozen=True, kw_only=True):
+    """`[risk_management]`: limits, as shares of equity (0.05 is 5 %). Present at all, it switches them on."""
+
+    max_position_size: Fraction = 0.05
+    max_portfolio_risk: Fraction = 0.20
+    max_daily_loss: Fraction = 0.05
+    stop_loss_pct: Fraction | None = None
+    take_profit_pct: Annotated[float, msgspec.Meta(gt=0, le=10, extra={"hint": "fraction"})] | None = None
+
+
+class IbkrSection(_Section, frozen=True, kw_only=True):
+    """`[ibkr]`: the TWS or Gateway to connect to. A replay never connects."""
+
+    host: Name = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 7497
+    client_id: Count = 1
+
+
+class TradingSection(_Section, frozen=True, kw_only=True):
+    """`[trading]`: what to watch and how strong a signal must be."""
+
+    watchlist: list[Name] = []
+    signal_threshold: NotNegative = 0.0
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """The whole configuration. `risk_management` is `None` when no file has the section: profile `none`."""
+
+    log: LogSection = LogSection()
+    replay: ReplaySection = ReplaySection()
+    risk_management: RiskSection | None = None
+    ibkr: IbkrSection = IbkrSection()
+    trading: TradingSection = TradingSection()
+
+
+def masked(value: Any, key: str = "") -> Any:
+    """Return plain data with every value hidden whose key speaks of a secret."""
+    if any(word in key.lower() for word in _SECRET_WORDS) and value not in (None, ""):
+        return MASK
+    if isinstance(value, dict):
+        return {name: masked(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item, key) for item in value]
+    return value

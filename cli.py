@@ -1,0 +1,163 @@
+"""The command `tape` (also `python cli.py`): verbs, help and exit codes.
+
+Owns the table of verbs and how errors become messages and exit codes. Imports nothing but click
+until a verb runs, so that help is instant; what a verb does lives in `app.commands`.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+VERSION = "0.1.0"
+
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Test": {
+        "replay": ("app.commands.test:replay", "Run strategies over recorded days, as a run of its own."),
+        "report": ("app.commands.test:report", "Show the results of a run."),
+    },
+    "Look": {
+        "status": ("app.commands.operate:status", "Show what the log holds and who writes it."),
+        "positions": ("app.commands.look:positions", "List positions."),
+        "orders": ("app.commands.look:orders", "List orders, each as it stands."),
+        "fills": ("app.commands.look:fills", "List executions and their commissions."),
+        "events": ("app.commands.look:events", "List events, filtered; --follow waits for more."),
+        "state": ("app.commands.look:state", "Show positions, orders, account and risk as of any moment."),
+        "why": ("app.commands.look:why", "Show the chain from a tick to an order, its fills and their cost."),
+        "sql": ("app.commands.query:sql", "Run SQL over the log and its runs."),
+    },
+    "Data": {
+        "import": ("app.commands.data:import_", "Bring files of market data into the log."),
+        "export": ("app.commands.data:export", "Write a slice of the log to Parquet, CSV or a test fixture."),
+    },
+    "Operate": {
+        "init": ("app.commands.setup:init", "Start a project: configuration, a strategy and its test."),
+        "config": ("app.commands.setup:config", "Show the effective configuration and where it comes from."),
+        "strategies": ("app.commands.setup:strategies", "List strategies and their parameters."),
+        "verify": ("app.commands.operate:verify", "Check every byte of the log."),
+        "seal": ("app.commands.operate:seal", "Seal what is recorded so far to Parquet."),
+    },
+}
+
+_TARGETS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
+
+
+class Verbs(click.Group):
+    """The group of all verbs; a verb's module is imported when that verb is called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the verbs in the order of the help."""
+        return list(_TARGETS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a verb's command."""
+        if cmd_name not in _TARGETS:
+            return None
+        import importlib  # noqa: PLC0415  # help does not need it
+
+        module, _, name = _TARGETS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one may have been meant."""
+        if args and args[0] not in _TARGETS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415
+
+            near = get_close_matches(args[0], _TARGETS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "tape --help lists the verbs."
+            ctx.fail(f"no verb {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the verbs under the headings of their groups."""
+        for group, verbs in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(verb, text) for verb, (_, text) in verbs.items()], col_max=12)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; a reader that went away (`tape events | head`) is a normal end."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Global options may stand before or after the verb. Exit codes: docs/cli.md.",
+)
+@click.option(
+    "-c",
+    "--config",
+    "config",
+    multiple=True,
+    metavar="FILE",
+    help="Read this TOML or JSON file; later ones win.",
+)
+@click.option("--log", metavar="DIR", help="Directory of the event log (default: ./tape-log).")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+@click.option("-v", "--verbose", count=True, help="Say more; with an error, show where it arose.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only results and errors.")
+@click.version_option(VERSION, prog_name="truetape", message="%(prog)s %(version)s")
+@click.pass_context
+def tape(
+    ctx: click.Context, config: tuple[str, ...], log: str | None, as_json: bool, verbose: int, quiet: bool
+) -> None:
+    """Replay recorded markets through strategies, and ask the log what happened and why."""
+    ctx.obj = {"config": list(config), "log": log, "json": as_json, "verbosity": -1 if quiet else verbose}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; never lets a traceback out unless `-v` asks for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        code = tape.main(arguments, prog_name="tape", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except Exception as error:  # noqa: BLE001  # the last line of defence: anything else is our bug
+        return _failed(error, verbose=_asked_for_details(arguments))
+    return code if isinstance(code, int) else 0
+
+
+def _asked_for_details(arguments: Sequence[str]) -> bool:
+    return any(arg == "--verbose" or (arg[:1] == "-" and arg[1:2] != "-" and "v" in arg) for arg in arguments)
+
+
+def _failed(error: Exception, *, verbose: bool) -> int:
+    """Print an error as people should see it and return its exit code."""
+    from core.errors import ExitCode, TapeError  # noqa: PLC0415  # only when something went wrong
+
+    if verbose:
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exception(error)
+    if isinstance(error, TapeError):
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    what = " ".join(str(error).split()) or "no message"
+    print(f"bug: {type(error).__name__}: {what}", file=sys.stderr)
+    if not verbose:
+        print(
+            "This should not happen; run the same command with -v for the details to report.", file=sys.stderr
+        )
+    return int(ExitCode.BUG)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
