@@ -19,7 +19,8 @@ import msgspec
 from app.lines import Path as KeyPath
 from app.lines import json_lines, toml_lines
 from app.settings import Settings, masked
-from core.errors import ConfigError
+from core.errors import ConfigError, InvalidEvent
+from core.money import money, plain
 
 DEFAULT_FILE = "tape.toml"
 _SIZE_LIMIT = 1_000_000
@@ -102,7 +103,7 @@ def _origin_around(origins: dict[str, str], key: str) -> str:
 def _plain(config: Config) -> dict[str, Any]:
     plain = msgspec.to_builtins(config.settings, enc_hook=str)
     assert isinstance(plain, dict)
-    plain["replay"]["cash"] = format(config.settings.replay.cash.normalize(), "f")
+    plain["replay"]["cash"] = plain(money(config.settings.replay.cash))
     shown = masked(plain)
     assert isinstance(shown, dict)
     return shown
@@ -260,11 +261,17 @@ def _wrong(value: Any, kind: Any) -> str | None:
         converted = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         return _worded(str(error), value, extra)
-    if isinstance(converted, Decimal) and not (
-        converted.is_finite() and converted >= extra.get("minimum", 0)
-    ):
-        return "expected a finite number that is not negative"
+    if isinstance(converted, Decimal):
+        return _wrong_amount(converted, extra)
     return None
+
+
+def _wrong_amount(value: Decimal, extra: dict[str, Any]) -> str | None:
+    try:
+        amount = money(value)
+    except InvalidEvent as error:
+        return str(error)
+    return "expected an amount that is not negative" if amount < extra.get("minimum", 0) else None
 
 
 def _worded(message: str, value: Any, extra: dict[str, Any]) -> str:
