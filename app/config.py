@@ -77,9 +77,9 @@ def canonical(config: Config) -> tuple[str, str]:
 
     `[log]` is left out: the same run must have the same hash wherever its log lies. Secrets are masked.
     """
-    plain = _plain(config)
-    del plain["log"]
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    data = _plain(config)
+    del data["log"]
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -101,10 +101,10 @@ def _origin_around(origins: dict[str, str], key: str) -> str:
 
 
 def _plain(config: Config) -> dict[str, Any]:
-    plain = msgspec.to_builtins(config.settings, enc_hook=str)
-    assert isinstance(plain, dict)
-    plain["replay"]["cash"] = plain(money(config.settings.replay.cash))
-    shown = masked(plain)
+    data = msgspec.to_builtins(config.settings, enc_hook=str)
+    assert isinstance(data, dict)
+    data["replay"]["cash"] = plain(money(config.settings.replay.cash))
+    shown = masked(data)
     assert isinstance(shown, dict)
     return shown
 
