@@ -51,6 +51,8 @@ def mask_array(mask: NDArray[np.bool_]) -> pa.Array:
 def vector(column: pa.Array) -> NDArray[Any]:
     """Return the values of an int64, int32 or float64 column as a view; nulls hold anything."""
     dtype = _NUMPY[column.type]
+    if not len(column):
+        return np.empty(0, dtype)
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * np.dtype(dtype).itemsize)
 
 
@@ -74,7 +76,7 @@ def numbers(column: pa.Array) -> list[Any]:
     valid = validity(column)
     out = np.full(len(column), None, dtype=object)
     out[valid] = vector(column)[valid]
-    return cast("list[Any]", out.tolist())
+    return out.tolist()
 
 
 def strings(column: pa.Array) -> list[Any]:
@@ -114,7 +116,7 @@ def _decode_by_dictionary(column: pa.Array, convert: Callable[[list[Any]], list[
         indices = vector(column.indices)
     table = np.empty(len(values), dtype=object)
     table[:] = values
-    return table[indices].tolist()
+    return cast("list[Any]", table[indices].tolist())
 
 
 def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.Array:
@@ -186,6 +188,8 @@ def _validity(values: Sequence[Any]) -> NDArray[np.bool_] | None:
 
 
 def _bits(bitmap: pa.Buffer, offset: int, length: int) -> NDArray[np.bool_]:
+    if not length:
+        return np.empty(0, np.bool_)
     packed = np.frombuffer(bitmap, np.uint8, (offset + length + 7) // 8 - offset // 8, offset // 8)
     unpacked = np.unpackbits(packed, bitorder="little")[offset % 8 : offset % 8 + length]
     return unpacked.view(np.bool_)

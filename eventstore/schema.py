@@ -91,7 +91,7 @@ def to_batch(
     envelope: list[Sequence[Any]] = [seqs] if recvs is None else [seqs, recvs]
     if not is_market_data(kind):
         envelope += [ats, causes]
-    elif list(ats) != list(seqs) or any(cause is not None for cause in causes):
+    elif list(ats) != list(seqs) or list(causes).count(None) != len(causes):
         raise InvalidEvent(f"{kind.tag} events must be inputs (at = seq, no cause): they are market data")
     # One pass per field: a zip over whole events would build as many tuples for the collector to walk.
     body = [list(map(attrgetter(column.field), events)) for column in columns_of(kind.type)]

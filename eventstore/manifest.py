@@ -1,0 +1,194 @@
+"""What a sealed directory says of itself (`seal.json`) and the listing of those that hold the log.
+
+Directories are self-describing: there is no list of them that could go out of step. Their seq ranges
+must tile 1..N; after a compaction that was interrupted, a wider directory hides those inside it. The
+digests in `seal.json` are the check of the Parquet files: DuckDB checks nothing. Reading only.
+"""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from core.errors import CorruptLog, UnsupportedFormat
+from eventstore.layout import MANIFEST_NAME, Layout, sealed_range
+
+MANIFEST_FORMAT = 1
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """How many events there are, and between which seqs and times (inclusive)."""
+
+    count: int
+    first_seq: int
+    last_seq: int
+    first_ts: int
+    last_ts: int
+
+    def merge(self, other: "Extent") -> "Extent":
+        """Return the extent of both together."""
+        return Extent(
+            self.count + other.count,
+            min(self.first_seq, other.first_seq),
+            max(self.last_seq, other.last_seq),
+            min(self.first_ts, other.first_ts),
+            max(self.last_ts, other.last_ts),
+        )
+
+
+class TypeExtent(msgspec.Struct, frozen=True):
+    """The extent of one event type, and of each instrument and feed in it."""
+
+    all: Extent
+    instruments: dict[str, Extent]
+    feeds: dict[str, Extent]
+
+
+class SealedFile(msgspec.Struct, frozen=True):
+    """The digest and size of a file beside `seal.json`."""
+
+    sha256: str
+    size: int
+
+
+class SealedSegment(msgspec.Struct, frozen=True):
+    """A journal segment in the archive, as a zstd frame of its own, and its place in the chain.
+
+    `offset` and `size` are those of the frame; `length` is the segment's valid length, of which the
+    frame holds not a byte more. Hashes are hexadecimal.
+    """
+
+    number: int
+    offset: int
+    size: int
+    length: int
+    first_seq: int
+    last_seq: int
+    previous_number: int
+    previous_length: int
+    previous_hash: str
+    chain: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of `seal.json`. `sessions` are the session dates scheduled in it."""
+
+    format: int
+    store: str
+    first_seq: int
+    last_seq: int
+    previous_hash: str
+    chain: str
+    segments: list[SealedSegment]
+    types: dict[str, TypeExtent]
+    sessions: list[str]
+    files: dict[str, SealedFile]
+    schema_version: int
+    writer: str
+
+
+class SealedPart(msgspec.Struct, frozen=True):
+    """A sealed directory with its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def first_seq(self) -> int:
+        """The first seq it holds."""
+        return self.manifest.first_seq
+
+    @property
+    def last_seq(self) -> int:
+        """The last seq it holds."""
+        return self.manifest.last_seq
+
+    def check(self, name: str) -> None:
+        """Compare a file with its digest; raises `CorruptLog`, or `FileNotFoundError` if it is gone."""
+        path, expected = self.path / name, self.manifest.files.get(name)
+        if expected is None:
+            raise CorruptLog(f"{path}: {MANIFEST_NAME} does not list this file")
+        found = digest_of(path)
+        if found != expected:
+            what = f"{found.size} bytes" if found.size != expected.size else f"sha256 {found.sha256[:16]}…"
+            wanted = f"{expected.size} bytes" if found.size != expected.size else f"{expected.sha256[:16]}…"
+            raise CorruptLog(
+                f"{path}: the file changed since it was sealed: {what}, expected {wanted}; "
+                f"its journal is kept beside it: run `tape verify`"
+            )
+
+
+def digest_of(path: Path) -> SealedFile:
+    """Return a file's digest and size, reading it once in pieces."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return SealedFile(digest.hexdigest(), file.tell())
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Return a directory's manifest; raises `CorruptLog` or `UnsupportedFormat`."""
+    path = directory / MANIFEST_NAME
+    data = path.read_bytes()
+    try:
+        form = msgspec.json.decode(data, type=_Form).format
+        if form > MANIFEST_FORMAT:
+            raise UnsupportedFormat(
+                f"{path}: format {form}, this program reads up to {MANIFEST_FORMAT}: upgrade truetape"
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise CorruptLog(f"{path}: not a manifest of sealed data: {error}") from error
+    if sealed_range(directory) != (manifest.first_seq, manifest.last_seq):
+        raise CorruptLog(
+            f"{path}: states seqs {manifest.first_seq}..{manifest.last_seq}, its directory's name others"
+        )
+    return manifest
+
+
+class _Form(msgspec.Struct, frozen=True):
+    format: int
+
+
+class Catalogue:
+    """The sealed directories of a log; manifests are read once and kept, listing is done anew each time."""
+
+    def __init__(self, root: Path) -> None:
+        self._layout = Layout(root)
+        self._known: dict[str, SealedPart] = {}
+
+    def parts(self) -> list[SealedPart]:
+        """Return the directories to read, in seq order, without those inside a wider one.
+
+        Raises `CorruptLog` if they overlap otherwise. Gaps are for the reader to judge, who knows what
+        the journal holds.
+        """
+        listed = [part for path in self._layout.sealed_directories() if (part := self._part(path))]
+        self._known = {part.path.name: part for part in listed}
+        return visible(listed)
+
+    def _part(self, path: Path) -> SealedPart | None:
+        known = self._known.get(path.name)
+        if known is not None:
+            return known
+        try:
+            return SealedPart(path, read_manifest(path))
+        except FileNotFoundError as error:
+            if path.is_dir():
+                raise CorruptLog(
+                    f"{path / MANIFEST_NAME}: missing: sealed data without a manifest"
+                ) from error
+            return None  # removed by a compaction since it was listed
+
+
+def visible(parts: list[SealedPart]) -> list[SealedPart]:
+    """Return the parts without those inside a wider one; raises `CorruptLog` if two overlap otherwise."""
+    shown: list[SealedPart] = []
+    for part in sorted(parts, key=lambda p: (p.first_seq, -p.last_seq)):
+        if shown and part.last_seq <= shown[-1].last_seq:
+            continue
+        if shown and part.first_seq <= shown[-1].last_seq:
+            raise CorruptLog(
+                f"{part.path}: overlaps {shown[-1].path.name}: seq {part.first_seq} is sealed twice"
+            )
+        shown.append(part)
+    return shown

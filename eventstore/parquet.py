@@ -1,0 +1,168 @@
+"""Typed Parquet files: one per event type, written in row groups of fixed size, read group by group.
+
+Encodings were chosen on real ticks: delta for integers (the default dictionary is a trap for seq and
+time), a dictionary for strings and for prices with few distinct values, byte-stream split for others.
+The same rows give the same bytes. Nothing here syncs: whoever publishes a file syncs it first. Errors
+of pyarrow become `CorruptLog` with the file's name.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.errors import CorruptLog
+from core.events import EventType
+from eventstore import columns
+from eventstore.schema import arrow_schema, dictionary_columns
+
+ROW_GROUP_ROWS = 65_536
+ZSTD_LEVEL = 3
+# With more distinct values than this share of the rows, a dictionary is larger than the split bytes.
+_DICTIONARY_SHARE = 0.25
+
+
+def file_name(kind: EventType) -> str:
+    """Return the name of the type's file in any directory of the log."""
+    return f"{kind.tag}.parquet"
+
+
+class TypedWriter:
+    """Write batches of one event type to a new Parquet file; row groups do not depend on batch sizes.
+
+    The encodings are chosen from the first row group. The file exists from the first row group on and
+    is complete after `close`.
+    """
+
+    def __init__(self, path: Path, kind: EventType, *, recv: bool = True) -> None:
+        self.path = path
+        self.rows = 0
+        self._schema = arrow_schema(kind, recv=recv)
+        self._strings = [*dictionary_columns(kind), "extra"]
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        elif self._writer is not None:
+            self._writer.close()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows; complete row groups go to the file at once."""
+        self.rows += len(batch)
+        while self._pending_rows + len(batch) >= ROW_GROUP_ROWS:
+            part = ROW_GROUP_ROWS - self._pending_rows
+            self._pending.append(batch.slice(0, part))
+            self._flush()
+            batch = batch.slice(part)
+        if len(batch):
+            self._pending.append(batch)
+            self._pending_rows += len(batch)
+
+    def close(self) -> None:
+        """Write what is left and the footer."""
+        if self._pending or self._writer is None:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        table = pa.Table.from_batches(self._pending, self._schema).combine_chunks()
+        self._pending, self._pending_rows = [], 0
+        if self._writer is None:
+            self._writer = _open_writer(self.path, table, self._strings)
+        self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+
+
+def write_typed(path: Path, kind: EventType, batches: Sequence[pa.RecordBatch], *, recv: bool = True) -> None:
+    """Write batches of one event type as a complete file."""
+    with TypedWriter(path, kind, recv=recv) as writer:
+        for batch in batches:
+            writer.write(batch)
+
+
+class TypedFile:
+    """A typed file open for reading, one row group at a time; strings come as dictionaries.
+
+    Columns that an older writer did not know yet are refused rather than guessed.
+    """
+
+    def __init__(self, path: Path, kind: EventType) -> None:
+        self.path = path
+        with translated(path):
+            self._file = pq.ParquetFile(path, read_dictionary=dictionary_columns(kind), pre_buffer=False)
+            self._metadata = self._file.metadata
+            self.names: list[str] = [n for n in self._file.schema_arrow.names if n != "extra"]
+        self.groups: int = self._metadata.num_row_groups
+        self.rows: int = self._metadata.num_rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+    def bounds(self, group: int, column: str) -> tuple[Any, Any] | None:
+        """Return the least and greatest value of a column in a row group, if the file states them."""
+        statistics = self._metadata.row_group(group).column(self.names.index(column)).statistics
+        if statistics is None or not statistics.has_min_max:
+            return None
+        return statistics.min, statistics.max
+
+    def read(self, group: int, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a row group (usually as one batch)."""
+        with translated(self.path):
+            table = self._file.read_row_group(group, columns=list(names or self.names), use_threads=False)
+            batches = table.to_batches()
+        yield from batches
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn pyarrow's complaints about a file into `CorruptLog`; a missing file stays `FileNotFoundError`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise CorruptLog(
+            f"{path}: this Parquet file cannot be read ({error}); run `tape verify` and restore it"
+        ) from error
+
+
+def _open_writer(path: Path, first: pa.Table, strings: list[str]) -> Any:
+    floats = [f.name for f in first.schema if f.type == pa.float64()]
+    few = [name for name in floats if _has_few_values(first.column(name).chunk(0))] if len(first) else []
+    decimals = [f.name for f in first.schema if f.type == columns.DECIMAL]
+    encodings = {f.name: "DELTA_BINARY_PACKED" for f in first.schema if f.type == pa.int64()}
+    encodings |= {name: "BYTE_STREAM_SPLIT" for name in floats if name not in few}
+    return pq.ParquetWriter(
+        path,
+        first.schema,
+        compression="zstd",
+        compression_level=ZSTD_LEVEL,
+        use_dictionary=[*strings, *few, *decimals],
+        column_encoding=encodings,
+        write_page_checksum=True,
+        store_schema=True,
+    )
+
+
+def _has_few_values(column: pa.Array) -> bool:
+    values = columns.vector(column)[columns.validity(column)]
+    return bool(np.unique(values).size <= max(256, _DICTIONARY_SHARE * len(column)))
