@@ -143,3 +143,11 @@ def choose(system: str = sys.platform) -> Platform:
         return Windows(import_module("msvcrt"))
     fcntl = import_module("fcntl")
     return MacOS(fcntl) if system == "darwin" else Linux(fcntl)
+
+
+def boot_id() -> str:
+    """Return what changes at every boot of this machine; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
