@@ -1,0 +1,294 @@
+"""Cash, commissions and equity per account and currency.
+
+Shares and options move cash by price * quantity * multiplier; futures only by realised P&L, which is
+read from the positions. Commissions count once per execution, however often they are reported. A needed
+price or exchange rate that is missing makes equity unknown; nothing is ever converted at 1.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core.events import (
+    CashAdjusted,
+    CommissionReported,
+    FillCorrected,
+    Filled,
+    FxRateReported,
+    InstrumentDefined,
+    PositionAdjusted,
+)
+from core.money import CONTEXT, ZERO, divide, money, price
+from core.views import Position, PositionsView, QuotesView
+from projections.base import Projection, State
+
+_add = CONTEXT.add
+_subtract = CONTEXT.subtract
+_multiply = CONTEXT.multiply
+_minus = CONTEXT.minus
+
+FUTURE = "FUT"
+
+
+class Flow(msgspec.Struct, frozen=True, gc=False):
+    """What one execution moved: price * quantity, negative for a purchase, without multiplier."""
+
+    revision: int
+    account: str
+    instrument: str
+    value: Decimal
+
+
+class Charge(msgspec.Struct, frozen=True, gc=False):
+    """The commission of one execution, as last reported."""
+
+    ts: int
+    account: str
+    currency: str
+    amount: Decimal
+
+
+class AccountState(State, kw_only=True):
+    """Snapshot of `Account`."""
+
+    base_currency: str
+    instruments: dict[str, InstrumentDefined]
+    flows: dict[str, Flow]
+    charges: dict[str, Charge]
+    adjusted: list[tuple[str, str, Decimal]]
+    rates: list[tuple[str, str, Decimal]]
+
+
+class Account(Projection):
+    """Implements `core.views.AccountView` for all accounts of a log.
+
+    `base_currency` is the currency through which two others are converted when no direct rate is known.
+    """
+
+    name = "account"
+    state_type = AccountState
+
+    def __init__(self, quotes: QuotesView, positions: PositionsView, base_currency: str = "USD") -> None:
+        self._quotes = quotes
+        self._positions = positions
+        self.base_currency = base_currency
+        self._instruments: dict[str, InstrumentDefined] = {}
+        self._flows: dict[str, Flow] = {}
+        self._charges: dict[str, Charge] = {}
+        self._adjusted: dict[tuple[str, str], Decimal] = {}
+        self._rates: dict[tuple[str, str], Decimal] = {}
+        # Sums of the above, kept as events come in.
+        self._flow_totals: dict[tuple[str, str], Decimal] = {}
+        self._charge_totals: dict[tuple[str, str], Decimal] = {}
+        self._cash: dict[tuple[str, str], Decimal] = {}
+        super().__init__(
+            {
+                InstrumentDefined: self._instrument,
+                CashAdjusted: self._cash_adjusted,
+                Filled: self._filled,
+                FillCorrected: self._corrected,
+                PositionAdjusted: self._position_adjusted,
+                CommissionReported: self._commission,
+                FxRateReported: self._rate,
+            }
+        )
+
+    def cash(self, account: str, currency: str) -> Decimal:
+        """Return the balance: adjustments, trades, realised P&L of futures, less commissions.
+
+        Trades in an instrument that was never defined are left out: their currency is unknown.
+        """
+        cached = self._cash.get((account, currency))
+        if cached is None:
+            cached = self._cash[account, currency] = self._compute_cash(account, currency)
+        return cached
+
+    def equity(self, account: str, currency: str) -> Decimal | None:
+        """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
+        total = self.total_cash(account, currency)
+        for position in self._positions.open_positions():
+            if position.account != account:
+                continue
+            value = self.position_value(position, currency)
+            if total is None or value is None:
+                return None
+            total = _add(total, value)
+        return None if total is None else money(total)
+
+    def total_cash(self, account: str, currency: str) -> Decimal | None:
+        """Return the cash of all currencies in `currency`; `None` if a rate is unknown."""
+        total = ZERO
+        for held in self.currencies(account):
+            converted = self.convert(self.cash(account, held), held, currency)
+            if converted is None:
+                return None
+            total = _add(total, converted)
+        return money(total)
+
+    def commissions(self, account: str, currency: str) -> Decimal:
+        """Return what was paid in commissions so far, in that currency alone."""
+        return money(self._charge_totals.get((account, currency), ZERO))
+
+    def currencies(self, account: str) -> list[str]:
+        """Return the currencies in which the account ever had cash or trades, sorted."""
+        found = {held for owner, held in self._adjusted if owner == account}
+        found.update(held for owner, held in self._charge_totals if owner == account)
+        for owner, instrument in self._flow_totals:
+            if owner == account and instrument in self._instruments:
+                found.add(self._instruments[instrument].currency)
+        return sorted(found)
+
+    def accounts(self) -> list[str]:
+        """Return all accounts that ever had cash, trades or commissions, sorted."""
+        return sorted({owner for owner, _ in (*self._adjusted, *self._flow_totals, *self._charge_totals)})
+
+    def convert(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
+        """Return `amount` of currency `held` in `wanted`, or `None` if no rate leads there.
+
+        Nothing is nothing in any currency, so 0 needs no rate.
+        """
+        if held == wanted or not amount:
+            return amount
+        direct = self._converted(amount, held, wanted)
+        if direct is not None:
+            return direct
+        through = self._converted(amount, held, self.base_currency)
+        return None if through is None else self._converted(through, self.base_currency, wanted)
+
+    def position_value(self, position: Position, currency: str) -> Decimal | None:
+        """Return what the position adds to equity: its market value, or for a future its open profit."""
+        return self._valued(position, currency, open_profit=True)
+
+    def market_value(self, position: Position, currency: str) -> Decimal | None:
+        """Return quantity * mark * multiplier in `currency` (a future's notional value), or `None`."""
+        return self._valued(position, currency, open_profit=False)
+
+    def _valued(self, position: Position, currency: str, *, open_profit: bool) -> Decimal | None:
+        definition = self._instruments.get(position.instrument)
+        mark = self._quotes.mark(position.instrument)
+        if definition is None or mark is None:
+            return None
+        per_unit = price(mark)
+        if open_profit and definition.kind == FUTURE:
+            per_unit = _subtract(per_unit, position.average_cost)
+        value = money(_multiply(_multiply(position.quantity, per_unit), definition.multiplier))
+        return self.convert(value, definition.currency, currency)
+
+    def _converted(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
+        if held == wanted:
+            return amount
+        rate = self._rates.get((held, wanted))
+        if rate is not None:
+            return money(_multiply(amount, rate))
+        inverse = self._rates.get((wanted, held))
+        return divide(amount, inverse) if inverse else None
+
+    def _compute_cash(self, account: str, currency: str) -> Decimal:
+        total = self._adjusted.get((account, currency), ZERO)
+        total = _subtract(total, self._charge_totals.get((account, currency), ZERO))
+        for (owner, instrument), value in self._flow_totals.items():
+            definition = self._instruments.get(instrument)
+            if owner != account or definition is None or definition.currency != currency:
+                continue
+            if definition.kind == FUTURE:
+                total = _add(total, self._positions.position(account, instrument).realised)
+            else:
+                total = _add(total, _multiply(value, definition.multiplier))
+        return money(total)
+
+    def _instrument(self, entry: Any) -> None:
+        event: InstrumentDefined = entry.event
+        self._instruments[event.instrument] = event
+        self._cash.clear()
+
+    def _cash_adjusted(self, entry: Any) -> None:
+        event: CashAdjusted = entry.event
+        key = (event.account, event.currency)
+        self._adjusted[key] = _add(self._adjusted.get(key, ZERO), event.amount)
+        self._cash.clear()
+
+    def _position_adjusted(self, _entry: Any) -> None:
+        # No cash moves, but what a future realises from here on may.
+        self._cash.clear()
+
+    def _rate(self, entry: Any) -> None:
+        event: FxRateReported = entry.event
+        self._rates[event.base, event.quote] = event.rate
+
+    def _filled(self, entry: Any) -> None:
+        event: Filled = entry.event
+        if event.exec_id not in self._flows:
+            self._flow(event, 0)
+
+    def _corrected(self, entry: Any) -> None:
+        event: FillCorrected = entry.event
+        known = self._flows.get(event.exec_id)
+        if known is not None:
+            if event.revision <= known.revision:
+                return
+            key = (known.account, known.instrument)
+            self._flow_totals[key] = _subtract(self._flow_totals[key], known.value)
+        self._flow(event, event.revision)
+
+    def _flow(self, event: Filled | FillCorrected, revision: int) -> None:
+        value = _multiply(event.quantity, event.price)
+        if event.side == "BUY":
+            value = _minus(value)
+        key = (event.account, event.instrument)
+        self._flows[event.exec_id] = Flow(revision, event.account, event.instrument, value)
+        self._flow_totals[key] = _add(self._flow_totals.get(key, ZERO), value)
+        self._cash.clear()
+
+    def _commission(self, entry: Any) -> None:
+        event: CommissionReported = entry.event
+        known = self._charges.get(event.exec_id)
+        if known is not None:
+            # The latest report by its own time counts; of two at the same time, the dearer.
+            if (event.ts, event.amount) <= (known.ts, known.amount):
+                return
+            key = (known.account, known.currency)
+            self._charge_totals[key] = _subtract(self._charge_totals[key], known.amount)
+        self._charge(event.exec_id, Charge(event.ts, event.account, event.currency, event.amount))
+
+    def _charge(self, exec_id: str, charge: Charge) -> None:
+        key = (charge.account, charge.currency)
+        self._charges[exec_id] = charge
+        self._charge_totals[key] = _add(self._charge_totals.get(key, ZERO), charge.amount)
+        self._cash.clear()
+
+    def describe(self) -> str:
+        """Return for example `account: DU1 USD 99896.5 after 1 commissions`, one part a balance."""
+        balances = [
+            f"{account} {currency} {self.cash(account, currency):f}"
+            for account in self.accounts()
+            for currency in self.currencies(account)
+        ]
+        return f"account: {', '.join(balances) or 'no cash'}; {len(self._charges)} commissions"
+
+    def state(self) -> AccountState:
+        """Return a snapshot."""
+        return AccountState(
+            applied_seq=self.applied_seq,
+            base_currency=self.base_currency,
+            instruments=dict(self._instruments),
+            flows=dict(self._flows),
+            charges=dict(self._charges),
+            adjusted=[(*key, money(self._adjusted[key])) for key in sorted(self._adjusted)],
+            rates=[(*key, self._rates[key]) for key in sorted(self._rates)],
+        )
+
+    def restore(self, state: AccountState) -> None:
+        """Replace the state by a snapshot."""
+        self.base_currency = state.base_currency
+        self._instruments = dict(state.instruments)
+        self._flows, self._charges, self._cash = dict(state.flows), {}, {}
+        self._flow_totals, self._charge_totals = {}, {}
+        for flow in state.flows.values():
+            key = (flow.account, flow.instrument)
+            self._flow_totals[key] = _add(self._flow_totals.get(key, ZERO), flow.value)
+        for exec_id, charge in state.charges.items():
+            self._charge(exec_id, charge)
+        self._adjusted = {(account, currency): amount for account, currency, amount in state.adjusted}
+        self._rates = {(base, quote): rate for base, quote, rate in state.rates}
+        self.applied_seq = state.applied_seq

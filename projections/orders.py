@@ -1,0 +1,259 @@
+"""Orders and executions: a join by key, never a state machine that refuses a fact.
+
+Facts may arrive late, twice or out of order: a fill before its status, a fill after `Cancelled`. Each
+event notes its fact in the order's record, and the state shown is derived from the facts. Filled
+quantities come from executions alone. Nothing here decides, sends or counts time.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from core.events import (
+    CancelIntended,
+    CancelSendStarted,
+    CommissionReported,
+    FillCorrected,
+    Filled,
+    ModifyIntended,
+    OrderIntended,
+    OrderSendStarted,
+    OrderSent,
+    OrderStatusChanged,
+    RiskApproved,
+    RiskRefused,
+    SendFailed,
+)
+from core.money import ZERO
+from core.views import Execution, Order
+from projections.base import Projection, State
+from projections.records import ExecutionRecord, OrderRecord, Progress, Version
+
+
+class OrdersState(State, kw_only=True):
+    """Snapshot of `Orders`, sorted by id."""
+
+    orders: list[OrderRecord]
+    executions: list[ExecutionRecord]
+
+
+class Orders(Projection):
+    """Implements `core.views.OrdersView`; also lists executions."""
+
+    name = "orders"
+    state_type = OrdersState
+
+    def __init__(self) -> None:
+        self._orders: dict[str, OrderRecord] = {}
+        self._executions: dict[str, ExecutionRecord] = {}
+        self._working: dict[str, OrderRecord] = {}
+        super().__init__(
+            {
+                OrderIntended: self._intended,
+                ModifyIntended: self._modify,
+                CancelIntended: self._cancel,
+                RiskApproved: self._approved,
+                RiskRefused: self._refused,
+                OrderSendStarted: self._send_started,
+                CancelSendStarted: self._cancel,
+                OrderSent: self._sent,
+                SendFailed: self._send_failed,
+                OrderStatusChanged: self._status,
+                Filled: self._filled,
+                FillCorrected: self._corrected,
+                CommissionReported: self._commission,
+            }
+        )
+
+    # What others read
+
+    def get(self, order: str) -> Order | None:
+        """Return the order, or `None` if no intent with this id was seen."""
+        record = self._orders.get(order)
+        return None if record is None or record.intent is None else record.view()
+
+    def working(self, strategy: str | None = None, instrument: str | None = None) -> list[Order]:
+        """Return the orders that may still fill, oldest first; the cost is that of the working orders."""
+        records = sorted(self._working.values(), key=_age)
+        return [
+            record.view()
+            for record in records
+            if record.intent is not None
+            and (strategy is None or record.intent.strategy == strategy)
+            and (instrument is None or record.intent.instrument == instrument)
+        ]
+
+    def orders(self) -> list[Order]:
+        """Return all orders, oldest first."""
+        return [
+            record.view() for record in sorted(self._orders.values(), key=_age) if record.intent is not None
+        ]
+
+    def execution(self, exec_id: str) -> Execution | None:
+        """Return one execution in its highest revision, or `None`."""
+        record = self._executions.get(exec_id)
+        return None if record is None or record.fill is None else record.view()
+
+    def executions(self, order: str | None = None) -> list[Execution]:
+        """Return the executions (of one order) by execution time, then id."""
+        found: Iterable[ExecutionRecord] = self._executions.values()
+        if order is not None:
+            known = self._orders.get(order)
+            found = [self._executions[exec_id] for exec_id in known.executions] if known is not None else []
+        views = [record.view() for record in found if record.fill is not None]
+        return sorted(views, key=lambda execution: (execution.ts, execution.exec_id))
+
+    # What is folded
+
+    def _record(self, order: str) -> OrderRecord:
+        record = self._orders.get(order)
+        if record is None:
+            record = self._orders[order] = OrderRecord(order)
+        return record
+
+    def _intended(self, entry: Any) -> None:
+        event: OrderIntended = entry.event
+        record = self._orders.get(event.order)
+        if record is None:
+            record = self._orders[event.order] = OrderRecord(event.order)
+        elif record.intent is not None:
+            return
+        record.intent = event
+        record.created_seq = entry.seq
+        record.quantity = event.quantity
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _approved(self, entry: Any) -> None:
+        event: RiskApproved = entry.event
+        record = self._orders.get(event.order) or self._record(event.order)
+        if event.version == 1:
+            record.reach(Progress.APPROVED)
+        record.touch(event.ts)
+
+    def _refused(self, entry: Any) -> None:
+        event: RiskRefused = entry.event
+        record = self._record(event.order)
+        record.drop(event.version, "Refused", event.message)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _modify(self, entry: Any) -> None:
+        event: ModifyIntended = entry.event
+        record = self._record(event.order)
+        record.add_version(Version(event.version, event.quantity, event.limit, event.stop, event.reason))
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _cancel(self, entry: Any) -> None:
+        event: CancelIntended | CancelSendStarted = entry.event
+        record = self._record(event.order)
+        record.cancelling = True
+        record.touch(event.ts)
+
+    def _send_started(self, entry: Any) -> None:
+        event: OrderSendStarted = entry.event
+        record = self._orders.get(event.order) or self._record(event.order)
+        if event.version == 1:
+            record.reach(Progress.SENDING)
+        record.touch(event.ts)
+
+    def _sent(self, entry: Any) -> None:
+        event: OrderSent = entry.event
+        record = self._orders.get(event.order) or self._record(event.order)
+        record.reach(Progress.SENT)
+        record.sent_version = max(record.sent_version, event.version)
+        record.touch(event.ts)
+
+    def _send_failed(self, entry: Any) -> None:
+        event: SendFailed = entry.event
+        record = self._record(event.order)
+        if event.version <= record.sent_version:
+            # That version had left already: what failed is the cancel request.
+            record.cancelling = False
+        elif event.bytes_written == 0:
+            record.drop(event.version, "SendFailed", event.message)
+        else:
+            record.doubt(event.version, event.message)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _status(self, entry: Any) -> None:
+        event: OrderStatusChanged = entry.event
+        record = self._orders.get(event.order) or self._record(event.order)
+        record.report(event)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _filled(self, entry: Any) -> None:
+        event: Filled = entry.event
+        self._execute(event, 0)
+
+    def _corrected(self, entry: Any) -> None:
+        event: FillCorrected = entry.event
+        self._execute(event, event.revision)
+
+    def _execute(self, event: Filled | FillCorrected, revision: int) -> None:
+        execution = self._executions.get(event.exec_id)
+        if execution is None:
+            execution = self._executions[event.exec_id] = ExecutionRecord(event.exec_id)
+        earlier, before, first = execution.fill, execution.quantity, execution.first_quantity
+        if not execution.take(event, revision):
+            return
+        fill = execution.fill
+        assert fill is not None
+        if earlier is not None and earlier.order != fill.order:
+            self._withdraw(earlier.order, event.exec_id, before, first)
+        record = self._orders.get(fill.order) or self._record(fill.order)
+        record.executed(event.exec_id, before, execution.quantity, first, execution.first_quantity)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _withdraw(self, order: str, exec_id: str, quantity: Decimal, first: Decimal) -> None:
+        # A correction moved an execution to another order.
+        record = self._orders[order]
+        record.executed(exec_id, quantity, ZERO, first, ZERO)
+        record.executions.remove(exec_id)
+        self._settle(record)
+
+    def _commission(self, entry: Any) -> None:
+        event: CommissionReported = entry.event
+        execution = self._executions.get(event.exec_id)
+        if execution is None:
+            execution = self._executions[event.exec_id] = ExecutionRecord(event.exec_id)
+        execution.charge(event)
+
+    def _settle(self, record: OrderRecord) -> None:
+        if record.exposed() > ZERO:
+            self._working[record.id] = record
+        else:
+            self._working.pop(record.id, None)
+
+    # Snapshots
+
+    def describe(self) -> str:
+        """Return for example `orders: 12 orders, 2 working, 9 executions`."""
+        known = sum(record.intent is not None for record in self._orders.values())
+        fills = sum(record.fill is not None for record in self._executions.values())
+        return f"orders: {known} orders, {len(self._working)} working, {fills} executions"
+
+    def state(self) -> OrdersState:
+        """Return a snapshot, sorted by id."""
+        return OrdersState(
+            applied_seq=self.applied_seq,
+            orders=[self._orders[order].copy() for order in sorted(self._orders)],
+            executions=[self._executions[exec_id].copy() for exec_id in sorted(self._executions)],
+        )
+
+    def restore(self, state: OrdersState) -> None:
+        """Replace the state by a snapshot."""
+        self._orders = {record.id: record.copy() for record in state.orders}
+        self._executions = {record.exec_id: record.copy() for record in state.executions}
+        self._working = {}
+        for record in self._orders.values():
+            self._settle(record)
+        self.applied_seq = state.applied_seq
+
+
+def _age(record: OrderRecord) -> tuple[int, str]:
+    return record.created_seq, record.id

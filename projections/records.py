@@ -1,0 +1,278 @@
+"""The mutable records behind `Orders`: what is known of one order and of one execution.
+
+A record only notes facts; `view()` derives what is shown. Derivations depend on the set of facts, not
+on the order in which they came. Records are `msgspec` structs, so a snapshot is their encoding.
+"""
+
+from decimal import Decimal
+from enum import IntEnum
+
+import msgspec
+
+from core.events import CommissionReported, FillCorrected, Filled, OrderIntended, OrderStatusChanged
+from core.money import CONTEXT, ZERO
+from core.views import Execution, Order
+
+_add = CONTEXT.add
+_subtract = CONTEXT.subtract
+
+
+class Progress(IntEnum):
+    """How far an order is known to have come; it never goes back."""
+
+    INTENDED = 0
+    APPROVED = 1
+    SENDING = 2
+    SENT = 3
+    SUBMITTED = 4
+
+
+_SHOWN = ("Intended", "Approved", "Sending", "Sent", "Submitted")
+_TERMINAL = frozenset(("Cancelled", "Rejected"))
+
+
+class Version(msgspec.Struct, frozen=True, gc=False):
+    """One modification: the full new values."""
+
+    number: int
+    quantity: Decimal
+    limit: Decimal | None
+    stop: Decimal | None
+    reason: str
+
+
+class OrderRecord(msgspec.Struct, gc=False):
+    """What is known of one order.
+
+    `filled` sums the executions in their highest revision; `done` sums them as first reported: a
+    correction changes what was filled, but does not put an order back to work. `acknowledged` is the
+    highest version the broker confirmed. `ended` is how the broker closed the order, `held_back` how it
+    ended on our side (`Refused`, `SendFailed`) or that its fate is `Unknown`.
+    """
+
+    id: str
+    intent: OrderIntended | None = None
+    created_seq: int = 0
+    updated_ts: int = 0
+    quantity: Decimal = ZERO
+    progress: int = 0
+    sent_version: int = 0
+    acknowledged: int = 0
+    filled: Decimal = ZERO
+    done: Decimal = ZERO
+    cancelling: bool = False
+    ended: str = ""
+    held_back: str = ""
+    message: str = ""
+    versions: tuple[Version, ...] = ()
+    dropped: tuple[int, ...] = ()
+    executions: list[str] = []
+
+    def copy(self) -> "OrderRecord":
+        """Return a copy that shares nothing mutable, with decimals in canonical form."""
+        record = msgspec.structs.replace(self, executions=sorted(self.executions))
+        record.filled = self.filled.normalize(CONTEXT)
+        record.done = self.done.normalize(CONTEXT)
+        return record
+
+    def touch(self, ts: int) -> None:
+        """Note the time of a fact."""
+        if ts > self.updated_ts:  # noqa: PLR1730 - hot: max() is a call
+            self.updated_ts = ts
+
+    def reach(self, progress: int) -> None:
+        """Note that the order came at least this far."""
+        if progress > self.progress:  # noqa: PLR1730 - hot: max() is a call
+            self.progress = progress
+
+    def add_version(self, version: Version) -> None:
+        """Note a modification."""
+        if all(known.number != version.number for known in self.versions):
+            self.versions = tuple(sorted((*self.versions, version), key=lambda known: known.number))
+
+    def drop(self, version: int, why: str, message: str) -> None:
+        """Note that a version did not and will not leave: the first ends the order, a later one is void."""
+        self.message = message
+        if version == 1:
+            self.held_back = why
+        elif version not in self.dropped:
+            self.dropped = tuple(sorted((*self.dropped, version)))
+
+    def doubt(self, version: int, message: str) -> None:
+        """Note that a version may or may not have left."""
+        self.message = message
+        if version == 1:
+            self.held_back = "Unknown"
+
+    def report(self, event: OrderStatusChanged) -> None:
+        """Note what the broker says; a rejected modification leaves the order as it was."""
+        status = event.status
+        if event.message:
+            self.message = event.message
+        if status == "Rejected" and event.version > 1:
+            if event.version not in self.dropped:
+                self.dropped = tuple(sorted((*self.dropped, event.version)))
+            return
+        self.progress = Progress.SUBMITTED
+        if event.version > self.acknowledged:  # noqa: PLR1730 - hot: max() is a call
+            self.acknowledged = event.version
+        # "Filled" is advisory: executions say what is filled. Where reports contradict each other, a
+        # rejection outranks a cancellation, whichever came first.
+        if status in _TERMINAL and self.ended != "Rejected":
+            self.ended = status
+
+    def executed(
+        self, exec_id: str, before: Decimal, now: Decimal, first_before: Decimal, first: Decimal
+    ) -> None:
+        """Note that an execution of this order now counts `now` instead of `before`."""
+        if exec_id in self.executions:
+            self.filled = _subtract(self.filled, before)
+            self.done = _subtract(self.done, first_before)
+        else:
+            self.executions.append(exec_id)
+        self.filled = _add(self.filled, now)
+        self.done = _add(self.done, first)
+        self.progress = Progress.SUBMITTED
+
+    def shown(self) -> Version | None:
+        """Return the latest modification that stands, or `None` if the order is as first intended."""
+        for version in reversed(self.versions):
+            if version.number not in self.dropped:
+                return version
+        return None
+
+    def standing_quantity(self) -> Decimal:
+        """Return the largest quantity among the versions that may be the one at the broker."""
+        if not self.versions:
+            return self.quantity
+        standing = self.quantity if self.acknowledged <= 1 else ZERO
+        for version in self.versions:
+            if version.number >= self.acknowledged and version.number not in self.dropped:
+                standing = max(standing, version.quantity)
+        if standing > ZERO:
+            return standing
+        # Reports that contradict each other (acknowledged and refused) leave no version: assume the largest.
+        return max(self.quantity, *(version.quantity for version in self.versions))
+
+    def exposed(self) -> Decimal:
+        """Return the quantity that may still fill."""
+        if self.intent is None or self.ended:
+            return ZERO
+        if self.progress < Progress.SUBMITTED and self.held_back and self.held_back != "Unknown":
+            return ZERO
+        standing = self.standing_quantity()
+        return _subtract(standing, self.done) if self.done < standing else ZERO
+
+    def state(self) -> str:
+        """Return the state to show; see `core.views.Order`."""
+        if self.done > ZERO and self.done >= self.standing_quantity():
+            return "Filled"
+        if self.ended:
+            return self.ended
+        if self.progress < Progress.SUBMITTED and self.held_back and self.held_back != "Unknown":
+            return self.held_back
+        if self.cancelling:
+            return "CancelPending"
+        if self.done > ZERO:
+            return "PartiallyFilled"
+        if self.progress < Progress.SUBMITTED and self.held_back:
+            return self.held_back
+        return _SHOWN[self.progress]
+
+    def view(self) -> Order:
+        """Return the order as it stands; needs the intent."""
+        intent = self.intent
+        assert intent is not None
+        version = self.shown()
+        return Order(
+            id=self.id,
+            account=intent.account,
+            strategy=intent.strategy,
+            instrument=intent.instrument,
+            side=intent.side,
+            type=intent.type,
+            tif=intent.tif,
+            version=1 if version is None else version.number,
+            quantity=intent.quantity if version is None else version.quantity,
+            limit=intent.limit if version is None else version.limit,
+            stop=intent.stop if version is None else version.stop,
+            state=self.state(),
+            filled=self.filled,
+            exposed=self.exposed(),
+            reason=intent.reason if version is None else version.reason,
+            message=self.message,
+            created_ts=intent.ts,
+            updated_ts=self.updated_ts,
+        )
+
+
+def plain_fill(event: Filled | FillCorrected) -> Filled:
+    """Return the values of a correction as a fill."""
+    return Filled(
+        event.ts,
+        event.exec_id,
+        event.order,
+        event.account,
+        event.strategy,
+        event.instrument,
+        event.side,
+        event.quantity,
+        event.price,
+        event.venue,
+    )
+
+
+class ExecutionRecord(msgspec.Struct, gc=False):
+    """What is known of one execution; `fill` is `None` while only its commission was reported."""
+
+    exec_id: str
+    fill: Filled | None = None
+    revision: int = -1
+    first_revision: int = 1 << 31
+    first_quantity: Decimal = ZERO
+    quantity: Decimal = ZERO
+    commission: Decimal | None = None
+    commission_currency: str | None = None
+    commission_ts: int = 0
+
+    def copy(self) -> "ExecutionRecord":
+        """Return an independent copy."""
+        return msgspec.structs.replace(self)
+
+    def take(self, fill: Filled | FillCorrected, revision: int) -> bool:
+        """Take a report; return whether it changed anything (a duplicate does not)."""
+        changed = False
+        if revision > self.revision:
+            self.revision, self.quantity = revision, fill.quantity
+            self.fill = fill if type(fill) is Filled else plain_fill(fill)
+            changed = True
+        if revision < self.first_revision:
+            self.first_revision, self.first_quantity = revision, fill.quantity
+            changed = True
+        return changed
+
+    def charge(self, event: CommissionReported) -> None:
+        """Take a commission report: the latest by its own time, the larger of two at the same time."""
+        if self.commission is None or (event.ts, event.amount) > (self.commission_ts, self.commission):
+            self.commission = event.amount
+            self.commission_currency = event.currency
+            self.commission_ts = event.ts
+
+    def view(self) -> Execution:
+        """Return the execution in its highest revision."""
+        fill = self.fill
+        assert fill is not None
+        return Execution(
+            exec_id=self.exec_id,
+            revision=self.revision,
+            ts=fill.ts,
+            order=fill.order,
+            account=fill.account,
+            strategy=fill.strategy,
+            instrument=fill.instrument,
+            side=fill.side,
+            quantity=fill.quantity,
+            price=fill.price,
+            commission=self.commission,
+            commission_currency=self.commission_currency,
+        )

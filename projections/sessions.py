@@ -1,0 +1,132 @@
+"""Instruments, feeds and the session calendar, as the log defined them; the latest definition wins."""
+
+from bisect import bisect_right, insort
+from difflib import get_close_matches
+from typing import Any
+
+from core.errors import UnknownInstrument
+from core.events import FeedDefined, InstrumentDefined, SessionScheduled
+from projections.base import Projection, State
+
+
+class SessionsState(State, kw_only=True):
+    """Snapshot of `Sessions`; sessions by exchange and date."""
+
+    instruments: dict[str, InstrumentDefined]
+    feeds: dict[str, FeedDefined]
+    sessions: dict[str, dict[str, SessionScheduled]]
+
+
+class Sessions(Projection):
+    """Implements `core.views.InstrumentsView`."""
+
+    name = "sessions"
+    state_type = SessionsState
+
+    def __init__(self) -> None:
+        self._instruments: dict[str, InstrumentDefined] = {}
+        self._feeds: dict[str, FeedDefined] = {}
+        self._sessions: dict[str, dict[str, SessionScheduled]] = {}
+        self._begins: dict[str, list[tuple[int, str]]] = {}
+        super().__init__(
+            {InstrumentDefined: self._instrument, FeedDefined: self._feed, SessionScheduled: self._session}
+        )
+
+    def instrument(self, instrument: str) -> InstrumentDefined:
+        """Return the definition; raises `UnknownInstrument`, naming what comes near."""
+        found = self._instruments.get(instrument)
+        if found is None:
+            raise UnknownInstrument(_unknown(instrument, sorted(self._instruments)))
+        return found
+
+    def instruments(self) -> list[InstrumentDefined]:
+        """Return all definitions, sorted by id."""
+        return [self._instruments[name] for name in sorted(self._instruments)]
+
+    def feed(self, feed: str) -> FeedDefined | None:
+        """Return the definition of a feed, or `None`."""
+        return self._feeds.get(feed)
+
+    def feeds(self) -> list[FeedDefined]:
+        """Return all feeds, sorted by name."""
+        return [self._feeds[name] for name in sorted(self._feeds)]
+
+    def session(self, exchange: str, ts: int) -> SessionScheduled | None:
+        """Return the session with `begin` ≤ `ts` ≤ `end`.
+
+        The end belongs to the session, because a last bar's `ts` is its end; where the next session
+        begins at that very instant, the next one is returned.
+        """
+        begins = self._begins.get(exchange)
+        if not begins:
+            return None
+        # A session's key is (begin, date), and any date sorts below this bound.
+        index = bisect_right(begins, (ts, "\U0010ffff"))
+        if index == 0:
+            return None
+        session = self._sessions[exchange][begins[index - 1][1]]
+        return session if ts <= session.end else None
+
+    def session_on(self, exchange: str, date: str) -> SessionScheduled | None:
+        """Return the session of an exchange date such as `2025-07-02`."""
+        return self._sessions.get(exchange, {}).get(date)
+
+    def sessions(self, exchange: str | None = None) -> list[SessionScheduled]:
+        """Return the sessions (of one exchange), sorted by begin."""
+        exchanges = sorted(self._sessions) if exchange is None else [exchange]
+        found = [day for name in exchanges for day in self._sessions.get(name, {}).values()]
+        return sorted(found, key=lambda session: (session.begin, session.exchange))
+
+    def _instrument(self, entry: Any) -> None:
+        event: InstrumentDefined = entry.event
+        self._instruments[event.instrument] = event
+
+    def _feed(self, entry: Any) -> None:
+        event: FeedDefined = entry.event
+        self._feeds[event.feed] = event
+
+    def _session(self, entry: Any) -> None:
+        self._schedule(entry.event)
+
+    def _schedule(self, event: SessionScheduled) -> None:
+        days = self._sessions.setdefault(event.exchange, {})
+        begins = self._begins.setdefault(event.exchange, [])
+        known = days.get(event.date)
+        if known is not None:
+            begins.remove((known.begin, known.date))
+        days[event.date] = event
+        insort(begins, (event.begin, event.date))
+
+    def describe(self) -> str:
+        """Return for example `sessions: 3 instruments, 2 feeds, 2 sessions`."""
+        days = sum(map(len, self._sessions.values()))
+        return f"sessions: {len(self._instruments)} instruments, {len(self._feeds)} feeds, {days} sessions"
+
+    def state(self) -> SessionsState:
+        """Return a snapshot."""
+        return SessionsState(
+            applied_seq=self.applied_seq,
+            instruments=dict(self._instruments),
+            feeds=dict(self._feeds),
+            sessions={exchange: dict(days) for exchange, days in self._sessions.items()},
+        )
+
+    def restore(self, state: SessionsState) -> None:
+        """Replace the state by a snapshot."""
+        self._instruments, self._feeds = dict(state.instruments), dict(state.feeds)
+        self._sessions, self._begins = {}, {}
+        for days in state.sessions.values():
+            for event in days.values():
+                self._schedule(event)
+        self.applied_seq = state.applied_seq
+
+
+def _unknown(instrument: str, known: list[str]) -> str:
+    if not known:
+        return f"instrument {instrument!r} is not in this log, which defines none; import data first"
+    near = get_close_matches(instrument, known, n=3, cutoff=0.5)
+    near = near or get_close_matches(instrument.upper(), known, n=3, cutoff=0.5)
+    if near:
+        return f"instrument {instrument!r} is not in this log; did you mean {' or '.join(near)}?"
+    shown = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+    return f"instrument {instrument!r} is not in this log, which defines {shown}"
