@@ -1,0 +1,134 @@
+"""Exchange calendars and wall clocks at the edge: dates in, `SessionScheduled` events and ns UTC out.
+
+The calendar package pulls in pandas, so it is imported inside functions only: nothing that merely
+replays a log pays for it, and the built-in sample does not need it.
+"""
+
+import difflib
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import UsageError
+from core.events import SessionScheduled
+
+SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
+_BUCKET_NS = 15 * 60 * SECOND_NS
+_EPOCH = date(1970, 1, 1)
+CONTINUOUS = "24/7"
+"""The exchange of instruments without one: each day of the time zone is a session, midnight to midnight."""
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return a time zone by IANA name; raises `UsageError` for an unknown one."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UsageError(
+            f"--timezone {name!r} is not a known time zone; use an IANA name such as America/New_York or UTC"
+        ) from error
+
+
+def utc_ns(wall_ns: NDArray[np.int64], timezone: ZoneInfo) -> NDArray[np.int64]:
+    """Return ns UTC for wall-clock ns since 1970 in `timezone`.
+
+    Of the two readings of a repeated hour the first is taken; a time that a change of clocks skips is
+    read with the offset before the change.
+    """
+    if not len(wall_ns):
+        return wall_ns
+    # Offsets change at quarter hours only, so one look-up for each distinct quarter hour is enough.
+    buckets, places = np.unique(wall_ns // _BUCKET_NS, return_inverse=True)
+    offsets = [_offset_ns(int(bucket) * (_BUCKET_NS // SECOND_NS), timezone) for bucket in buckets]
+    return wall_ns - np.array(offsets, dtype=np.int64)[places]
+
+
+def _offset_ns(wall_seconds: int, timezone: ZoneInfo) -> int:
+    wall = datetime(1970, 1, 1, tzinfo=timezone) + timedelta(seconds=wall_seconds)
+    offset = wall.utcoffset()
+    assert offset is not None
+    return round(offset.total_seconds()) * SECOND_NS
+
+
+def midnight_ns(day: date, timezone: ZoneInfo) -> int:
+    """Return the ns UTC at which `day` begins in `timezone`."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=timezone)
+    return round(begin.timestamp()) * SECOND_NS
+
+
+def days_since_epoch(day: date) -> int:
+    """Return the number of days from 1970-01-01 to `day`."""
+    return (day - _EPOCH).days
+
+
+def local_dates(ts: NDArray[np.int64], timezone: ZoneInfo) -> list[date]:
+    """Return the distinct dates, sorted, on which the times `ts` (ns UTC) fall in `timezone`."""
+    quarters = np.unique(ts // _BUCKET_NS)
+    seconds = (quarters * (_BUCKET_NS // SECOND_NS)).tolist()
+    return sorted({datetime.fromtimestamp(second, timezone).date() for second in seconds})
+
+
+def sessions(exchange: str, first: date, last: date, timezone: str = "UTC") -> list[SessionScheduled]:
+    """Return the sessions of an exchange (ISO code such as `XNYS`) from `first` to `last` inclusive.
+
+    `24/7` schedules each day of `timezone`. Raises `UsageError` for an exchange without a calendar.
+    """
+    if exchange == CONTINUOUS:
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        return [_whole_day(day, zone(timezone), timezone) for day in days]
+    return _calendar_sessions(exchange, first, last)
+
+
+def _whole_day(day: date, tz: ZoneInfo, timezone: str) -> SessionScheduled:
+    begin, end = midnight_ns(day, tz), midnight_ns(day + timedelta(days=1), tz)
+    return SessionScheduled(begin, CONTINUOUS, day.isoformat(), timezone, begin, begin, end, end)
+
+
+def _calendar_sessions(exchange: str, first: date, last: date) -> list[SessionScheduled]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the calendar package has not caught up with pandas 3
+        import exchange_calendars  # noqa: PLC0415  (pulls in pandas)
+
+        # The package refuses a calendar without any session, so ask for a fortnight more on each side.
+        margin = timedelta(days=14)
+        try:
+            calendar = exchange_calendars.get_calendar(exchange, start=first - margin, end=last + margin)
+        except exchange_calendars.errors.InvalidCalendarName as error:
+            raise UsageError(_unknown_exchange(exchange, exchange_calendars.get_calendar_names())) from error
+        except ValueError as error:
+            raise UsageError(f"--exchange {exchange}: no calendar for {first}..{last}: {error}") from error
+        labels = [label.date() for label in calendar.schedule.index]
+        opens, closes = calendar.opens_nanos.tolist(), calendar.closes_nanos.tolist()
+        timezone = str(calendar.tz)
+    tz = ZoneInfo(timezone)
+    return [
+        _session(exchange, day, timezone, tz, open_ns, close_ns)
+        for day, open_ns, close_ns in zip(labels, opens, closes, strict=True)
+        if first <= day <= last
+    ]
+
+
+def _session(
+    exchange: str, day: date, timezone: str, tz: ZoneInfo, open_ns: int, close_ns: int
+) -> SessionScheduled:
+    """Give a session the data around it: its whole local day, or 24 hours if it opens the evening before."""
+    begin, end = midnight_ns(day, tz), midnight_ns(day + timedelta(days=1), tz)
+    if open_ns < begin:
+        begin, end = open_ns, max(close_ns, open_ns + DAY_NS)
+    return SessionScheduled(begin, exchange, day.isoformat(), timezone, begin, open_ns, close_ns, end)
+
+
+def _unknown_exchange(exchange: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(exchange.upper(), known, n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else "use an ISO 10383 code such as XNYS, XNAS or XLON"
+    return f"--exchange {exchange!r} has no trading calendar; {hint} (24/7 for instruments that never close)"
+
+
+def iso_date(ts: int, timezone: ZoneInfo) -> str:
+    """Return the date of `ts` (ns UTC) in `timezone` as `2025-07-02`."""
+    return datetime.fromtimestamp(ts // SECOND_NS, UTC).astimezone(timezone).date().isoformat()

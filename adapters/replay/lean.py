@@ -1,0 +1,285 @@
+"""Reads US equity data in the folder layout of QuantConnect's LEAN.
+
+`equity/usa/<tick|second|minute>/<symbol>/<yyyymmdd>_<trade|quote>.zip`, one day a set with trades and
+quotes merged by time, and `equity/usa/<hour|daily>/<symbol>.zip`, one file for all dates. Prices are raw
+integers in 1/10,000 USD, times are milliseconds since midnight in New York, a bar's time is its start.
+Owns the meaning of these files; appending is importing.py's, checks of rows are rows.py's.
+"""
+
+import difflib
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from adapters.replay.calendar import DAY_NS, days_since_epoch, midnight_ns, sessions, utc_ns, zone
+from adapters.replay.importing import (
+    FileSlice,
+    ImportResult,
+    ImportSet,
+    ImportWriter,
+    Progress,
+    digest_of,
+    import_sets,
+)
+from adapters.replay.lean_rows import LENGTHS_NS, daily_bars, quote_bars, quote_ticks, trade_bars, trade_ticks
+from adapters.replay.rows import Rows, count_lines, merged
+from core.errors import DataMissing, UsageError
+from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
+from core.ports import EntryReader
+
+EXCHANGE = "XNYS"
+TIMEZONE = "America/New_York"
+RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
+MEMBER_BYTES_MAX = 2 << 30
+
+
+class Days(NamedTuple):
+    """An inclusive range of session dates."""
+
+    first: date
+    last: date
+
+    def __str__(self) -> str:
+        return f"{self.first}" if self.first == self.last else f"{self.first}..{self.last}"
+
+
+def parse_days(text: str) -> Days:
+    """Read `2013-10-07` or `2013-10-07..2013-10-11`; raises `UsageError`."""
+    first, _, last = text.partition("..")
+    try:
+        days = Days(date.fromisoformat(first), date.fromisoformat(last or first))
+    except ValueError as error:
+        raise UsageError(f"--date {text!r}: expected YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD") from error
+    if days.last < days.first:
+        raise UsageError(f"--date {text!r}: the range ends before it begins; expected FIRST..LAST")
+    return days
+
+
+def import_lean(
+    writer: ImportWriter,
+    reader: EntryReader,
+    root: Path,
+    symbol: str,
+    resolution: str,
+    days: Days | None = None,
+    progress: Progress | None = None,
+) -> ImportResult:
+    """Import a symbol's files of one resolution; all dates there are if `days` is `None`.
+
+    Raises `DataMissing` (nearest dates or symbols named) and `UsageError` (a file that is no zip).
+    """
+    return import_sets(writer, reader, lean_sets(root, symbol, resolution, days), progress)
+
+
+def lean_sets(root: Path, symbol: str, resolution: str, days: Days | None = None) -> list[ImportSet]:
+    """Describe the files to import, a set for each day (one for all days where LEAN keeps one file)."""
+    if resolution not in RESOLUTIONS:
+        raise UsageError(f"--resolution {resolution!r}: expected one of {', '.join(RESOLUTIONS)}")
+    folder = root / "equity" / "usa" / resolution
+    if not folder.is_dir():
+        raise DataMissing(
+            f"{folder}: no such folder; --root is the folder that holds equity/usa/{resolution}/"
+        )
+    if resolution in {"hour", "daily"}:
+        return [_history_set(root, folder, symbol, resolution, days)]
+    return _day_sets(root, folder, symbol, resolution, days)
+
+
+def _day_sets(root: Path, folder: Path, symbol: str, resolution: str, days: Days | None) -> list[ImportSet]:
+    home = folder / symbol.lower()
+    if not home.is_dir():
+        _no_symbol(folder, symbol, [path.name for path in folder.iterdir() if path.is_dir()])
+    held = sorted({path.name[:8] for path in home.glob("????????_*.zip") if path.name[:8].isdigit()})
+    dates = [date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}") for day in held]
+    wanted = [day for day in dates if days is None or days.first <= day <= days.last]
+    if not wanted:
+        near = sorted(dates, key=lambda day: abs((day - days.first).days))[:3] if days else []
+        there = ", ".join(str(day) for day in sorted(near)) or "none at all"
+        raise DataMissing(
+            f"{home}: no {resolution} data of {symbol.upper()} for {days}; nearest dates: {there}"
+        )
+    sets, since = [], days.first if days else wanted[0]
+    for day in wanted:
+        sets.append(_day_set(root, home, symbol.upper(), resolution, day, since))
+        since = day + timedelta(days=1)
+    return sets
+
+
+def _day_set(root: Path, home: Path, instrument: str, resolution: str, day: date, since: date) -> ImportSet:
+    paths = [home / f"{day:%Y%m%d}_{kind}.zip" for kind in ("trade", "quote")]
+    slices, by_digest = [], {}
+    for path in paths:
+        if path.exists():
+            digest, data = _read(path)
+            slices.append(FileSlice(path.relative_to(root).as_posix(), digest, 1, count_lines(data)))
+            by_digest[digest] = path
+
+    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event]]:
+        files = [
+            _day_rows(piece, _text(piece, by_digest[piece.digest]), instrument, resolution, day)
+            for piece in sorted(wanted, key=lambda piece: piece.name, reverse=True)  # trade before quote
+        ]
+        return merged(files)
+
+    return ImportSet(
+        feed=f"lean/{resolution}",
+        format=f"lean equity/usa/{resolution} {instrument} {day}",
+        slices=tuple(slices),
+        definitions=lambda: _definitions(instrument, resolution, sessions(EXCHANGE, since, day), day),
+        items=items,
+    )
+
+
+def _day_rows(piece: FileSlice, data: bytes, instrument: str, resolution: str, day: date) -> Rows:
+    feed, quotes = f"lean/{resolution}", piece.name.endswith("_quote.zip")
+    wall = days_since_epoch(day) * DAY_NS
+    build: Callable[..., Rows]
+    if resolution == "tick":
+        build = quote_ticks if quotes else trade_ticks
+    else:
+        build = partial(quote_bars if quotes else trade_bars, length=LENGTHS_NS[resolution])
+    return build(
+        data,
+        piece.name,
+        piece.first,
+        feed=feed,
+        instrument=instrument,
+        clock=lambda ns: utc_ns(ns + wall, zone(TIMEZONE)),
+        begin=midnight_ns(day, zone(TIMEZONE)),
+    )
+
+
+def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: Days | None) -> ImportSet:
+    path, instrument, feed = folder / f"{symbol.lower()}.zip", symbol.upper(), f"lean/{resolution}"
+    if not path.exists():
+        _no_symbol(folder, symbol, [held.stem for held in folder.glob("*.zip")])
+    digest, data = _read(path)
+    name = path.relative_to(root).as_posix()
+    dates = [line[:8] for line in data.split(b"\n")[: count_lines(data)]]
+    whole = FileSlice(name, digest, 1, len(dates))
+    piece = whole if days is None else _between(whole, dates, days)
+
+    def scheduled() -> list[SessionScheduled]:
+        known = [_date(text) for text in dates[piece.first - 1 : piece.first - 1 + piece.rows]]
+        held = [day for day in known if day is not None]
+        return sessions(EXCHANGE, min(held), max(held)) if held else []
+
+    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event]]:
+        for part in wanted:
+            lines = _text(part, path).split(b"\n")[part.first - 1 : part.first - 1 + part.rows]
+            yield from merged(
+                [
+                    daily_bars(
+                        b"\n".join(lines),
+                        part.name,
+                        part.first,
+                        feed=feed,
+                        instrument=instrument,
+                        resolution=resolution,
+                        held=_all_sessions(lines),
+                    )
+                ]
+            )
+
+    return ImportSet(
+        feed=feed,
+        format=f"lean equity/usa/{resolution} {instrument}",
+        slices=(piece,),
+        definitions=lambda: _definitions(instrument, resolution, scheduled(), days.first if days else None),
+        items=items,
+    )
+
+
+def _all_sessions(lines: Sequence[bytes]) -> dict[str, SessionScheduled]:
+    held = [day for day in (_date(line[:8]) for line in lines) if day is not None]
+    return {known.date: known for known in sessions(EXCHANGE, min(held), max(held))} if held else {}
+
+
+def _date(text: bytes) -> date | None:
+    try:
+        return date.fromisoformat(text.decode("ascii"))
+    except (ValueError, UnicodeDecodeError):
+        return None
+
+
+def _between(whole: FileSlice, dates: Sequence[bytes], days: Days) -> FileSlice:
+    """Cut a file sorted by date down to the rows of `days`; raises `DataMissing` if none is left."""
+    first, last = f"{days.first:%Y%m%d}".encode(), f"{days.last:%Y%m%d}".encode()
+    rows = [row for row, day in enumerate(dates) if first <= day <= last]
+    if not rows:
+        near = sorted({day for day in dates if _date(day)}, key=lambda day: abs(int(day) - int(first)))[:3]
+        there = ", ".join(str(_date(day)) for day in sorted(near))
+        raise DataMissing(f"{whole.name}: no rows for {days}; nearest dates: {there or 'none at all'}")
+    return FileSlice(whole.name, whole.digest, rows[0] + 1, rows[-1] - rows[0] + 1)
+
+
+def _no_symbol(folder: Path, symbol: str, held: Sequence[str]) -> None:
+    names = sorted(name.upper() for name in held)
+    near = difflib.get_close_matches(symbol.upper(), names, n=3, cutoff=0.3) or names[:5]
+    raise DataMissing(
+        f"{folder}: no data of {symbol.upper()}; nearest symbols: {', '.join(near) or 'none at all'}"
+    )
+
+
+def _definitions(
+    instrument: str, resolution: str, scheduled: Sequence[SessionScheduled], day: date | None
+) -> list[Event]:
+    ts = scheduled[0].begin if scheduled else midnight_ns(day or date(1970, 1, 1), zone(TIMEZONE))
+    ticks = resolution == "tick"
+    return [
+        FeedDefined(
+            ts,
+            feed=f"lean/{resolution}",
+            source="QuantConnect LEAN files, US equity",
+            resolution=resolution,
+            consolidated=not ticks,
+            adjusted=False,
+            description="raw prices, not adjusted for splits and dividends"
+            + ("; one-sided quotes of each venue" if ticks else ""),
+        ),
+        InstrumentDefined(
+            ts,
+            instrument=instrument,
+            symbol=instrument,
+            kind="STK",
+            exchange=EXCHANGE,
+            currency="USD",
+            multiplier=Decimal(1),
+            tick_size=Decimal("0.01"),
+            timezone=TIMEZONE,
+        ),
+        *scheduled,
+    ]
+
+
+def _text(piece: FileSlice, path: Path) -> bytes:
+    digest, data = _read(path)
+    if digest != piece.digest:
+        raise UsageError(f"{path}: changed while it was being imported; run the import again")
+    return data
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    """Return the digest of a zip file and the text of its one member."""
+    try:
+        raw = path.read_bytes()
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if not info.is_dir()]
+            if len(members) != 1:
+                raise UsageError(
+                    f"{path}: holds {len(members)} files, expected one CSV; fetch the file again"
+                )
+            if members[0].file_size > MEMBER_BYTES_MAX:
+                raise UsageError(
+                    f"{path}: {members[0].file_size} bytes unpacked, more than {MEMBER_BYTES_MAX}"
+                )
+            return digest_of(raw), archive.read(members[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UsageError(f"{path}: not a readable zip file ({error}); fetch it again") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error

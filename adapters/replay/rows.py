@@ -1,0 +1,298 @@
+"""Rows of text and columns of numbers on their way to events.
+
+Owns the parsing of delimited text into columns (typed and vectorised when every row is good, row by
+row with a reason for each bad one otherwise), the checks all formats share, and the merging of files
+by time. One row gives exactly one item: an event or a `RowRejected`. Never touches files or the log.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from core.events import Event, RowRejected
+
+CHUNK_ROWS = 10_000
+ROW_TEXT_MAX = 500
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\Z", re.IGNORECASE | re.ASCII)
+
+FloatColumn = NDArray[np.float64]
+IntColumn = NDArray[np.int64]
+Column = NDArray[Any]
+
+
+class Parsed(msgspec.Struct):
+    """Columns of the wanted fields, all of length `rows`; bad rows hold zeros and have a reason."""
+
+    file: str
+    first_line: int
+    rows: int
+    columns: dict[str, Column]
+    reasons: dict[int, str]
+    lines: Callable[[], list[str]]
+
+    def reject(self, mask: NDArray[np.bool_], reason: Callable[[int], str]) -> None:
+        """Reject the rows where `mask` is true; the first reason given for a row stays."""
+        for row in np.flatnonzero(mask).tolist():
+            if row not in self.reasons:
+                self.reasons[row] = reason(row)
+
+
+class Rows(msgspec.Struct):
+    """Items of one file, built on demand: `columns` are the fields of `type`, arrays or constants.
+
+    `keys` (int64 ns, never falling) are the times to merge by; NaN in a `nullable` column is `None`.
+    """
+
+    type: type[Event]
+    keys: IntColumn
+    columns: Sequence[Any]
+    nullable: frozenset[int]
+    rejected: dict[int, RowRejected]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def items(self, first: int, last: int) -> list[Event]:
+        """Return the items of rows `first`..`last` (exclusive)."""
+        values = [self._values(place, first, last) for place in range(len(self.columns))]
+        items: list[Event] = list(map(self.type, *values))
+        for row in self.rejected if len(self.rejected) < last - first else range(first, last):
+            if first <= row < last and row in self.rejected:
+                items[row - first] = self.rejected[row]
+        return items
+
+    def _values(self, place: int, first: int, last: int) -> Any:
+        column = self.columns[place]
+        if not isinstance(column, np.ndarray):
+            return repeat(column, last - first)
+        part = column[first:last]
+        if place in self.nullable:
+            missing = np.isnan(part)
+            part = part.astype(object)
+            part[missing] = None
+        return part.tolist()
+
+
+def finish(
+    parsed: Parsed,
+    kind: type[Event],
+    ts: IntColumn,
+    columns: Sequence[Any],
+    *,
+    previous_ts: int,
+    nullable: frozenset[int] = frozenset(),
+) -> Rows:
+    """Reject rows earlier than the row before (or than `previous_ts`) and return the rest as `Rows`.
+
+    A rejected row keeps its place in the file: it is merged at the time of the last good row before it.
+    """
+    good = np.ones(parsed.rows, dtype=bool)
+    good[list(parsed.reasons)] = False
+    keys = np.maximum.accumulate(np.where(good, ts, previous_ts)) if parsed.rows else ts
+    keys = np.maximum(keys, previous_ts)
+    before = np.concatenate(([previous_ts], keys[:-1])) if parsed.rows else keys
+    late = good & (ts < before)
+    parsed.reject(late, lambda row: f"time is {(before[row] - ts[row]) / 1e9:g} s before the row above")
+    return Rows(kind, keys, columns, nullable, _rejections(parsed, keys))
+
+
+def _rejections(parsed: Parsed, keys: IntColumn) -> dict[int, RowRejected]:
+    if not parsed.reasons:
+        return {}
+    lines = parsed.lines()
+    return {
+        row: RowRejected(
+            ts=int(keys[row]),
+            file=parsed.file,
+            line=parsed.first_line + row,
+            reason=parsed.reasons[row],
+            row=lines[row][:ROW_TEXT_MAX],
+        )
+        for row in sorted(parsed.reasons)
+    }
+
+
+def merged(files: Sequence[Rows]) -> Iterator[list[Event]]:
+    """Yield the items of all files by time, in chunks.
+
+    Within a file the order is the file's; at equal times the file listed first goes first.
+    """
+    if len(files) == 1:
+        for first in range(0, len(files[0]), CHUNK_ROWS):
+            yield files[0].items(first, min(first + CHUNK_ROWS, len(files[0])))
+        return
+    source = np.concatenate([np.full(len(rows), i, dtype=np.int8) for i, rows in enumerate(files)])
+    order = np.argsort(np.concatenate([rows.keys for rows in files]), kind="stable")
+    source = source[order]
+    done = [0] * len(files)
+    for first in range(0, len(source), CHUNK_ROWS):
+        turn = source[first : first + CHUNK_ROWS].tolist()
+        streams = []
+        for i, rows in enumerate(files):
+            streams.append(iter(rows.items(done[i], done[i] + turn.count(i))))
+            done[i] += turn.count(i)
+        yield [next(streams[i]) for i in turn]
+
+
+def count_lines(data: bytes) -> int:
+    """Return the number of rows in `data`: the last one may lack its newline, blank ends do not count."""
+    body = data.rstrip(b"\r\n")
+    return body.count(b"\n") + 1 if body else 0
+
+
+def parse(
+    data: bytes,
+    names: Sequence[str],
+    *,
+    numbers: Sequence[str],
+    texts: Sequence[str] = (),
+    file: str,
+    first_line: int = 1,
+    delimiter: str = ",",
+) -> Parsed:
+    """Parse rows with columns `names` into float64 `numbers` and object `texts`."""
+    rows = count_lines(data)
+
+    def lines() -> list[str]:
+        text = data.rstrip(b"\r\n").decode("utf-8", errors="backslashreplace")
+        return [line.removesuffix("\r") for line in text.split("\n")] if rows else []
+
+    columns = _columns_at_once(data, names, numbers, texts, delimiter) if rows else None
+    if columns is None or any(len(column) != rows for column in columns.values()):
+        columns, reasons = _columns_by_row(lines(), names, numbers, texts, delimiter)
+    else:
+        reasons = {}
+    parsed = Parsed(file, first_line, rows, columns, reasons, lines)
+    for name in numbers:
+        bad = ~np.isfinite(columns[name])
+        if bad.any():
+            place, texts_of = names.index(name), lines()
+            parsed.reject(bad, lambda row: _not_finite(name, texts_of[row], place, delimiter))  # noqa: B023
+            columns[name][bad] = 0.0
+    return parsed
+
+
+def _not_finite(name: str, line: str, place: int, delimiter: str) -> str:
+    return f"field {name}: {_split(line, delimiter)[place].strip()!r} is not a finite number"
+
+
+# The good case: pyarrow parses typed columns at several million rows a second. It says only *that* a
+# row is bad, never which rows, so any complaint sends the whole block down the slow path.
+def _columns_at_once(
+    data: bytes, names: Sequence[str], numbers: Sequence[str], texts: Sequence[str], delimiter: str
+) -> dict[str, Column] | None:
+    import pyarrow as pa  # noqa: PLC0415  (heavy: only where files are read)
+    from pyarrow import csv as arrow_csv  # noqa: PLC0415
+
+    wanted = [*numbers, *texts]
+    try:
+        table = arrow_csv.read_csv(
+            io.BytesIO(data),
+            read_options=arrow_csv.ReadOptions(column_names=list(names), use_threads=False),
+            parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=wanted,
+                column_types={n: pa.float64() for n in numbers} | {n: pa.string() for n in texts},
+                null_values=[],
+                strings_can_be_null=False,
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        return None
+    columns: dict[str, Column] = {name: table[name].to_numpy().copy() for name in numbers}
+    for name in texts:
+        encoded = table[name].combine_chunks().dictionary_encode()
+        columns[name] = np.array(encoded.dictionary.to_pylist(), dtype=object)[encoded.indices.to_numpy()]
+    return columns
+
+
+def _columns_by_row(
+    lines: Sequence[str], names: Sequence[str], numbers: Sequence[str], texts: Sequence[str], delimiter: str
+) -> tuple[dict[str, Column], dict[int, str]]:
+    columns: dict[str, Column] = {name: np.zeros(len(lines)) for name in numbers}
+    columns |= {name: np.full(len(lines), "", dtype=object) for name in texts}
+    reasons: dict[int, str] = {}
+    places = {name: names.index(name) for name in columns}
+    for row, line in enumerate(lines):
+        fields = _split(line, delimiter)
+        if len(fields) != len(names):
+            found = len(fields) if line.strip() else 0
+            reasons[row] = f"expected {len(names)} fields, found {found}"
+            continue
+        for name, place in places.items():
+            value = fields[place] if name in texts else number(fields[place])
+            if value is None:
+                reasons[row] = f"field {name}: {fields[place].strip()!r} is not a number"
+                break
+            columns[name][row] = value
+    return columns, reasons
+
+
+def number(text: str) -> float | None:
+    """Return the number in `text`, an infinity or NaN if it spells one, `None` if it is no number."""
+    text = text.strip()
+    return float(text) if _NUMBER.match(text) or _NOT_FINITE.match(text) else None
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]
+
+
+def check_not_negative(parsed: Parsed, names: Sequence[str]) -> None:
+    """Reject rows where a price, size or volume is negative."""
+    for name in names:
+        column = parsed.columns[name]
+        parsed.reject(column < 0, lambda row: f"negative {name} {column[row]:g}")  # noqa: B023
+
+
+def check_not_zero(parsed: Parsed, name: str) -> None:
+    """Reject rows where the price is zero: a gap in the source, not a price."""
+    parsed.reject(parsed.columns[name] == 0, lambda _: f"{name} is 0")
+
+
+def check_bars(parsed: Parsed, open_: str, high: str, low: str, close: str) -> None:
+    """Reject bars whose high is below the low, or whose open or close lies outside of both."""
+    c = parsed.columns
+    parsed.reject(c[high] < c[low], lambda row: f"{high} {c[high][row]:g} < {low} {c[low][row]:g}")
+    for name in (open_, close):
+        outside = (c[name] < c[low]) | (c[name] > c[high])
+        parsed.reject(
+            outside,
+            lambda row: f"{name} {c[name][row]:g} outside {c[low][row]:g}..{c[high][row]:g}",  # noqa: B023
+        )
+
+
+def check_overlap(parsed: Parsed, start: IntColumn, end: IntColumn, previous_end: int) -> None:
+    """Reject bars that start before the last good one ended, or that do not end after their start."""
+    parsed.reject(end <= start, lambda _: "bar does not end after its start")
+    good = np.ones(parsed.rows, dtype=bool)
+    good[list(parsed.reasons)] = False
+    ends = np.maximum.accumulate(np.where(good, end, previous_end)) if parsed.rows else end
+    before = np.concatenate(([previous_end], ends[:-1])) if parsed.rows else ends
+    suspects = np.flatnonzero(good & (start < np.maximum(before, previous_end)))
+    if not len(suspects):
+        return
+    # A rejected bar covers nothing, so each verdict may change the next: decide in order from the first.
+    last = int(before[suspects[0]])
+    for row in range(int(suspects[0]), parsed.rows):
+        if not good[row]:
+            continue
+        if end[row] < last:
+            continue  # left to the order check, which says by how much
+        if start[row] < last:
+            parsed.reasons.setdefault(row, f"bar overlaps the one above by {(last - start[row]) / 1e9:g} s")
+        else:
+            last = int(end[row])
