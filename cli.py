@@ -4,6 +4,7 @@ Owns the table of verbs and how errors become messages and exit codes. Imports n
 until a verb runs, so that help is instant; what a verb does lives in `app.commands`.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -82,6 +83,7 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; a reader that went away (`tape events | head`) is a normal end."""
+        _end_cleanly_on_termination()
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -89,6 +91,17 @@ class Verbs(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return result
+
+
+def _end_cleanly_on_termination() -> None:
+    """Turn SIGTERM into an exit that runs every `finally` on its way, as Ctrl-C does."""
+    import signal  # noqa: PLC0415  # help does not need it
+
+    def stop(_number: int, _frame: object) -> None:
+        raise SystemExit(143)
+
+    with contextlib.suppress(ValueError):  # not the main thread: whoever runs us there handles signals
+        signal.signal(signal.SIGTERM, stop)
 
 
 @click.group(

@@ -1,0 +1,108 @@
+"""Documentation that cannot rot: what users can type, set, query or receive is described, all of it."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
+
+import click
+import msgspec
+import pytest
+
+import cli
+from app.settings import Settings
+from core.errors import ExitCode
+from core.events import BY_TAG, EVENT_CLASSES
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+VERBS = [verb for verbs in cli.GROUPS.values() for verb in verbs]
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands under a heading, up to the next one of any level."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {heading!r}"
+    return found[1]
+
+
+def settings_keys(kind: type[msgspec.Struct], prefix: str = "") -> list[tuple[str, str]]:
+    """Return `(section, key)` of every setting."""
+    keys: list[tuple[str, str]] = []
+    for name, hint in get_type_hints(kind).items():
+        options = [
+            item for item in (hint, *get_args(hint)) if isinstance(item, type) and get_origin(item) is None
+        ]
+        inner = next((item for item in options if issubclass(item, msgspec.Struct)), None)
+        if inner is None or prefix:
+            keys.append((prefix, name))
+        if inner is not None:
+            keys += settings_keys(inner, f"{prefix}.{name}" if prefix else name)
+    return keys
+
+
+def test_the_event_reference_is_what_the_types_say():
+    spec = importlib.util.spec_from_file_location("build_events", DOCS / "build_events.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert page("events.md") == module.render(), "run: python docs/build_events.py"
+    assert set(module.CLASSES) == set(EVENT_CLASSES)
+
+
+@pytest.mark.parametrize("tag", BY_TAG)
+def test_every_event_type_is_described(tag):
+    described = section(page("events.md"), BY_TAG[tag].type.__name__)
+    assert f"`{tag}`" in described
+    assert all(f"`{field}`" in described for field in BY_TAG[tag].type.__struct_fields__ if field != "ts")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_and_each_of_its_options_and_arguments_is_described(verb):
+    described = section(page("cli.md"), f"`{verb}`")
+    command = cli.tape.get_command(click.Context(cli.tape), verb)
+    assert command is not None
+    assert command.help
+    missing = []
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            missing += (
+                [] if (parameter.metavar or parameter.human_readable_name) in described else [parameter.name]
+            )
+        elif not parameter.hidden and "--json" not in parameter.opts:
+            missing += [opt for opt in parameter.opts if opt.startswith("--") and f"`{opt}" not in described]
+    assert missing == []
+
+
+def test_every_verb_described_exists():
+    assert re.findall(r"^### `([\w-]+)`$", page("cli.md"), re.MULTILINE) == VERBS
+
+
+@pytest.mark.parametrize(
+    "option", [opt for item in cli.tape.params for opt in item.opts if opt.startswith("--")]
+)
+def test_every_global_option_is_described(option):
+    assert f"`{option}" in section(page("cli.md"), "Global options") or f" {option}" in page("cli.md")
+
+
+def test_the_table_of_exit_codes_is_complete():
+    documented = [
+        int(code) for code in re.findall(r"^\| (\d+) \|", section(page("cli.md"), "Exit codes"), re.MULTILINE)
+    ]
+    assert documented == [int(code) for code in ExitCode]
+
+
+@pytest.mark.parametrize(("where", "key"), settings_keys(Settings))
+def test_every_setting_is_described_in_the_table_of_its_section(where, key):
+    text = page("configuration.md")
+    described = section(text, f"`[{where.split('.')[0]}]`")
+    assert f"| `{key}` |" in described
+
+
+def test_every_setting_described_exists():
+    described = re.findall(r"^\| `(\w+)` \|", page("configuration.md"), re.MULTILINE)
+    assert sorted(described) == sorted(key for _, key in settings_keys(Settings))
