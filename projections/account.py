@@ -8,8 +8,6 @@ price or exchange rate that is missing makes equity unknown; nothing is ever con
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from core.events import (
     CashAdjusted,
     CommissionReported,
@@ -22,31 +20,13 @@ from core.events import (
 from core.money import CONTEXT, ZERO, divide, money, price
 from core.views import Position, PositionsView, QuotesView
 from projections.base import Projection, State
+from projections.fills import plain_fill
 
 _add = CONTEXT.add
 _subtract = CONTEXT.subtract
 _multiply = CONTEXT.multiply
-_minus = CONTEXT.minus
 
 FUTURE = "FUT"
-
-
-class Flow(msgspec.Struct, frozen=True, gc=False):
-    """What one execution moved: price * quantity, negative for a purchase, without multiplier."""
-
-    revision: int
-    account: str
-    instrument: str
-    value: Decimal
-
-
-class Charge(msgspec.Struct, frozen=True, gc=False):
-    """The commission of one execution, as last reported."""
-
-    ts: int
-    account: str
-    currency: str
-    amount: Decimal
 
 
 class AccountState(State, kw_only=True):
@@ -54,8 +34,9 @@ class AccountState(State, kw_only=True):
 
     base_currency: str
     instruments: dict[str, InstrumentDefined]
-    flows: dict[str, Flow]
-    charges: dict[str, Charge]
+    fills: dict[str, Filled]
+    revisions: dict[str, int]
+    charges: dict[str, CommissionReported]
     adjusted: list[tuple[str, str, Decimal]]
     rates: list[tuple[str, str, Decimal]]
 
@@ -74,13 +55,14 @@ class Account(Projection):
         self._positions = positions
         self.base_currency = base_currency
         self._instruments: dict[str, InstrumentDefined] = {}
-        self._flows: dict[str, Flow] = {}
-        self._charges: dict[str, Charge] = {}
+        self._fills: dict[str, Filled] = {}
+        self._revisions: dict[str, int] = {}
+        self._charges: dict[str, CommissionReported] = {}
         self._adjusted: dict[tuple[str, str], Decimal] = {}
         self._rates: dict[tuple[str, str], Decimal] = {}
         # Sums of the above, kept as events come in.
-        self._flow_totals: dict[tuple[str, str], Decimal] = {}
-        self._charge_totals: dict[tuple[str, str], Decimal] = {}
+        self._flows: dict[tuple[str, str], Decimal] = {}
+        self._paid: dict[tuple[str, str], Decimal] = {}
         self._cash: dict[tuple[str, str], Decimal] = {}
         super().__init__(
             {
@@ -128,20 +110,20 @@ class Account(Projection):
 
     def commissions(self, account: str, currency: str) -> Decimal:
         """Return what was paid in commissions so far, in that currency alone."""
-        return money(self._charge_totals.get((account, currency), ZERO))
+        return money(self._paid.get((account, currency), ZERO))
 
     def currencies(self, account: str) -> list[str]:
         """Return the currencies in which the account ever had cash or trades, sorted."""
         found = {held for owner, held in self._adjusted if owner == account}
-        found.update(held for owner, held in self._charge_totals if owner == account)
-        for owner, instrument in self._flow_totals:
+        found.update(held for owner, held in self._paid if owner == account)
+        for owner, instrument in self._flows:
             if owner == account and instrument in self._instruments:
                 found.add(self._instruments[instrument].currency)
         return sorted(found)
 
     def accounts(self) -> list[str]:
         """Return all accounts that ever had cash, trades or commissions, sorted."""
-        return sorted({owner for owner, _ in (*self._adjusted, *self._flow_totals, *self._charge_totals)})
+        return sorted({owner for owner, _ in (*self._adjusted, *self._flows, *self._paid)})
 
     def convert(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
         """Return `amount` of currency `held` in `wanted`, or `None` if no rate leads there.
@@ -186,8 +168,8 @@ class Account(Projection):
 
     def _compute_cash(self, account: str, currency: str) -> Decimal:
         total = self._adjusted.get((account, currency), ZERO)
-        total = _subtract(total, self._charge_totals.get((account, currency), ZERO))
-        for (owner, instrument), value in self._flow_totals.items():
+        total = _subtract(total, self._paid.get((account, currency), ZERO))
+        for (owner, instrument), value in self._flows.items():
             definition = self._instruments.get(instrument)
             if owner != account or definition is None or definition.currency != currency:
                 continue
@@ -217,27 +199,26 @@ class Account(Projection):
         self._rates[event.base, event.quote] = event.rate
 
     def _filled(self, entry: Any) -> None:
-        event: Filled = entry.event
-        if event.exec_id not in self._flows:
-            self._flow(event, 0)
+        fill: Filled = entry.event
+        if fill.exec_id not in self._fills:
+            self._flow(fill)
 
     def _corrected(self, entry: Any) -> None:
         event: FillCorrected = entry.event
-        known = self._flows.get(event.exec_id)
+        known = self._fills.get(event.exec_id)
         if known is not None:
-            if event.revision <= known.revision:
+            if event.revision <= self._revisions.get(event.exec_id, 0):
                 return
             key = (known.account, known.instrument)
-            self._flow_totals[key] = _subtract(self._flow_totals[key], known.value)
-        self._flow(event, event.revision)
+            self._flows[key] = _subtract(self._flows[key], _proceeds(known))
+        self._revisions[event.exec_id] = event.revision
+        self._flow(plain_fill(event))
 
-    def _flow(self, event: Filled | FillCorrected, revision: int) -> None:
-        value = _multiply(event.quantity, event.price)
-        if event.side == "BUY":
-            value = _minus(value)
-        key = (event.account, event.instrument)
-        self._flows[event.exec_id] = Flow(revision, event.account, event.instrument, value)
-        self._flow_totals[key] = _add(self._flow_totals.get(key, ZERO), value)
+    def _flow(self, fill: Filled) -> None:
+        self._fills[fill.exec_id] = fill
+        key = (fill.account, fill.instrument)
+        flows = self._flows
+        flows[key] = _add(flows[key], _proceeds(fill)) if key in flows else _proceeds(fill)
         self._cash.clear()
 
     def _commission(self, entry: Any) -> None:
@@ -248,13 +229,13 @@ class Account(Projection):
             if (event.ts, event.amount) <= (known.ts, known.amount):
                 return
             key = (known.account, known.currency)
-            self._charge_totals[key] = _subtract(self._charge_totals[key], known.amount)
-        self._charge(event.exec_id, Charge(event.ts, event.account, event.currency, event.amount))
+            self._paid[key] = _subtract(self._paid[key], known.amount)
+        self._charge(event)
 
-    def _charge(self, exec_id: str, charge: Charge) -> None:
+    def _charge(self, charge: CommissionReported) -> None:
+        self._charges[charge.exec_id] = charge
         key = (charge.account, charge.currency)
-        self._charges[exec_id] = charge
-        self._charge_totals[key] = _add(self._charge_totals.get(key, ZERO), charge.amount)
+        self._paid[key] = _add(self._paid.get(key, ZERO), charge.amount)
         self._cash.clear()
 
     def describe(self) -> str:
@@ -272,7 +253,8 @@ class Account(Projection):
             applied_seq=self.applied_seq,
             base_currency=self.base_currency,
             instruments=dict(self._instruments),
-            flows=dict(self._flows),
+            fills=dict(self._fills),
+            revisions=dict(self._revisions),
             charges=dict(self._charges),
             adjusted=[(*key, money(self._adjusted[key])) for key in sorted(self._adjusted)],
             rates=[(*key, self._rates[key]) for key in sorted(self._rates)],
@@ -282,13 +264,18 @@ class Account(Projection):
         """Replace the state by a snapshot."""
         self.base_currency = state.base_currency
         self._instruments = dict(state.instruments)
-        self._flows, self._charges, self._cash = dict(state.flows), {}, {}
-        self._flow_totals, self._charge_totals = {}, {}
-        for flow in state.flows.values():
-            key = (flow.account, flow.instrument)
-            self._flow_totals[key] = _add(self._flow_totals.get(key, ZERO), flow.value)
-        for exec_id, charge in state.charges.items():
-            self._charge(exec_id, charge)
+        self._revisions = dict(state.revisions)
+        self._fills, self._flows, self._charges, self._paid, self._cash = {}, {}, {}, {}, {}
+        for fill in state.fills.values():
+            self._flow(fill)
+        for charge in state.charges.values():
+            self._charge(charge)
         self._adjusted = {(account, currency): amount for account, currency, amount in state.adjusted}
         self._rates = {(base, quote): rate for base, quote, rate in state.rates}
         self.applied_seq = state.applied_seq
+
+
+def _proceeds(fill: Filled) -> Decimal:
+    # Price * quantity, negative for a purchase, without multiplier.
+    value = _multiply(fill.quantity, fill.price)
+    return value.copy_negate() if fill.side == "BUY" else value

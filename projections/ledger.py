@@ -1,4 +1,4 @@
-"""Average-cost accounting of one holding: pure arithmetic on movements, knowing no events.
+"""Average-cost accounting of one holding: pure arithmetic on executions and adjustments.
 
 `cost` is what the open quantity was entered at (signed like it, without multiplier). Reducing takes out
 the proportional share, divided once and rounded to 1e-8, so that closing leaves nothing behind:
@@ -8,34 +8,37 @@ the proportional share, divided once and rounded to 1e-8, so that closing leaves
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import TypeAlias
 
 import msgspec
 
+from core.events import Filled
 from core.money import CONTEXT, ZERO, divide
+from projections.fills import signed_quantity
 
 _add = CONTEXT.add
 _subtract = CONTEXT.subtract
 _multiply = CONTEXT.multiply
-_minus = CONTEXT.minus
 
 
-class Movement(msgspec.Struct, frozen=True, gc=False):
-    """A signed change of a position at a price; an adjustment *sets* the strategy's quantity instead."""
+class Adjustment(msgspec.Struct, frozen=True, gc=False):
+    """The operator *sets* a strategy's quantity, at a price; `exec_id` places it among executions."""
 
     ts: int
-    id: str
+    exec_id: str
     account: str
-    instrument: str
     strategy: str
+    instrument: str
     quantity: Decimal
     price: Decimal
-    revision: int = 0
-    adjusts: bool = False
+
+
+Movement: TypeAlias = Filled | Adjustment
 
 
 def movement_key(movement: Movement) -> tuple[int, str]:
     """Return what orders movements: (execution time, execId)."""
-    return movement.ts, movement.id
+    return movement.ts, movement.exec_id
 
 
 class Ledger(msgspec.Struct, gc=False):
@@ -54,13 +57,16 @@ class Ledger(msgspec.Struct, gc=False):
         """Buy (positive) or sell (negative) at `price`."""
         held = self.quantity
         value = _multiply(quantity, price)
-        if not held or held.is_signed() == quantity.is_signed():
+        if not held:
+            self.quantity, self.cost = quantity, value
+            return
+        if held.is_signed() == quantity.is_signed():
             self.quantity = _add(held, quantity)
             self.cost = _add(self.cost, value)
             return
         left = _add(held, quantity)
         if left and left.is_signed() == held.is_signed():
-            removed = divide(_multiply(self.cost, _minus(quantity)), held)
+            removed = divide(_multiply(self.cost, quantity.copy_negate()), held)
             self.realised = _subtract(self.realised, _add(value, removed))
             self.cost = _subtract(self.cost, removed)
         else:
@@ -100,16 +106,18 @@ class Holding:
     def add(self, movement: Movement) -> None:
         """Add a movement; one that comes late makes the ledgers be computed anew."""
         movements = self.movements
-        if movements and (movement.ts, movement.id) < (movements[-1].ts, movements[-1].id):
-            insort(movements, movement, key=movement_key)
-            self._refold()
-            return
+        if movements:
+            last = movements[-1]
+            if movement.ts <= last.ts and movement_key(movement) < movement_key(last):
+                insort(movements, movement, key=movement_key)
+                self._refold()
+                return
         movements.append(movement)
         self._book(movement)
 
-    def remove(self, ts: int, movement_id: str) -> None:
+    def remove(self, movement: Movement) -> None:
         """Remove a movement that is known to be there."""
-        del self.movements[bisect_left(self.movements, (ts, movement_id), key=movement_key)]
+        del self.movements[bisect_left(self.movements, movement_key(movement), key=movement_key)]
         self._refold()
 
     def _refold(self) -> None:
@@ -122,12 +130,14 @@ class Holding:
         if ledger is None:
             ledger = self._open(movement.strategy)
         total = self.total
-        if movement.adjusts:
+        if type(movement) is Adjustment:
             _adjust(ledger, total, movement)
             return
-        ledger.trade(movement.quantity, movement.price)
+        assert type(movement) is Filled
+        quantity = signed_quantity(movement)
+        ledger.trade(quantity, movement.price)
         if total is not ledger:
-            total.trade(movement.quantity, movement.price)
+            total.trade(quantity, movement.price)
 
     def _open(self, strategy: str) -> Ledger:
         if not self.ledgers:
@@ -139,7 +149,7 @@ class Holding:
         return ledger
 
 
-def _adjust(ledger: Ledger, total: Ledger, movement: Movement) -> None:
+def _adjust(ledger: Ledger, total: Ledger, movement: Adjustment) -> None:
     quantity, cost = movement.quantity, _multiply(movement.quantity, movement.price)
     if total is not ledger:
         total.shift(_subtract(quantity, ledger.quantity), _subtract(cost, ledger.cost))

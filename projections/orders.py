@@ -6,7 +6,6 @@ quantities come from executions alone. Nothing here decides, sends or counts tim
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from core.events import (
@@ -27,7 +26,8 @@ from core.events import (
 from core.money import ZERO
 from core.views import Execution, Order
 from projections.base import Projection, State
-from projections.records import ExecutionRecord, OrderRecord, Progress, Version
+from projections.fills import plain_fill
+from projections.records import APPROVED, SENDING, SENT, SUBMITTED, ExecutionRecord, OrderRecord, Version
 
 
 class OrdersState(State, kw_only=True):
@@ -115,21 +115,18 @@ class Orders(Projection):
         event: OrderIntended = entry.event
         record = self._orders.get(event.order)
         if record is None:
-            record = self._orders[event.order] = OrderRecord(event.order)
-        elif record.intent is not None:
-            return
-        record.intent = event
-        record.created_seq = entry.seq
-        record.quantity = event.quantity
-        record.touch(event.ts)
-        self._settle(record)
+            record = OrderRecord(event.order, event, entry.seq, event.ts, event.quantity)
+            self._orders[event.order] = self._working[event.order] = record
+        elif record.intent is None:
+            record.intent, record.created_seq, record.quantity = event, entry.seq, event.quantity
+            record.touch(event.ts)
+            self._settle(record)
 
     def _approved(self, entry: Any) -> None:
         event: RiskApproved = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
-        if event.version == 1:
-            record.reach(Progress.APPROVED)
-        record.touch(event.ts)
+        record.progress = max(record.progress, APPROVED)
+        record.updated_ts = max(record.updated_ts, event.ts)
 
     def _refused(self, entry: Any) -> None:
         event: RiskRefused = entry.event
@@ -154,16 +151,15 @@ class Orders(Projection):
     def _send_started(self, entry: Any) -> None:
         event: OrderSendStarted = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
-        if event.version == 1:
-            record.reach(Progress.SENDING)
-        record.touch(event.ts)
+        record.progress = max(record.progress, SENDING)
+        record.updated_ts = max(record.updated_ts, event.ts)
 
     def _sent(self, entry: Any) -> None:
         event: OrderSent = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
-        record.reach(Progress.SENT)
+        record.progress = max(record.progress, SENT)
         record.sent_version = max(record.sent_version, event.version)
-        record.touch(event.ts)
+        record.updated_ts = max(record.updated_ts, event.ts)
 
     def _send_failed(self, entry: Any) -> None:
         event: SendFailed = entry.event
@@ -182,38 +178,49 @@ class Orders(Projection):
         event: OrderStatusChanged = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
         record.report(event)
-        record.touch(event.ts)
-        self._settle(record)
+        record.updated_ts = max(record.updated_ts, event.ts)
+        # A first version that is merely confirmed exposes what it did before.
+        if record.ended or record.versions or record.held_back:
+            self._settle(record)
 
     def _filled(self, entry: Any) -> None:
-        event: Filled = entry.event
-        self._execute(event, 0)
+        fill: Filled = entry.event
+        if fill.exec_id in self._executions:
+            self._execute(fill, 0)
+            return
+        quantity = fill.quantity
+        self._executions[fill.exec_id] = ExecutionRecord(fill.exec_id, fill, 0, 0, quantity)
+        record = self._orders.get(fill.order) or self._record(fill.order)
+        if record.executions:
+            record.executed(fill.exec_id, ZERO, quantity, ZERO, quantity)
+        else:
+            record.executions = (fill.exec_id,)
+            record.filled = record.done = quantity
+            record.progress = SUBMITTED
+        record.updated_ts = max(record.updated_ts, fill.ts)
+        self._settle(record)
 
     def _corrected(self, entry: Any) -> None:
         event: FillCorrected = entry.event
-        self._execute(event, event.revision)
+        self._execute(plain_fill(event), event.revision)
 
-    def _execute(self, event: Filled | FillCorrected, revision: int) -> None:
-        execution = self._executions.get(event.exec_id)
+    def _execute(self, reported: Filled, revision: int) -> None:
+        exec_id = reported.exec_id
+        execution = self._executions.get(exec_id)
         if execution is None:
-            execution = self._executions[event.exec_id] = ExecutionRecord(event.exec_id)
+            execution = self._executions[exec_id] = ExecutionRecord(exec_id)
         earlier, before, first = execution.fill, execution.quantity, execution.first_quantity
-        if not execution.take(event, revision):
+        if not execution.take(reported, revision):
             return
         fill = execution.fill
         assert fill is not None
         if earlier is not None and earlier.order != fill.order:
-            self._withdraw(earlier.order, event.exec_id, before, first)
-        record = self._orders.get(fill.order) or self._record(fill.order)
-        record.executed(event.exec_id, before, execution.quantity, first, execution.first_quantity)
-        record.touch(event.ts)
-        self._settle(record)
-
-    def _withdraw(self, order: str, exec_id: str, quantity: Decimal, first: Decimal) -> None:
-        # A correction moved an execution to another order.
-        record = self._orders[order]
-        record.executed(exec_id, quantity, ZERO, first, ZERO)
-        record.executions.remove(exec_id)
+            moved_from = self._orders[earlier.order]
+            moved_from.withdrawn(exec_id, before, first)
+            self._settle(moved_from)
+        record = self._record(fill.order)
+        record.executed(exec_id, before, execution.quantity, first, execution.first_quantity)
+        record.touch(reported.ts)
         self._settle(record)
 
     def _commission(self, entry: Any) -> None:
@@ -221,10 +228,13 @@ class Orders(Projection):
         execution = self._executions.get(event.exec_id)
         if execution is None:
             execution = self._executions[event.exec_id] = ExecutionRecord(event.exec_id)
-        execution.charge(event)
+        if execution.charge is None:
+            execution.charge = event
+        else:
+            execution.charged(event)
 
     def _settle(self, record: OrderRecord) -> None:
-        if record.exposed() > ZERO:
+        if record.working():
             self._working[record.id] = record
         else:
             self._working.pop(record.id, None)

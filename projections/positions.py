@@ -12,19 +12,24 @@ from core.events import FillCorrected, Filled, InstrumentDefined, PositionAdjust
 from core.money import CONTEXT, ZERO, money, price
 from core.views import Position
 from projections.base import Projection, State
-from projections.ledger import Holding, Ledger, Movement
+from projections.fills import plain_fill
+from projections.ledger import Adjustment, Holding, Ledger, Movement, movement_key
 
 _ONE = Decimal(1)
 _add = CONTEXT.add
-_minus = CONTEXT.minus
 _multiply = CONTEXT.multiply
 
 
 class PositionsState(State, kw_only=True):
-    """Snapshot of `Positions`: the movements in order, from which the ledgers follow."""
+    """Snapshot of `Positions`: executions and adjustments, from which the ledgers follow.
+
+    `revisions` names the corrected executions only.
+    """
 
     multipliers: dict[str, Decimal]
-    movements: list[Movement]
+    fills: list[Filled]
+    revisions: dict[str, int]
+    adjustments: list[Adjustment]
 
 
 class Positions(Projection):
@@ -41,7 +46,8 @@ class Positions(Projection):
 
     def __init__(self) -> None:
         self._multipliers: dict[str, Decimal] = {}
-        self._executions: dict[str, Movement] = {}
+        self._fills: dict[str, Filled] = {}
+        self._revisions: dict[str, int] = {}
         self._holdings: dict[tuple[str, str], Holding] = {}
         self._by_instrument: dict[str, list[Holding]] = {}
         super().__init__(
@@ -102,44 +108,41 @@ class Positions(Projection):
         self._multipliers[event.instrument] = event.multiplier
 
     def _filled(self, entry: Any) -> None:
-        event: Filled = entry.event
-        if event.exec_id not in self._executions:
-            self._execute(event, 0)
+        fill: Filled = entry.event
+        if fill.exec_id not in self._fills:
+            self._execute(fill)
 
     def _corrected(self, entry: Any) -> None:
         event: FillCorrected = entry.event
-        known = self._executions.get(event.exec_id)
+        known = self._fills.get(event.exec_id)
         if known is not None:
-            if event.revision <= known.revision:
+            if event.revision <= self._revisions.get(event.exec_id, 0):
                 return
-            self._holdings[known.account, known.instrument].remove(known.ts, known.id)
-        self._execute(event, event.revision)
+            self._holdings[known.account, known.instrument].remove(known)
+        self._revisions[event.exec_id] = event.revision
+        self._execute(plain_fill(event))
 
-    def _execute(self, event: Filled | FillCorrected, revision: int) -> None:
-        quantity = event.quantity if event.side == "BUY" else _minus(event.quantity)
-        account, instrument = event.account, event.instrument
-        movement = Movement(
-            event.ts, event.exec_id, account, instrument, event.strategy, quantity, event.price, revision
-        )
-        self._executions[event.exec_id] = movement
-        holding = self._holdings.get((account, instrument)) or self._open(account, instrument)
-        holding.add(movement)
+    def _execute(self, fill: Filled) -> None:
+        self._fills[fill.exec_id] = fill
+        holding = self._holdings.get((fill.account, fill.instrument))
+        if holding is None:
+            holding = self._open(fill.account, fill.instrument)
+        holding.add(fill)
 
     def _adjusted(self, entry: Any) -> None:
         event: PositionAdjusted = entry.event
         # An adjustment has no id of its own; its seq is one. The space sorts it before executions of
         # the same instant.
-        movement = Movement(
+        adjustment = Adjustment(
             event.ts,
             f" {entry.seq:020d}",
             event.account,
-            event.instrument,
             event.strategy,
+            event.instrument,
             event.quantity,
             event.price,
-            adjusts=True,
         )
-        self._open(event.account, event.instrument).add(movement)
+        self._open(event.account, event.instrument).add(adjustment)
 
     def _open(self, account: str, instrument: str) -> Holding:
         holding = self._holdings.get((account, instrument))
@@ -151,21 +154,26 @@ class Positions(Projection):
     def describe(self) -> str:
         """Return for example `positions: 2 open of 3, 41 executions`."""
         held = sum(bool(holding.total.quantity) for holding in self._holdings.values())
-        return f"positions: {held} open of {len(self._holdings)}, {len(self._executions)} executions"
+        return f"positions: {held} open of {len(self._holdings)}, {len(self._fills)} executions"
 
     def state(self) -> PositionsState:
-        """Return a snapshot: movements sorted by account, instrument, execution time and id."""
-        movements = [item for key in sorted(self._holdings) for item in self._holdings[key].movements]
+        """Return a snapshot: executions and adjustments in order of time and id."""
+        movements = [item for holding in self._holdings.values() for item in holding.movements]
+        movements.sort(key=movement_key)
         return PositionsState(
-            applied_seq=self.applied_seq, multipliers=dict(self._multipliers), movements=movements
+            applied_seq=self.applied_seq,
+            multipliers=dict(self._multipliers),
+            fills=[item for item in movements if isinstance(item, Filled)],
+            revisions=dict(self._revisions),
+            adjustments=[item for item in movements if isinstance(item, Adjustment)],
         )
 
     def restore(self, state: PositionsState) -> None:
         """Replace the state by a snapshot."""
-        self._multipliers = dict(state.multipliers)
-        self._executions, self._holdings, self._by_instrument = {}, {}, {}
-        for movement in state.movements:
+        self._multipliers, self._revisions = dict(state.multipliers), dict(state.revisions)
+        self._fills = {fill.exec_id: fill for fill in state.fills}
+        self._holdings, self._by_instrument = {}, {}
+        movements: list[Movement] = [*state.fills, *state.adjustments]
+        for movement in sorted(movements, key=movement_key):
             self._open(movement.account, movement.instrument).add(movement)
-            if not movement.adjusts:
-                self._executions[movement.id] = movement
         self.applied_seq = state.applied_seq

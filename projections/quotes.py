@@ -13,72 +13,99 @@ import msgspec
 from core.events import Bar, HaltChanged, Quote, QuoteBar, Trade
 from projections.base import Projection, State
 
+
+class Side:
+    """One side of a book: price and displayed size by venue; a venue that shows nothing is absent."""
+
+    __slots__ = ("best", "prices", "sizes")
+
+    def __init__(self) -> None:
+        self.prices: dict[str, float] = {}
+        self.sizes: dict[str, float] = {}
+        # The best price; `None` means "look when asked": most updates are never asked about.
+        self.best: float | None = None
+
+    def update(self, venue: str, price: float | None, size: float | None) -> None:
+        """Take what a venue shows. A missing half keeps its last value; a price or size of 0 clears."""
+        self.best = None
+        if price == 0 or size == 0:
+            self.prices.pop(venue, None)
+            self.sizes.pop(venue, None)
+            return
+        if price is not None:
+            self.prices[venue] = price
+            self.sizes[venue] = size if size is not None else self.sizes.get(venue, 0.0)
+        elif size is not None and venue in self.prices:
+            self.sizes[venue] = size
+
+    def size(self, best: float | None) -> float:
+        """Return the size shown at `best`, summed over venues."""
+        if best is None:
+            return 0.0
+        # fsum, because a plain sum of floats would depend on the order in which venues first quoted.
+        return fsum(self.sizes[venue] for venue, price in self.prices.items() if price == best)
+
+    def levels(self) -> "Levels":
+        """Return (price, size) by venue, sorted."""
+        return {venue: (self.prices[venue], self.sizes[venue]) for venue in sorted(self.prices)}
+
+    @classmethod
+    def of(cls, levels: "Levels") -> "Side":
+        """Return the side that `levels` described."""
+        side = cls()
+        for venue, (price, size) in levels.items():
+            side.prices[venue], side.sizes[venue] = price, size
+        return side
+
+
 Levels: TypeAlias = dict[str, tuple[float, float]]
-"""Price and displayed size by venue; a venue that shows nothing is absent."""
 
 
 class Book:
-    """One instrument's prices. `last`, `bar` and `halted` may be read directly; nobody else writes."""
+    """One instrument's prices. `last`, `bar`, `halted` and `feed` may be read directly; nobody else writes.
 
-    __slots__ = (
-        "_ask",
-        "_bid",
-        "_feeds",
-        "asks",
-        "bar",
-        "bids",
-        "feed",
-        "halted",
-        "instrument",
-        "last",
-        "quoted",
-    )
+    `feed` is the one that quoted last, `None` before any quote.
+    """
+
+    __slots__ = ("_asks", "_bids", "_feeds", "bar", "feed", "halted", "instrument", "last")
 
     def __init__(self, instrument: str) -> None:
         self.instrument = instrument
         self.last: Trade | None = None
         self.bar: Bar | None = None
         self.halted = False
-        self.quoted = False
-        self.feed = ""
-        self.bids: Levels = {}
-        self.asks: Levels = {}
-        self._feeds: dict[str, tuple[Levels, Levels]] = {}
-        # The best level of each side as (price, summed size); `None` means "compute when asked".
-        self._bid: tuple[float | None, float] | None = None
-        self._ask: tuple[float | None, float] | None = None
+        self.feed: str | None = None
+        self._bids = Side()
+        self._asks = Side()
+        self._feeds: dict[str, tuple[Side, Side]] = {}
 
     @property
     def bid(self) -> float | None:
         """The highest bid over the venues."""
-        best = self._bid
-        if best is None:
-            best = self._bid = _best(self.bids, max)
-        return best[0]
+        side = self._bids
+        best = side.best
+        if best is None and side.prices:
+            best = side.best = max(side.prices.values())
+        return best
 
     @property
     def ask(self) -> float | None:
         """The lowest ask over the venues."""
-        best = self._ask
-        if best is None:
-            best = self._ask = _best(self.asks, min)
-        return best[0]
+        side = self._asks
+        best = side.best
+        if best is None and side.prices:
+            best = side.best = min(side.prices.values())
+        return best
 
     @property
     def bid_size(self) -> float:
         """The size at the best bid, summed over the venues that show it; 0 without a bid."""
-        best = self._bid
-        if best is None:
-            best = self._bid = _best(self.bids, max)
-        return best[1]
+        return self._bids.size(self.bid)
 
     @property
     def ask_size(self) -> float:
         """The size at the best ask, summed over the venues that show it; 0 without an ask."""
-        best = self._ask
-        if best is None:
-            best = self._ask = _best(self.asks, min)
-        return best[1]
+        return self._asks.size(self.ask)
 
     @property
     def mark(self) -> float | None:
@@ -106,87 +133,53 @@ class Book:
             return
         if quote.feed != self.feed:
             self._turn_to(quote.feed)
-        price = quote.bid
-        if price is not None:
-            size = quote.bid_size
-            if size and price:
-                self.bids[quote.venue] = (price, size)
-            else:
-                _set_level(self.bids, quote.venue, price, size)
-            self._bid = None
-        elif quote.bid_size is not None:
-            _set_level(self.bids, quote.venue, None, quote.bid_size)
-            self._bid = None
-        price = quote.ask
-        if price is not None:
-            size = quote.ask_size
-            if size and price:
-                self.asks[quote.venue] = (price, size)
-            else:
-                _set_level(self.asks, quote.venue, price, size)
-            self._ask = None
-        elif quote.ask_size is not None:
-            _set_level(self.asks, quote.venue, None, quote.ask_size)
-            self._ask = None
+        price, size = quote.bid, quote.bid_size
+        if price and size:
+            side = self._bids
+            venue = quote.venue
+            side.prices[venue] = price
+            side.sizes[venue] = size
+            side.best = None
+        elif price is not None or size is not None:
+            self._bids.update(quote.venue, price, size)
+        price, size = quote.ask, quote.ask_size
+        if price and size:
+            side = self._asks
+            venue = quote.venue
+            side.prices[venue] = price
+            side.sizes[venue] = size
+            side.best = None
+        elif price is not None or size is not None:
+            self._asks.update(quote.venue, price, size)
 
     def on_quote_bar(self, bar: QuoteBar) -> None:
         """Take a quote bar: its closes are the bid and ask of a feed with one venue."""
         if bar.feed != self.feed:
             self._turn_to(bar.feed)
-        if bar.bid_close is not None:
-            _set_level(self.bids, "", bar.bid_close, bar.bid_size)
-            self._bid = None
-        if bar.ask_close is not None:
-            _set_level(self.asks, "", bar.ask_close, bar.ask_size)
-            self._ask = None
+        self._bids.update("", bar.bid_close, bar.bid_size)
+        self._asks.update("", bar.ask_close, bar.ask_size)
 
     def _turn_to(self, feed: str) -> None:
-        self.quoted = True
         self.feed = feed
-        self.bids, self.asks = self._feeds.setdefault(feed, ({}, {}))
-        self._bid = self._ask = None
+        sides = self._feeds.get(feed)
+        if sides is None:
+            sides = self._feeds[feed] = (Side(), Side())
+        self._bids, self._asks = sides
 
     def snapshot(self) -> "BookState":
         """Return the book as data, venues sorted."""
-        feeds = {
-            feed: (dict(sorted(b.items())), dict(sorted(a.items()))) for feed, (b, a) in self._feeds.items()
-        }
-        return BookState(self.instrument, self.last, self.bar, self.halted, self.quoted, self.feed, feeds)
+        feeds = {feed: (bids.levels(), asks.levels()) for feed, (bids, asks) in self._feeds.items()}
+        return BookState(self.instrument, self.last, self.bar, self.halted, self.feed, feeds)
 
     @classmethod
     def from_snapshot(cls, state: "BookState") -> "Book":
         """Return the book that `snapshot` described."""
         book = cls(state.instrument)
         book.last, book.bar, book.halted = state.last, state.bar, state.halted
-        book._feeds = {feed: (dict(bids), dict(asks)) for feed, (bids, asks) in state.feeds.items()}
-        if state.quoted:
+        book._feeds = {feed: (Side.of(bids), Side.of(asks)) for feed, (bids, asks) in state.feeds.items()}
+        if state.feed is not None:
             book._turn_to(state.feed)
         return book
-
-
-def _best(levels: Levels, pick: Any) -> tuple[float | None, float]:
-    if not levels:
-        return None, 0.0
-    if len(levels) == 1:
-        return next(iter(levels.values()))
-    best = pick(levels.values())[0]
-    # fsum, because a plain sum of floats would depend on the order in which venues first quoted.
-    return best, fsum(size for price, size in levels.values() if price == best)
-
-
-def _set_level(levels: Levels, venue: str, price: float | None, size: float | None) -> None:
-    # A missing half keeps its last value; a price or size of 0 clears the venue's side.
-    if price == 0 or size == 0:
-        levels.pop(venue, None)
-        return
-    known = levels.get(venue)
-    if price is None:
-        if known is None or size is None:
-            return
-        price = known[0]
-    if size is None:
-        size = known[1] if known is not None else 0.0
-    levels[venue] = (price, size)
 
 
 class BookState(msgspec.Struct):
@@ -196,8 +189,7 @@ class BookState(msgspec.Struct):
     last: Trade | None
     bar: Bar | None
     halted: bool
-    quoted: bool
-    feed: str
+    feed: str | None
     feeds: dict[str, tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]]
 
 
@@ -280,7 +272,7 @@ class Quotes(Projection):
     def has_quotes(self, instrument: str) -> bool:
         """Return whether any quote was ever seen for the instrument."""
         book = self._books.get(instrument)
-        return book is not None and book.quoted
+        return book is not None and book.feed is not None
 
     def mark(self, instrument: str) -> float | None:
         """Return the last trade or bar close, else the middle of bid and ask, else `None`."""
@@ -311,7 +303,7 @@ class Quotes(Projection):
     def describe(self) -> str:
         """Return for example `quotes: 3 instruments, 2 quoted, 1 halted`."""
         books = self._books.values()
-        quoted, halted = sum(book.quoted for book in books), sum(book.halted for book in books)
+        quoted, halted = sum(book.feed is not None for book in books), sum(book.halted for book in books)
         return f"quotes: {len(books)} instruments, {quoted} quoted, {halted} halted"
 
     def state(self) -> QuotesState:
@@ -327,4 +319,4 @@ class Quotes(Projection):
 
 
 def _seen(book: BookState) -> bool:
-    return bool(book.last or book.bar or book.halted or book.quoted)
+    return bool(book.last or book.bar or book.halted) or book.feed is not None

@@ -5,11 +5,10 @@ on the order in which they came. Records are `msgspec` structs, so a snapshot is
 """
 
 from decimal import Decimal
-from enum import IntEnum
 
 import msgspec
 
-from core.events import CommissionReported, FillCorrected, Filled, OrderIntended, OrderStatusChanged
+from core.events import CommissionReported, Filled, OrderIntended, OrderStatusChanged
 from core.money import CONTEXT, ZERO
 from core.views import Execution, Order
 
@@ -17,18 +16,16 @@ _add = CONTEXT.add
 _subtract = CONTEXT.subtract
 
 
-class Progress(IntEnum):
-    """How far an order is known to have come; it never goes back."""
-
-    INTENDED = 0
-    APPROVED = 1
-    SENDING = 2
-    SENT = 3
-    SUBMITTED = 4
-
+# How far an order is known to have come; it never goes back. Plain integers: these are compared in the
+# fold of every order event, and an IntEnum's member costs three times as much.
+INTENDED = 0
+APPROVED = 1
+SENDING = 2
+SENT = 3
+SUBMITTED = 4
 
 _SHOWN = ("Intended", "Approved", "Sending", "Sent", "Submitted")
-_TERMINAL = frozenset(("Cancelled", "Rejected"))
+TERMINAL = frozenset(("Cancelled", "Rejected"))
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -66,11 +63,11 @@ class OrderRecord(msgspec.Struct, gc=False):
     message: str = ""
     versions: tuple[Version, ...] = ()
     dropped: tuple[int, ...] = ()
-    executions: list[str] = []
+    executions: tuple[str, ...] = ()
 
     def copy(self) -> "OrderRecord":
         """Return a copy that shares nothing mutable, with decimals in canonical form."""
-        record = msgspec.structs.replace(self, executions=sorted(self.executions))
+        record = msgspec.structs.replace(self, executions=tuple(sorted(self.executions)))
         record.filled = self.filled.normalize(CONTEXT)
         record.done = self.done.normalize(CONTEXT)
         return record
@@ -113,12 +110,12 @@ class OrderRecord(msgspec.Struct, gc=False):
             if event.version not in self.dropped:
                 self.dropped = tuple(sorted((*self.dropped, event.version)))
             return
-        self.progress = Progress.SUBMITTED
+        self.progress = SUBMITTED
         if event.version > self.acknowledged:  # noqa: PLR1730 - hot: max() is a call
             self.acknowledged = event.version
         # "Filled" is advisory: executions say what is filled. Where reports contradict each other, a
         # rejection outranks a cancellation, whichever came first.
-        if status in _TERMINAL and self.ended != "Rejected":
+        if status in TERMINAL and self.ended != "Rejected":
             self.ended = status
 
     def executed(
@@ -129,10 +126,16 @@ class OrderRecord(msgspec.Struct, gc=False):
             self.filled = _subtract(self.filled, before)
             self.done = _subtract(self.done, first_before)
         else:
-            self.executions.append(exec_id)
+            self.executions = (*self.executions, exec_id)
         self.filled = _add(self.filled, now)
         self.done = _add(self.done, first)
-        self.progress = Progress.SUBMITTED
+        self.progress = SUBMITTED
+
+    def withdrawn(self, exec_id: str, quantity: Decimal, first: Decimal) -> None:
+        """Note that a correction moved an execution to another order."""
+        self.executions = tuple(known for known in self.executions if known != exec_id)
+        self.filled = _subtract(self.filled, quantity)
+        self.done = _subtract(self.done, first)
 
     def shown(self) -> Version | None:
         """Return the latest modification that stands, or `None` if the order is as first intended."""
@@ -154,14 +157,17 @@ class OrderRecord(msgspec.Struct, gc=False):
         # Reports that contradict each other (acknowledged and refused) leave no version: assume the largest.
         return max(self.quantity, *(version.quantity for version in self.versions))
 
+    def working(self) -> bool:
+        """Return whether the order may still fill."""
+        if self.intent is None or self.ended:
+            return False
+        if self.held_back and self.progress < SUBMITTED and self.held_back != "Unknown":
+            return False
+        return self.done < (self.standing_quantity() if self.versions else self.quantity)
+
     def exposed(self) -> Decimal:
         """Return the quantity that may still fill."""
-        if self.intent is None or self.ended:
-            return ZERO
-        if self.progress < Progress.SUBMITTED and self.held_back and self.held_back != "Unknown":
-            return ZERO
-        standing = self.standing_quantity()
-        return _subtract(standing, self.done) if self.done < standing else ZERO
+        return _subtract(self.standing_quantity(), self.done) if self.working() else ZERO
 
     def state(self) -> str:
         """Return the state to show; see `core.views.Order`."""
@@ -169,13 +175,13 @@ class OrderRecord(msgspec.Struct, gc=False):
             return "Filled"
         if self.ended:
             return self.ended
-        if self.progress < Progress.SUBMITTED and self.held_back and self.held_back != "Unknown":
+        if self.progress < SUBMITTED and self.held_back and self.held_back != "Unknown":
             return self.held_back
         if self.cancelling:
             return "CancelPending"
         if self.done > ZERO:
             return "PartiallyFilled"
-        if self.progress < Progress.SUBMITTED and self.held_back:
+        if self.progress < SUBMITTED and self.held_back:
             return self.held_back
         return _SHOWN[self.progress]
 
@@ -206,61 +212,48 @@ class OrderRecord(msgspec.Struct, gc=False):
         )
 
 
-def plain_fill(event: Filled | FillCorrected) -> Filled:
-    """Return the values of a correction as a fill."""
-    return Filled(
-        event.ts,
-        event.exec_id,
-        event.order,
-        event.account,
-        event.strategy,
-        event.instrument,
-        event.side,
-        event.quantity,
-        event.price,
-        event.venue,
-    )
-
-
 class ExecutionRecord(msgspec.Struct, gc=False):
-    """What is known of one execution; `fill` is `None` while only its commission was reported."""
+    """What is known of one execution; `fill` is `None` while only its commission was reported.
+
+    `first_quantity` is that of the lowest revision seen.
+    """
 
     exec_id: str
     fill: Filled | None = None
     revision: int = -1
     first_revision: int = 1 << 31
     first_quantity: Decimal = ZERO
-    quantity: Decimal = ZERO
-    commission: Decimal | None = None
-    commission_currency: str | None = None
-    commission_ts: int = 0
+    charge: CommissionReported | None = None
+
+    @property
+    def quantity(self) -> Decimal:
+        """The quantity in the highest revision; 0 while unknown."""
+        return ZERO if self.fill is None else self.fill.quantity
 
     def copy(self) -> "ExecutionRecord":
         """Return an independent copy."""
         return msgspec.structs.replace(self)
 
-    def take(self, fill: Filled | FillCorrected, revision: int) -> bool:
+    def take(self, fill: Filled, revision: int) -> bool:
         """Take a report; return whether it changed anything (a duplicate does not)."""
         changed = False
         if revision > self.revision:
-            self.revision, self.quantity = revision, fill.quantity
-            self.fill = fill if type(fill) is Filled else plain_fill(fill)
+            self.revision, self.fill = revision, fill
             changed = True
         if revision < self.first_revision:
             self.first_revision, self.first_quantity = revision, fill.quantity
             changed = True
         return changed
 
-    def charge(self, event: CommissionReported) -> None:
+    def charged(self, event: CommissionReported) -> None:
         """Take a commission report: the latest by its own time, the larger of two at the same time."""
-        if self.commission is None or (event.ts, event.amount) > (self.commission_ts, self.commission):
-            self.commission = event.amount
-            self.commission_currency = event.currency
-            self.commission_ts = event.ts
+        known = self.charge
+        if known is None or (event.ts, event.amount) > (known.ts, known.amount):
+            self.charge = event
 
     def view(self) -> Execution:
         """Return the execution in its highest revision."""
-        fill = self.fill
+        fill, charge = self.fill, self.charge
         assert fill is not None
         return Execution(
             exec_id=self.exec_id,
@@ -273,6 +266,6 @@ class ExecutionRecord(msgspec.Struct, gc=False):
             side=fill.side,
             quantity=fill.quantity,
             price=fill.price,
-            commission=self.commission,
-            commission_currency=self.commission_currency,
+            commission=None if charge is None else charge.amount,
+            commission_currency=None if charge is None else charge.currency,
         )
