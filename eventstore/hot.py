@@ -1,0 +1,79 @@
+"""Reading the hot journal while it may be written: up to the last whole valid block, never beyond.
+
+A segment with a successor is valid up to exactly the length its successor states; the last one is valid
+as far as its blocks hold. What ends the last one early (a writer at work, a torn tail, damage) is for
+recovery and `verify` to judge; a reader takes the good prefix. Segments may vanish at any moment,
+because sealing unlinks them: `FileNotFoundError` means "look again".
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from core.errors import CorruptLog
+from eventstore.blocks import Block
+from eventstore.layout import Layout, segment_number
+from eventstore.segments import (
+    SEGMENT_HEADER_BYTES,
+    Position,
+    SegmentHeader,
+    Walk,
+    first_position,
+    read_header,
+)
+
+
+class HotSegment(msgspec.Struct, frozen=True):
+    """A segment of the hot journal; `valid_length` is `None` for the last one."""
+
+    path: Path
+    header: SegmentHeader
+    valid_length: int | None
+
+    @property
+    def first_seq(self) -> int:
+        """The first seq that it holds or will hold."""
+        return self.header.first_seq
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield its blocks; raises `CorruptLog` if a closed segment ends early."""
+        data = self.path.read_bytes()
+        if self.valid_length is not None:
+            data = data[: self.valid_length]
+        walk = Walk(self.path, self.header.store, data=data)
+        yield from walk
+        if self.valid_length is not None and walk.position.offset != self.valid_length:
+            raise CorruptLog(
+                f"{self.path}: offset {walk.position.offset}: {walk.damage or 'the file ends'}; it was "
+                f"valid up to {self.valid_length}: run `tape verify`"
+            )
+
+    def end(self, since: Position | None = None) -> Position:
+        """Return where its valid blocks end, looking from a known position on."""
+        walk = Walk(self.path, self.header.store, position=since or first_position(self.header))
+        for _ in walk:
+            pass
+        return walk.position
+
+
+def hot_segments(layout: Layout) -> list[HotSegment]:
+    """Return the segments of the hot journal in order, as of now."""
+    found = [(path, header) for path in layout.segments() if (header := _header(path))]
+    ends = {header.previous_number: header.previous_length for _, header in found}
+    return [HotSegment(path, header, ends.get(header.number)) for path, header in found]
+
+
+def _header(path: Path) -> SegmentHeader | None:
+    try:
+        header = read_header(path)
+    except FileNotFoundError:
+        return None  # sealed and unlinked since it was listed
+    except CorruptLog:
+        # A writer makes the file before its header: too short is not damage in a reader's eyes.
+        if path.exists() and path.stat().st_size >= SEGMENT_HEADER_BYTES:
+            raise
+        return None
+    if header.number != segment_number(path):
+        raise CorruptLog(f"{path}: offset 24: the header says segment {header.number}: it was renamed")
+    return header

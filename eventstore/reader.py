@@ -1,0 +1,191 @@
+"""Reading a log from any process, sealed and hot together, while it may still be written.
+
+A reader takes no lock and writes nothing. It lists the hot journal first and the sealed directories
+second: an event moves from hot to sealed only, so in this order none is missed, and what is found
+twice is taken from sealed. It reads by position: if a file vanishes under it (a seal, a compaction),
+it lists again and goes on at the next seq. Sealed files are checked against their digests once.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from core.errors import CorruptLog, DataMissing
+from core.events import MARKET_DATA, Entry, Event
+from core.ports import MarketChunk, Selection
+from eventstore.codec import decode_records
+from eventstore.hot import HotSegment, hot_segments
+from eventstore.layout import Layout
+from eventstore.manifest import Catalogue, SealedPart
+from eventstore.merging import MAX_ROWS, Rows
+from eventstore.sealed import read_sealed
+from eventstore.segments import Position
+from eventstore.selecting import wants
+
+_ALL = Selection()
+_MAX_RETRIES = 100
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What there is to read at one moment: sealed parts, then hot segments, both in seq order."""
+
+    sealed: list[SealedPart]
+    hot: list[HotSegment]
+
+
+class LogReader:
+    """Read the log at `root`; implements `core.ports.EntryReader`. Not for use by several threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._layout = Layout(self.root)
+        self._catalogue = Catalogue(self.root)
+        self._checked: set[Path] = set()
+        self._tail: tuple[int, Position | None] = (0, None)
+        if not self._layout.exists():
+            raise DataMissing(f"{self.root}: there is no log here; `tape import` or `tape replay` makes one")
+
+    def snapshot(self) -> Snapshot:
+        """List what there is now: hot first, sealed second."""
+        hot = hot_segments(self._layout)
+        sealed = self._catalogue.parts()
+        return Snapshot(sealed, hot)
+
+    def last_seq(self) -> int:
+        """Return the last seq that can be read now; 0 for an empty log. Cheap when called again."""
+        for _ in range(_MAX_RETRIES):
+            snapshot = self.snapshot()
+            sealed_to = snapshot.sealed[-1].last_seq if snapshot.sealed else 0
+            if not snapshot.hot:
+                return sealed_to
+            try:
+                return max(sealed_to, self._end_of(snapshot.hot[-1]))
+            except FileNotFoundError:
+                continue  # rolled and sealed since it was listed
+        raise CorruptLog(f"{self.root}: its files keep vanishing while they are read")
+
+    def _end_of(self, segment: HotSegment) -> int:
+        number, since = self._tail
+        end = segment.end(since if number == segment.header.number else None)
+        self._tail = (segment.header.number, end)
+        return end.next_seq - 1
+
+    def entries(self, selection: Selection = _ALL) -> Iterator[Sequence[Entry]]:
+        """Yield batches of entries in seq order, up to the last seq at the time of the call.
+
+        Raises `CorruptLog` for damage and for a gap between files.
+        """
+        for rows in self._rows(selection, as_entries=True):
+            yield rows.items
+
+    def market(self, selection: Selection = _ALL) -> Iterator[MarketChunk]:
+        """Yield market data in seq order, at most 65,536 rows at a time; see `entries`."""
+        types = frozenset(MARKET_DATA) if selection.types is None else selection.types & set(MARKET_DATA)
+        if not types:
+            return
+        for rows in self._rows(msgspec.structs.replace(selection, types=types), as_entries=False):
+            yield MarketChunk(rows.seqs, rows.ts, rows.items)
+
+    def follow(
+        self, from_seq: int, wait: Callable[[], bool], selection: Selection = _ALL
+    ) -> Iterator[Sequence[Entry]]:
+        """Yield batches from `from_seq` on as the log grows; end when `wait` returns `False`.
+
+        `wait` is called whenever all that is there has been read: it sleeps, or decides to stop.
+        """
+        position = from_seq
+        while True:
+            last = self.last_seq()
+            if last >= position:
+                yield from self.entries(msgspec.structs.replace(selection, first_seq=position, last_seq=last))
+                position = last + 1
+            elif not wait():
+                return
+
+    def _rows(self, selection: Selection, *, as_entries: bool) -> Iterator[Rows]:
+        """Yield rows part by part; `position` is the first seq that was not read yet."""
+        position, retries = max(1, selection.first_seq), 0
+        end = self._end(selection)
+        while position <= end:
+            try:
+                for first, last, rows in self._parts(position, end, selection, as_entries=as_entries):
+                    if first > position:
+                        raise CorruptLog(
+                            f"{self.root}: seqs {position}..{first - 1} are in no file: run `tape verify`"
+                        )
+                    for some in rows:
+                        yield some
+                        position = int(some.seqs[-1]) + 1
+                    position = max(position, last + 1)
+                    retries = 0
+                if position <= end:
+                    raise CorruptLog(f"{self.root}: seqs {position}..{end} are in no file: run `tape verify`")
+            except FileNotFoundError as error:
+                retries += 1
+                if retries > _MAX_RETRIES:
+                    raise CorruptLog(
+                        f"{error.filename}: this file is listed but cannot be opened: run `tape verify`"
+                    ) from error
+
+    def _end(self, selection: Selection) -> int:
+        sealed = self._catalogue.parts()
+        wanted = selection.last_seq
+        if wanted is not None and sealed and wanted <= sealed[-1].last_seq:
+            return wanted
+        last = self.last_seq()
+        return last if wanted is None else min(wanted, last)
+
+    def _parts(
+        self, position: int, end: int, selection: Selection, *, as_entries: bool
+    ) -> Iterator[tuple[int, int, Iterator[Rows]]]:
+        """Yield first seq, last seq and rows of each file group that reaches into `position`..`end`."""
+        snapshot = self.snapshot()
+        sealed_to = snapshot.sealed[-1].last_seq if snapshot.sealed else 0
+        for part in snapshot.sealed:
+            if part.last_seq >= position and part.first_seq <= end:
+                wanted = _within(selection, max(position, part.first_seq), min(end, part.last_seq))
+                rows = read_sealed(part, wanted, self._check, as_entries=as_entries)
+                yield part.first_seq, part.last_seq, rows
+                position = part.last_seq + 1
+        for place, segment in enumerate(snapshot.hot):
+            after = snapshot.hot[place + 1].first_seq if place + 1 < len(snapshot.hot) else end + 1
+            if after <= position or after <= sealed_to or segment.first_seq > end:
+                continue
+            first = max(segment.first_seq, sealed_to + 1)
+            wanted = _within(selection, max(position, first), min(end, after - 1))
+            yield first, after - 1, _hot_rows(segment, wanted, as_entries=as_entries)
+            position = after
+
+    def _check(self, part: SealedPart, name: str) -> None:
+        path = part.path / name
+        if path not in self._checked:
+            part.check(name)
+            self._checked.add(path)
+
+
+def _within(selection: Selection, first_seq: int, last_seq: int) -> Selection:
+    return msgspec.structs.replace(selection, first_seq=first_seq, last_seq=last_seq)
+
+
+def _hot_rows(segment: HotSegment, selection: Selection, *, as_entries: bool) -> Iterator[Rows]:
+    pending: list[Entry] = []
+    last_seq = selection.last_seq or 0
+    for block in segment.blocks():
+        if block.last_seq < selection.first_seq or block.first_seq > last_seq:
+            continue
+        pending += [entry for entry in decode_records(block.payload) if wants(selection, entry)]
+        while len(pending) >= MAX_ROWS:
+            yield _as_rows(pending[:MAX_ROWS], as_entries=as_entries)
+            del pending[:MAX_ROWS]
+    if pending:
+        yield _as_rows(pending, as_entries=as_entries)
+
+
+def _as_rows(entries: list[Entry], *, as_entries: bool) -> Rows:
+    count = len(entries)
+    seqs = np.fromiter((entry.seq for entry in entries), np.int64, count)
+    ts = np.fromiter((entry.event.ts for entry in entries), np.int64, count)
+    items: list[Entry] | list[Event] = entries if as_entries else [entry.event for entry in entries]
+    return Rows(seqs, ts, items)

@@ -1,0 +1,41 @@
+"""The sealing process: `python -m eventstore.seal_worker`, one job a line on stdin, one answer on stdout.
+
+Niced, so that it never competes with the loop. It ends when its stdin does, that is, with its parent.
+It never unlinks a journal: the log's writer does, once the seal is in the log.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from core.errors import TapeError
+from eventstore.seal_client import SealFailure, SealJob, SealReply
+from eventstore.sealing import seal
+
+_NICENESS = 10
+
+
+def main() -> None:
+    """Seal the segments named on stdin until it ends."""
+    # Ctrl-C in a terminal reaches the whole group: the parent decides what is finished.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    for line in sys.stdin.buffer:
+        answer = _answer(msgspec.json.decode(line, type=SealJob))
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _answer(job: SealJob) -> SealReply:
+    try:
+        return SealReply(result=seal(Path(job.root), Path(job.segment)))
+    except (TapeError, OSError) as error:
+        return SealReply(failure=SealFailure(job.segment, f"{type(error).__name__}: {error}"))
+
+
+if __name__ == "__main__":
+    main()
