@@ -8,6 +8,7 @@ import difflib
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -81,7 +82,7 @@ def sessions(exchange: str, first: date, last: date, timezone: str = "UTC") -> l
     if exchange == CONTINUOUS:
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         return [_whole_day(day, zone(timezone), timezone) for day in days]
-    return _calendar_sessions(exchange, first, last)
+    return list(_calendar_sessions(exchange, first, last))
 
 
 def _whole_day(day: date, tz: ZoneInfo, timezone: str) -> SessionScheduled:
@@ -89,7 +90,9 @@ def _whole_day(day: date, tz: ZoneInfo, timezone: str) -> SessionScheduled:
     return SessionScheduled(begin, CONTINUOUS, day.isoformat(), timezone, begin, begin, end, end)
 
 
-def _calendar_sessions(exchange: str, first: date, last: date) -> list[SessionScheduled]:
+# Making a calendar takes tenths of a second, and a set of files asks for the same one twice.
+@lru_cache(maxsize=8)
+def _calendar_sessions(exchange: str, first: date, last: date) -> tuple[SessionScheduled, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the calendar package has not caught up with pandas 3
         import exchange_calendars  # noqa: PLC0415  (pulls in pandas)
@@ -106,11 +109,11 @@ def _calendar_sessions(exchange: str, first: date, last: date) -> list[SessionSc
         opens, closes = calendar.opens_nanos.tolist(), calendar.closes_nanos.tolist()
         timezone = str(calendar.tz)
     tz = ZoneInfo(timezone)
-    return [
+    return tuple(
         _session(exchange, day, timezone, tz, open_ns, close_ns)
         for day, open_ns, close_ns in zip(labels, opens, closes, strict=True)
         if first <= day <= last
-    ]
+    )
 
 
 def _session(

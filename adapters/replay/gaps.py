@@ -67,11 +67,14 @@ class GapFinder:
     def schedule(self, session: SessionScheduled) -> None:
         """Take notice of a session."""
         sessions = self._sessions.setdefault(session.exchange, [])
-        if all(known.date != session.date for known in sessions[-1:]):
-            sessions.append(session)
-            sessions.sort(key=lambda known: known.begin)
-            self._begins[session.exchange] = [known.begin for known in sessions]
-            self._span.clear()
+        begins = self._begins.setdefault(session.exchange, [])
+        place = bisect_right(begins, session.begin)
+        if place and begins[place - 1] == session.begin:
+            sessions[place - 1] = session
+        else:
+            sessions.insert(place, session)
+            begins.insert(place, session.begin)
+        self._span.clear()
 
     def observe(self, items: Iterable[Event]) -> None:
         """Watch items go by, in the order of the log."""

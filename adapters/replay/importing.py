@@ -152,8 +152,8 @@ class _Run:
             if piece.digest not in by_digest:
                 raise UsageError(
                     f"{piece.name}: an import of this file was interrupted (log seq {interrupted.seq}) and "
-                    f"its content has changed or is not among the files given; import the original files again "
-                    f"to finish it, or import into a new log with --log DIR"
+                    f"its content has changed or is not among the files given; import the original files "
+                    f"again to finish it, or import into a new log with --log DIR"
                 )
         slices = [FileSlice(by_digest[p.digest], p.digest, p.first, p.rows) for p in interrupted.slices]
         done, last = interrupted.count(self._reader)
@@ -183,7 +183,8 @@ class _Run:
             if skip and read + skip == done and items[skip - 1] != last:
                 raise UsageError(
                     f"{slices[0].name}: its interrupted import was made by another version "
-                    f"of the importer: its row {done} reads differently now; import into a new log with --log DIR"
+                    f"of the importer: its row {done} reads differently now; import into a new log "
+                    f"with --log DIR"
                 )
             read += len(items)
             rejected += self._take_items(items, skip)
@@ -238,3 +239,16 @@ def set_digest(feed: str, format_: str, slices: Sequence[FileSlice]) -> str:
     """Return the digest of an import: feed, meaning, and which rows of which content."""
     rows = [[piece.digest, piece.first, piece.rows] for piece in slices]
     return digest_of(msgspec.json.encode([feed, format_, rows]))
+
+
+__all__ = [
+    "FileSlice",
+    "Gap",
+    "ImportResult",
+    "ImportSet",
+    "ImportWriter",
+    "Progress",
+    "digest_of",
+    "import_sets",
+    "set_digest",
+]
