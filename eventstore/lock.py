@@ -105,7 +105,7 @@ def _locked(layout: Layout) -> LogLocked:
     who = holder(layout)
     if not who:
         return LogLocked(
-            f"{layout.root}: another process holds this log, but its LOCK file was deleted or is not readable; "
+            f"{layout.root}: another process holds this log, but its LOCK file was deleted or is unreadable; "
             "find it by its open files and stop it; reading needs no lock"
         )
     return LogLocked(

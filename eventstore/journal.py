@@ -1,0 +1,435 @@
+"""The journal: the single writer of a log on disk.
+
+`append` buffers, `commit` writes one block with one `write`, and a sync makes it durable. It owns the
+lock, the active segment, the high-water mark and the order of steps when a segment is closed or a sealed
+one is removed. Any `OSError` kills it for good (`LogDead`): after a failed sync the kernel may call lost
+data clean, so nothing is ever retried. It must never edit old bytes, import pyarrow or duckdb, or start
+a thread; times come from the two injected clocks.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic_ns, time_ns
+from typing import NoReturn
+
+from core.errors import InvalidEvent, LogDead, StoreError, UsageError
+from core.events import Event, LossAccepted, Recovered, SegmentSealed
+from eventstore.blocks import CUT_BYTES, CUT_EVENTS, MAX_RECORD_BYTES
+from eventstore.codec import check, encode_bodies, encode_into, record
+from eventstore.files import Files
+from eventstore.layout import Layout
+from eventstore.lock import Lock
+from eventstore.memory import check_references
+from eventstore.policy import Policy, Sealer, SealResult
+from eventstore.recovery import Damage, Lost, Recovery, inspect, recover, set_aside, wipe_build_area
+from eventstore.writer import SegmentWriter
+
+_SECOND = 1_000_000_000
+
+
+class Journal:
+    """An open log: `LogWriter` over a directory. Make one with `Journal.open`."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        writer: SegmentWriter,
+        lock: Lock,
+        *,
+        clock: Callable[[], int],
+        monotonic: Callable[[], int],
+        files: Files,
+        sealer: Sealer | None,
+        policy: Policy,
+    ) -> None:
+        self.recovered: Recovered | None = None
+        self.policy = policy
+        self._layout = layout
+        self._writer = writer
+        self._lock = lock
+        self._clock = clock
+        self._monotonic = monotonic
+        self._files = files
+        self._sealer = sealer
+        self._dead: str | None = None
+        self._last_seq = writer.last_seq
+        self._buffer = bytearray()
+        self._buffered = 0
+        self._cuts: list[tuple[int, int]] = []
+        self._dirty_since: int | None = None
+        self._free_checked: int | None = None
+        self._unlink_later: list[Path] = []
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        *,
+        clock: Callable[[], int] = time_ns,
+        monotonic: Callable[[], int] = monotonic_ns,
+        files: Files | None = None,
+        sealer: Sealer | None = None,
+        policy: Policy = Policy(),  # noqa: B008
+    ) -> "Journal":
+        """Take the lock, recover, and go on in a new segment; makes the log if there is none.
+
+        Raises `LogLocked` naming the holder, `CorruptLog` naming file and offset, `LostDurableData`,
+        `UnsupportedFormat`, or `StoreError`/`LogDead` if the directory cannot be used.
+        """
+        layout, files = Layout(root), files or Files()
+        lock = _lock_new_or_old(layout, files, clock)
+        try:
+            wipe_build_area(layout)
+            found = recover(root, files)
+            return cls._start(layout, lock, found, clock, monotonic, files, sealer, policy, loss=None)
+        except OSError as error:
+            lock.release()
+            raise _dead_at(layout.root, error) from error
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def accept_loss(cls, root: Path, reason: str, *, files: Files | None = None) -> Recovery:
+        """Go on after damage; see `eventstore.recovery.accept_loss`."""
+        layout, files = Layout(root), files or Files()
+        lock = _lock_new_or_old(layout, files, time_ns)
+        try:
+            damage, prefix = _damage_of(root)
+            place = (damage.path, damage.offset) if isinstance(damage, Damage) else (layout.hwm, 0)
+            set_aside(layout, files, prefix)
+            if layout.hwm.exists():
+                # The mark speaks of what is now given up; the new writer makes another.
+                files.unlink(layout.hwm)
+            loss = LossAccepted(
+                ts=time_ns(),
+                file=place[0].relative_to(root).as_posix(),
+                offset=place[1],
+                first_lost_seq=prefix.next_seq,
+                reason=reason,
+            )
+            cls._start(layout, lock, prefix, time_ns, monotonic_ns, files, None, Policy(), loss=loss).close()
+        except OSError as error:
+            raise _dead_at(layout.root, error) from error
+        finally:
+            lock.release()
+        return prefix
+
+    @classmethod
+    def _start(
+        cls,
+        layout: Layout,
+        lock: Lock,
+        found: Recovery,
+        clock: Callable[[], int],
+        monotonic: Callable[[], int],
+        files: Files,
+        sealer: Sealer | None,
+        policy: Policy,
+        *,
+        loss: LossAccepted | None,
+    ) -> "Journal":
+        writer = SegmentWriter.after(layout, files, found, wall_ns=clock(), monotonic_ns=monotonic())
+        journal = cls(
+            layout, writer, lock, clock=clock, monotonic=monotonic, files=files, sealer=sealer, policy=policy
+        )
+        if loss is not None:
+            journal.append(loss)
+        elif found.torn is not None:
+            torn = found.torn
+            journal.recovered = Recovered(clock(), torn.segment, torn.valid_length, len(torn.data))
+            journal.append(journal.recovered)
+        journal._flush(sync=True)
+        journal._take_up(found)
+        return journal
+
+    @property
+    def root(self) -> Path:
+        """The log's directory."""
+        return self._layout.root
+
+    @property
+    def store(self) -> bytes:
+        """The log's UUID, 16 bytes."""
+        return self._writer.store
+
+    @property
+    def chain(self) -> bytes:
+        """The hash over everything committed: export it, and the log cannot be changed unnoticed."""
+        return self._writer.chain
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last event appended (committed or not)."""
+        return self._last_seq
+
+    @property
+    def durable_seq(self) -> int:
+        """The seq up to which everything survives a power cut."""
+        return self._writer.durable_seq
+
+    @property
+    def sync_due_s(self) -> float | None:
+        """Seconds until `commit(sync=False)` will sync what is not durable yet; `None` if all is.
+
+        An idle loop calls `commit(sync=False)` by then.
+        """
+        if self._dirty_since is None:
+            return None
+        return max(0.0, self.policy.sync_after_s - (self._monotonic() - self._dirty_since) / _SECOND)
+
+    def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
+        """Buffer an event and return its seq; `at=None` makes it an input (`at = seq`).
+
+        Raises `InvalidEvent` and buffers nothing of an event that must not be stored.
+        """
+        if self._dead is not None:
+            self._refuse()
+        return self._put(event, at, cause, self._clock())
+
+    def _put(self, event: Event, at: int | None, cause: int | None, recv: int) -> int:
+        check(event)
+        seq = self._last_seq + 1
+        if at is None:
+            at = seq
+        else:
+            check_references(seq, at, cause)
+        buffer = self._buffer
+        length = len(buffer)
+        encode_into(buffer, record(seq, recv, at, cause, event))
+        if len(buffer) - length > MAX_RECORD_BYTES:
+            del buffer[length:]
+            raise InvalidEvent(f"{type(event).__name__}: larger than {MAX_RECORD_BYTES} bytes as a record")
+        self._last_seq = seq
+        self._grew(1)
+        return seq
+
+    def extend(self, events: Sequence[Event]) -> range:
+        """Append inputs that were received together (one `recv`); return their seqs.
+
+        Raises `InvalidEvent` and buffers nothing if any of them must not be stored.
+        """
+        if self._dead is not None:
+            self._refuse()
+        for event in events:
+            check(event)
+        first, recv = self._last_seq + 1, self._clock()
+        pieces, sizes = bytearray(), []
+        for start in range(0, len(events), CUT_EVENTS):
+            piece = events[start : start + CUT_EVENTS]
+            before = len(pieces)
+            encode_bodies(pieces, [record(n, recv, n, None, e) for n, e in enumerate(piece, first + start)])
+            sizes.append((len(pieces) - before, len(piece)))
+        if any(size > CUT_BYTES for size, _ in sizes):
+            return self._extend_singly(events, recv)
+        offset = 0
+        for size, count in sizes:
+            if self._buffered + count > CUT_EVENTS:
+                self._cut()
+            self._buffer += memoryview(pieces)[offset : offset + size]
+            offset += size
+            self._last_seq += count
+            self._grew(count)
+        return range(first, first + len(events))
+
+    def commit(self, *, sync: bool) -> None:
+        """Write what is buffered with one `write`; durable on return if `sync`.
+
+        Otherwise it is durable after the first commit that comes `sync_after_s` later. Raises `LogDead`
+        naming file and errno if the system refuses (the journal then accepts nothing more), and
+        `StoreError` before anything is written if the disk is nearly full (nothing is lost; free some
+        space and commit again).
+        """
+        if self._dead is not None:
+            self._refuse()
+        self._guard_space()
+        self._flush(sync=sync or self.sync_due_s == 0.0)
+        if self._sealer is not None:
+            self._finish_sealed(self._sealer.poll())
+        if self._roll_due():
+            self.roll()
+
+    def roll(self) -> None:
+        """Close the active segment, if it holds anything, and go on in a new one."""
+        if self._dead is not None:
+            self._refuse()
+        self._flush(sync=True)
+        if self._writer.events == 0:
+            return
+        closed = self._writer
+        with _Fatal(self):
+            self._writer = closed.next(wall_ns=self._clock(), monotonic_ns=self._monotonic())
+            closed.close()
+            self._retry_unlinks()
+        if self._sealer is not None:
+            self._sealer.offer(closed.path)
+
+    def close(self) -> None:
+        """Commit durably, have the closed segments sealed if there is a sealer, and release the log."""
+        if self._dead is not None:
+            self._writer.abandon()
+            self._lock.release()
+            return
+        try:
+            self._flush(sync=True)
+            if self._sealer is not None:
+                self.roll()
+                self._finish_sealed(self._sealer.drain(self.policy.seal_at_close_s))
+            with _Fatal(self):
+                self._writer.close()
+                if self._writer.events == 0:
+                    self._files.unlink(self._writer.path)
+            self._dead = "it was closed"
+        finally:
+            self._lock.release()
+
+    def _extend_singly(self, events: Sequence[Event], recv: int) -> range:
+        """Append large events one by one, so that blocks stay within their limit; all or nothing."""
+        first, kept = (
+            self._last_seq + 1,
+            (bytes(self._buffer), self._buffered, list(self._cuts), self._last_seq),
+        )
+        try:
+            for event in events:
+                self._put(event, None, None, recv)
+        except InvalidEvent:
+            self._buffer[:], self._buffered, self._cuts, self._last_seq = kept[0], *kept[1:]
+            raise
+        return range(first, first + len(events))
+
+    def _grew(self, count: int) -> None:
+        self._buffered += count
+        if self._buffered >= CUT_EVENTS or len(self._buffer) - self._cut_at() >= CUT_BYTES:
+            self._cut()
+
+    def _cut(self) -> None:
+        """End the current block within the buffer; the next commit writes several with one write."""
+        if self._buffered:
+            self._cuts.append((len(self._buffer), self._buffered))
+            self._buffered = 0
+
+    def _cut_at(self) -> int:
+        return self._cuts[-1][0] if self._cuts else 0
+
+    def _flush(self, *, sync: bool) -> None:
+        """Write the buffer as blocks and sync if asked; the journal dies if either fails."""
+        with _Fatal(self):
+            if self._buffer:
+                self._cut()
+                self._writer.write(self._buffer, self._cuts, wall_ns=self._clock())
+                self._buffer.clear()
+                self._cuts.clear()
+                if self._dirty_since is None:
+                    self._dirty_since = self._monotonic()
+            if sync and self._dirty_since is not None:
+                self._lock.check()
+                self._writer.sync()
+                self._dirty_since = None
+
+    def _roll_due(self) -> bool:
+        writer, policy = self._writer, self.policy
+        if writer.events >= policy.roll_events or writer.bytes >= policy.roll_bytes:
+            return True
+        return writer.events > 0 and self._monotonic() - writer.opened_ns >= policy.roll_after_s * _SECOND
+
+    def _guard_space(self) -> None:
+        now = self._monotonic()
+        if self._free_checked is not None and now - self._free_checked < self.policy.free_check_s * _SECOND:
+            return
+        with _Fatal(self):
+            free = self._files.free_bytes(self._layout.hot)
+        if free < self.policy.min_free_bytes:
+            raise StoreError(
+                f"{self._layout.hot}: {free >> 20} MiB free, at least {self.policy.min_free_bytes >> 20} MiB "
+                "are kept back; nothing was written: free some space, then start again"
+            )
+        self._free_checked = now
+
+    def _take_up(self, found: Recovery) -> None:
+        """Finish what a crash interrupted: remove sealed segments, have closed ones sealed."""
+        covered = {segment.path for segment in found.covered}
+        for segment in found.covered:
+            self._remove_sealed(
+                segment.header.first_seq, segment.last_seq, segment.end.chain.hex(), segment.path
+            )
+        if self._sealer is not None:
+            for segment in found.hot:
+                if segment.path not in covered and not segment.empty:
+                    self._sealer.offer(segment.path)
+
+    def _finish_sealed(self, results: Sequence[SealResult]) -> None:
+        for result in results:
+            self._remove_sealed(result.first_seq, result.last_seq, result.chain, result.journal)
+
+    def _remove_sealed(self, first_seq: int, last_seq: int, chain: str, path: Path) -> None:
+        """Steps 9 to 11 of sealing: say so durably, then unlink the hot segment."""
+        self.append(SegmentSealed(self._clock(), first_seq, last_seq, chain))
+        self._flush(sync=True)
+        self._unlink_later.append(path)
+        with _Fatal(self):
+            self._retry_unlinks()
+
+    def _retry_unlinks(self) -> None:
+        """Unlink sealed segments; Windows refuses while a reader has one open, so it is tried again."""
+        if not self._unlink_later:
+            return
+        left: list[Path] = []
+        for path in self._unlink_later:
+            try:
+                self._files.unlink(path)
+            except FileNotFoundError:
+                pass
+            except PermissionError:
+                left.append(path)
+        self._unlink_later = left
+        self._files.sync_directory(self._layout.hot)
+
+    def _die(self, error: OSError) -> LogDead:
+        dead = _dead_at(self._writer.path, error)
+        self._dead = str(dead)
+        return dead
+
+    def _refuse(self) -> NoReturn:
+        raise LogDead(f"{self._layout.root}: the log accepts nothing more: {self._dead}")
+
+
+class _Fatal:
+    """Translate any `OSError` inside into the death of the journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise self._journal._die(error) from error
+        if isinstance(error, LogDead):
+            self._journal._dead = str(error)
+
+
+def _dead_at(path: Path, error: OSError) -> LogDead:
+    place = error.filename if isinstance(error.filename, str | Path) else path
+    return LogDead(
+        f"{place}: {error.strerror or error} (errno {error.errno}); the log stops here, nothing is "
+        "retried: check the disk, then start again"
+    )
+
+
+def _lock_new_or_old(layout: Layout, files: Files, clock: Callable[[], int]) -> Lock:
+    try:
+        layout.create()
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename}: cannot be made: {error.strerror}; choose another --log"
+        ) from error
+    return Lock.acquire(layout, files, clock=clock)
+
+
+def _damage_of(root: Path) -> tuple[Damage | Lost, Recovery]:
+    try:
+        inspect(root)
+    except (Damage, Lost) as damage:
+        return damage, damage.prefix
+    raise UsageError(f"{root}: nothing is damaged, so there is no loss to accept")

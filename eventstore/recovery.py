@@ -1,0 +1,394 @@
+"""What the bytes of a log mean after a crash: a torn tail to set aside, or damage to refuse.
+
+`inspect` only reads and gives the verdict; `recover` first makes every unsealed segment durable (a crash
+may leave bytes visible that a power cut would still take) and copies a torn tail to quarantine. Old
+bytes are never edited: the next segment's header fixes where they end.
+
+The rules, numbered as in docs/event-log.md: (2) a segment with a successor must reach exactly the length
+and hash in the successor's header; (3) in the last one, damage at seq s is a torn tail unless a later
+block says that s was durable; (4) ending before the high-water mark is `LostDurableData`.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from core.errors import CorruptLog, LostDurableData, UsageError
+from eventstore.blocks import HEADER_BYTES, MAGIC, decode_header, genesis, salt
+from eventstore.files import Files, publish
+from eventstore.layout import Layout, segment_number
+from eventstore.manifest import Catalogue
+from eventstore.segments import (
+    SEGMENT_HEADER_BYTES,
+    Position,
+    SegmentHeader,
+    Walk,
+    read_header,
+)
+from eventstore.watermark import read_mark
+
+
+class HotSegment(msgspec.Struct, frozen=True):
+    """A segment that is not unlinked yet, and where its valid part ends."""
+
+    path: Path
+    header: SegmentHeader
+    end: Position
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        return self.header.number
+
+    @property
+    def last_seq(self) -> int:
+        """The last seq it holds; one before its first if it is empty."""
+        return self.end.next_seq - 1
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no event."""
+        return self.end.offset == SEGMENT_HEADER_BYTES
+
+
+class Torn(msgspec.Struct, frozen=True):
+    """Bytes after the valid end of the last segment that never became durable."""
+
+    path: Path
+    segment: int
+    valid_length: int
+    data: bytes
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a log goes on. `store` is `None` for a log that does not exist yet.
+
+    `hot` are the segments still in `hot/`; of these, `covered` are sealed already. `stillborn` are files
+    whose header never became whole, so that nothing can have been written to them; `empty` hold no
+    event; `discarded` are those after damage, which go to quarantine if the loss is accepted.
+    """
+
+    store: bytes | None
+    epoch: int = 0
+    next_number: int = 1
+    next_seq: int = 1
+    chain: bytes = b""
+    previous_number: int = 0
+    previous_length: int = 0
+    hot: list[HotSegment] = []
+    covered: list[HotSegment] = []
+    stillborn: list[Path] = []
+    empty: list[Path] = []
+    discarded: list[Path] = []
+    torn: Torn | None = None
+
+    @property
+    def last_seq(self) -> int:
+        """The last seq that can be read."""
+        return self.next_seq - 1
+
+
+class Damage(CorruptLog):
+    """Corruption of the hot journal, with the good prefix before it, which stays readable."""
+
+    def __init__(self, message: str, path: Path, offset: int, prefix: Recovery) -> None:
+        super().__init__(message)
+        self.path = path
+        self.offset = offset
+        self.prefix = prefix
+
+
+class Lost(LostDurableData):
+    """The log is whole but ends before its high-water mark; `prefix` is what there is."""
+
+    def __init__(self, message: str, prefix: Recovery) -> None:
+        super().__init__(message)
+        self.prefix = prefix
+
+
+def inspect(root: Path) -> Recovery:
+    """Return where the log at `root` ends; reads only, needs no lock.
+
+    Raises `Damage` or another `CorruptLog` naming file and offset, `Lost` if it ends before its
+    high-water mark, `UnsupportedFormat` if a newer program wrote it.
+    """
+    layout = Layout(root)
+    inspection = _Inspection(layout)
+    result = inspection.run()
+    mark = read_mark(layout, result.store)
+    if mark is not None and mark.seq > result.last_seq:
+        raise Lost(
+            f"{root}: ends at seq {result.last_seq}, but seq {mark.seq} of segment {mark.segment} was "
+            f"durable ({layout.hwm}); restore the missing file, or accept the loss with "
+            "`tape verify --accept-loss REASON`",
+            msgspec.structs.replace(result, store=result.store or mark.store),
+        )
+    return result
+
+
+def recover(root: Path, files: Files) -> Recovery:
+    """Make the log's tail trustworthy and say where it goes on; for the lock holder only."""
+    layout = Layout(root)
+    for path in layout.segments():
+        fd = files.open_read(path)
+        try:
+            files.data_sync(fd)
+        finally:
+            files.close(fd)
+    result = inspect(root)
+    set_aside(layout, files, result)
+    return result
+
+
+def set_aside(layout: Layout, files: Files, result: Recovery) -> None:
+    """Copy a torn tail to quarantine; move there what holds no valid event."""
+    if result.torn is not None:
+        name = f"{result.torn.segment:08d}-{result.torn.valid_length}.torn"
+        publish(files, result.torn.data, layout.quarantine / name, layout.tmp / name)
+    for path in result.empty:
+        files.unlink(path)
+    moved = [*result.stillborn, *result.discarded]
+    for path in moved:
+        files.rename(path, _free_name(layout.quarantine / path.name))
+    if moved or result.empty:
+        for directory in (layout.quarantine, layout.hot, layout.sealed):
+            files.sync_directory(directory)
+
+
+def wipe_build_area(layout: Layout) -> None:
+    """Empty `tmp/`; for the lock holder only, whose sealer alone builds there."""
+    for path in layout.tmp.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def accept_loss(root: Path, reason: str) -> Recovery:
+    """Go on after damage: what follows it moves to quarantine, `LossAccepted` is the next event.
+
+    Returns the prefix that remains. Raises `UsageError` if nothing is damaged or `reason` is empty, and
+    the damage itself where the sealed part of the log is damaged, which has an archive to be rebuilt from.
+    """
+    from eventstore.journal import Journal  # noqa: PLC0415  (the journal opens what this module judges)
+
+    if not reason.strip():
+        raise UsageError("accepting a loss needs a reason, which is kept in the log")
+    return Journal.accept_loss(root, reason)
+
+
+def good_prefix(root: Path) -> tuple[Recovery, Damage | Lost | None]:
+    """Return what of a log can be read, and the damage that ends it, if any."""
+    try:
+        return inspect(root), None
+    except (Damage, Lost) as damage:
+        return damage.prefix, damage
+
+
+class _Inspection:
+    """One pass over the sealed directories' manifests and the hot segments, in order."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._parts = Catalogue(layout.root).parts()
+        self._sealed = {s.number: s for part in self._parts for s in part.manifest.segments}
+        self._store: bytes | None = None
+        self._paths = layout.segments()
+        self._hot: list[HotSegment] = []
+        self._stillborn: list[Path] = []
+        self._torn: Torn | None = None
+
+    def run(self) -> Recovery:
+        self._check_tiling()
+        self._split_off_stillborn()
+        following: SegmentHeader | None = None
+        header = self._header(0) if self._paths else None
+        for index in range(len(self._paths)):
+            assert header is not None
+            self._check_place(index, header)
+            # A damaged header of the next one must not hide how far this one is good.
+            following, refusal = self._next_header(index)
+            self._take(index, header, following)
+            if refusal is not None:
+                raise self._damage(str(refusal), self._paths[index + 1], 0, index + 1)
+            header = following
+        return self._without_empty_ends()
+
+    def _check_tiling(self) -> None:
+        expected = 1
+        for part in self._parts:
+            store = bytes.fromhex(part.manifest.store)
+            if self._store not in (None, store):
+                raise CorruptLog(f"{part.path}: belongs to another log ({store.hex()}); move it away")
+            self._store = store
+            if part.first_seq != expected:
+                raise CorruptLog(
+                    f"{self._layout.sealed}: seqs {expected}..{part.first_seq - 1} are missing before "
+                    f"{part.path.name}; restore that directory"
+                )
+            expected = part.last_seq + 1
+
+    def _split_off_stillborn(self) -> None:
+        """Leave out a last file whose header is not whole: nothing can have been written to it."""
+        if self._paths and self._paths[-1].stat().st_size <= SEGMENT_HEADER_BYTES:
+            try:
+                read_header(self._paths[-1])
+            except CorruptLog:
+                self._stillborn = [self._paths.pop()]
+
+    def _next_header(self, index: int) -> tuple[SegmentHeader | None, CorruptLog | None]:
+        if index + 1 == len(self._paths):
+            return None, None
+        try:
+            return self._header(index + 1), None
+        except CorruptLog as error:
+            return None, error
+
+    def _header(self, index: int) -> SegmentHeader:
+        path = self._paths[index]
+        try:
+            header = read_header(path)
+        except CorruptLog as error:
+            if index:
+                raise
+            raise self._damage(str(error), path, 0, 0) from error
+        if header.number != segment_number(path):
+            raise CorruptLog(f"{path}: holds segment {header.number}: the file was renamed; name it back")
+        if self._store not in (None, header.store):
+            raise CorruptLog(f"{path}: belongs to another log ({header.store.hex()}); move it away")
+        self._store = header.store
+        return header
+
+    def _check_place(self, index: int, header: SegmentHeader) -> None:
+        """Check that a segment follows what is before it, hot or sealed."""
+        if header.number in self._sealed:
+            return  # it is compared with its manifest instead
+        path, before = self._paths[index], self._prefix()
+        if header.previous_number != before.previous_number:
+            missing = self._layout.segment_path(header.previous_number)
+            message = f"{path}: follows segment {header.previous_number}, which is missing; restore {missing}"
+            raise self._damage(message, path, 0, index)
+        if (header.first_seq, header.previous_hash) != (before.next_seq, before.chain):
+            message = (
+                f"{path}: starts at seq {header.first_seq} after {header.previous_hash.hex()}, but segment "
+                f"{before.previous_number} ends before seq {before.next_seq} with {before.chain.hex()}"
+            )
+            raise self._damage(message, path, 0, index)
+
+    def _take(self, index: int, header: SegmentHeader, following: SegmentHeader | None) -> None:
+        sealed = self._sealed.get(header.number)
+        if sealed is not None:
+            self._take_bounded(index, header, sealed.length, bytes.fromhex(sealed.chain))
+        elif following is not None and following.previous_number == header.number:
+            self._take_bounded(index, header, following.previous_length, following.previous_hash)
+        else:
+            self._take_last(index, header)
+
+    def _take_bounded(self, index: int, header: SegmentHeader, length: int, chain: bytes) -> None:
+        """Walk a segment up to the length that its successor or its manifest states."""
+        path = self._paths[index]
+        walked = Walk(path, header.store)
+        if length > walked.position.offset:
+            for block in walked:
+                if block.end >= length:
+                    break
+        end = walked.position
+        self._hot.append(HotSegment(path, header, end))
+        if (end.offset, end.chain) != (length, chain):
+            why = (
+                walked.damage
+                or f"the file ends or goes on otherwise than at {length} with hash {chain.hex()}"
+            )
+            message = f"{path}: offset {end.offset}: damaged at seq {end.next_seq}: {why}"
+            raise self._damage(message, path, end.offset, index + 1)
+
+    def _take_last(self, index: int, header: SegmentHeader) -> None:
+        path = self._paths[index]
+        walked = Walk(path, header.store)
+        for _ in walked:
+            pass
+        end = walked.position
+        self._hot.append(HotSegment(path, header, end))
+        if walked.damage is None:
+            return
+        if _was_durable(walked.rest, header.store, end.next_seq):
+            message = (
+                f"{path}: offset {end.offset}: damaged at seq {end.next_seq}: {walked.damage}; "
+                "a later block shows that it was durable"
+            )
+            raise self._damage(message, path, end.offset, index + 1)
+
+    def _damage(self, message: str, path: Path, offset: int, first_discarded: int) -> Damage:
+        prefix = msgspec.structs.replace(self._prefix(), discarded=self._paths[first_discarded:])
+        return Damage(
+            f"{message}. The log can be read up to seq {prefix.last_seq}; restore the file from a copy, or "
+            "accept the loss with `tape verify --accept-loss REASON`",
+            path,
+            offset,
+            prefix,
+        )
+
+    def _without_empty_ends(self) -> Recovery:
+        """Leave out last segments without events, then look for a torn tail on what is last."""
+        empty: list[Path] = []
+        while self._hot and self._hot[-1].empty:
+            empty.append(self._hot.pop().path)
+        result = msgspec.structs.replace(self._prefix(), empty=empty)
+        last = result.hot[-1] if result.hot else None
+        if last is None or last.number in self._sealed:
+            return result
+        data = last.path.read_bytes()[last.end.offset :]
+        torn = Torn(last.path, last.number, last.end.offset, data) if data else None
+        return msgspec.structs.replace(result, torn=torn)
+
+    def _prefix(self) -> Recovery:
+        """Return where the log goes on after what was found valid so far."""
+        number, length, seq = 0, 0, 1
+        chain = genesis(self._store) if self._store is not None else b""
+        if self._parts:
+            manifest = self._parts[-1].manifest
+            number, length = manifest.segments[-1].number, manifest.segments[-1].length
+            chain, seq = bytes.fromhex(manifest.chain), manifest.last_seq + 1
+        if self._hot and self._hot[-1].number > number:
+            last = self._hot[-1]
+            number, length, chain, seq = last.number, last.end.offset, last.end.chain, last.end.next_seq
+        return Recovery(
+            store=self._store,
+            epoch=max((segment.header.epoch for segment in self._hot), default=0),
+            next_number=max([number, *(segment_number(path) or 0 for path in self._paths)]) + 1,
+            next_seq=seq,
+            chain=chain,
+            previous_number=number,
+            previous_length=length,
+            hot=list(self._hot),
+            covered=[segment for segment in self._hot if segment.number in self._sealed],
+            stillborn=list(self._stillborn),
+        )
+
+
+def _was_durable(rest: memoryview, store: bytes, seq: int) -> bool:
+    """Return whether a later block in `rest` proves that `seq`, damaged at its start, was on disk."""
+    salted = salt(store)
+    header = decode_header(salted, rest)
+    # A header that is whole gives the payload's length: what lies inside it proves nothing.
+    start = 1 if isinstance(header, str) else HEADER_BYTES + header.payload_bytes
+    data = bytes(rest)
+    found = data.find(MAGIC, start)
+    while found >= 0:
+        later = decode_header(salted, rest[found:])
+        if not isinstance(later, str) and later.synced_seq >= seq:
+            return True
+        found = data.find(MAGIC, found + 1)
+    return False
+
+
+def _free_name(path: Path) -> Path:
+    """Return `path`, numbered if something of that name is there already."""
+    candidate, n = path, 1
+    while candidate.exists():
+        candidate = path.with_name(f"{path.name}.{n}")
+        n += 1
+    return candidate
