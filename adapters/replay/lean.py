@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,8 @@ EXCHANGE = "XNYS"
 TIMEZONE = "America/New_York"
 RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 MEMBER_BYTES_MAX = 2 << 30
+
+Sessions = Callable[[], list[SessionScheduled]]
 
 
 class Days(NamedTuple):
@@ -103,14 +105,23 @@ def _day_sets(root: Path, folder: Path, symbol: str, resolution: str, days: Days
         raise DataMissing(
             f"{home}: no {resolution} data of {symbol.upper()} for {days}; nearest dates: {there}"
         )
-    sets, since = [], days.first if days else wanted[0]
+    sets: list[ImportSet] = []
+    first = since = days.first if days else wanted[0]
+    calendar = cache(lambda: sessions(EXCHANGE, first, wanted[-1]))
     for day in wanted:
-        sets.append(_day_set(root, home, symbol.upper(), resolution, day, since))
+        scheduled = partial(_held_between, calendar, since, day)
+        sets.append(_day_set(root, home, symbol.upper(), resolution, day, scheduled))
         since = day + timedelta(days=1)
     return sets
 
 
-def _day_set(root: Path, home: Path, instrument: str, resolution: str, day: date, since: date) -> ImportSet:
+def _held_between(calendar: Sessions, first: date, last: date) -> list[SessionScheduled]:
+    return [held for held in calendar() if first.isoformat() <= held.date <= last.isoformat()]
+
+
+def _day_set(
+    root: Path, home: Path, instrument: str, resolution: str, day: date, scheduled: Sessions
+) -> ImportSet:
     paths = [home / f"{day:%Y%m%d}_{kind}.zip" for kind in ("trade", "quote")]
     slices, by_digest = [], {}
     for path in paths:
@@ -130,7 +141,7 @@ def _day_set(root: Path, home: Path, instrument: str, resolution: str, day: date
         feed=f"lean/{resolution}",
         format=f"lean equity/usa/{resolution} {instrument} {day}",
         slices=tuple(slices),
-        definitions=lambda: _definitions(instrument, resolution, sessions(EXCHANGE, since, day), day),
+        definitions=lambda: _definitions(instrument, resolution, scheduled(), day),
         items=items,
     )
 

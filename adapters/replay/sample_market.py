@@ -203,15 +203,17 @@ class Market(msgspec.Struct):
     def _quote(self, ms: int, venue: int, *, bid: bool) -> Quote:
         price = self._price(self.bid[venue] if bid else self.ask[venue])
         size = float(self.bid_size[venue] if bid else self.ask_size[venue])
-        sides = (price, size, None, None) if bid else (None, None, price, size)
         ts = self.hours.midnight + ms * _MS_NS
-        return Quote(ts, self.feed, self.profile.instrument, *sides, self.profile.venues[venue])
+        feed, instrument, name = self.feed, self.profile.instrument, self.profile.venues[venue]
+        if bid:
+            return Quote(ts, feed, instrument, price, size, None, None, name)
+        return Quote(ts, feed, instrument, None, None, price, size, name)
 
     def _print_auctions(self, out: list[Event]) -> None:
         """Add the opening and closing prints: large, at the price of the first and last regular trade."""
         begin, end = (self.hours.midnight + ms * _MS_NS for ms in (self.hours.open, self.hours.close))
         regular = [event for event in out if type(event) is Trade and begin <= event.ts < end]
-        size = float(self.profile.lot * 150)
+        size, venue = float(self.profile.lot * 150), self.profile.venues[0]
         for ts, like, name in ((begin, regular[0], "opening"), (end, regular[-1], "closing")):
             out.append(
                 msgspec.structs.replace(like, ts=ts, size=size, venue=self.profile.venues[0], conditions=name)
@@ -232,12 +234,9 @@ class Market(msgspec.Struct):
             return
         ts = self.hours.midnight + self.incidents.bad_print * _MS_NS
         last = [event for event in out if type(event) is Trade and event.ts <= ts][-1]
-        bad = round(last.price * round(1 / self.profile.tick_size)) * 87 // 100
-        out.append(
-            msgspec.structs.replace(
-                last, ts=ts, price=self._price(bad), conditions="off market", suspicious=True
-            )
-        )
+        price = self._price(round(last.price * round(1 / self.profile.tick_size)) * 87 // 100)
+        bad = msgspec.structs.replace(last, ts=ts, price=price, conditions="off market", suspicious=True)
+        out.append(bad)
 
 
 def draws(seed: int, *names: str) -> Iterator[int]:
