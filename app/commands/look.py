@@ -1,0 +1,313 @@
+"""`positions`, `orders`, `fills`, `events`, `state`, `why`: what happened, and how it stood at any moment."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from app.commands.base import Call, verb
+from app.output import jsonable, when
+
+RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
+_POLL_S = 0.2
+
+
+def _run_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--run", metavar="RUN|latest|log", help=RUN_HELP)(function)
+
+
+def _narrowing(function: Callable[..., Any]) -> Callable[..., Any]:
+    function = click.option("--strategy", metavar="ID", help="Only this strategy instance.")(function)
+    return click.option("--instrument", metavar="ID", help="Only this instrument.")(function)
+
+
+def _book(call: Call, run: str | None) -> Any:
+    from app.books import open_book  # noqa: PLC0415  # reading a log imports pyarrow: not for --help
+
+    return open_book(call.root, run, currency=call.config.settings.replay.currency)
+
+
+@verb("positions")
+@click.option("--all", "flat", is_flag=True, help="Also positions that were closed.")
+@_run_option
+def positions(call: Call, run: str | None, flat: bool) -> None:
+    """List positions with their average cost, mark, unrealised and realised profit."""
+    from app import looking  # noqa: PLC0415
+    from app.books import snapshot  # noqa: PLC0415
+
+    book = _book(call, run)
+    rows = looking.positions(snapshot(book), flat=flat)
+    call.out.result(rows)
+    call.out.line(f"positions of {book.label}")
+    _show_positions(call, rows)
+    call.out.next("fills")
+
+
+def _show_positions(call: Call, rows: Any) -> None:
+    columns = [
+        "account",
+        "instrument",
+        "quantity",
+        "average cost",
+        "mark",
+        "unrealised",
+        "realised",
+        "strategies",
+    ]
+    cells = [
+        (
+            row.account,
+            row.instrument,
+            row.quantity,
+            row.average_cost,
+            row.mark,
+            row.unrealised,
+            row.realised,
+            ", ".join(row.strategies),
+        )
+        for row in rows
+    ]
+    call.out.table(columns, cells) if cells else call.out.line("no positions")
+
+
+@verb("orders")
+@click.option("--working", is_flag=True, help="Only orders that may still fill.")
+@_narrowing
+@_run_option
+def orders(
+    call: Call,
+    run: str | None,
+    instrument: str | None,
+    strategy: str | None,
+    working: bool,
+) -> None:
+    """List orders, each in its latest version and state, with the reason it was placed for."""
+    from app import looking  # noqa: PLC0415
+    from app.books import snapshot  # noqa: PLC0415
+
+    book = _book(call, run)
+    state = snapshot(book)
+    rows = looking.orders(state, strategy=strategy, instrument=instrument, working=working)
+    call.out.result(rows)
+    call.out.line(f"orders of {book.label}")
+    _show_orders(call, rows, state)
+    call.out.next(f"why {rows[0].id}" if rows else "events")
+
+
+def _show_orders(call: Call, rows: Any, state: Any) -> None:
+    columns = [
+        "order",
+        "time",
+        "instrument",
+        "side",
+        "quantity",
+        "type",
+        "price",
+        "state",
+        "filled",
+        "reason",
+    ]
+    cells = [
+        (
+            row.id,
+            when(row.created_ts, state.zone(row.instrument)),
+            row.instrument,
+            row.side,
+            row.quantity,
+            row.type,
+            row.limit if row.limit is not None else row.stop,
+            row.state,
+            row.filled,
+            row.message if row.state in {"Refused", "Rejected", "SendFailed"} else row.reason,
+        )
+        for row in rows
+    ]
+    call.out.table(columns, cells) if cells else call.out.line("no orders")
+
+
+@verb("fills")
+@click.option("--order", metavar="ID", help="Only executions of this order.")
+@_narrowing
+@_run_option
+def fills(
+    call: Call, run: str | None, instrument: str | None, strategy: str | None, order: str | None
+) -> None:
+    """List executions by time, in their latest revision, with their commissions."""
+    from app import looking  # noqa: PLC0415
+    from app.books import snapshot  # noqa: PLC0415
+
+    book = _book(call, run)
+    state = snapshot(book)
+    rows = looking.fills(state, strategy=strategy, instrument=instrument, order=order)
+    call.out.result(rows)
+    call.out.line(f"fills of {book.label}")
+    columns = [
+        "execution",
+        "time",
+        "order",
+        "instrument",
+        "side",
+        "quantity",
+        "price",
+        "commission",
+        "currency",
+    ]
+    cells = [
+        (
+            row.exec_id,
+            when(row.ts, state.zone(row.instrument)),
+            row.order,
+            row.instrument,
+            row.side,
+            row.quantity,
+            row.price,
+            row.commission,
+            row.commission_currency,
+        )
+        for row in rows
+    ]
+    call.out.table(columns, cells) if cells else call.out.line("no fills")
+    call.out.next(f"why {rows[0].exec_id}" if rows else "orders")
+
+
+@verb("state")
+@click.option(
+    "--at", metavar="SEQ|TIME", help="As of this event, or this time (2025-07-02T14:30:00Z); else the end."
+)
+@_run_option
+def state(call: Call, run: str | None, at: str | None) -> None:
+    """Show positions, working orders and accounts as they were at any moment, folded from the log.
+
+    TIME means everything whose clock is not later. Without an offset it is UTC.
+    """
+    from app import looking  # noqa: PLC0415
+    from app.books import parse_moment, snapshot  # noqa: PLC0415
+
+    book = _book(call, run)
+    moment = parse_moment(at, book) if at else None
+    shot = snapshot(book, moment)
+    view = looking.state_view(book, shot, at or "end")
+    call.out.result(view)
+    call.out.line(
+        f"state of {book.label} at {at or 'its end'}: {when(shot.ts)}, order events up to {shot.seq}\n"
+    )
+    _show_positions(call, view.positions)
+    call.out.line()
+    _show_orders(call, view.orders, shot)
+    call.out.line()
+    for row in view.accounts:
+        cash = ", ".join(f"{amount:f} {currency}" for currency, amount in row.cash.items())
+        paid = ", ".join(f"{amount:f} {currency}" for currency, amount in row.commissions.items())
+        call.out.pairs(
+            {
+                "cash": cash,
+                "commissions": paid,
+                f"equity {row.currency}": "unknown" if row.equity is None else row.equity,
+                f"exposure {row.currency}": "unknown" if row.exposure is None else row.exposure,
+                "exposure / equity": "unknown" if row.exposure_share is None else f"{row.exposure_share:.2%}",
+            },
+            title=f"account {row.account}",
+        )
+    call.out.next(f"events --to {at or shot.seq} --limit 10" if shot.seq else "replay 2025-07-02")
+
+
+@verb("why")
+@click.argument("name", metavar="ID")
+@_run_option
+def why(call: Call, run: str | None, name: str) -> None:
+    """Show the chain that an order or execution ID belongs to: from the tick to the commission."""
+    from app import looking  # noqa: PLC0415
+    from app.chain import chain  # noqa: PLC0415
+
+    book = _book(call, run)
+    links = chain(book, name)
+    rows = [{"role": link.role, **looking.event_row(link.entry, when(link.entry.event.ts))} for link in links]
+    call.out.result({"id": name, "book": book.label, "chain": rows})
+    call.out.line(f"{name} in {book.label}\n")
+    for link in links:
+        entry = link.entry
+        call.out.line(f"{link.role:<11} {when(entry.event.ts):<31} seq {entry.seq}")
+        call.out.line(f"            {looking.summary(entry.event)}")
+    call.out.next(f"state --at {links[-1].entry.seq}")
+
+
+@verb("events")
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`filled`); repeat for more."
+)
+@_narrowing
+@click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
+@click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(min=0), help="At most so many; 0: all."
+)
+@click.option(
+    "--follow", is_flag=True, help="Wait for more, until interrupted; with --json one object a line."
+)
+@_run_option
+def events(
+    call: Call,
+    run: str | None,
+    types: tuple[str, ...],
+    instrument: str | None,
+    strategy: str | None,
+    first: str | None,
+    last: str | None,
+    limit: int,
+    follow: bool,
+) -> None:
+    """List events in the order of the log: the first ones that match."""
+    from itertools import islice  # noqa: PLC0415
+
+    from app import looking  # noqa: PLC0415
+
+    book = _book(call, "log" if follow else run)
+    chosen = looking.EventFilter(
+        types=looking.event_types(types),
+        instrument=instrument,
+        strategy=strategy,
+        **looking.bounds(first, last),
+    )
+    if follow:
+        _follow(call, book, chosen, limit)
+        return
+    found = list(islice(looking.events(book, chosen), limit + 1 if limit else None))
+    shown = found[:limit] if limit else found
+    rows = [looking.event_row(entry, when(entry.event.ts)) for entry in shown]
+    call.out.result(rows)
+    cells = [
+        (row["seq"], row["time"], row["type"], looking.summary(e.event))
+        for row, e in zip(rows, shown, strict=True)
+    ]
+    call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")
+    if len(found) > len(shown):
+        call.out.note(f"there are more; next: tape events --from {found[limit].seq}")
+    else:
+        call.out.next("sql 'SELECT type, count(*) FROM events GROUP BY type'")
+
+
+def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:
+    """Print entries as they come, each at once."""
+    from app import looking  # noqa: PLC0415
+
+    def wait() -> bool:
+        time.sleep(_POLL_S)
+        return True
+
+    shown = 0
+    for batch in book.log.follow(chosen.first_seq, wait):
+        for entry in batch:
+            if not chosen.accepts(entry):
+                continue
+            row = looking.event_row(entry, when(entry.event.ts))
+            if call.out.as_json:
+                print(json.dumps(jsonable(row), ensure_ascii=False), flush=True)
+            else:
+                print(
+                    f"{entry.seq}  {row['time']}  {row['type']}  {looking.summary(entry.event)}", flush=True
+                )
+            shown += 1
+            if limit and shown >= limit:
+                return

@@ -1,0 +1,243 @@
+"""What the look verbs show, as plain rows: positions, orders, fills, events and the state at a moment.
+
+Computes from `app.books` and the projections; knows nothing of tables, terminals or JSON.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from app.books import Book, Snapshot, parse_time
+from core.errors import UsageError
+from core.events import BY_TAG, BY_TYPE, Entry, Event, Unknown
+from core.money import ZERO, money
+from core.ports import RUN_BASE, Selection
+from core.views import Execution, Order, Position
+
+_UNLIMITED = 1 << 62
+
+
+class PositionRow(msgspec.Struct, frozen=True):
+    """A position valued at its mark. Amounts are in the instrument's currency; `None` is unknown."""
+
+    account: str
+    instrument: str
+    quantity: Decimal
+    average_cost: Decimal
+    mark: float | None
+    unrealised: Decimal | None
+    realised: Decimal
+    strategies: list[str]
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    """An account: `equity` and `exposure` in `currency`, `None` while a price or rate is unknown."""
+
+    account: str
+    currency: str
+    cash: dict[str, Decimal]
+    commissions: dict[str, Decimal]
+    equity: Decimal | None
+    exposure: Decimal | None
+    exposure_share: Decimal | None
+
+
+class StateView(msgspec.Struct, frozen=True):
+    """Everything that a fold knows at one moment. `seq` is the last order-side event that is part of it."""
+
+    book: str
+    at: str
+    seq: int
+    ts: int
+    positions: list[PositionRow]
+    orders: list[Order]
+    accounts: list[AccountRow]
+
+
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events to show. Bounds are inclusive, each a seq or a time."""
+
+    types: frozenset[type[Event]] | None = None
+    instrument: str | None = None
+    strategy: str | None = None
+    first_seq: int = 1
+    last_seq: int = _UNLIMITED
+    begin_ts: int | None = None
+    end_ts: int | None = None
+
+    def selection(self) -> Selection:
+        """Return what a reader can narrow for us."""
+        return Selection(
+            first_seq=self.first_seq,
+            last_seq=None if self.last_seq == _UNLIMITED else self.last_seq,
+            types=self.types,
+            instruments=None if self.instrument is None else frozenset({self.instrument}),
+            begin_ts=self.begin_ts,
+            end_ts=None if self.end_ts is None else self.end_ts + 1,
+        )
+
+    def accepts(self, entry: Entry) -> bool:
+        """Return whether an entry is to be shown, whatever the reader narrowed."""
+        event = entry.event
+        return (
+            self.first_seq <= entry.seq <= self.last_seq
+            and (self.types is None or type(event) in self.types)
+            and (self.instrument is None or getattr(event, "instrument", None) == self.instrument)
+            and (self.strategy is None or getattr(event, "strategy", None) == self.strategy)
+            and (self.begin_ts is None or event.ts >= self.begin_ts)
+            and (self.end_ts is None or event.ts <= self.end_ts)
+        )
+
+
+def positions(state: Snapshot, *, flat: bool = False) -> list[PositionRow]:
+    """Return the positions, valued; with `flat` also those that were closed."""
+    shown = state.positions.positions() if flat else state.positions.open_positions()
+    return [_position(state, position) for position in shown]
+
+
+def _position(state: Snapshot, position: Position) -> PositionRow:
+    mark = state.quotes.mark(position.instrument) if position.quantity else None
+    open_profit = ZERO if not position.quantity else None
+    if mark is not None:
+        open_profit = state.positions.unrealised(position.account, position.instrument, mark)
+    return PositionRow(
+        position.account,
+        position.instrument,
+        position.quantity,
+        position.average_cost,
+        mark,
+        open_profit,
+        position.realised,
+        state.positions.strategies(position.account, position.instrument),
+    )
+
+
+def orders(
+    state: Snapshot,
+    *,
+    strategy: str | None = None,
+    instrument: str | None = None,
+    working: bool = False,
+) -> list[Order]:
+    """Return orders as they stand, oldest first."""
+    return [
+        order
+        for order in state.orders.orders()
+        if (strategy is None or order.strategy == strategy)
+        and (instrument is None or order.instrument == instrument)
+        and (order.working or not working)
+    ]
+
+
+def fills(
+    state: Snapshot, *, strategy: str | None = None, instrument: str | None = None, order: str | None = None
+) -> list[Execution]:
+    """Return executions in their highest revision, by execution time."""
+    return [
+        execution
+        for execution in state.orders.executions(order)
+        if (strategy is None or execution.strategy == strategy)
+        and (instrument is None or execution.instrument == instrument)
+    ]
+
+
+def accounts(state: Snapshot, currency: str) -> list[AccountRow]:
+    """Return every account that ever had cash or trades."""
+    return [_account(state, name, currency) for name in state.account.accounts()]
+
+
+def _account(state: Snapshot, name: str, currency: str) -> AccountRow:
+    account = state.account
+    values = [
+        account.market_value(position, currency)
+        for position in state.positions.open_positions()
+        if position.account == name
+    ]
+    exposure = None if None in values else sum((abs(value) for value in values if value is not None), ZERO)
+    equity = account.equity(name, currency)
+    share = money(exposure / equity) if exposure is not None and equity else None
+    held = account.currencies(name)
+    return AccountRow(
+        account=name,
+        currency=currency,
+        cash={item: account.cash(name, item) for item in held},
+        commissions={item: account.commissions(name, item) for item in held},
+        equity=equity,
+        exposure=exposure,
+        exposure_share=share,
+    )
+
+
+def state_view(book: Book, state: Snapshot, at: str) -> StateView:
+    """Return positions, working orders and accounts of a snapshot."""
+    return StateView(
+        book.label,
+        at,
+        state.seq,
+        state.ts,
+        positions(state),
+        orders(state, working=True),
+        accounts(state, book.currency),
+    )
+
+
+def event_types(names: tuple[str, ...]) -> frozenset[type[Event]] | None:
+    """Return event types by tag (`filled`) or class name (`Filled`); `None` for all. Raises `UsageError`."""
+    if not names:
+        return None
+    known = {tag: entry.type for tag, entry in BY_TAG.items()} | {t.__name__: t for t in BY_TYPE}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        near = [match for name in unknown for match in get_close_matches(name, known, n=1, cutoff=0.5)]
+        hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(BY_TAG)}"
+        raise UsageError(f"no event type {', '.join(map(repr, unknown))}; {hint}")
+    return frozenset(known[name] for name in names)
+
+
+def bounds(first: str | None, last: str | None) -> dict[str, int]:
+    """Read `--from` and `--to`, each a seq or a time, as arguments of `EventFilter`."""
+    found: dict[str, int] = {}
+    for text, seq_key, ts_key in ((first, "first_seq", "begin_ts"), (last, "last_seq", "end_ts")):
+        if text is not None:
+            is_seq = text.isdecimal()
+            found[seq_key if is_seq else ts_key] = int(text) if is_seq else parse_time(text)
+    return found
+
+
+def events(book: Book, chosen: EventFilter) -> Iterator[Entry]:
+    """Yield entries of the book in order: of a run its own, and the log's only if asked for by seq."""
+    reader = book.log if book.run is not None and chosen.last_seq < RUN_BASE else book.facts
+    for batch in reader.entries(chosen.selection()):
+        for entry in batch:
+            if chosen.accepts(entry):
+                yield entry
+
+
+def event_row(entry: Entry, when: str) -> dict[str, Any]:
+    """Return an entry as one object: its envelope, `type` and the body under `data`."""
+    event = entry.event
+    tag = event.tag if isinstance(event, Unknown) else BY_TYPE[type(event)].tag
+    body = {name: getattr(event, name) for name in event.__struct_fields__ if name != "ts"}
+    return {
+        "seq": entry.seq,
+        "type": tag,
+        "ts": event.ts,
+        "time": when,
+        "recv": entry.recv,
+        "at": entry.at,
+        "cause": entry.cause,
+        "data": body,
+    }
+
+
+def summary(event: Event) -> str:
+    """Return an event's body in one line, without what is empty."""
+    parts: list[str] = []
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if name != "ts" and value not in (None, "", False):
+            parts.append(f"{name}={format(value, 'f') if isinstance(value, Decimal) else value}")
+    return " ".join(parts)
