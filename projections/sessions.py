@@ -1,6 +1,7 @@
 """Instruments, feeds and the session calendar, as the log defined them; the latest definition wins."""
 
 from bisect import bisect_right, insort
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -9,12 +10,59 @@ from core.events import FeedDefined, InstrumentDefined, SessionScheduled
 from projections.base import Projection, State
 
 
+class Calendar:
+    """The sessions of each exchange, by date and by time; the latest schedule of a date wins."""
+
+    def __init__(self, sessions: Iterable[SessionScheduled] = ()) -> None:
+        self._days: dict[str, dict[str, SessionScheduled]] = {}
+        self._begins: dict[str, list[tuple[int, str]]] = {}
+        for session in sessions:
+            self.schedule(session)
+
+    def schedule(self, event: SessionScheduled) -> None:
+        """Add a session, or replace the one of the same exchange and date."""
+        days = self._days.setdefault(event.exchange, {})
+        begins = self._begins.setdefault(event.exchange, [])
+        known = days.get(event.date)
+        if known is not None:
+            begins.remove((known.begin, known.date))
+        days[event.date] = event
+        insort(begins, (event.begin, event.date))
+
+    def session(self, exchange: str | None, ts: int) -> SessionScheduled | None:
+        """Return the session with `begin` ≤ `ts` ≤ `end`; of the exchanges in name order without one.
+
+        The end belongs to the session, because a last bar's `ts` is its end; where the next session
+        begins at that very instant, the next one is returned.
+        """
+        if exchange is None:
+            found = (self.session(name, ts) for name in sorted(self._days))
+            return next((session for session in found if session is not None), None)
+        begins = self._begins.get(exchange, [])
+        # A session's key is (begin, date), and any date sorts below this bound.
+        index = bisect_right(begins, (ts, "\U0010ffff"))
+        if index == 0:
+            return None
+        session = self._days[exchange][begins[index - 1][1]]
+        return session if ts <= session.end else None
+
+    def on(self, exchange: str, date: str) -> SessionScheduled | None:
+        """Return the session of an exchange date such as `2025-07-02`."""
+        return self._days.get(exchange, {}).get(date)
+
+    def sessions(self, exchange: str | None = None) -> list[SessionScheduled]:
+        """Return the sessions (of one exchange), sorted by begin, then exchange."""
+        exchanges = self._days if exchange is None else (exchange,)
+        found = [day for name in exchanges for day in self._days.get(name, {}).values()]
+        return sorted(found, key=lambda session: (session.begin, session.exchange, session.date))
+
+
 class SessionsState(State, kw_only=True):
-    """Snapshot of `Sessions`; sessions by exchange and date."""
+    """Snapshot of `Sessions`."""
 
     instruments: dict[str, InstrumentDefined]
     feeds: dict[str, FeedDefined]
-    sessions: dict[str, dict[str, SessionScheduled]]
+    sessions: list[SessionScheduled]
 
 
 class Sessions(Projection):
@@ -26,8 +74,7 @@ class Sessions(Projection):
     def __init__(self) -> None:
         self._instruments: dict[str, InstrumentDefined] = {}
         self._feeds: dict[str, FeedDefined] = {}
-        self._sessions: dict[str, dict[str, SessionScheduled]] = {}
-        self._begins: dict[str, list[tuple[int, str]]] = {}
+        self._calendar = Calendar()
         super().__init__(
             {InstrumentDefined: self._instrument, FeedDefined: self._feed, SessionScheduled: self._session}
         )
@@ -52,30 +99,16 @@ class Sessions(Projection):
         return [self._feeds[name] for name in sorted(self._feeds)]
 
     def session(self, exchange: str, ts: int) -> SessionScheduled | None:
-        """Return the session with `begin` ≤ `ts` ≤ `end`.
-
-        The end belongs to the session, because a last bar's `ts` is its end; where the next session
-        begins at that very instant, the next one is returned.
-        """
-        begins = self._begins.get(exchange)
-        if not begins:
-            return None
-        # A session's key is (begin, date), and any date sorts below this bound.
-        index = bisect_right(begins, (ts, "\U0010ffff"))
-        if index == 0:
-            return None
-        session = self._sessions[exchange][begins[index - 1][1]]
-        return session if ts <= session.end else None
+        """Return the session with `begin` ≤ `ts` ≤ `end`; see `Calendar.session`."""
+        return self._calendar.session(exchange, ts)
 
     def session_on(self, exchange: str, date: str) -> SessionScheduled | None:
         """Return the session of an exchange date such as `2025-07-02`."""
-        return self._sessions.get(exchange, {}).get(date)
+        return self._calendar.on(exchange, date)
 
     def sessions(self, exchange: str | None = None) -> list[SessionScheduled]:
         """Return the sessions (of one exchange), sorted by begin."""
-        exchanges = sorted(self._sessions) if exchange is None else [exchange]
-        found = [day for name in exchanges for day in self._sessions.get(name, {}).values()]
-        return sorted(found, key=lambda session: (session.begin, session.exchange))
+        return self._calendar.sessions(exchange)
 
     def _instrument(self, entry: Any) -> None:
         event: InstrumentDefined = entry.event
@@ -86,20 +119,11 @@ class Sessions(Projection):
         self._feeds[event.feed] = event
 
     def _session(self, entry: Any) -> None:
-        self._schedule(entry.event)
-
-    def _schedule(self, event: SessionScheduled) -> None:
-        days = self._sessions.setdefault(event.exchange, {})
-        begins = self._begins.setdefault(event.exchange, [])
-        known = days.get(event.date)
-        if known is not None:
-            begins.remove((known.begin, known.date))
-        days[event.date] = event
-        insort(begins, (event.begin, event.date))
+        self._calendar.schedule(entry.event)
 
     def describe(self) -> str:
         """Return for example `sessions: 3 instruments, 2 feeds, 2 sessions`."""
-        days = sum(map(len, self._sessions.values()))
+        days = len(self._calendar.sessions())
         return f"sessions: {len(self._instruments)} instruments, {len(self._feeds)} feeds, {days} sessions"
 
     def state(self) -> SessionsState:
@@ -108,16 +132,13 @@ class Sessions(Projection):
             applied_seq=self.applied_seq,
             instruments=dict(self._instruments),
             feeds=dict(self._feeds),
-            sessions={exchange: dict(days) for exchange, days in self._sessions.items()},
+            sessions=self._calendar.sessions(),
         )
 
     def restore(self, state: SessionsState) -> None:
         """Replace the state by a snapshot."""
         self._instruments, self._feeds = dict(state.instruments), dict(state.feeds)
-        self._sessions, self._begins = {}, {}
-        for days in state.sessions.values():
-            for event in days.values():
-                self._schedule(event)
+        self._calendar = Calendar(state.sessions)
         self.applied_seq = state.applied_seq
 
 

@@ -1,0 +1,174 @@
+"""Commission schedules by name: what a simulated fill costs. Pure arithmetic, in USD.
+
+A schedule prices the whole order so far; a fill is charged what that exceeds the charges before it, so
+an order filled in parts pays its minimum once. The rates are those of Interactive Brokers' public pages
+"Commissions Stocks", "Commissions Options" and "Commissions Futures" (United States, first monthly
+volume tier). Not included, because they depend on venue, side and date: exchange, clearing and
+regulatory fees, and exchange rebates. A real statement will therefore differ by fractions of a cent a share.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Protocol
+
+import msgspec
+
+from core.errors import UsageError
+from core.events import InstrumentDefined
+from core.money import CONTEXT, ZERO, divide, money
+
+_add = CONTEXT.add
+_multiply = CONTEXT.multiply
+
+CURRENCY = "USD"
+
+
+class CommissionModel(Protocol):
+    """Prices the fills of an order, one after the other."""
+
+    @property
+    def name(self) -> str:
+        """The name under which a configuration asks for the model."""
+
+    def commission(
+        self,
+        instrument: InstrumentDefined,
+        filled_before: Decimal,
+        charged_before: Decimal,
+        quantity: Decimal,
+        price: Decimal,
+        value_before: Decimal,
+    ) -> Decimal:
+        """Return what the fill of `quantity` at `price` costs, at least 0, in the instrument's currency.
+
+        `filled_before`, `charged_before` and `value_before` (sum of price * quantity, without
+        multiplier) are those of the order's earlier fills. Raises `UsageError` for a kind or currency
+        that the schedule does not cover.
+        """
+
+
+def ibkr_fixed_stocks(quantity: Decimal, value: Decimal) -> Decimal:
+    """US stocks and ETFs, Fixed: USD 0.005 a share, at least 1.00, at most 1 % of the trade value.
+
+    Where 1 % is below the minimum, 1 % is charged. Source: Interactive Brokers, "Commissions Stocks",
+    United States, column Fixed. Exchange and clearing fees are part of it, regulatory fees are not.
+    """
+    return min(max(_multiply(quantity, _FIXED_SHARE), _FIXED_MINIMUM), _multiply(value, _ONE_PERCENT))
+
+
+def ibkr_tiered_stocks(quantity: Decimal, value: Decimal) -> Decimal:
+    """US stocks and ETFs, Tiered: USD 0.0035 a share, at least 0.35, at most 1 % of the trade value.
+
+    This is the tier up to 300,000 shares a month; volume is not tracked, so a busier account pays less.
+    Exchange, clearing, regulatory and pass-through fees come on top and are **not** included. Source:
+    Interactive Brokers, "Commissions Stocks", United States, column Tiered.
+    """
+    return min(max(_multiply(quantity, _TIERED_SHARE), _TIERED_MINIMUM), _multiply(value, _ONE_PERCENT))
+
+
+def ibkr_futures(quantity: Decimal, _value: Decimal) -> Decimal:
+    """US futures: USD 0.85 a contract, Fixed and Tiered (up to 1,000 contracts a month) alike.
+
+    Exchange and regulatory fees are **not** included, nor are the lower rates of micro contracts. Source:
+    Interactive Brokers, "Commissions Futures", United States.
+    """
+    return _multiply(quantity, _FUTURE)
+
+
+def ibkr_options(quantity: Decimal, value: Decimal) -> Decimal:
+    """US options: USD 0.65 a contract, 0.50 for a premium below 0.10, 0.25 below 0.05, at least 1.00.
+
+    The premium is the order's average. This is the tier up to 10,000 contracts a month; exchange,
+    clearing and regulatory fees are **not** included. Source: Interactive Brokers, "Commissions
+    Options", United States.
+    """
+    premium = divide(value, quantity)
+    rate = next((rate for limit, rate in _OPTION_RATES if premium < limit), _OPTION)
+    return max(_multiply(quantity, rate), _FIXED_MINIMUM)
+
+
+def lean_stocks(quantity: Decimal, value: Decimal) -> Decimal:
+    """The stock fee of the LEAN engine's IB model: Fixed, but a cap of 0.5 % yields to the minimum.
+
+    For comparing results with that engine's published ones. Source: the expected statistics of its
+    regression algorithms, such as USD 3.44 for 688 shares.
+    """
+    return max(min(_multiply(quantity, _FIXED_SHARE), _multiply(value, _HALF_PERCENT)), _FIXED_MINIMUM)
+
+
+def nothing(_quantity: Decimal, _value: Decimal) -> Decimal:
+    """No commission."""
+    return ZERO
+
+
+_FIXED_SHARE, _FIXED_MINIMUM = Decimal("0.005"), Decimal("1.00")
+_TIERED_SHARE, _TIERED_MINIMUM = Decimal("0.0035"), Decimal("0.35")
+_ONE_PERCENT, _HALF_PERCENT = Decimal("0.01"), Decimal("0.005")
+_FUTURE, _OPTION = Decimal("0.85"), Decimal("0.65")
+_OPTION_RATES = ((Decimal("0.05"), Decimal("0.25")), (Decimal("0.10"), Decimal("0.50")))
+
+Schedule = Callable[[Decimal, Decimal], Decimal]
+
+
+class ScheduledCommission(msgspec.Struct, frozen=True):
+    """A `CommissionModel` with one schedule for each kind of instrument; `""` stands for any kind."""
+
+    name: str
+    schedules: Mapping[str, Schedule]
+
+    def commission(
+        self,
+        instrument: InstrumentDefined,
+        filled_before: Decimal,
+        charged_before: Decimal,
+        quantity: Decimal,
+        price: Decimal,
+        value_before: Decimal,
+    ) -> Decimal:
+        """Return the order's commission with this fill, less what was charged before; at least 0."""
+        schedule = self.schedules.get("") or self._schedule(instrument)
+        total = schedule(_add(filled_before, quantity), _add(value_before, _multiply(quantity, price)))
+        return money(max(CONTEXT.subtract(total, charged_before), ZERO))
+
+    def _schedule(self, instrument: InstrumentDefined) -> Schedule:
+        schedule = self.schedules.get(instrument.kind)
+        if schedule is None or instrument.currency != CURRENCY:
+            kinds = ", ".join(sorted(self.schedules))
+            raise UsageError(
+                f"commission model {self.name!r} does not cover {instrument.instrument} "
+                f"({instrument.kind} in {instrument.currency}): it has {kinds} in {CURRENCY}; "
+                f"use the model 'zero' or leave the instrument out"
+            )
+        return schedule
+
+
+def _model(name: str, **schedules: Schedule) -> ScheduledCommission:
+    return ScheduledCommission(name, schedules)
+
+
+COMMISSION_MODELS: Mapping[str, CommissionModel] = MappingProxyType(
+    {
+        model.name: model
+        for model in (
+            _model("ibkr_fixed", STK=ibkr_fixed_stocks, FUT=ibkr_futures, OPT=ibkr_options),
+            _model("ibkr_tiered", STK=ibkr_tiered_stocks, FUT=ibkr_futures, OPT=ibkr_options),
+            _model("lean", STK=lean_stocks),
+            ScheduledCommission("zero", {"": nothing}),
+        )
+    }
+)
+"""All models by name."""
+
+
+def commission_model(name: str) -> CommissionModel:
+    """Return the model of that name; raises `UsageError` listing the names there are."""
+    model = COMMISSION_MODELS.get(name)
+    if model is None:
+        near = get_close_matches(name, COMMISSION_MODELS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"unknown commission model {name!r}: expected one of {', '.join(COMMISSION_MODELS)}{hint}"
+        )
+    return model

@@ -1,0 +1,158 @@
+"""Where an order came from and what became of it: the entries behind `why`.
+
+Joins by order id and execId only. It keeps whole entries, so it is folded when somebody asks, not in the
+loop of a long replay.
+"""
+
+from typing import Any
+
+import msgspec
+
+from core.events import (
+    BY_TAG,
+    BY_TYPE,
+    CancelIntended,
+    CancelSendStarted,
+    CommissionReported,
+    Entry,
+    Event,
+    FillCorrected,
+    Filled,
+    ModifyIntended,
+    OrderIntended,
+    OrderSendStarted,
+    OrderSent,
+    OrderStatusChanged,
+    RiskApproved,
+    RiskRefused,
+    SendFailed,
+    TimerFired,
+)
+from projections.base import ENCODER, Projection, State
+
+_ORDER_TYPES: tuple[type[Event], ...] = (
+    OrderIntended,
+    ModifyIntended,
+    CancelIntended,
+    RiskApproved,
+    RiskRefused,
+    OrderSendStarted,
+    CancelSendStarted,
+    OrderSent,
+    SendFailed,
+    OrderStatusChanged,
+)
+_EXECUTION_TYPES: tuple[type[Event], ...] = (Filled, FillCorrected, CommissionReported)
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One entry in a snapshot; `body` is the event as canonical msgpack. `recv` is not part of a state."""
+
+    seq: int
+    at: int
+    cause: int | None
+    tag: str
+    body: bytes
+
+
+class LineageState(State, kw_only=True):
+    """Snapshot of `Lineage`, in processing order."""
+
+    links: list[Link]
+
+
+class Lineage(Projection):
+    """The entries of each order, and which inputs led to it."""
+
+    name = "lineage"
+    state_type = LineageState
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._by_seq: dict[int, Entry] = {}
+        self._by_order: dict[str, list[Entry]] = {}
+        self._by_execution: dict[str, list[Entry]] = {}
+        self._order_of: dict[str, str] = {}
+        handlers: dict[type[Event], Any] = dict.fromkeys(_ORDER_TYPES, self._of_order)
+        handlers.update(dict.fromkeys(_EXECUTION_TYPES, self._of_execution))
+        handlers[TimerFired] = self._note
+        super().__init__(handlers)
+
+    def order_of(self, exec_id: str) -> str | None:
+        """Return the order that an execution belongs to, or `None`."""
+        return self._order_of.get(exec_id)
+
+    def chain(self, order_or_exec_id: str) -> list[Entry]:
+        """Return all entries of the order (or of the order behind an execId), by seq; empty if unknown."""
+        order = self._order(order_or_exec_id)
+        entries = {entry.seq: entry for entry in self._by_order.get(order, ())}
+        for exec_id, owner in self._order_of.items():
+            if owner == order:
+                entries.update((entry.seq, entry) for entry in self._by_execution[exec_id])
+        return [entries[seq] for seq in sorted(entries)]
+
+    def origin(self, order_or_exec_id: str) -> int | None:
+        """Return the seq of the input that the intent was made at, or `None` if the intent is unknown."""
+        for entry in self._by_order.get(self._order(order_or_exec_id), ()):
+            if type(entry.event) is OrderIntended:
+                return entry.at
+        return None
+
+    def origins(self, order_or_exec_id: str) -> list[int]:
+        """Return the seqs of the inputs that led to the intent, nearest first.
+
+        In a run an intent may be made at a fill or a timer, which is itself an event of the run and was
+        made at an earlier input. The last seq is the one where the trail leaves what is folded here:
+        as a rule the tick.
+        """
+        seq = self.origin(order_or_exec_id)
+        trail: list[int] = []
+        while seq is not None and seq not in trail:
+            trail.append(seq)
+            entry = self._by_seq.get(seq)
+            seq = None if entry is None else entry.at
+        return trail
+
+    def _order(self, order_or_exec_id: str) -> str:
+        if order_or_exec_id in self._by_order:
+            return order_or_exec_id
+        return self._order_of.get(order_or_exec_id, order_or_exec_id)
+
+    def _note(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._by_seq[entry.seq] = entry
+
+    def _of_order(self, entry: Any) -> None:
+        self._note(entry)
+        self._by_order.setdefault(entry.event.order, []).append(entry)
+
+    def _of_execution(self, entry: Any) -> None:
+        event: Filled | FillCorrected | CommissionReported = entry.event
+        self._note(entry)
+        self._by_execution.setdefault(event.exec_id, []).append(entry)
+        # A commission report may lack the order; the fill knows it.
+        if event.order and (event.exec_id not in self._order_of or type(event) is not CommissionReported):
+            self._order_of[event.exec_id] = event.order
+
+    def describe(self) -> str:
+        """Return for example `lineage: 12 orders, 9 executions, 77 entries`."""
+        orders, executions = len(self._by_order), len(self._by_execution)
+        return f"lineage: {orders} orders, {executions} executions, {len(self._entries)} entries"
+
+    def state(self) -> LineageState:
+        """Return a snapshot."""
+        return LineageState(applied_seq=self.applied_seq, links=[_link(entry) for entry in self._entries])
+
+    def restore(self, state: LineageState) -> None:
+        """Replace the state by a snapshot."""
+        for held in (self._entries, self._by_seq, self._by_order, self._by_execution, self._order_of):
+            held.clear()
+        for link in state.links:
+            event = msgspec.msgpack.decode(link.body, type=BY_TAG[link.tag].type)
+            self.apply(Entry(link.seq, None, link.at, link.cause, event))
+        self.applied_seq = state.applied_seq
+
+
+def _link(entry: Entry) -> Link:
+    tag = BY_TYPE[type(entry.event)].tag
+    return Link(entry.seq, entry.at, entry.cause, tag, ENCODER.encode(entry.event))

@@ -1,0 +1,209 @@
+"""What the risk rules and the operator look at: exposure, the day's result, drawdown, order rate.
+
+Everything comes from events: equity from `AccountMarked`, days from `SessionScheduled`, the rate from the
+intents' own times. Exposure is computed from positions and marks when asked, never stored.
+"""
+
+from collections import deque
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from core.events import AccountMarked, CashAdjusted, OrderIntended, SessionScheduled
+from core.money import CONTEXT, ZERO, divide, money
+from core.views import Position, PositionsView
+from projections.base import Projection, State
+from projections.sessions import Calendar
+
+RATE_WINDOW_NS = 60_000_000_000
+
+_add = CONTEXT.add
+_subtract = CONTEXT.subtract
+
+
+class Valuation(Protocol):
+    """What prices a position; `Account` is one."""
+
+    def market_value(self, position: Position, currency: str) -> Decimal | None:
+        """Return quantity * mark * multiplier in `currency`, or `None` if a price or rate is unknown."""
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """Signed market values by instrument, their sum (`net`) and the sum of their sizes (`gross`)."""
+
+    gross: Decimal
+    net: Decimal
+    instruments: dict[str, Decimal]
+
+
+class EquityTrack(msgspec.Struct, gc=False):
+    """How one account's equity went: `baseline` is where the day `date` began, `peak` the highest so far.
+
+    Deposits and withdrawals move baseline and peak along, so they are neither profit nor drawdown.
+    """
+
+    account: str
+    currency: str
+    date: str | None
+    baseline: Decimal
+    equity: Decimal
+    peak: Decimal
+    drawdown: Decimal = ZERO
+    drawdown_max: Decimal = ZERO
+
+    def mark(self, equity: Decimal, date: str | None) -> None:
+        """Take a sample; the first of a new day compares with the last of the day before."""
+        if date is not None and date != self.date:
+            self.date, self.baseline = date, self.equity
+        self.equity = equity
+        self.peak = max(self.peak, equity)
+        fall = _subtract(self.peak, equity)
+        self.drawdown = divide(fall, self.peak) if self.peak > ZERO else ZERO
+        self.drawdown_max = max(self.drawdown_max, self.drawdown)
+
+    def deposit(self, amount: Decimal) -> None:
+        """Take cash that came in or went out."""
+        self.baseline = _add(self.baseline, amount)
+        self.equity = _add(self.equity, amount)
+        self.peak = _add(self.peak, amount)
+
+
+class RiskState(State, kw_only=True):
+    """Snapshot of `Risk`."""
+
+    tracks: list[EquityTrack]
+    sessions: list[SessionScheduled]
+    intents: list[tuple[int, str, str]]
+
+
+class Risk(Projection):
+    """Exposure, day P&L, peak and drawdown, order rate.
+
+    `exchange` fixes whose session dates count as days; without one, any session that holds the moment
+    does. Before any session is known, the whole log is one day.
+    """
+
+    name = "risk"
+    state_type = RiskState
+
+    def __init__(self, positions: PositionsView, valuation: Valuation, exchange: str | None = None) -> None:
+        self._positions = positions
+        self._valuation = valuation
+        self._exchange = exchange
+        self._calendar = Calendar()
+        self._tracks: dict[tuple[str, str], EquityTrack] = {}
+        self._intents: deque[tuple[int, str, str]] = deque()
+        super().__init__(
+            {
+                SessionScheduled: self._session,
+                AccountMarked: self._marked,
+                CashAdjusted: self._cash_adjusted,
+                OrderIntended: self._intended,
+            }
+        )
+
+    def exposure(self, account: str, currency: str) -> Exposure | None:
+        """Return the open positions' market values in `currency`; `None` if a price or rate is unknown."""
+        values: dict[str, Decimal] = {}
+        for position in self._positions.open_positions():
+            if position.account == account:
+                value = self._valuation.market_value(position, currency)
+                if value is None:
+                    return None
+                values[position.instrument] = value
+        gross = net = ZERO
+        for value in values.values():
+            gross, net = _add(gross, value.copy_abs()), _add(net, value)
+        return Exposure(money(gross), money(net), values)
+
+    def track(self, account: str, currency: str) -> EquityTrack | None:
+        """Return a copy of how the account's equity went, or `None` before its first mark."""
+        track = self._tracks.get((account, currency))
+        return None if track is None else msgspec.structs.replace(track)
+
+    def day_pnl(self, account: str, currency: str) -> Decimal | None:
+        """Return the equity's change since the day began, deposits left out; `None` before a mark."""
+        track = self._tracks.get((account, currency))
+        return None if track is None else money(_subtract(track.equity, track.baseline))
+
+    def peak_equity(self, account: str, currency: str) -> Decimal | None:
+        """Return the highest equity marked, moved by later deposits; `None` before a mark."""
+        track = self._tracks.get((account, currency))
+        return None if track is None else money(track.peak)
+
+    def drawdown(self, account: str, currency: str) -> Decimal | None:
+        """Return how far equity is below its peak, as a fraction of the peak; `None` before a mark."""
+        track = self._tracks.get((account, currency))
+        return None if track is None else track.drawdown
+
+    def drawdown_max(self, account: str, currency: str) -> Decimal | None:
+        """Return the largest drawdown so far, as a fraction; `None` before a mark."""
+        track = self._tracks.get((account, currency))
+        return None if track is None else track.drawdown_max
+
+    def orders_last_minute(self, ts: int, strategy: str | None = None, account: str | None = None) -> int:
+        """Return how many orders were intended in the 60 s up to `ts` (event time, ns)."""
+        since = ts - RATE_WINDOW_NS
+        return sum(
+            since < then <= ts and strategy in (None, by) and account in (None, whose)
+            for then, by, whose in self._intents
+        )
+
+    def _session(self, entry: Any) -> None:
+        self._calendar.schedule(entry.event)
+
+    def _marked(self, entry: Any) -> None:
+        event: AccountMarked = entry.event
+        if event.equity is None:
+            return
+        session = self._calendar.session(self._exchange, event.ts)
+        date = None if session is None else session.date
+        key = (event.account, event.currency)
+        track = self._tracks.get(key)
+        if track is None:
+            equity = event.equity
+            self._tracks[key] = EquityTrack(*key, date, baseline=equity, equity=equity, peak=equity)
+        else:
+            track.mark(event.equity, date)
+
+    def _cash_adjusted(self, entry: Any) -> None:
+        event: CashAdjusted = entry.event
+        track = self._tracks.get((event.account, event.currency))
+        if track is not None and event.reason != "dividend":
+            track.deposit(event.amount)
+
+    def _intended(self, entry: Any) -> None:
+        event: OrderIntended = entry.event
+        intents = self._intents
+        intents.append((event.ts, event.strategy, event.account))
+        oldest = event.ts - RATE_WINDOW_NS
+        while intents[0][0] <= oldest:
+            intents.popleft()
+
+    def describe(self) -> str:
+        """Return for example `risk: DU1 USD day 12.5 drawdown 0.01; 3 intents in the window`."""
+        days = [
+            f"{track.account} {track.currency} day {money(_subtract(track.equity, track.baseline)):f} "
+            f"drawdown {track.drawdown:f}"
+            for _, track in sorted(self._tracks.items())
+        ]
+        return f"risk: {', '.join(days) or 'nothing marked'}; {len(self._intents)} intents in the window"
+
+    def state(self) -> RiskState:
+        """Return a snapshot."""
+        return RiskState(
+            applied_seq=self.applied_seq,
+            tracks=[msgspec.structs.replace(track) for _, track in sorted(self._tracks.items())],
+            sessions=self._calendar.sessions(),
+            intents=list(self._intents),
+        )
+
+    def restore(self, state: RiskState) -> None:
+        """Replace the state by a snapshot."""
+        self._calendar = Calendar(state.sessions)
+        self._tracks = {
+            (track.account, track.currency): msgspec.structs.replace(track) for track in state.tracks
+        }
+        self._intents = deque(state.intents)
+        self.applied_seq = state.applied_seq
