@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from core.effects import Effect
 from core.events import Entry, Event
 
 RUN_BASE = 1 << 40
@@ -36,6 +37,19 @@ class MarketChunk(msgspec.Struct, frozen=True, gc=False):
     events: list[Event]
 
 
+class Coverage(msgspec.Struct, frozen=True):
+    """How much market data of one type, feed and instrument a log holds; times and seqs are inclusive."""
+
+    type: type[Event]
+    feed: str
+    instrument: str
+    count: int
+    first_seq: int
+    last_seq: int
+    first_ts: int
+    last_ts: int
+
+
 class Recorder(Protocol):
     """Where the loop records what it takes in and what it decides. One writer, never shared."""
 
@@ -56,7 +70,10 @@ class EntryReader(Protocol):
         """Yield batches of entries in seq order."""
 
     def market(self, selection: Selection = Selection()) -> Iterator[MarketChunk]:  # noqa: B008
-        """Yield market data (`Trade`, `Quote`, `Bar`, `QuoteBar`) in seq order, fast and in bounded memory."""
+        """Yield trades, quotes and bars in seq order, fast and in bounded memory."""
+
+    def coverage(self) -> list[Coverage]:
+        """Return what market data there are, by type, feed and instrument."""
 
 
 class Source(Protocol):
@@ -64,3 +81,19 @@ class Source(Protocol):
 
     def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
         """Yield batches of `(seq, event)`; at most a few thousand at a time."""
+
+
+class Broker(Protocol):
+    """Where orders go. A simulated broker answers at once; a live one sends after the commit."""
+
+    def resting(self, instrument: str) -> Sequence[object]:
+        """Return the live list of orders that the instrument's market data may fill."""
+
+    def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
+        """Take what a slice decided, at its end; return facts known at once."""
+
+    def scan(self, event: Event) -> Iterable[Event]:
+        """Let a market event meet the instrument's resting orders; return fills and status changes."""
+
+    def release(self, effects: Sequence[Effect]) -> None:
+        """Carry out what a committed batch decided; nothing may leave before this call."""

@@ -33,11 +33,11 @@ class SessionEnded(Event, frozen=True, gc=False):
 
 @event("strategy_failed", "session")
 class StrategyFailed(Event, frozen=True, gc=False):
-    """A handler raised while processing the input `seq`; nothing after it was traded."""
+    """A handler raised while processing the input `input_seq`; nothing after it was traded."""
 
     strategy: str
     handler: str
-    seq: int
+    input_seq: int
     input_type: str
     error: str
     file: str
@@ -84,12 +84,17 @@ class ImportResumed(Event, frozen=True, gc=False):
 
 @event("import_finished", "storage")
 class ImportFinished(Event, frozen=True, gc=False):
-    """All rows of an import are in the log, as events or as `RowRejected`."""
+    """All rows of an import are in the log, as events or as `RowRejected`.
+
+    `first_ts` and `last_ts` bound its market data; `None` if there are none.
+    """
 
     digest: str
     read: int
     accepted: int
     rejected: int
+    first_ts: int | None = None
+    last_ts: int | None = None
 
 
 @event("row_rejected", "storage")

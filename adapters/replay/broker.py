@@ -1,0 +1,245 @@
+"""The simulated broker: takes orders from the loop, lets market data meet them, reports facts.
+
+It drives `core.matching` and owns the resting orders; it reads prices from the quotes view and never
+keeps its own. Everything it says is an event of the broker or effect class, exactly as Interactive
+Brokers would report it.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import partial
+
+import msgspec
+from core.commissions import CommissionModel
+
+from core.agenda import Agenda
+from core.clock import NEVER
+from core.effects import Effect
+from core.events import (
+    Bar,
+    CancelIntended,
+    CommissionReported,
+    Event,
+    Filled,
+    ModifyIntended,
+    OrderIntended,
+    OrderSent,
+    OrderStatus,
+    OrderStatusChanged,
+    Quote,
+    Trade,
+)
+from core.matching import Resting, market_price_in_bars, match_bar, match_tick
+from core.money import money, price
+from core.views import InstrumentsView, QuotesView
+
+
+class FillModel(msgspec.Struct, frozen=True):
+    """The assumptions of a simulation, named and logged.
+
+    `latency_ms` of event time passes before a new order, modify or cancel arrives. With
+    `partial_fills` an order takes no more than the size displayed at the best opposite quote (or, without
+    quotes, printed), and the rest waits for the next update.
+    """
+
+    latency_ms: float = 0.0
+    partial_fills: bool = False
+
+    @property
+    def name(self) -> str:
+        """The model as text, for the log and the report."""
+        size = "displayed size" if self.partial_fills else "full size"
+        return f"quotes, {size}, latency {self.latency_ms:g} ms"
+
+
+class SimulatedBroker:
+    """A broker port whose answers follow from market data and a fill model alone."""
+
+    def __init__(
+        self,
+        model: FillModel,
+        commission: CommissionModel,
+        quotes: QuotesView,
+        instruments: InstrumentsView,
+        agenda: Agenda,
+        bar_instruments: frozenset[str] = frozenset(),
+    ) -> None:
+        self._model = model
+        self._latency_ns = round(model.latency_ms * 1e6)
+        self._commission = commission
+        self._quotes = quotes
+        self._instruments = instruments
+        self._agenda = agenda
+        self._resting: dict[str, list[Resting]] = {}
+        self._orders: dict[str, Resting] = {}
+        self._in_bars = bar_instruments  # their market orders fill on acceptance
+        self._taken: dict[tuple[str, str], tuple[float, float]] = {}  # displayed size already taken
+        self.orders = 0  # new orders taken
+        self.fills = 0
+        self._arrivals = 0
+
+    # -- the broker port -----------------------------------------------------------------------
+
+    def resting(self, instrument: str) -> list[Resting]:
+        """Return the live list of the instrument's resting orders, empty or not."""
+        return self._resting.setdefault(instrument, [])
+
+    def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
+        """Take what a slice decided; without latency it arrives at once."""
+        facts: list[Event] = []
+        for effect in effects:
+            request = effect.request
+            if not isinstance(request, CancelIntended):
+                version = request.version if isinstance(request, ModifyIntended) else 1
+                facts.append(OrderSent(ts, request.order, version))
+                self.orders += version == 1
+            if not self._latency_ns:
+                facts += self._arrive(request, ts)
+                continue
+            self._arrivals += 1
+            key = f"arrival:{self._arrivals}"
+            self._agenda.set(key, ts + self._latency_ns, partial(self._arrive, request))
+        return facts
+
+    def release(self, effects: Sequence[Effect]) -> None:
+        """Do nothing: a simulated send is over when `accept` returns."""
+
+    def scan(self, event: Event) -> Iterable[Event]:
+        """Let a market event meet the resting orders of its instrument."""
+        if isinstance(event, Bar):
+            return self._scan_bar(event)
+        if isinstance(event, Trade | Quote):
+            return () if event.suspicious else self._scan_tick(event)
+        return ()
+
+    # -- arrivals ------------------------------------------------------------------------------
+
+    def _arrive(self, request: OrderIntended | ModifyIntended | CancelIntended, ts: int) -> list[Event]:
+        if isinstance(request, OrderIntended):
+            return self._arrive_new(request, ts)
+        order = self._orders.get(request.order)
+        if order is None:
+            known = "it is filled or cancelled already"
+            return [_status(ts, request, request_version(request), "Rejected", f"too late: {known}")]
+        if isinstance(request, CancelIntended):
+            self._remove(order)
+            return [_status(ts, order.intent, order.version, "Cancelled", request.reason)]
+        order.amend(request.version, request.quantity, request.limit, request.stop)
+        if order.remaining <= 0:
+            self._remove(order)
+            message = "the new quantity was filled already"
+            return [_status(ts, order.intent, order.version, "Cancelled", message)]
+        return [_status(ts, order.intent, order.version, "Submitted")]
+
+    def _arrive_new(self, intent: OrderIntended, ts: int) -> list[Event]:
+        order = Resting(intent, ts)
+        facts: list[Event] = [_status(ts, intent, 1, "Submitted")]
+        self._orders[intent.order] = order
+        self.resting(intent.instrument).append(order)
+        if intent.tif == "DAY":
+            self._expire_at_end_of_session(intent.instrument, ts)
+        if intent.instrument in self._in_bars and order.type == "MKT":
+            market = market_price_in_bars(order, self._quotes)
+            if market is not None:
+                facts += self._fill(order, market, order.remaining, ts, "")
+        return facts
+
+    def _expire_at_end_of_session(self, instrument: str, ts: int) -> None:
+        exchange = self._instruments.instrument(instrument).exchange
+        session = self._instruments.session(exchange, ts)
+        if session is None:
+            return
+        due = session.close if ts < session.close else session.end
+        key = f"expiry:{exchange}:{due}"
+        if due < NEVER and key not in self._agenda:
+            self._agenda.set(key, due, lambda moment: self._expire(exchange, moment))
+
+    def _expire(self, exchange: str, ts: int) -> list[Event]:
+        facts: list[Event] = []
+        for order in list(self._orders.values()):
+            intent = order.intent
+            if intent.tif == "DAY" and self._instruments.instrument(intent.instrument).exchange == exchange:
+                self._remove(order)
+                facts.append(_status(ts, intent, order.version, "Cancelled", "DAY order: the session closed"))
+        return facts
+
+    def _remove(self, order: Resting) -> None:
+        del self._orders[order.intent.order]
+        self._resting[order.intent.instrument].remove(order)
+
+    # -- fills ---------------------------------------------------------------------------------
+
+    def _scan_tick(self, event: Trade | Quote) -> list[Event]:
+        facts: list[Event] = []
+        if self._quotes.halted(event.instrument):
+            return facts
+        for order in self._resting[event.instrument][:]:
+            fill_price = match_tick(order, event, self._quotes)
+            if fill_price is None:
+                continue
+            quantity = order.remaining
+            if self._model.partial_fills:
+                quantity = min(quantity, self._available(order, event, fill_price))
+            if quantity > 0:
+                facts += self._fill(order, fill_price, quantity, event.ts, event.venue)
+        return facts
+
+    def _scan_bar(self, bar: Bar) -> list[Event]:
+        facts: list[Event] = []
+        for order in self._resting[bar.instrument][:]:
+            if order.created_ts < bar.ts and not self._quotes.halted(bar.instrument):
+                fill_price = match_bar(order, bar, self._quotes)
+                if fill_price is not None:
+                    facts += self._fill(order, fill_price, order.remaining, bar.ts, "")
+        return facts
+
+    def _available(self, order: Resting, event: Trade | Quote, at: float) -> Decimal:
+        """Return the size that may still be taken at price `at`; a quote update shows fresh size."""
+        instrument, side = event.instrument, order.side
+        if self._quotes.has_quotes(instrument):
+            shown = self._quotes.ask_size(instrument) if side == "BUY" else self._quotes.bid_size(instrument)
+        else:
+            shown = event.size if isinstance(event, Trade) else 0.0
+        key = (instrument, side)
+        last_price, taken = self._taken.get(key, (at, 0.0))
+        if isinstance(event, Quote) or last_price != at:
+            taken = 0.0
+        available = max(0.0, shown - taken)
+        take = min(available, float(order.remaining))
+        self._taken[key] = (at, taken + take)
+        return money(repr(available))
+
+    def _fill(self, order: Resting, at: float, quantity: Decimal, ts: int, venue: str) -> list[Event]:
+        intent = order.intent
+        self.fills += 1
+        exec_id, exact = f"F-{self.fills}", price(at)
+        definition = self._instruments.instrument(intent.instrument)
+        fee = self._commission.commission(
+            definition, order.filled, order.charged, quantity, exact, order.traded_value
+        )
+        order.filled += quantity
+        order.charged += fee
+        order.traded_value += quantity * exact * definition.multiplier
+        if order.remaining <= 0:
+            self._remove(order)
+        who = (intent.order, intent.account, intent.strategy, intent.instrument)
+        return [
+            Filled(ts, exec_id, *who, intent.side, quantity, exact, venue),
+            CommissionReported(ts, exec_id, *who, fee, definition.currency),
+        ]
+
+
+def request_version(request: OrderIntended | ModifyIntended | CancelIntended) -> int:
+    """Return the version of the order that a request speaks of."""
+    return request.version if isinstance(request, ModifyIntended) else 1
+
+
+def _status(
+    ts: int,
+    request: OrderIntended | ModifyIntended | CancelIntended,
+    version: int,
+    status: OrderStatus,
+    message: str = "",
+) -> OrderStatusChanged:
+    who = (request.account, request.strategy, request.instrument)
+    return OrderStatusChanged(ts, request.order, version, *who, status, message)

@@ -1,0 +1,159 @@
+"""The event source of a replay: a slice of a log as inputs, in replay order, streamed.
+
+Within a stream the order is `seq`; between streams it is `clock` (the running maximum of `ts` within
+the stream), then feed, then seq. Memory is bounded by a chunk per stream, whatever the length.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.replay.streams import Stream
+from core.clock import NEVER
+from core.events import Event
+from core.ports import EntryReader, MarketChunk, Selection
+
+BATCH_EVENTS = 8_192
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a log to replay: these streams, filtered by `selection` (seqs are set per span).
+
+    `extra` holds the few inputs that are not market data (halts, rates), in seq order.
+    """
+
+    selection: Selection
+    streams: tuple[Stream, ...]
+    extra: tuple[tuple[int, Event], ...] = ()
+
+
+class LogSource:
+    """A `core.ports.Source` over one or more slices of a log, replayed one after another in time."""
+
+    def __init__(self, reader: EntryReader, slices: Sequence[Slice]) -> None:
+        self._reader = reader
+        self._slices = slices
+        self._window: list[tuple[int, NDArray[np.int64]]] = []
+        self.inputs = 0
+        self.first_ts: int | None = None
+        self.last_ts: int | None = None
+
+    def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
+        """Yield `(seq, event)` pairs, `BATCH_EVENTS` at a time."""
+        for chunk in self._chunks():
+            for start in range(0, len(chunk.events), BATCH_EVENTS):
+                seqs = chunk.seqs[start : start + BATCH_EVENTS]
+                self._remember(seqs)
+                yield zip(seqs.tolist(), chunk.events[start : start + BATCH_EVENTS], strict=True)
+            if len(chunk.events):
+                self.first_ts = self.first_ts if self.first_ts is not None else int(chunk.ts[0])
+                self.last_ts = int(chunk.ts[-1])
+
+    def ordinals(self, seqs: Sequence[int]) -> list[int]:
+        """Map source seqs of the last two batches to their position among the inputs (from 1); 0 if unknown."""
+        if not seqs:
+            return []
+        wanted = np.asarray(seqs, dtype=np.int64)
+        out = np.zeros(len(wanted), dtype=np.int64)
+        for base, batch in self._window:
+            order = np.argsort(batch, kind="stable")
+            ranked = batch[order]
+            where = np.minimum(np.searchsorted(ranked, wanted), len(ranked) - 1)
+            hit = ranked[where] == wanted
+            out[hit] = base + order[where[hit]]
+        return out.tolist()
+
+    def _remember(self, seqs: NDArray[np.int64]) -> None:
+        # A bar's decisions may be recorded while the next batch is taken, so two batches are kept.
+        self._window = [*self._window[-1:], (self.inputs + 1, seqs)]
+        self.inputs += len(seqs)
+
+    def _chunks(self) -> Iterator[MarketChunk]:
+        lanes = []
+        for part in self._slices:
+            lanes += [(s.feed, self._stream(part.selection, s)) for s in part.streams]
+            if part.extra:
+                lanes.append(("", iter([_extra_chunk(part.extra)])))
+        if len(lanes) == 1:
+            yield from lanes[0][1]
+        else:
+            yield from merge(lanes)
+
+    def _stream(self, selection: Selection, stream: Stream) -> Iterator[MarketChunk]:
+        for span in stream.spans:
+            bounds = msgspec.structs.replace(selection, first_seq=span.first_seq, last_seq=span.last_seq)
+            yield from self._reader.market(bounds)
+
+
+def _extra_chunk(extra: Sequence[tuple[int, Event]]) -> MarketChunk:
+    seqs = np.array([seq for seq, _ in extra], dtype=np.int64)
+    return MarketChunk(seqs, np.array([e.ts for _, e in extra], dtype=np.int64), [e for _, e in extra])
+
+
+class _Cursor:
+    """A stream's read position in a merge: the chunk at hand, and its clock."""
+
+    def __init__(self, rank: int, chunks: Iterator[MarketChunk]) -> None:
+        self.rank = rank
+        self.done = False
+        self._chunks = chunks
+        self._clock_before = 0
+        self.seqs: NDArray[np.int64] = np.empty(0, np.int64)
+        self.ts = self.seqs
+        self.clock = self.seqs
+        self.events: list[Event] = []
+        self.extend()
+
+    def extend(self) -> None:
+        """Load one more chunk behind what is at hand."""
+        chunk = next((c for c in self._chunks if len(c.events)), None)
+        if chunk is None:
+            self.done = True
+            return
+        clock = np.maximum(np.maximum.accumulate(chunk.ts), self._clock_before)
+        self._clock_before = int(clock[-1])
+        self.seqs = np.concatenate([self.seqs, chunk.seqs])
+        self.ts = np.concatenate([self.ts, chunk.ts])
+        self.clock = np.concatenate([self.clock, clock])
+        self.events = self.events + chunk.events
+
+    def cut(
+        self, horizon: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[Event]]:
+        """Remove and return what lies before `horizon` (clock, ts, seqs, events)."""
+        n = int(np.searchsorted(self.clock, horizon, side="left"))
+        taken = self.clock[:n], self.ts[:n], self.seqs[:n], self.events[:n]
+        self.clock, self.ts, self.seqs = self.clock[n:], self.ts[n:], self.seqs[n:]
+        self.events = self.events[n:]
+        return taken
+
+
+def merge(lanes: Sequence[tuple[str, Iterator[MarketChunk]]]) -> Iterator[MarketChunk]:
+    """Merge streams `(feed, chunks)` by clock, feed, seq, holding about one chunk of each."""
+    names = sorted({feed for feed, _ in lanes})
+    cursors = [_Cursor(names.index(feed), chunks) for feed, chunks in lanes]
+    while cursors:
+        # Nothing can come before the least clock that an unfinished stream has reached.
+        horizon = min((int(c.clock[-1]) for c in cursors if not c.done and len(c.clock)), default=NEVER)
+        parts = [(c.rank, *c.cut(horizon)) for c in cursors]
+        if any(len(part[4]) for part in parts):
+            yield _merged(parts)
+        for cursor in cursors:
+            if not cursor.done and (not len(cursor.clock) or int(cursor.clock[-1]) == horizon):
+                cursor.extend()
+        cursors = [c for c in cursors if len(c.clock) or not c.done]
+
+
+def _merged(
+    parts: Sequence[tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[Event]]],
+) -> MarketChunk:
+    clock = np.concatenate([part[1] for part in parts])
+    ts = np.concatenate([part[2] for part in parts])
+    seqs = np.concatenate([part[3] for part in parts])
+    ranks = np.concatenate([np.full(len(part[4]), part[0]) for part in parts])
+    order = np.lexsort((seqs, ranks, clock))
+    events = np.empty(len(clock), dtype=object)
+    events[:] = [event for part in parts for event in part[4]]
+    return MarketChunk(seqs[order], ts[order], events[order].tolist())

@@ -1,0 +1,229 @@
+"""What a replay reads: dates and subscriptions in, slices of the log out.
+
+A date is the session date of an instrument's exchange. Of each instrument the finest feed with data is
+taken unless a subscription names another; never two of one kind. Reads the log, writes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import msgspec
+
+from adapters.replay.source import Slice
+from adapters.replay.streams import FRAMES, Span, Stream, join, spans_of
+from core.clock import iso
+from core.errors import DataMissing, UsageError
+from core.events import Entry, Event, FxRateReported, HaltChanged, ImportStarted
+from core.ports import Coverage, EntryReader, Selection
+from core.strategy import Subscription
+from projections.sessions import Sessions
+
+RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
+
+
+class Period(msgspec.Struct, frozen=True):
+    """Session dates, first and last inclusive (`2025-07-02`)."""
+
+    first: str
+    last: str
+
+    def __str__(self) -> str:
+        return self.first if self.first == self.last else f"{self.first}..{self.last}"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What one feed contributes: these instruments between `begin_ts` and `end_ts` (exclusive)."""
+
+    feed: str
+    resolution: str
+    instruments: tuple[str, ...]
+    begin_ts: int
+    end_ts: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A replay's inputs: `slices` to stream, and `parts` and `content` that say what they are."""
+
+    period: Period
+    parts: tuple[Part, ...]
+    slices: tuple[Slice, ...]
+    content: str
+    rows: int
+
+    @property
+    def begin_ts(self) -> int:
+        """Where the earliest part begins."""
+        return min(part.begin_ts for part in self.parts)
+
+    @property
+    def end_ts(self) -> int:
+        """Where the latest part ends (exclusive)."""
+        return max(part.end_ts for part in self.parts)
+
+    @property
+    def bar_instruments(self) -> frozenset[str]:
+        """The instruments whose feed is of bars."""
+        return frozenset(i for part in self.parts if part.resolution != "tick" for i in part.instruments)
+
+
+def parse_period(text: str) -> Period:
+    """Return `DATE` or `DATE..DATE`; raises `UsageError`."""
+    first, dots, last = text.partition("..")
+    try:
+        days = [date.fromisoformat(day) for day in ([first, last] if dots else [first, first])]
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no date: expected 2025-07-02 or 2025-07-02..2025-07-03") from error
+    if days[0] > days[1]:
+        raise UsageError(f"{text}: the first date is after the last one")
+    return Period(days[0].isoformat(), days[1].isoformat())
+
+
+class Planner:
+    """Plans replays of one log, read once."""
+
+    def __init__(self, reader: EntryReader, sessions: Sessions) -> None:
+        self._reader = reader
+        self._sessions = sessions
+        self._coverage = reader.coverage()
+        frames = [entry for batch in reader.entries(Selection(types=FRAMES)) for entry in batch]
+        self._spans = spans_of([frames], reader.last_seq())
+        self._digests = _digests(frames, self._spans)
+
+    def plan(self, period: Period, subscriptions: Sequence[Subscription]) -> Plan:
+        """Return what to replay; raises `DataMissing` (naming the nearest dates) or `UnknownInstrument`."""
+        parts = self._parts(period, subscriptions)
+        slices = tuple(self._slice(part) for part in parts)
+        content = msgspec.json.encode([self._identity(part) for part in parts]).decode()
+        rows = sum(c.count for part in parts for c in self._covering(part))
+        return Plan(period, tuple(parts), slices, content, rows)
+
+    def dates(self, instruments: Iterable[str]) -> list[str]:
+        """Return the session dates for which there may be data of any of the instruments."""
+        found = set()
+        for instrument in instruments:
+            mine = [c for c in self._coverage if c.instrument == instrument]
+            for session in self._sessions.sessions(self._sessions.instrument(instrument).exchange):
+                if any(c.first_ts < session.end and c.last_ts >= session.begin for c in mine):
+                    found.add(session.date)
+        return sorted(found)
+
+    def _parts(self, period: Period, subscriptions: Sequence[Subscription]) -> list[Part]:
+        groups: dict[tuple[str, int, int], set[str]] = {}
+        for subscription in subscriptions:
+            exchange = self._sessions.instrument(subscription.instrument).exchange
+            bounds = self._bounds(period, exchange)
+            feed = self._feed(subscription, bounds) if bounds else None
+            if bounds is None or feed is None:
+                raise self._missing(period, subscription)
+            groups.setdefault((feed, *bounds), set()).add(subscription.instrument)
+        self._refuse_two_of_a_kind(groups)
+        return [
+            Part(feed, self._resolution(feed), tuple(sorted(instruments)), begin, end)
+            for (feed, begin, end), instruments in sorted(groups.items())
+        ]
+
+    def _refuse_two_of_a_kind(self, groups: dict[tuple[str, int, int], set[str]]) -> None:
+        chosen: dict[tuple[str, bool], str] = {}
+        for (feed, _, _), instruments in sorted(groups.items()):
+            for instrument in sorted(instruments):
+                key = (instrument, self._resolution(feed) == "tick")
+                if chosen.setdefault(key, feed) != feed:
+                    raise UsageError(
+                        f"{instrument}: subscribed to {chosen[key]} and {feed}: one feed of a kind at a time"
+                    )
+
+    def _bounds(self, period: Period, exchange: str) -> tuple[int, int] | None:
+        days = [s for s in self._sessions.sessions(exchange) if period.first <= s.date <= period.last]
+        return (days[0].begin, days[-1].end) if days else None
+
+    def _feed(self, subscription: Subscription, bounds: tuple[int, int]) -> str | None:
+        begin, end = bounds
+        feeds = {
+            c.feed
+            for c in self._coverage
+            if c.instrument == subscription.instrument and c.first_ts < end and c.last_ts >= begin
+        }
+        if subscription.feed is not None:
+            return subscription.feed if subscription.feed in feeds else None
+        ranked = sorted((RESOLUTIONS.index(self._resolution(f)), f) for f in feeds)
+        wanted = [f for r, f in ranked if subscription.resolution in (None, RESOLUTIONS[r])]
+        return wanted[0] if wanted else None
+
+    def _resolution(self, feed: str) -> str:
+        known = self._sessions.feed(feed)
+        return known.resolution if known else RESOLUTIONS[0]
+
+    def _missing(self, period: Period, subscription: Subscription) -> DataMissing:
+        what = subscription.feed or subscription.resolution or ""
+        label = f"{subscription.instrument} {what}".strip()
+        days = self.dates([subscription.instrument])
+        if not days:
+            return DataMissing(f"no data of {label} in this log; next: tape import --help")
+        near = sorted(
+            days, key=lambda day: abs((date.fromisoformat(day) - date.fromisoformat(period.first)).days)
+        )
+        return DataMissing(
+            f"no data of {label} for {period}; the nearest dates are {', '.join(sorted(near[:4]))}"
+        )
+
+    def _covering(self, part: Part) -> list[Coverage]:
+        return [
+            c
+            for c in self._coverage
+            if c.feed == part.feed
+            and c.instrument in part.instruments
+            and c.first_ts < part.end_ts
+            and c.last_ts >= part.begin_ts
+        ]
+
+    def _spans_of(self, part: Part) -> list[Span]:
+        return [
+            span
+            for span in self._spans
+            if span.feed in ("", part.feed)
+            and any(
+                c.first_seq <= span.last_seq and c.last_seq >= span.first_seq for c in self._covering(part)
+            )
+            and (span.first_ts is None or span.first_ts < part.end_ts)
+            and (span.last_ts is None or span.last_ts >= part.begin_ts)
+        ]
+
+    def _slice(self, part: Part) -> Slice:
+        selection = Selection(
+            feeds=frozenset({part.feed}),
+            instruments=frozenset(part.instruments),
+            begin_ts=part.begin_ts,
+            end_ts=part.end_ts,
+        )
+        streams: list[Stream] = join(self._spans_of(part))
+        return Slice(selection=selection, streams=tuple(streams), extra=tuple(self._extra(part)))
+
+    def _extra(self, part: Part) -> Iterable[tuple[int, Event]]:
+        wanted = frozenset[type[Event]]({HaltChanged, FxRateReported})
+        for batch in self._reader.entries(Selection(types=wanted)):
+            for entry in batch:
+                event = entry.event
+                mine = not isinstance(event, HaltChanged) or (
+                    event.feed == part.feed and event.instrument in part.instruments
+                )
+                if mine and part.begin_ts <= event.ts < part.end_ts:
+                    yield entry.seq, event
+
+    def _identity(self, part: Part) -> dict[str, object]:
+        """Return what names a part's content: the imported files, or the recorded seqs."""
+        sources = [
+            self._digests.get(span.first_seq) or [span.first_seq, span.last_seq]
+            for span in self._spans_of(part)
+        ]
+        return {
+            "feed": part.feed,
+            "instruments": part.instruments,
+            "begin": iso(part.begin_ts),
+            "end": iso(part.end_ts),
+            "sources": sources,
+        }
+
+
+def _digests(frames: Sequence[Entry], spans: Sequence[Span]) -> dict[int, str]:
+    started = {entry.seq: entry.event.digest for entry in frames if isinstance(entry.event, ImportStarted)}
+    return {span.first_seq: started[span.first_seq] for span in spans if span.first_seq in started}

@@ -1,0 +1,292 @@
+"""The loop: one thread, single writer. It takes inputs, lets the step decide, records, and acts.
+
+Within a slice (a tick, or all bars with the same end) the order is fixed: what is due before → fold
+prices → the broker scans resting orders → timers → handlers → the broker accepts new orders → scan
+of orders older than the slice. Outputs are recorded and folded before the next input is taken, so
+log order is processing order whatever the batch size. Effects are released after the commit only.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
+from core.effects import Effect
+from core.events import Bar, Entry, Event, Quote, QuoteBar, SessionEnded, Trade
+from core.failures import failure_of, raised
+from core.ports import Broker, Recorder, Source
+from core.sampling import EquitySampler
+from core.step import Step
+from core.strategy import HANDLERS, handles
+
+Handler = Callable[[Any], None]
+Handlers = tuple[Handler, ...]
+Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
+BarEvent = Bar | QuoteBar
+
+
+class Prices(Protocol):
+    """The projection of prices as the hot path uses it: events without their envelope."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Fold a trade."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """Fold a quote."""
+
+    def on_bar(self, bar: Bar) -> None:
+        """Fold a bar."""
+
+    def on_quote_bar(self, bar: QuoteBar) -> None:
+        """Fold a quote bar."""
+
+
+class Lane:
+    """What the market data of one instrument run through; built at its first event."""
+
+    __slots__ = ("on_bar", "on_quote", "on_quote_bar", "on_trade", "resting")
+
+    def __init__(self, resting: Sequence[object], handlers: dict[str, Handlers]) -> None:
+        self.resting = resting
+        self.on_trade = handlers["on_trade"]
+        self.on_quote = handlers["on_quote"]
+        self.on_bar = handlers["on_bar"]
+        self.on_quote_bar = handlers["on_quote_bar"]
+
+
+class Loop:
+    """Runs one session over a source."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        broker: Broker,
+        step: Step,
+        agenda: Agenda,
+        prices: Prices,
+        folds: Folds,
+        sampler: EquitySampler | None = None,
+    ) -> None:
+        self._recorder = recorder
+        self._broker = broker
+        self._step = step
+        self._agenda = agenda
+        self._prices = prices
+        self._folds = folds
+        self._sampler = sampler
+        self._lanes: dict[str, Lane] = {}
+        self._bars: list[tuple[int, BarEvent]] = []
+        self._decided: list[Effect] = []  # accepted in this batch, to be released after its commit
+        self._input_type = "session"
+        self.taken = 0
+
+    # -- a session -----------------------------------------------------------------------------
+
+    def run(self, source: Source, session: int, start_ts: int, warm_up: Source | None = None) -> None:
+        """Start the strategies, feed `warm_up` with orders refused, then `source`; end the session.
+
+        Raises `StrategyRaised` if a handler raised: all up to and including the failing input is
+        committed, ending in `StrategyFailed`.
+        """
+        try:
+            self._start(start_ts, warm_up)
+            for batch in source.batches():
+                self._take(batch)
+                self._commit()
+            self._finish(session)
+        except Exception as error:
+            strategies = {name: seat.strategy for name, seat in self._step.seats.items()}
+            failure = failure_of(error, strategies, self._step.present, self._input_type)
+            if failure is None:
+                raise
+            self._step.requests.clear()
+            self._step.open(is_open=False)
+            self.record(failure, failure.input_seq, None)
+            self._end(session, "failed")
+            raise raised(failure) from error
+
+    def record(self, event: Event, at: int, cause: int | None) -> int:
+        """Append an output, fold it, and return its seq."""
+        seq = self._recorder.append(event, at, cause)
+        self._fold(Entry(seq, None, at, cause, event))
+        return seq
+
+    def _start(self, ts: int, warm_up: Source | None) -> None:
+        self._step.present.ts = ts
+        for seat in self._step.seats.values():
+            seat.strategy.on_start()
+        if warm_up is not None:
+            for batch in warm_up.batches():
+                self._take(batch)
+            self._flush_bars()
+            self.taken = 0
+        self._step.open(is_open=True)
+        if self._sampler is not None:
+            self._sampler.start(ts)
+
+    def _finish(self, session: int) -> None:
+        self._flush_bars()
+        self._step.open(is_open=False)
+        for seat in self._step.seats.values():
+            seat.strategy.on_stop()
+        self._end(session, "finished")
+
+    def _end(self, session: int, reason: str) -> None:
+        ts, at = self._step.present.ts, self._step.present.seq
+        if self._sampler is not None:
+            for mark in self._sampler.sample(ts):
+                self._fact(mark, at)
+        self.record(SessionEnded(ts, session, reason), at, None)
+        self._commit()
+
+    def _commit(self) -> None:
+        decided = self._decided
+        self._recorder.commit(sync=bool(decided))
+        if decided:
+            self._broker.release(decided)
+            decided.clear()
+
+    # -- inputs --------------------------------------------------------------------------------
+
+    def _take(self, batch: Iterable[tuple[int, Any]]) -> None:
+        # The hot path: a tick while nothing is due. Everything else goes through `_slice`.
+        lanes, agenda, bars = self._lanes, self._agenda, self._bars
+        present, requests = self._step.present, self._step.requests
+        on_trade, on_quote = self._prices.on_trade, self._prices.on_quote
+        for seq, event in batch:
+            self.taken += 1
+            kind = type(event)
+            if kind is Trade and event.ts < agenda.due and not bars:
+                lane = lanes.get(event.instrument) or self._lane(event.instrument)
+                on_trade(event)
+                handlers = lane.on_trade
+            elif kind is Quote and event.ts < agenda.due and not bars:
+                lane = lanes.get(event.instrument) or self._lane(event.instrument)
+                on_quote(event)
+                handlers = lane.on_quote
+            else:
+                self._slice(seq, event)
+                continue
+            if lane.resting:
+                self._scan(seq, event)
+            if handlers:
+                present.seq, present.ts = seq, event.ts
+                for handler in handlers:
+                    handler(event)
+            if requests or self._step.effects:
+                self._settle(seq)
+
+    def _slice(self, seq: int, event: Event) -> None:
+        bars = self._bars
+        if bars and not (isinstance(event, BarEvent) and event.ts == bars[0][1].ts):
+            self._flush_bars()
+        if isinstance(event, BarEvent):
+            bars.append((seq, event))
+            return
+        self._advance(event.ts, seq, BEFORE_PRICES)
+        if isinstance(event, Trade):
+            self._prices.on_trade(event)
+            self._tick(seq, event, self._lane(event.instrument).on_trade)
+        elif isinstance(event, Quote):
+            self._prices.on_quote(event)
+            self._tick(seq, event, self._lane(event.instrument).on_quote)
+        else:
+            entry = Entry(seq, None, seq, None, event)
+            self._fold(entry)
+            self._step.feed(entry)
+            self._settle(seq)
+            self._advance(event.ts, seq, AFTER_SCAN)
+
+    def _tick(self, seq: int, event: Trade | Quote, handlers: Handlers) -> None:
+        if self._broker.resting(event.instrument):
+            self._scan(seq, event)
+        self._advance(event.ts, seq, AFTER_SCAN)
+        self._handle(seq, event, handlers)
+        self._settle(seq)
+
+    def _handle(self, seq: int, event: Event, handlers: Handlers) -> None:
+        present = self._step.present
+        present.seq, present.ts = seq, event.ts
+        for handler in handlers:
+            handler(event)
+
+    def _flush_bars(self) -> None:
+        if not self._bars:
+            return
+        bars, self._bars[:] = self._bars[:], []
+        ts, last = bars[0][1].ts, bars[-1][0]
+        self._advance(ts, bars[0][0], BEFORE_PRICES)
+        for _, bar in bars:
+            if isinstance(bar, Bar):
+                self._prices.on_bar(bar)
+            else:
+                self._prices.on_quote_bar(bar)
+        self._scan_bars(bars)
+        self._advance(ts, last, AFTER_SCAN)
+        for seq, bar in bars:
+            lane = self._lane(bar.instrument)
+            self._handle(seq, bar, lane.on_bar if isinstance(bar, Bar) else lane.on_quote_bar)
+            self._step.settle(seq, self.record)
+        self._accept(last)
+        self._scan_bars(bars)
+
+    def _scan_bars(self, bars: Sequence[tuple[int, BarEvent]]) -> None:
+        for seq, bar in bars:
+            if self._broker.resting(bar.instrument):
+                self._scan(seq, bar)
+
+    def _scan(self, seq: int, event: Event) -> None:
+        for fact in self._broker.scan(event):
+            self._fact(fact, seq)
+
+    def _advance(self, ts: int, seq: int, phase: int) -> None:
+        """Fire what is due: all of it before `ts`, and at `ts` what belongs to `phase` or an earlier one."""
+        agenda, present = self._agenda, self._step.present
+        agenda.horizon = ts
+        while agenda.due <= ts and (item := agenda.pop(ts, phase)) is not None:
+            due, action = item
+            present.seq, present.ts = seq, due
+            for fact in action(due):
+                self._fact(fact, seq)
+            self._accept(seq)
+
+    def _lane(self, instrument: str) -> Lane:
+        lane = self._lanes.get(instrument)
+        if lane is None:
+            lane = self._lanes[instrument] = Lane(self._broker.resting(instrument), self._route(instrument))
+        return lane
+
+    def _route(self, instrument: str) -> dict[str, Handlers]:
+        routes: dict[str, list[Handler]] = {name: [] for name in HANDLERS.values()}
+        for seat in self._step.seats.values():
+            wanted = [s for s in seat.strategy.subscriptions() if s.instrument == instrument]
+            for event_type, name in HANDLERS.items():
+                if handles(seat.strategy, event_type) and any(s.wants(event_type) for s in wanted):
+                    routes[name].append(getattr(seat.strategy, name))
+        return {name: tuple(handlers) for name, handlers in routes.items()}
+
+    # -- facts, decisions, effects -------------------------------------------------------------
+
+    def _fact(self, fact: Event, seq: int) -> None:
+        """Process a fact that the simulation made in the slice of the input `seq`: an input itself."""
+        own = self._recorder.append(fact, seq)
+        entry = Entry(own, None, seq, None, fact)
+        self._fold(entry)
+        self._step.feed(entry)
+        if self._step.requests:
+            self._step.settle(own, self.record)
+
+    def _settle(self, seq: int) -> None:
+        if self._step.requests:
+            self._step.settle(seq, self.record)
+        self._accept(seq)
+
+    def _accept(self, seq: int) -> None:
+        while self._step.effects:
+            effects = self._step.take_effects()
+            self._decided.extend(effects)
+            for fact in self._broker.accept(effects, self._step.present.ts):
+                self._fact(fact, seq)
+
+    def _fold(self, entry: Entry) -> None:
+        for fold in self._folds.get(type(entry.event), ()):
+            fold(entry)

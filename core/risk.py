@@ -1,0 +1,207 @@
+"""Risk verdicts: functions of an intent and of state, giving approval or refusal with numbers.
+
+A refusal is an event, never an exception, and names rule, limit and value. Orders that reduce a
+position always pass the limits. The profile `none` has no limits: it refuses only what is no order
+at all (unknown instrument, quantity of zero, a price that is not one).
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from core.errors import UnknownInstrument
+from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused, Side
+from core.money import ZERO, money, plain
+from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits as fractions of equity; `None` is no limit."""
+
+    max_position_size: float | None = None
+    max_portfolio_risk: float | None = None
+    max_daily_loss: float | None = None
+
+    @property
+    def profile(self) -> str:
+        """The name that verdicts carry."""
+        return "none" if self == Limits() else "limits"
+
+
+class DayView(Protocol):
+    """What the daily-loss rule reads."""
+
+    def day_return(self, account: str) -> Decimal | None:
+        """Return the day's P&L as a fraction of the equity it began with; `None` if unknown."""
+
+
+class RiskState(msgspec.Struct, frozen=True):
+    """The views a verdict is a function of."""
+
+    account: AccountView
+    positions: PositionsView
+    orders: OrdersView
+    quotes: QuotesView
+    instruments: InstrumentsView
+    day: DayView
+    currency: str
+
+
+class Proposal(msgspec.Struct, frozen=True, gc=False):
+    """An intent in the terms that rules need: a new order, or a new version of one."""
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    limit: Decimal | None
+    stop: Decimal | None
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """Why not: the rule, its limit, the value that would break it, and a sentence."""
+
+    rule: str
+    limit: str
+    value: str
+    message: str
+
+
+class RiskGate:
+    """Judge intents by the order checks and the configured limits, in a fixed order."""
+
+    def __init__(self, limits: Limits, state: RiskState) -> None:
+        self._limits = limits
+        self._state = state
+        self.profile = limits.profile
+
+    def judge(self, ts: int, intent: OrderIntended | ModifyIntended) -> RiskApproved | RiskRefused:
+        """Return the verdict on a new order or a new version."""
+        found = self._proposal(intent)
+        refusal = found if isinstance(found, Refusal) else check_order(found, self._state.instruments)
+        if refusal is None and self.profile != "none" and isinstance(found, Proposal):
+            refusal = self._check_limits(found)
+        version = intent.version if isinstance(intent, ModifyIntended) else 1
+        subject = (ts, intent.order, version, intent.account, intent.strategy, intent.instrument)
+        if refusal is None:
+            return RiskApproved(*subject, self.profile)
+        return RiskRefused(*subject, refusal.rule, refusal.limit, refusal.value, refusal.message)
+
+    def _proposal(self, intent: OrderIntended | ModifyIntended) -> Proposal | Refusal:
+        if isinstance(intent, OrderIntended):
+            side, version = intent.side, 1
+        else:
+            order = self._state.orders.get(intent.order)
+            if order is None or not order.working:
+                state = order.state if order else "unknown"
+                return Refusal(
+                    "order", "a working order", state, f"{intent.order} is {state}: nothing to modify"
+                )
+            side, version = order.side, intent.version
+        return Proposal(
+            intent.order,
+            version,
+            intent.account,
+            intent.strategy,
+            intent.instrument,
+            side,
+            intent.quantity,
+            intent.limit,
+            intent.stop,
+        )
+
+    def _check_limits(self, proposal: Proposal) -> Refusal | None:
+        exposure = _Exposure.after(proposal, self._state)
+        if exposure.reduces:
+            return None
+        equity = self._state.account.equity(proposal.account, self._state.currency)
+        if equity is None or equity <= 0 or exposure.price is None:
+            return Refusal(
+                "equity", "known and positive", str(equity), "equity or price is unknown: entries are refused"
+            )
+        for rule, cap, value in (
+            ("max_position_size", self._limits.max_position_size, exposure.position),
+            ("max_portfolio_risk", self._limits.max_portfolio_risk, exposure.portfolio),
+        ):
+            if cap is not None and value > equity * Decimal(str(cap)):
+                allowed = money(equity * Decimal(str(cap)))
+                message = (
+                    f"{proposal.instrument} would bring {rule.removeprefix('max_')} to {plain(money(value))}, "
+                    f"above {cap:.2%} of equity ({plain(allowed)})"
+                )
+                return Refusal(rule, plain(allowed), plain(money(value)), message)
+        return self._check_day(proposal)
+
+    def _check_day(self, proposal: Proposal) -> Refusal | None:
+        cap = self._limits.max_daily_loss
+        day = self._state.day.day_return(proposal.account) if cap is not None else None
+        if cap is None or day is None or day > -Decimal(str(cap)):
+            return None
+        message = f"the day stands at {day:.2%}: entries are refused below -{cap:.2%}"
+        return Refusal("max_daily_loss", f"-{cap}", plain(day), message)
+
+
+def check_order(proposal: Proposal, instruments: InstrumentsView) -> Refusal | None:
+    """Refuse what is no order at all; the only checks of profile `none`."""
+    try:
+        instruments.instrument(proposal.instrument)
+    except UnknownInstrument as error:
+        return Refusal("instrument", "a defined instrument", proposal.instrument, str(error))
+    if proposal.quantity <= ZERO:
+        value = plain(proposal.quantity)
+        return Refusal("quantity", "above 0", value, f"a quantity of {value} is no order")
+    for name, price in (("limit", proposal.limit), ("stop", proposal.stop)):
+        if price is not None and price <= ZERO:
+            return Refusal("price", "above 0", plain(price), f"a {name} price of {plain(price)} is no price")
+    return None
+
+
+class _Exposure(msgspec.Struct, frozen=True, gc=False):
+    """Values after a proposal filled in full, pending orders counted as filled too."""
+
+    reduces: bool
+    price: float | None
+    position: Decimal
+    portfolio: Decimal
+
+    @classmethod
+    def after(cls, proposal: Proposal, state: RiskState) -> "_Exposure":
+        held = state.positions.position(proposal.account, proposal.instrument).quantity
+        others = [order for order in state.orders.working() if order.id != proposal.order]
+        signed = proposal.quantity if proposal.side == "BUY" else -proposal.quantity
+        same_side = _pending(others, proposal.instrument, proposal.side)
+        after = held + signed + same_side
+        reduces = held * signed < 0 and abs(signed + same_side) <= abs(held)
+        mark = state.quotes.mark(proposal.instrument)
+        price = float(proposal.limit) if proposal.limit is not None else mark
+        if price is None:
+            return cls(reduces, None, ZERO, ZERO)
+        value = _value(after, price, proposal.instrument, state)
+        rest = sum(
+            (
+                _value(
+                    position.quantity,
+                    state.quotes.mark(position.instrument) or 0.0,
+                    position.instrument,
+                    state,
+                )
+                for position in state.positions.open_positions()
+                if (position.account, position.instrument) != (proposal.account, proposal.instrument)
+            ),
+            ZERO,
+        )
+        return cls(reduces, price, value, value + rest)
+
+
+def _pending(orders: Sequence[Order], instrument: str, side: Side) -> Decimal:
+    total = sum((o.exposed for o in orders if o.instrument == instrument and o.side == side), ZERO)
+    return total if side == "BUY" else -total
+
+
+def _value(quantity: Decimal, price: float, instrument: str, state: RiskState) -> Decimal:
+    return abs(quantity) * Decimal(repr(price)) * state.instruments.instrument(instrument).multiplier

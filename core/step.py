@@ -1,0 +1,150 @@
+"""The step: one input in, decisions out. Deterministic, without I/O; the loop does the acting.
+
+`feed` routes an input to the strategies that it concerns; `settle` turns what they asked for into
+decisions: intent, verdict, send. Every decision is recorded, and so folded, before the next request
+is judged: two orders asked for in one breath cannot both use the same headroom.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from core.agenda import Agenda
+from core.desk import Present, StrategyDesk, Views
+from core.effects import Effect
+from core.errors import UsageError
+from core.events import (
+    CancelIntended,
+    CancelSendStarted,
+    Entry,
+    Event,
+    Filled,
+    ModifyIntended,
+    OrderIntended,
+    OrderSendStarted,
+    OrderStatusChanged,
+    RiskRefused,
+    SendFailed,
+    TimerFired,
+)
+from core.risk import RiskGate
+from core.strategy import AnyStrategy
+from core.views import OrdersView
+
+Record = Callable[[Event, int, int | None], int]
+"""Append an output and fold it: `(event, at, cause) -> seq`."""
+
+MAX_REQUESTS_A_STEP = 1000
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """A strategy at its desk."""
+
+    strategy: AnyStrategy
+    desk: StrategyDesk
+
+
+class Step:
+    """The strategies of a session and the gate that judges what they ask for."""
+
+    def __init__(
+        self, gate: RiskGate, views: Views, agenda: Agenda, session: int, account: str, currency: str
+    ):
+        self.present = Present()
+        self.requests: list[Event] = []
+        self.effects: list[Effect] = []
+        self.seats: dict[str, Seat] = {}
+        self._gate = gate
+        self._views = views
+        self._agenda = agenda
+        self._session = session
+        self._account = account
+        self._currency = currency
+
+    @property
+    def orders(self) -> OrdersView:
+        """The orders as folded so far."""
+        return self._views.orders
+
+    def seat(self, strategy_id: str, strategy: AnyStrategy) -> None:
+        """Give a strategy a desk; raises `UsageError` if the id is taken."""
+        if strategy_id in self.seats:
+            raise UsageError(f"two strategies have the id {strategy_id!r}")
+        desk = StrategyDesk(
+            strategy_id,
+            self._session,
+            self._account,
+            self._currency,
+            self._views,
+            self.present,
+            self._agenda,
+            self.requests,
+        )
+        strategy.bind(desk)
+        self.seats[strategy_id] = Seat(strategy, desk)
+
+    def open(self, *, is_open: bool) -> None:
+        """Let the desks take orders, or stop taking them."""
+        for seat in self.seats.values():
+            seat.desk.is_open = is_open
+
+    def feed(self, entry: Entry) -> None:
+        """Tell the strategies concerned of an input that is not market data."""
+        event = entry.event
+        self.present.seq, self.present.ts = entry.seq, event.ts
+        if isinstance(event, Filled):
+            if seat := self.seats.get(event.strategy):
+                seat.strategy.on_fill(event)
+        elif isinstance(event, TimerFired):
+            if seat := self.seats.get(event.strategy):
+                seat.strategy.on_timer(event)
+        elif isinstance(event, OrderStatusChanged | SendFailed):
+            self._tell_order(event.order)
+
+    def settle(self, at: int, record: Record) -> None:
+        """Turn the requests made while processing the input `at` into recorded decisions and effects."""
+        requests, handled = self.requests, 0
+        while handled < len(requests):
+            if handled >= MAX_REQUESTS_A_STEP:
+                requests.clear()
+                raise UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while processing input {at}")
+            self._settle_one(requests[handled], at, record)
+            handled += 1
+        requests.clear()
+
+    def _settle_one(self, request: Event, at: int, record: Record) -> None:
+        seq = record(request, at, None)
+        if isinstance(request, OrderIntended | ModifyIntended):
+            verdict = self._gate.judge(request.ts, request)
+            cause = record(verdict, at, seq)
+            if isinstance(verdict, RiskRefused):
+                self._tell_order(request.order)
+                return
+            send = OrderSendStarted(
+                request.ts,
+                request.order,
+                verdict.version,
+                request.account,
+                request.strategy,
+                request.instrument,
+            )
+            self.effects.append(Effect(record(send, at, cause), request))
+        elif isinstance(request, CancelIntended):
+            known = self.orders.get(request.order)
+            if known is None or not known.working:
+                return  # nothing to withdraw; the intent stays on record
+            cancel = CancelSendStarted(
+                request.ts, request.order, request.account, request.strategy, request.instrument
+            )
+            self.effects.append(Effect(record(cancel, at, seq), request))
+
+    def take_effects(self) -> Sequence[Effect]:
+        """Return the effects decided since the last call."""
+        effects = self.effects[:]
+        self.effects.clear()
+        return effects
+
+    def _tell_order(self, order_id: str) -> None:
+        order = self.orders.get(order_id)
+        if order is not None and (seat := self.seats.get(order.strategy)):
+            seat.strategy.on_order(order)

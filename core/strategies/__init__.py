@@ -1,0 +1,1 @@
+"""Bundled strategies: small, complete examples of the API."""

@@ -1,0 +1,273 @@
+"""The strategy API: what a user writes, live and in replay alike.
+
+A strategy is told of events by handlers and asks for orders through its methods; nothing else. It
+must not read a clock, a file or a random number: its state is a function of the inputs it was fed,
+which is what makes a replay a proof. Views show the world as of the input being processed; a
+request made in a handler shows up in them with the next input.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args, get_origin
+
+import msgspec
+
+from core.errors import UsageError
+from core.events import Bar, Event, Filled, Quote, QuoteBar, Side, TimeInForce, TimerFired, Trade
+from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
+
+Kind = Literal["trades", "quotes", "bars", "quote_bars"]
+KINDS: dict[Kind, type[Event]] = {"trades": Trade, "quotes": Quote, "bars": Bar, "quote_bars": QuoteBar}
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of a strategy's declared parameters; `typing.Annotated` with `msgspec.Meta` sets limits."""
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """What a strategy wants to be told of. `None` means: every kind it has a handler for; the finest feed."""
+
+    instrument: str
+    kinds: tuple[Kind, ...] | None = None
+    feed: str | None = None
+    resolution: str | None = None
+
+    def wants(self, event_type: type[Event]) -> bool:
+        """Return whether events of a market data type are asked for."""
+        return self.kinds is None or any(KINDS[kind] is event_type for kind in self.kinds)
+
+
+class WarmUp(msgspec.Struct, frozen=True):
+    """Past data fed before the start with orders refused: whole sessions, or a number of events."""
+
+    sessions: int = 0
+    events: int = 0
+
+
+class Desk(Protocol):
+    """What stands behind a strategy's methods; the loop provides it."""
+
+    id: str
+    account: str
+    orders: OrdersView
+    positions: PositionsView
+    accounts: AccountView
+    quotes: QuotesView
+    instruments: InstrumentsView
+    currency: str
+
+    @property
+    def now(self) -> int:
+        """The time of the input being processed."""
+
+    def place(
+        self,
+        instrument: str,
+        side: Side,
+        quantity: Decimal,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        tif: TimeInForce,
+        reason: str,
+    ) -> str:
+        """Ask for an order; return its id."""
+
+    def modify(
+        self,
+        order: str,
+        quantity: Decimal | None,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        reason: str,
+    ) -> None:
+        """Ask for a new version of an order."""
+
+    def cancel(self, order: str, reason: str) -> None:
+        """Ask for an order to be withdrawn."""
+
+    def record(self, name: str, value: float) -> None:
+        """Record one value of a named series."""
+
+    def set_timer(self, name: str, due: int) -> None:
+        """Set or move the timer `name`."""
+
+    def clock_time(self, instrument: str, clock: str) -> int:
+        """Return when it is `clock` on the present session date of the instrument's exchange."""
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+class Strategy(Generic[P]):
+    """Base of all strategies: `class Mine(Strategy[MyParameters])`.
+
+    Handlers that are not overridden cost nothing. Prices may be given as float or `Decimal`; a
+    quantity is always positive. Every request has a `reason`, which `tape why` shows.
+    """
+
+    parameters: ClassVar[type[Parameters]] = Parameters
+    warm_up: ClassVar[WarmUp] = WarmUp()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            if get_origin(base) is Strategy and isinstance(get_args(base)[0], type):
+                cls.parameters = get_args(base)[0]
+
+    def __init__(self, params: P) -> None:
+        self.params = params
+        self._desk: Desk | None = None
+
+    # -- to override ---------------------------------------------------------------------------
+
+    def subscriptions(self) -> Iterable[Subscription]:
+        """Return what to be told of; by default the parameter `instrument`, if there is one."""
+        instrument = getattr(self.params, "instrument", None)
+        return [Subscription(instrument)] if instrument else []
+
+    def on_start(self) -> None:
+        """Handle the start of the session (warm-up data follow)."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Handle a trade print."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """Handle a quote update of one venue; `self.quotes` has the best over all venues."""
+
+    def on_bar(self, bar: Bar) -> None:
+        """Handle a bar that has just closed."""
+
+    def on_quote_bar(self, bar: QuoteBar) -> None:
+        """Handle a bar of bids and asks that has just closed."""
+
+    def on_timer(self, timer: TimerFired) -> None:
+        """Handle a timer that came due."""
+
+    def on_order(self, order: Order) -> None:
+        """Handle news of one of the strategy's orders: acknowledged, refused, cancelled, rejected."""
+
+    def on_fill(self, fill: Filled) -> None:
+        """Handle an execution of one of the strategy's orders."""
+
+    def on_stop(self) -> None:
+        """Handle the end of the session; orders are no longer taken."""
+
+    # -- to call -------------------------------------------------------------------------------
+
+    @property
+    def desk(self) -> Desk:
+        """The desk this strategy trades at; raises `UsageError` outside a session."""
+        if self._desk is None:
+            raise UsageError(f"{type(self).__name__} is not running: orders and views exist from on_start on")
+        return self._desk
+
+    def bind(self, desk: Desk) -> None:
+        """Seat the strategy at a desk (called by the loop)."""
+        self._desk = desk
+
+    @property
+    def now(self) -> int:
+        """The time of the event being handled, in ns since 1970 UTC."""
+        return self.desk.now
+
+    @property
+    def quotes(self) -> QuotesView:
+        """Last trades, best bids and asks."""
+        return self.desk.quotes
+
+    @property
+    def instruments(self) -> InstrumentsView:
+        """Definitions of instruments, and exchange sessions."""
+        return self.desk.instruments
+
+    def position(self, instrument: str) -> Decimal:
+        """Return the signed quantity that this strategy holds."""
+        return self.desk.positions.quantity(instrument, self.desk.id)
+
+    def working_orders(self, instrument: str | None = None) -> Sequence[Order]:
+        """Return this strategy's orders that may still fill, oldest first."""
+        return self.desk.orders.working(self.desk.id, instrument)
+
+    def order(self, order: str) -> Order | None:
+        """Return an order by id."""
+        return self.desk.orders.get(order)
+
+    def cash(self) -> Decimal:
+        """Return the account's cash in its base currency."""
+        return self.desk.accounts.cash(self.desk.account, self.desk.currency)
+
+    def equity(self) -> Decimal | None:
+        """Return the account's equity in its base currency; `None` while a price or rate is unknown."""
+        return self.desk.accounts.equity(self.desk.account, self.desk.currency)
+
+    def buy(
+        self,
+        instrument: str,
+        quantity: Decimal | int,
+        *,
+        limit: Decimal | float | None = None,
+        stop: Decimal | float | None = None,
+        tif: TimeInForce = "DAY",
+        reason: str,
+    ) -> str:
+        """Ask to buy (market, or limit, or stop); return the order's id."""
+        return self.desk.place(instrument, "BUY", Decimal(quantity), limit, stop, tif, reason)
+
+    def sell(
+        self,
+        instrument: str,
+        quantity: Decimal | int,
+        *,
+        limit: Decimal | float | None = None,
+        stop: Decimal | float | None = None,
+        tif: TimeInForce = "DAY",
+        reason: str,
+    ) -> str:
+        """Ask to sell (market, or limit, or stop); return the order's id."""
+        return self.desk.place(instrument, "SELL", Decimal(quantity), limit, stop, tif, reason)
+
+    def modify(
+        self,
+        order: str,
+        *,
+        quantity: Decimal | int | None = None,
+        limit: Decimal | float | None = None,
+        stop: Decimal | float | None = None,
+        reason: str,
+    ) -> None:
+        """Ask for a changed version of a working order; what is not given stays."""
+        self.desk.modify(order, None if quantity is None else Decimal(quantity), limit, stop, reason)
+
+    def cancel(self, order: str, *, reason: str) -> None:
+        """Ask to withdraw an order."""
+        self.desk.cancel(order, reason)
+
+    def record(self, name: str, value: float) -> None:
+        """Record one value of a named series; it is in the log, in SQL (`recorded`) and in reports."""
+        self.desk.record(name, value)
+
+    def set_timer(self, name: str, *, at: int | None = None, after_s: float | None = None) -> None:
+        """Set a timer to a time (ns UTC) or to some seconds from now; the same name moves it."""
+        if (at is None) == (after_s is None):
+            raise UsageError(f"timer {name!r}: give either at= (ns UTC) or after_s=")
+        self.desk.set_timer(name, at if at is not None else self.now + round((after_s or 0) * 1e9))
+
+    def set_clock_timer(self, name: str, instrument: str, clock: str) -> None:
+        """Set a timer to a time of day (`"15:55"`) of the instrument's exchange on this session date."""
+        self.desk.set_timer(name, self.desk.clock_time(instrument, clock))
+
+
+AnyStrategy = Strategy[Any]
+
+HANDLERS: dict[type[Event], str] = {
+    Trade: "on_trade",
+    Quote: "on_quote",
+    Bar: "on_bar",
+    QuoteBar: "on_quote_bar",
+}
+
+
+def handles(strategy: AnyStrategy, event_type: type[Event]) -> bool:
+    """Return whether the strategy overrides the handler of a market data type."""
+    name = HANDLERS[event_type]
+    return getattr(type(strategy), name) is not getattr(Strategy, name)
