@@ -359,7 +359,7 @@ class Journal:
 
     def _finish_sealed(self, results: Sequence[SealResult]) -> None:
         for result in results:
-            self._remove_sealed(result.first_seq, result.last_seq, result.chain, result.journal)
+            self._remove_sealed(result.first_seq, result.last_seq, result.chain, result.path)
 
     def _remove_sealed(self, first_seq: int, last_seq: int, chain: str, path: Path) -> None:
         """Steps 9 to 11 of sealing: say so durably, then unlink the hot segment."""

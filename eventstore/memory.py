@@ -9,8 +9,8 @@ from time import time_ns
 import numpy as np
 
 from core.errors import InvalidEvent, LogDead
-from core.events import Bar, Entry, Event, Quote, QuoteBar, Trade, Unknown
-from core.ports import MarketChunk, Selection
+from core.events import BY_TAG, BY_TYPE, Bar, Entry, Event, Quote, QuoteBar, Trade
+from core.ports import Coverage, MarketChunk, Selection
 from eventstore.codec import check
 
 _BATCH = 4096
@@ -105,12 +105,32 @@ class MemoryReader:
                     events=[entry.event for entry in chosen],
                 )
 
+    def coverage(self) -> list[Coverage]:
+        """Return what market data there are, by type, feed and instrument."""
+        found: dict[tuple[str, str, str], list[Entry]] = {}
+        for entry in self._entries:
+            event = entry.event
+            if isinstance(event, Trade | Quote | Bar | QuoteBar):
+                found.setdefault((event.instrument, event.feed, BY_TYPE[type(event)].tag), []).append(entry)
+        return [_coverage(*key, entries) for key, entries in sorted(found.items())]
+
+
+def _coverage(instrument: str, feed: str, tag: str, entries: list[Entry]) -> Coverage:
+    times = [entry.event.ts for entry in entries]
+    return Coverage(
+        BY_TAG[tag].type,
+        feed,
+        instrument,
+        len(entries),
+        entries[0].seq,
+        entries[-1].seq,
+        min(times),
+        max(times),
+    )
+
 
 def selects(selection: Selection, entry: Entry) -> bool:
-    """Return whether an entry belongs to a selection.
-
-    `feeds` and `instruments` narrow only events that carry such a field.
-    """
+    """Return whether an entry belongs to a selection; filters drop events that have no such field."""
     event = entry.event
     return (
         entry.seq >= selection.first_seq
@@ -118,8 +138,8 @@ def selects(selection: Selection, entry: Entry) -> bool:
         and (selection.types is None or type(event) in selection.types)
         and (selection.begin_ts is None or event.ts >= selection.begin_ts)
         and (selection.end_ts is None or event.ts < selection.end_ts)
-        and _field_in(event, "feed", selection.feeds)
-        and _field_in(event, "instrument", selection.instruments)
+        and (selection.feeds is None or getattr(event, "feed", None) in selection.feeds)
+        and (selection.instruments is None or getattr(event, "instrument", None) in selection.instruments)
     )
 
 
@@ -127,9 +147,3 @@ def check_references(seq: int, at: int | None, cause: int | None) -> None:
     """Raise `InvalidEvent` if `at` or `cause` is no seq up to `seq`: nothing follows from the future."""
     if (at is not None and not 1 <= at <= seq) or (cause is not None and not 1 <= cause <= seq):
         raise InvalidEvent(f"seq {seq}: at={at}, cause={cause}: expected seqs between 1 and {seq}")
-
-
-def _field_in(event: Event, name: str, wanted: frozenset[str] | None) -> bool:
-    if wanted is None or type(event) is Unknown or name not in event.__struct_fields__:
-        return True
-    return getattr(event, name) in wanted

@@ -22,7 +22,7 @@ class SealResult(Protocol):
         """Its last hash, hexadecimal."""
 
     @property
-    def journal(self) -> Path:
+    def path(self) -> Path:
         """The hot segment, which may go now."""
 
 

@@ -12,6 +12,7 @@ block says that s was durable; (4) ending before the high-water mark is `LostDur
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +20,7 @@ from core.errors import CorruptLog, LostDurableData, UsageError
 from eventstore.blocks import HEADER_BYTES, MAGIC, decode_header, genesis, salt
 from eventstore.files import Files, publish
 from eventstore.layout import Layout, segment_number
-from eventstore.manifest import Catalogue
+from eventstore.manifest import Catalogue, SealedSegment
 from eventstore.segments import (
     SEGMENT_HEADER_BYTES,
     Position,
@@ -195,6 +196,7 @@ class _Inspection:
         self._layout = layout
         self._parts = Catalogue(layout.root).parts()
         self._sealed = {s.number: s for part in self._parts for s in part.manifest.segments}
+        self._sealed_after = {s.previous_number: s for s in self._sealed.values()}
         self._store: bytes | None = None
         self._paths = layout.segments()
         self._hot: list[HotSegment] = []
@@ -202,7 +204,7 @@ class _Inspection:
         self._torn: Torn | None = None
 
     def run(self) -> Recovery:
-        self._check_tiling()
+        self._check_owners()
         self._split_off_stillborn()
         following: SegmentHeader | None = None
         header = self._header(0) if self._paths else None
@@ -215,21 +217,31 @@ class _Inspection:
             if refusal is not None:
                 raise self._damage(str(refusal), self._paths[index + 1], 0, index + 1)
             header = following
+        self._check_tiling()
         return self._without_empty_ends()
 
-    def _check_tiling(self) -> None:
-        expected = 1
+    def _check_owners(self) -> None:
         for part in self._parts:
             store = bytes.fromhex(part.manifest.store)
             if self._store not in (None, store):
                 raise CorruptLog(f"{part.path}: belongs to another log ({store.hex()}); move it away")
             self._store = store
-            if part.first_seq != expected:
+
+    def _check_tiling(self) -> None:
+        """Check that each sealed directory follows what is before it, sealed or hot."""
+        for part in self._parts:
+            manifest = part.manifest
+            before = self._before(manifest.segments[0].number)
+            if part.first_seq != before.next_seq:
                 raise CorruptLog(
-                    f"{self._layout.sealed}: seqs {expected}..{part.first_seq - 1} are missing before "
+                    f"{self._layout.sealed}: seqs {before.next_seq}..{part.first_seq - 1} are missing before "
                     f"{part.path.name}; restore that directory"
                 )
-            expected = part.last_seq + 1
+            if self._store is not None and manifest.previous_hash != before.chain.hex():
+                raise CorruptLog(
+                    f"{part.path}: follows hash {manifest.previous_hash}, but what is before it ends with "
+                    f"{before.chain.hex()}; run `tape verify`"
+                )
 
     def _split_off_stillborn(self) -> None:
         """Leave out a last file whose header is not whole: nothing can have been written to it."""
@@ -266,7 +278,7 @@ class _Inspection:
         """Check that a segment follows what is before it, hot or sealed."""
         if header.number in self._sealed:
             return  # it is compared with its manifest instead
-        path, before = self._paths[index], self._prefix()
+        path, before = self._paths[index], self._before(header.number)
         if header.previous_number != before.previous_number:
             missing = self._layout.segment_path(header.previous_number)
             message = f"{path}: follows segment {header.previous_number}, which is missing; restore {missing}"
@@ -284,6 +296,8 @@ class _Inspection:
             self._take_bounded(index, header, sealed.length, bytes.fromhex(sealed.chain))
         elif following is not None and following.previous_number == header.number:
             self._take_bounded(index, header, following.previous_length, following.previous_hash)
+        elif (after := self._sealed_after.get(header.number)) is not None:
+            self._take_bounded(index, header, after.previous_length, bytes.fromhex(after.previous_hash))
         else:
             self._take_last(index, header)
 
@@ -322,7 +336,10 @@ class _Inspection:
             raise self._damage(message, path, end.offset, index + 1)
 
     def _damage(self, message: str, path: Path, offset: int, first_discarded: int) -> Damage:
-        prefix = msgspec.structs.replace(self._prefix(), discarded=self._paths[first_discarded:])
+        kept = self._paths[first_discarded - 1] if first_discarded else None
+        prefix = self._prefix((segment_number(kept or path) or 0) + (kept is not None))
+        later = [part.path for part in self._parts if part.first_seq >= prefix.next_seq]
+        prefix = msgspec.structs.replace(prefix, discarded=[*self._paths[first_discarded:], *later])
         return Damage(
             f"{message}. The log can be read up to seq {prefix.last_seq}; restore the file from a copy, or "
             "accept the loss with `tape verify --accept-loss REASON`",
@@ -344,29 +361,45 @@ class _Inspection:
         torn = Torn(last.path, last.number, last.end.offset, data) if data else None
         return msgspec.structs.replace(result, torn=torn)
 
-    def _prefix(self) -> Recovery:
-        """Return where the log goes on after what was found valid so far."""
-        number, length, seq = 0, 0, 1
-        chain = genesis(self._store) if self._store is not None else b""
-        if self._parts:
-            manifest = self._parts[-1].manifest
-            number, length = manifest.segments[-1].number, manifest.segments[-1].length
-            chain, seq = bytes.fromhex(manifest.chain), manifest.last_seq + 1
-        if self._hot and self._hot[-1].number > number:
-            last = self._hot[-1]
-            number, length, chain, seq = last.number, last.end.offset, last.end.chain, last.end.next_seq
+    def _before(self, number: int) -> "_End":
+        """Return how the segment before `number` ends, be it sealed or hot; the genesis if there is none."""
+        end = _End(0, 0, genesis(self._store) if self._store is not None else b"", 1)
+        sealed = max((s for n, s in self._sealed.items() if n < number), key=_number, default=None)
+        if sealed is not None:
+            end = _End(sealed.number, sealed.length, bytes.fromhex(sealed.chain), sealed.last_seq + 1)
+        hot = max((s for s in self._hot if s.number < number), key=_number, default=None)
+        if hot is not None and hot.number > end.previous_number:
+            end = _End(hot.number, hot.end.offset, hot.end.chain, hot.end.next_seq)
+        return end
+
+    def _prefix(self, before: int = 1 << 62) -> Recovery:
+        """Return where the log goes on after the segments before number `before`."""
+        end = self._before(before)
+        numbers = [*self._sealed, *(segment_number(path) or 0 for path in self._paths)]
         return Recovery(
             store=self._store,
             epoch=max((segment.header.epoch for segment in self._hot), default=0),
-            next_number=max([number, *(segment_number(path) or 0 for path in self._paths)]) + 1,
-            next_seq=seq,
-            chain=chain,
-            previous_number=number,
-            previous_length=length,
+            next_number=max(numbers, default=0) + 1,
+            next_seq=end.next_seq,
+            chain=end.chain,
+            previous_number=end.previous_number,
+            previous_length=end.length,
             hot=list(self._hot),
             covered=[segment for segment in self._hot if segment.number in self._sealed],
             stillborn=list(self._stillborn),
         )
+
+
+class _End(NamedTuple):
+    # How a segment ends: its number, valid length and last hash, and the seq that must follow.
+    previous_number: int
+    length: int
+    chain: bytes
+    next_seq: int
+
+
+def _number(segment: SealedSegment | HotSegment) -> int:
+    return segment.number
 
 
 def _was_durable(rest: memoryview, store: bytes, seq: int) -> bool:
