@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import InvalidEvent, LogDead
 from core.events import BY_TAG, BY_TYPE, Bar, Entry, Event, Quote, QuoteBar, Trade
 from core.ports import Coverage, MarketChunk, Selection
-from eventstore.codec import check
+from eventstore.codec import check, encode_into, record
 
 _BATCH = 4096
 _MARKET_DATA = frozenset((Trade, Quote, Bar, QuoteBar))
@@ -43,7 +43,9 @@ class MemoryLog:
         check(event)
         seq = self.last_seq + 1
         check_references(seq, at, cause)
-        self._buffer.append(Entry(seq, self._clock(), seq if at is None else at, cause, event))
+        entry = Entry(seq, self._clock(), seq if at is None else at, cause, event)
+        _encode(entry)
+        self._buffer.append(entry)
         return seq
 
     def extend(self, events: Sequence[Event]) -> range:
@@ -52,7 +54,10 @@ class MemoryLog:
         for event in events:
             check(event)
         recv, first = self._clock(), self.last_seq + 1
-        self._buffer.extend(Entry(seq, recv, seq, None, event) for seq, event in enumerate(events, first))
+        entries = [Entry(seq, recv, seq, None, event) for seq, event in enumerate(events, first)]
+        for entry in entries:
+            _encode(entry)
+        self._buffer += entries
         return range(first, first + len(events))
 
     def commit(self, *, sync: bool) -> None:
@@ -141,6 +146,11 @@ def selects(selection: Selection, entry: Entry) -> bool:
         and (selection.feeds is None or getattr(event, "feed", None) in selection.feeds)
         and (selection.instruments is None or getattr(event, "instrument", None) in selection.instruments)
     )
+
+
+def _encode(entry: Entry) -> None:
+    # Refuses what only the encoder can: the log on disk would.
+    encode_into(bytearray(), record(entry.seq, entry.recv, entry.at, entry.cause, entry.event))
 
 
 def check_references(seq: int, at: int | None, cause: int | None) -> None:
