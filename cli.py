@@ -16,8 +16,8 @@ VERSION = "0.1.0"
 
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Test": {
-        "replay": ("app.commands.test:replay", "Run strategies over recorded days, as a run of its own."),
-        "report": ("app.commands.test:report", "Show the results of a run."),
+        "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),
+        "report": ("app.commands.runs:report", "Show the results of a run."),
     },
     "Look": {
         "status": ("app.commands.operate:status", "Show what the log holds and who writes it."),

@@ -135,7 +135,7 @@ def open_book(root: Path, run: str | None = None, *, currency: str = "USD") -> B
             return Book(f"log {root}", log, log, currency=currency)
         run = "latest"
     found = find_run(root, run)
-    return Book(f"run {found.id}", log, found, found, str(found.summary.get("currency") or currency))
+    return Book(f"run {found.id}", log, found, found, str(found.summary["options"]["currency"]))
 
 
 def _traded(log: Facts) -> bool:

@@ -41,11 +41,12 @@ def positions(call: Call, run: str | None, flat: bool) -> None:
     rows = looking.positions(snapshot(book), flat=flat)
     call.out.result(rows)
     call.out.line(f"positions of {book.label}")
-    _show_positions(call, rows)
+    show_positions(call, rows)
     call.out.next("fills")
 
 
-def _show_positions(call: Call, rows: Any) -> None:
+def show_positions(call: Call, rows: Any) -> None:
+    """Print positions as a table."""
     columns = [
         "account",
         "instrument",
@@ -193,7 +194,7 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     call.out.line(
         f"state of {book.label} at {at or 'its end'}: {when(shot.ts)}, order events up to {shot.seq}\n"
     )
-    _show_positions(call, view.positions)
+    show_positions(call, view.positions)
     call.out.line()
     _show_orders(call, view.orders, shot)
     call.out.line()

@@ -1,0 +1,109 @@
+"""`import` and `export`: market data in, slices of the log out."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.commands.base import Call, verb
+from app.output import when
+
+_FORMATS = ("lean", "csv", "parquet", "sample")
+_RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
+
+
+@verb("import")
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--format", "format_", type=click.Choice(_FORMATS), help="What the files are (default: by FILE's ending)."
+)
+@click.option("--root", type=click.Path(path_type=Path), help="lean: the folder that holds equity/usa/….")
+@click.option("--symbol", help="lean: which symbol. csv, parquet: the instrument, if no column names it.")
+@click.option(
+    "--resolution", type=click.Choice(_RESOLUTIONS), help="Of the data; lean: which files (default: tick)."
+)
+@click.option("--date", metavar="DATE[..DATE]", help="lean, sample: only these session dates.")
+@click.option(
+    "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, parquet: where a field is found."
+)
+@click.option("--timezone", metavar="ZONE", help="csv, parquet: the zone of times without an offset.")
+@click.option("--feed", metavar="NAME", help="csv, parquet: the name of the feed.")
+@click.option("--kind", type=click.Choice(("trade", "quote", "bar")), help="csv, parquet: what a row is.")
+@click.option("--exchange", metavar="MIC", help="csv, parquet: whose sessions the dates are (XNYS).")
+def import_(call: Call, format_: str | None, files: tuple[Path, ...], **options: Any) -> None:
+    """Bring files of market data into the log, each row once.
+
+    Importing the same file again changes nothing; an interrupted import goes on when run again. A bad row
+    is kept as rejected, with its file, line and reason.
+    """
+    from app.data import ImportRequest, outcome, run_import  # noqa: PLC0415
+
+    mapping = _mapping(options.pop("columns"))
+    given = {name: value for name, value in options.items() if value is not None}
+    request = ImportRequest(format=format_ or _by_ending(files), files=files, columns=mapping, **given)
+    with call.out.progress("rows") as advance:
+        imported = run_import(call.root, request, advance)
+    call.out.result(outcome(imported))
+    if imported.recovered is not None:
+        dropped = imported.recovered.dropped_bytes
+        call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
+    _show(call, imported.result)
+
+
+def _by_ending(files: tuple[Path, ...]) -> str:
+    endings = {path.suffix.lower() for path in files}
+    if endings and endings <= {".csv", ".txt"}:
+        return "csv"
+    if endings and endings <= {".parquet", ".pq"}:
+        return "parquet"
+    raise click.UsageError("say what to import: FILE.csv, FILE.parquet, or --format lean|sample")
+
+
+def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not (field and equals and column):
+            raise click.UsageError(f"--map {pair}: expected FIELD=COLUMN, such as --map price=Last")
+        found[field] = column
+    return found
+
+
+def _show(call: Call, result: Any) -> None:
+    call.out.pairs(
+        {
+            "rows read": f"{result.read:,}",
+            "accepted": f"{result.accepted:,}",
+            "duplicates": f"{result.duplicates:,}"
+            + (f" ({result.resumed:,} from an interrupted import)" if result.resumed else ""),
+            "rejected": f"{result.rejected:,}",
+            "instruments": ", ".join(result.instruments),
+            "dates": _span(result.dates),
+            "gaps": len(result.gaps),
+        },
+        title=f"imported into {call.root}: {result.feed}",
+    )
+    if result.rejected:
+        cells = [(item.file, item.line, item.reason) for item in result.rejections[:10]]
+        call.out.table(["file", "line", "rejected because"], cells)
+        if result.rejected > len(cells):
+            call.out.line(f"… and {result.rejected - len(cells):,} more: tape events --type row_rejected")
+    if result.gaps:
+        holes = [
+            (g.instrument, g.kind, g.date, when(g.begin), when(g.end), g.missing) for g in result.gaps[:10]
+        ]
+        call.out.table(["gap in", "of", "date", "from", "to", "missing"], holes)
+        if len(result.gaps) > 10:
+            call.out.line(f"… and {len(result.gaps) - 10:,} more (--json lists all)")
+    if result.dates:
+        call.out.next(
+            f"replay {result.dates[-1]} --strategy sma_cross --set instrument={result.instruments[0]}"
+        )
+    else:
+        call.out.next("status")
+
+
+def _span(dates: list[str]) -> str:
+    return (
+        dates[0] if len(dates) == 1 else f"{dates[0]}..{dates[-1]} ({len(dates)} sessions)" if dates else ""
+    )

@@ -1,0 +1,114 @@
+"""`replay` and `report`: strategies over recorded days, and what came of it."""
+
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from app.commands.base import Call, verb
+from app.output import when
+
+
+@verb("replay")
+@click.argument("what", metavar="DATE[..DATE]|RUN")
+@click.option(
+    "--strategy", "strategies", multiple=True, metavar="NAME|FILE.py:Class", help="Run this; may be repeated."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter; NAME.KEY=VALUE for one strategy.",
+)
+@click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest).")
+@click.option("--cash", metavar="AMOUNT", help="Starting cash.")
+@click.option("--commission", metavar="NAME", help="Commission schedule.")
+@click.option(
+    "--latency-ms", type=click.FloatRange(min=0), help="Event time between an order and its arrival."
+)
+@click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
+def replay(call: Call, what: str, **options: Any) -> None:
+    """Run strategies over recorded session dates, or a RUN again to prove that it comes out the same.
+
+    Without a log, dates of the built-in sample make one. The result is a run beside the log; the same
+    inputs, code and parameters have the same hashes.
+    """
+    from app import reporting, running  # noqa: PLC0415
+    from app.data import import_builtin_sample  # noqa: PLC0415
+    from app.replaying import result  # noqa: PLC0415
+
+    request = running.ReplayRequest(what=what, **options)
+    if running.needs_sample(call.root, what):
+        call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
+        with call.out.progress("rows") as advance:
+            import_builtin_sample(call.root, advance)
+    with call.out.progress("events") as advance:
+        run = running.run_replay(call.root, call.config, request, advance)
+    call.out.result(result(run))
+    told = reporting.report(run)
+    _show_head(call, told)
+    call.out.pairs({key: _shown(key, value) for key, value in told.figures.items()})
+    _show_assumptions(call, told)
+    fill = _first_fill(run)
+    call.out.next(f"why {fill}" if fill else f"report {run.id}")
+
+
+def _first_fill(run: Any) -> str | None:
+    from core.events import Filled  # noqa: PLC0415
+    from core.ports import Selection  # noqa: PLC0415
+
+    for batch in run.entries(Selection(types=frozenset({Filled}))):
+        for entry in batch:
+            return str(entry.event.exec_id)
+    return None
+
+
+def _show_head(call: Call, told: Any) -> None:
+    call.out.line(f"run {told.run}  {told.period}")
+    for item in told.strategies:
+        values = " ".join(f"{name}={value}" for name, value in item["parameters"].items())
+        call.out.line(f"  {item['id']}  {item['name']}  {values}")
+
+
+def _show_assumptions(call: Call, told: Any) -> None:
+    shown = {
+        key: ", ".join(value) if isinstance(value, list) else value for key, value in told.assumptions.items()
+    }
+    call.out.pairs(shown, title="assumptions")
+
+
+def _shown(key: str, value: Any) -> Any:
+    if value is None:
+        return "unknown"
+    if key in {"return", "max_drawdown"}:
+        return f"{Decimal(str(value)):.3%}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+@verb("report")
+@click.argument("run", default="latest")
+def report(call: Call, run: str) -> None:
+    """Show the results of a RUN (id, its beginning, or `latest`) and the assumptions behind them."""
+    from app import looking, reporting  # noqa: PLC0415
+    from app.books import open_book, snapshot  # noqa: PLC0415
+    from app.commands.look import show_positions  # noqa: PLC0415
+    from eventstore.runs import find_run  # noqa: PLC0415
+
+    found = find_run(call.root, run)
+    told = reporting.report(found)
+    state = snapshot(open_book(call.root, found.id))
+    held = looking.positions(state, flat=True)
+    call.out.result({**{name: getattr(told, name) for name in told.__struct_fields__}, "positions": held})
+    _show_head(call, told)
+    call.out.pairs({key: _shown(key, value) for key, value in told.figures.items()}, title="results")
+    if told.refused_by_rule:
+        call.out.table(["refused by", "orders"], list(told.refused_by_rule.items()))
+    hours = reporting.by_hour(told.equity)
+    if hours:
+        call.out.table(
+            ["time", "equity", "change"], [(when(ts), equity, change) for ts, equity, change in hours]
+        )
+    show_positions(call, held)
+    _show_assumptions(call, told)
+    call.out.next(f"fills --run {found.id}")
