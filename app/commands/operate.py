@@ -1,0 +1,71 @@
+"""`status`, `verify`, `seal`: the log as files and processes."""
+
+import click
+
+from app.commands.base import Call, verb
+from app.output import size, when
+
+
+@verb("status")
+def status(call: Call) -> None:
+    """Show what the log holds, who writes it, and how large it is."""
+    from app.operating import status as look  # noqa: PLC0415
+
+    found = look(call.root)
+    call.out.result(found)
+    who = found.holder
+    call.out.pairs(
+        {
+            "log": found.log,
+            "held by": f"process {who.get('pid')} since {who.get('start')} ({who.get('command')})"
+            if who
+            else "nobody",
+            "events": f"{found.last_seq:,}, sealed up to {found.sealed_seq:,}",
+            "sealed": f"{found.sealed.count} directories, {size(found.sealed.bytes)}",
+            "hot": f"{found.hot.count} segments, {size(found.hot.bytes)}",
+            "runs": f"{found.runs.count}, {size(found.runs.bytes)}, latest {found.latest_run or 'none'}",
+            "sessions": _span(found.sessions),
+            "disk free": size(found.free_bytes),
+        }
+    )
+    cells = [
+        (
+            item["feed"],
+            item["instrument"],
+            item["type"],
+            item["count"],
+            when(item["first_ts"]),
+            when(item["last_ts"]),
+        )
+        for item in found.coverage
+    ]
+    if cells:
+        call.out.table(["feed", "instrument", "type", "events", "from", "to"], cells)
+    day = found.sessions[-1] if found.sessions else "2025-07-02"
+    call.out.next(f"report {found.latest_run}" if found.latest_run else f"replay {day}")
+
+
+def _span(dates: list[str]) -> str:
+    if not dates:
+        return "none"
+    return dates[0] if len(dates) == 1 else f"{len(dates)}, {dates[0]}..{dates[-1]}"
+
+
+@verb("seal")
+@click.option(
+    "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Seconds to wait."
+)
+def seal(call: Call, timeout: float) -> None:
+    """Seal what is recorded so far to Parquet, while a process writes the log or not."""
+    from app.operating import seal_log  # noqa: PLC0415
+
+    done = seal_log(call.root, timeout)
+    call.out.result(done)
+    call.out.line(f"sealed {done.events:,} events, now up to seq {done.sealed_seq:,} (by {done.by})")
+    call.out.next("verify")
+
+
+@verb("verify")
+def verify(call: Call) -> int:
+    """Check every byte of the log; exit code 1 if there is damage."""
+    raise NotImplementedError

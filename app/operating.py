@@ -1,0 +1,180 @@
+"""The state of a log as files and processes: what it holds, who writes it, sealing it.
+
+Reads sizes and names, and asks the lock. Only `seal_log` writes, by asking the holder or by being it.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.books import open_log
+from app.writing import writing
+from core.errors import StoreError
+from core.events import BY_TYPE, SegmentSealed, SessionScheduled
+from core.ports import Coverage, Selection
+from eventstore import control
+from eventstore.layout import Layout
+from eventstore.lock import holder
+from eventstore.platform import choose
+from eventstore.reader import LogReader
+from eventstore.runs import list_runs
+
+_POLL_S = 0.05
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """How many files or directories, and their bytes."""
+
+    count: int
+    bytes: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What `status` shows. `holder` is empty when no process writes the log."""
+
+    log: str
+    holder: dict[str, Any]
+    last_seq: int
+    sealed_seq: int
+    sealed: Amount
+    hot: Amount
+    runs: Amount
+    latest_run: str | None
+    sessions: list[str]
+    coverage: list[dict[str, Any]]
+    free_bytes: int
+
+
+def status(root: Path) -> Status:
+    """Look at a log without touching it; raises `DataMissing` if there is none."""
+    reader, layout = open_log(root), Layout(root)
+    found = reader.snapshot()
+    runs = list_runs(root)
+    return Status(
+        log=str(root),
+        holder=current_holder(layout),
+        last_seq=reader.last_seq(),
+        sealed_seq=found.sealed[-1].last_seq if found.sealed else 0,
+        sealed=_amount(part.path for part in found.sealed),
+        hot=_amount(segment.path for segment in found.hot),
+        runs=_amount(run.path for run in runs),
+        latest_run=runs[-1].id if runs else None,
+        sessions=_sessions(reader),
+        coverage=[_covered(item) for item in reader.coverage()],
+        free_bytes=choose().free_bytes(root),
+    )
+
+
+def _sessions(reader: LogReader) -> list[str]:
+    dates = {
+        entry.event.date
+        for batch in reader.entries(Selection(types=frozenset({SessionScheduled})))
+        for entry in batch
+        if isinstance(entry.event, SessionScheduled)
+    }
+    return sorted(dates)
+
+
+def _covered(item: Coverage) -> dict[str, Any]:
+    return {
+        "feed": item.feed,
+        "instrument": item.instrument,
+        "type": BY_TYPE[item.type].tag,
+        "count": item.count,
+        "first_ts": item.first_ts,
+        "last_ts": item.last_ts,
+    }
+
+
+def _amount(paths: Iterable[Path]) -> Amount:
+    listed = list(paths)
+    return Amount(len(listed), sum(_bytes(path) for path in listed))
+
+
+def _bytes(path: Path) -> int:
+    with suppress(FileNotFoundError):  # sealed or removed since it was listed
+        if path.is_dir():
+            return sum(_bytes(inner) for inner in path.iterdir())
+        return path.stat().st_size
+    return 0
+
+
+def current_holder(layout: Layout) -> dict[str, Any]:
+    """Return who holds the log's lock, as written in it; empty if nobody does.
+
+    The lock itself is asked, since its text survives a crash; it is given back at once, nothing is written.
+    """
+    try:
+        fd = os.open(layout.lock, os.O_RDWR)
+    except PermissionError:
+        fd = os.open(layout.lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return {}
+    try:
+        return {} if choose().try_lock(fd) else dict(holder(layout)) or {"pid": None}
+    finally:
+        os.close(fd)
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """What sealing did: up to which seq the log is sealed now, how many events were sealed, and by whom."""
+
+    sealed_seq: int
+    events: int
+    by: str
+
+
+def seal_log(root: Path, timeout_s: float) -> Sealed:
+    """Have all that is recorded sealed; a live writer is asked, else the log is held for the time it takes.
+
+    Raises `StoreError` if the writer does not answer, or a segment cannot be sealed.
+    """
+    reader, layout = open_log(root), Layout(root)
+    before = _sealed_seq(reader)
+    if _nothing_new(reader, before):
+        return Sealed(before, 0, "nobody: there is nothing new")
+    who = current_holder(layout)
+    if who:
+        by = f"process {who.get('pid')}"
+        _ask(root, reader, by, timeout_s)
+    else:
+        by = "this command"
+        with writing(root) as writer:
+            sealer = writer.sealer
+        if sealer.failures:
+            raise StoreError(
+                "\n".join(f"{item.journal}: cannot be sealed: {item.message}" for item in sealer.failures)
+            )
+    after = _sealed_seq(reader)
+    return Sealed(after, after - before, by)
+
+
+def _nothing_new(reader: LogReader, sealed_seq: int) -> bool:
+    """Return whether the hot tail holds only notes of earlier sealing, which are no reason to seal again."""
+    tail = reader.entries(Selection(first_seq=sealed_seq + 1))
+    return all(isinstance(entry.event, SegmentSealed) for batch in tail for entry in batch)
+
+
+def _ask(root: Path, reader: LogReader, by: str, timeout_s: float) -> None:
+    answer = control.wait(root, control.request(root, "seal"), timeout_s)
+    if answer is None:
+        raise StoreError(
+            f"{root}: {by} holds the log and did not answer within {timeout_s:g} s; try again later"
+        )
+    if "error" in answer:
+        raise StoreError(f"{root}: {by}: {answer['error']}")
+    deadline = time.monotonic() + timeout_s
+    while _sealed_seq(reader) < int(answer["rolled_at"]):
+        if time.monotonic() > deadline:
+            raise StoreError(f"{root}: {by} closed the segment, but it is not sealed after {timeout_s:g} s")
+        time.sleep(_POLL_S)
+
+
+def _sealed_seq(reader: LogReader) -> int:
+    sealed = reader.snapshot().sealed
+    return sealed[-1].last_seq if sealed else 0
