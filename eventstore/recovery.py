@@ -201,7 +201,6 @@ class _Inspection:
         self._paths = layout.segments()
         self._hot: list[HotSegment] = []
         self._stillborn: list[Path] = []
-        self._torn: Torn | None = None
 
     def run(self) -> Recovery:
         self._check_owners()
@@ -351,15 +350,14 @@ class _Inspection:
     def _without_empty_ends(self) -> Recovery:
         """Leave out last segments without events, then look for a torn tail on what is last."""
         empty: list[Path] = []
+        torn: Torn | None = None
         while self._hot and self._hot[-1].empty:
-            empty.append(self._hot.pop().path)
-        result = msgspec.structs.replace(self._prefix(), empty=empty)
-        last = result.hot[-1] if result.hot else None
-        if last is None or last.number in self._sealed:
-            return result
-        data = last.path.read_bytes()[last.end.offset :]
-        torn = Torn(last.path, last.number, last.end.offset, data) if data else None
-        return msgspec.structs.replace(result, torn=torn)
+            segment = self._hot.pop()
+            empty.append(segment.path)
+            torn = torn or _tail(segment)
+        if torn is None and self._hot and self._hot[-1].number not in self._sealed:
+            torn = _tail(self._hot[-1])
+        return msgspec.structs.replace(self._prefix(), empty=empty, torn=torn)
 
     def _before(self, number: int) -> "_End":
         """Return how the segment before `number` ends, be it sealed or hot; the genesis if there is none."""
@@ -396,6 +394,11 @@ class _End(NamedTuple):
     length: int
     chain: bytes
     next_seq: int
+
+
+def _tail(segment: HotSegment) -> Torn | None:
+    data = segment.path.read_bytes()[segment.end.offset :]
+    return Torn(segment.path, segment.number, segment.end.offset, data) if data else None
 
 
 def _number(segment: SealedSegment | HotSegment) -> int:
