@@ -17,6 +17,7 @@ from eventstore.blocks import HEADER_BYTES, Block, decode_header
 from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.recovery import inspect
+from eventstore.segments import SEGMENT_HEADER_BYTES
 from tests.faults.journals import CLOCK_NS, Sample, UnsyncedFiles, entries_of, make_sample, read_all
 
 
@@ -249,7 +250,9 @@ def test_what_only_looks_like_a_block_is_no_proof(tmp_path: Path, tail: str) -> 
     block = other.data[other.ends[1] :]
     if tail == "own block":
         # A record that holds a valid block of this very store, torn after it: only payload, no proof.
-        inner = sample.data[sample.ends[0] :] * 3
+        payload = sample.data[sample.ends[0] + HEADER_BYTES :]
+        salted = blocks.salt(journal.store)
+        inner = b"".join(blocks.encode_block(salted, 2, 90, 89, 0, bytes(16), payload)[:1]) + payload
         journal.append(Unknown(1, "blob", 1, msgspec.msgpack.encode([1, inner, bytes(200)])))
         journal.commit(sync=False)
         image = segment.read_bytes()[:-100]
