@@ -14,6 +14,7 @@ import msgspec
 from adapters.replay.importing import ImportResult, ImportWriter, import_sets
 from adapters.replay.lean import lean_sets, parse_days
 from adapters.replay.sample import DAYS, import_sample
+from adapters.replay.tables import TableOptions, open_tables, plan_tables
 from app.output import Advance
 from app.writing import writing
 from core.errors import UsageError
@@ -37,11 +38,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
     resolution: str = "tick"
     date: str | None = None
     files: tuple[Path, ...] = ()
-    columns: dict[str, str] = {}
-    timezone: str | None = None
-    feed: str | None = None
-    kind: str | None = None
-    exchange: str | None = None
+    table: TableOptions = TableOptions()
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -97,7 +94,19 @@ def _sample(request: ImportRequest) -> Job:
 
 
 def _tables(request: ImportRequest) -> Job:
-    raise UsageError("not yet")
+    sets = [table.set() for table in open_tables(request.files, request.format, _table_options(request))]
+    return lambda writer, reader, progress: import_sets(writer, reader, sets, progress)
+
+
+def _table_options(request: ImportRequest) -> TableOptions:
+    return msgspec.structs.replace(request.table, instrument=request.symbol)
+
+
+def describe(request: ImportRequest) -> list[str]:
+    """Return in words how tables are understood, a line for each file; nothing for other formats."""
+    if request.format not in {"csv", "parquet"}:
+        return []
+    return [plan.describe() for plan in plan_tables(request.files, request.format, _table_options(request))]
 
 
 def outcome(imported: Imported) -> dict[str, Any]:

@@ -24,23 +24,49 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 )
 @click.option("--date", metavar="DATE[..DATE]", help="lean, sample: only these session dates.")
 @click.option(
-    "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="csv, parquet: where a field is found."
+    "--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="csv, parquet: the column of a field."
 )
 @click.option("--timezone", metavar="ZONE", help="csv, parquet: the zone of times without an offset.")
+@click.option("--time-format", metavar="FORMAT", help="csv, parquet: the form of times: '%d.%m.%Y %H:%M:%S'.")
+@click.option("--bar-time", type=click.Choice(("start", "end")), help="csv, parquet: which time a bar shows.")
 @click.option("--feed", metavar="NAME", help="csv, parquet: the name of the feed.")
-@click.option("--kind", type=click.Choice(("trade", "quote", "bar")), help="csv, parquet: what a row is.")
-@click.option("--exchange", metavar="MIC", help="csv, parquet: whose sessions the dates are (XNYS).")
-def import_(call: Call, format_: str | None, files: tuple[Path, ...], **options: Any) -> None:
+@click.option("--kind", type=click.Choice(("trades", "quotes", "bars")), help="csv, parquet: what a row is.")
+@click.option("--exchange", metavar="MIC", help="csv, parquet: whose sessions these are, such as XNYS.")
+@click.option("--security-type", metavar="TYPE", help="csv, parquet: STK (default), FUT, OPT, CASH, IND.")
+@click.option("--currency", metavar="CODE", help="csv, parquet: of the prices (default: USD).")
+@click.option("--multiplier", metavar="NUMBER", help="csv, parquet: of the instrument (default: 1).")
+@click.option("--tick-size", metavar="NUMBER", help="csv, parquet: of the instrument (default: 0.01).")
+def import_(
+    call: Call,
+    files: tuple[Path, ...],
+    format_: str | None,
+    root: Path | None,
+    symbol: str | None,
+    resolution: str | None,
+    date: str | None,
+    mapping: tuple[str, ...],
+    **table: Any,
+) -> None:
     """Bring files of market data into the log, each row once.
 
     Importing the same file again changes nothing; an interrupted import goes on when run again. A bad row
     is kept as rejected, with its file, line and reason.
     """
-    from app.data import ImportRequest, outcome, run_import  # noqa: PLC0415
+    from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
+    from app.data import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
 
-    mapping = _mapping(options.pop("columns"))
-    given = {name: value for name, value in options.items() if value is not None}
-    request = ImportRequest(format=format_ or _by_ending(files), files=files, columns=mapping, **given)
+    given = {name: value for name, value in table.items() if value is not None}
+    request = ImportRequest(
+        format=format_ or _by_ending(files),
+        root=root,
+        symbol=symbol,
+        resolution=resolution or "tick",
+        date=date,
+        files=files,
+        table=TableOptions(mapping=parse_mapping(",".join(mapping)), **given),
+    )
+    for words in describe(request):
+        call.out.note(words)
     with call.out.progress("rows") as advance:
         imported = run_import(call.root, request, advance)
     call.out.result(outcome(imported))
@@ -57,16 +83,6 @@ def _by_ending(files: tuple[Path, ...]) -> str:
     if endings and endings <= {".parquet", ".pq"}:
         return "parquet"
     raise click.UsageError("say what to import: FILE.csv, FILE.parquet, or --format lean|sample")
-
-
-def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in pairs:
-        field, equals, column = pair.partition("=")
-        if not (field and equals and column):
-            raise click.UsageError(f"--map {pair}: expected FIELD=COLUMN, such as --map price=Last")
-        found[field] = column
-    return found
 
 
 def _show(call: Call, result: Any) -> None:
