@@ -22,7 +22,9 @@ DAY_NS = 86_400 * SECOND_NS
 _BUCKET_NS = 15 * 60 * SECOND_NS
 _EPOCH = date(1970, 1, 1)
 CONTINUOUS = "24/7"
-"""The exchange of instruments without one: each day of the time zone is a session, midnight to midnight."""
+"""The exchange that never closes: each day of a time zone is a session, midnight to midnight."""
+UNLISTED = "unlisted"
+"""For instruments whose exchange was not given: sessions as for `24/7`, but regular hours are unknown."""
 
 
 def zone(name: str) -> ZoneInfo:
@@ -77,17 +79,19 @@ def local_dates(ts: NDArray[np.int64], timezone: ZoneInfo) -> list[date]:
 def sessions(exchange: str, first: date, last: date, timezone: str = "UTC") -> list[SessionScheduled]:
     """Return the sessions of an exchange (ISO code such as `XNYS`) from `first` to `last` inclusive.
 
-    `24/7` schedules each day of `timezone`. Raises `UsageError` for an exchange without a calendar.
+    `24/7` and `unlisted` schedule each day of `timezone`, which becomes part of their name unless it is UTC.
+    Raises `UsageError` for an exchange without a calendar.
     """
-    if exchange == CONTINUOUS:
+    if exchange in {CONTINUOUS, UNLISTED}:
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        return [_whole_day(day, zone(timezone), timezone) for day in days]
+        code = exchange if timezone == "UTC" else f"{exchange} {timezone}"
+        return [_whole_day(code, day, zone(timezone), timezone) for day in days]
     return list(_calendar_sessions(exchange, first, last))
 
 
-def _whole_day(day: date, tz: ZoneInfo, timezone: str) -> SessionScheduled:
+def _whole_day(code: str, day: date, tz: ZoneInfo, timezone: str) -> SessionScheduled:
     begin, end = midnight_ns(day, tz), midnight_ns(day + timedelta(days=1), tz)
-    return SessionScheduled(begin, CONTINUOUS, day.isoformat(), timezone, begin, begin, end, end)
+    return SessionScheduled(begin, code, day.isoformat(), timezone, begin, begin, end, end)
 
 
 # Making a calendar takes tenths of a second, and a set of files asks for the same one twice.

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from adapters.replay.calendar import UNLISTED
 from core.events import Bar, Event, InstrumentDefined, Quote, QuoteBar, SessionScheduled, Trade
 
 TICK_GAP_NS = 15 * 60 * 1_000_000_000
@@ -54,6 +55,7 @@ class GapFinder:
         self._traded: dict[str, set[str]] = {}
         self._span: dict[str, tuple[int, int, SessionScheduled | None]] = {}
         self._gaps: list[Gap] = []
+        self._hours_unknown: set[str] = set()
 
     def next_set(self) -> None:
         """End the ticks of the set before: sets may go back in time."""
@@ -63,6 +65,8 @@ class GapFinder:
     def listed(self, instrument: InstrumentDefined) -> None:
         """Take notice of where an instrument trades."""
         self._exchange[instrument.instrument] = instrument.exchange
+        if instrument.exchange.partition(" ")[0] == UNLISTED:
+            self._hours_unknown.add(instrument.instrument)
 
     def schedule(self, session: SessionScheduled) -> None:
         """Take notice of a session."""
@@ -161,7 +165,8 @@ class GapFinder:
         """Return all gaps, by instrument and time."""
         self._close_ticks()
         gaps = [*self._gaps, *self._missing_bars(), *self._missing_sessions()]
-        return sorted(gaps, key=lambda gap: (gap.instrument, gap.begin, gap.kind))
+        known = [gap for gap in gaps if gap.instrument not in self._hours_unknown]
+        return sorted(known, key=lambda gap: (gap.instrument, gap.begin, gap.kind))
 
     def _missing_bars(self) -> Iterable[Gap]:
         for (instrument, date, _), seen in self._bars.items():

@@ -10,7 +10,7 @@ opens a log and never decides a file's meaning.
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -42,18 +42,25 @@ class ImportWriter(Recorder, Protocol):
         """Append inputs that were received together; return their seqs."""
 
 
+class Definitions(NamedTuple):
+    """Definitions that the items after them refer to, where they are known only while reading."""
+
+    events: Sequence[Event]
+
+
 class ImportSet(msgspec.Struct, frozen=True):
     """Files that are merged and appended together.
 
     `format` states, in words that never change, all options that give rows their meaning. `items` must
-    give exactly one item a row, the same ones each time; `definitions` are what these rows refer to.
+    give exactly one item a row, the same ones each time, in lists; `definitions`, and `Definitions` between
+    the lists, are what these rows refer to.
     """
 
     feed: str
     format: str
     slices: tuple[FileSlice, ...]
     definitions: Callable[[], Sequence[Event]]
-    items: Callable[[Sequence[FileSlice]], Iterator[list[Event]]]
+    items: Callable[[Sequence[FileSlice]], Iterator[list[Event] | Definitions]]
 
     @property
     def rows(self) -> int:
@@ -174,10 +181,14 @@ class _Run:
         done: int,
         last: Event | None,
     ) -> None:
+        self._gaps.next_set()
         self._define(definitions)
         read = rejected = 0
         ts = min((event.ts for event in definitions), default=0)
         for items in part.items(slices):
+            if isinstance(items, Definitions):
+                self._define(items.events)
+                continue
             # The first `done` items are in the log: make them again, compare the last, append none.
             skip = max(0, min(len(items), done - read))
             if skip and read + skip == done and items[skip - 1] != last:
@@ -187,7 +198,7 @@ class _Run:
                     f"with --log DIR"
                 )
             read += len(items)
-            rejected += self._take_items(items, skip)
+            rejected += self._take(items, skip)
             ts = items[-1].ts if items else ts
         expected = sum(piece.rows for piece in slices)
         assert read == expected, f"{slices[0].name}: {read} items from {expected} rows"
@@ -197,7 +208,6 @@ class _Run:
         self._history.finished(part.feed, part.format, slices, digest)
 
     def _define(self, definitions: Sequence[Event]) -> None:
-        self._gaps.next_set()
         for event in definitions:
             if isinstance(event, SessionScheduled):
                 self._gaps.schedule(event)
@@ -206,7 +216,7 @@ class _Run:
             if self._history.define(event):
                 self._seen(self._writer.append(event))
 
-    def _take_items(self, items: list[Event], skip: int) -> int:
+    def _take(self, items: list[Event], skip: int) -> int:
         """Append all but the first `skip` items; return how many of all of them are rejected rows."""
         rejections = [item for item in items if type(item) is RowRejected]
         new = items[skip:] if skip else items
@@ -242,6 +252,7 @@ def set_digest(feed: str, format_: str, slices: Sequence[FileSlice]) -> str:
 
 
 __all__ = [
+    "Definitions",
     "FileSlice",
     "Gap",
     "ImportResult",

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from adapters.replay.calendar import DAY_NS, days_since_epoch, midnight_ns, sessions, utc_ns, zone
 from adapters.replay.importing import (
+    Definitions,
     FileSlice,
     ImportResult,
     ImportSet,
@@ -130,7 +131,7 @@ def _day_set(
             slices.append(FileSlice(path.relative_to(root).as_posix(), digest, 1, count_lines(data)))
             by_digest[digest] = path
 
-    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event]]:
+    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event] | Definitions]:
         files = [
             _day_rows(piece, _text(piece, by_digest[piece.digest]), instrument, resolution, day)
             for piece in sorted(wanted, key=lambda piece: piece.name, reverse=True)  # trade before quote
@@ -180,7 +181,7 @@ def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: D
         held = [day for day in known if day is not None]
         return sessions(EXCHANGE, min(held), max(held)) if held else []
 
-    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event]]:
+    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event] | Definitions]:
         for part in wanted:
             lines = _text(part, path).split(b"\n")[part.first - 1 : part.first - 1 + part.rows]
             yield from merged(

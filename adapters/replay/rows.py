@@ -7,6 +7,7 @@ by time. One row gives exactly one item: an event or a `RowRejected`. Never touc
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
@@ -37,6 +38,26 @@ class Parsed(msgspec.Struct):
     columns: dict[str, Column]
     reasons: dict[int, str]
     lines: Callable[[], list[str]]
+    line_numbers: IntColumn | None = None
+    """The line of each row, where they do not count up from `first_line`."""
+
+    def only(self, rows: IntColumn) -> "Parsed":
+        """Return some of the rows, in the order given, each with its own line number."""
+        place = {row: i for i, row in enumerate(rows.tolist())} if self.reasons else {}
+        lines = self.lines
+        return Parsed(
+            self.file,
+            self.first_line,
+            len(rows),
+            {name: column[rows] for name, column in self.columns.items()},
+            {place[row]: reason for row, reason in self.reasons.items() if row in place},
+            lambda: [lines()[row] for row in rows.tolist()],
+            self.first_line + rows,
+        )
+
+    def line(self, row: int) -> int:
+        """Return the line number of a row in its file."""
+        return self.first_line + row if self.line_numbers is None else int(self.line_numbers[row])
 
     def reject(self, mask: NDArray[np.bool_], reason: Callable[[int], str]) -> None:
         """Reject the rows where `mask` is true; the first reason given for a row stays."""
@@ -112,7 +133,7 @@ def _rejections(parsed: Parsed, keys: IntColumn) -> dict[int, RowRejected]:
         row: RowRejected(
             ts=int(keys[row]),
             file=parsed.file,
-            line=parsed.first_line + row,
+            line=parsed.line(row),
             reason=parsed.reasons[row],
             row=lines[row][:ROW_TEXT_MAX],
         )
@@ -154,25 +175,30 @@ def parse(
     *,
     numbers: Sequence[str],
     texts: Sequence[str] = (),
+    optional: Sequence[str] = (),
     file: str,
     first_line: int = 1,
     delimiter: str = ",",
+    rows: int | None = None,
 ) -> Parsed:
-    """Parse rows with columns `names` into float64 `numbers` and object `texts`."""
-    rows = count_lines(data)
+    """Parse rows with columns `names` into float64 `numbers` and object `texts`.
+
+    An `optional` number may be empty or NaN and becomes NaN; elsewhere NaN, and infinity, reject the row.
+    """
+    count = count_lines(data) if rows is None else rows
 
     def lines() -> list[str]:
-        text = data.rstrip(b"\r\n").decode("utf-8", errors="backslashreplace")
-        return [line.removesuffix("\r") for line in text.split("\n")] if rows else []
+        text = data.decode("utf-8", errors="backslashreplace")
+        return [line.removesuffix("\r") for line in text.split("\n")[:count]]
 
-    columns = _columns_at_once(data, names, numbers, texts, delimiter) if rows else None
-    if columns is None or any(len(column) != rows for column in columns.values()):
-        columns, reasons = _columns_by_row(lines(), names, numbers, texts, delimiter)
+    columns = _columns_at_once(data, names, numbers, texts, delimiter) if count else None
+    if columns is None or any(len(column) != count for column in columns.values()):
+        columns, reasons = _columns_by_row(lines(), names, numbers, texts, optional, delimiter)
     else:
         reasons = {}
-    parsed = Parsed(file, first_line, rows, columns, reasons, lines)
+    parsed = Parsed(file, first_line, count, columns, reasons, lines)
     for name in numbers:
-        bad = ~np.isfinite(columns[name])
+        bad = np.isinf(columns[name]) if name in optional else ~np.isfinite(columns[name])
         if bad.any():
             place, texts_of = names.index(name), lines()
             parsed.reject(bad, lambda row: _not_finite(name, texts_of[row], place, delimiter))  # noqa: B023
@@ -181,7 +207,8 @@ def parse(
 
 
 def _not_finite(name: str, line: str, place: int, delimiter: str) -> str:
-    return f"field {name}: {_split(line, delimiter)[place].strip()!r} is not a finite number"
+    text = _split(line, delimiter)[place].strip()
+    return f"field {name}: {text!r} is not a {'finite ' if text else ''}number"
 
 
 # The good case: pyarrow parses typed columns at several million rows a second. It says only *that* a
@@ -201,13 +228,13 @@ def _columns_at_once(
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=wanted,
                 column_types={n: pa.float64() for n in numbers} | {n: pa.string() for n in texts},
-                null_values=[],
+                null_values=["", "nan", "NaN"],
                 strings_can_be_null=False,
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
-    columns: dict[str, Column] = {name: table[name].to_numpy().copy() for name in numbers}
+    columns: dict[str, Column] = {name: table[name].to_numpy().astype(np.float64) for name in numbers}
     for name in texts:
         encoded = table[name].combine_chunks().dictionary_encode()
         columns[name] = np.array(encoded.dictionary.to_pylist(), dtype=object)[encoded.indices.to_numpy()]
@@ -215,7 +242,12 @@ def _columns_at_once(
 
 
 def _columns_by_row(
-    lines: Sequence[str], names: Sequence[str], numbers: Sequence[str], texts: Sequence[str], delimiter: str
+    lines: Sequence[str],
+    names: Sequence[str],
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    optional: Sequence[str],
+    delimiter: str,
 ) -> tuple[dict[str, Column], dict[int, str]]:
     columns: dict[str, Column] = {name: np.zeros(len(lines)) for name in numbers}
     columns |= {name: np.full(len(lines), "", dtype=object) for name in texts}
@@ -229,6 +261,8 @@ def _columns_by_row(
             continue
         for name, place in places.items():
             value = fields[place] if name in texts else number(fields[place])
+            if value is None and name in optional and not fields[place].strip():
+                value = math.nan
             if value is None:
                 reasons[row] = f"field {name}: {fields[place].strip()!r} is not a number"
                 break

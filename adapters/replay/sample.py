@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from adapters.replay.importing import (
+    Definitions,
     FileSlice,
     ImportResult,
     ImportSet,
@@ -75,7 +76,7 @@ def import_sample(
 def _day_set(day: str) -> ImportSet:
     identity = msgspec.json.encode(["truetape sample", VERSION, SEED, day])
 
-    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event]]:
+    def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event] | Definitions]:
         events = sample_events(day)
         for piece in wanted:
             part = events[piece.first - 1 : piece.first - 1 + piece.rows]

@@ -213,11 +213,9 @@ class Market(msgspec.Struct):
         """Add the opening and closing prints: large, at the price of the first and last regular trade."""
         begin, end = (self.hours.midnight + ms * _MS_NS for ms in (self.hours.open, self.hours.close))
         regular = [event for event in out if type(event) is Trade and begin <= event.ts < end]
-        size, venue = float(self.profile.lot * 150), self.profile.venues[0]
+        size, first = float(self.profile.lot * 150), self.profile.venues[0]
         for ts, like, name in ((begin, regular[0], "opening"), (end, regular[-1], "closing")):
-            out.append(
-                msgspec.structs.replace(like, ts=ts, size=size, venue=self.profile.venues[0], conditions=name)
-            )
+            out.append(msgspec.structs.replace(like, ts=ts, size=size, venue=first, conditions=name))
         out.sort(key=lambda event: event.ts)
 
     def _halt(self, out: list[Event]) -> None:

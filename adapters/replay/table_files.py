@@ -1,0 +1,233 @@
+"""CSV and Parquet files as blocks of named columns.
+
+Owns encodings (UTF-8 with or without BOM, GBK), delimiters, headers and the streaming of large files.
+Knows nothing of trades or quotes; never writes.
+"""
+
+import csv
+import json
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from adapters.replay.rows import Column, Parsed, number, parse
+from adapters.replay.table_times import Times, arrow_times, is_bare, read_time, read_times
+from core.errors import UsageError
+
+BLOCK_BYTES = 8 << 20
+BLOCK_ROWS = 50_000
+PEEK_ROWS = 200
+_DELIMITERS = ",;\t|"
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which columns to read, by their place in the file: `numbers` and `texts` by field name."""
+
+    numbers: Mapping[str, int]
+    texts: Mapping[str, int]
+    times: Sequence[int]
+    optional: frozenset[str]
+    time_format: str | None = None
+
+
+class Block(msgspec.Struct):
+    """Some rows in file order: their columns, and their times apart."""
+
+    parsed: Parsed
+    times: Times
+
+
+class TableFile(Protocol):
+    """A file of rows and columns whose content has a digest."""
+
+    name: str
+    digest: str
+    rows: int
+    header: Sequence[str]
+
+    def peek(self) -> list[list[str]]:
+        """Return the first rows as text."""
+
+    def blocks(self, wanted: Wanted, *, whole: bool = False) -> Iterator[Block]:
+        """Yield all rows in blocks, in one block if `whole`."""
+
+
+class CsvFile:
+    """Delimited text with a header line (or none: columns are then named `1`, `2`, …)."""
+
+    header: Sequence[str]
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._path = path
+        self.digest, lines, self._encoding = _scan(path)
+        head = self._lines_at_start()
+        if not head:
+            raise UsageError(f"{path}: the file is empty; expected a header line and rows")
+        self._delimiter = max(_DELIMITERS, key=head[0].count)
+        first = _fields(head[0], self._delimiter)
+        headed = not any(number(field) is not None or read_time(field) for field in first)
+        self.header = [f.strip() for f in first] if headed else [str(i + 1) for i in range(len(first))]
+        self._skip = 1 if headed else 0
+        self.rows = lines - self._skip
+        self._peek = [_fields(line, self._delimiter) for line in head[self._skip :]]
+
+    def _lines_at_start(self) -> list[str]:
+        with self._path.open("rb") as file:
+            data = file.read(1 << 16)
+        text = data.decode(self._encoding, errors="replace").removeprefix("\ufeff")
+        return [line for line in text.splitlines()[: PEEK_ROWS + 1] if line.strip()]
+
+    def peek(self) -> list[list[str]]:
+        """Return the first rows as text."""
+        return self._peek
+
+    def blocks(self, wanted: Wanted, *, whole: bool = False) -> Iterator[Block]:
+        """Yield all rows in blocks, in one block if `whole`."""
+        names = [f"column {place}" for place in range(len(self.header))]
+        for field, place in [*wanted.numbers.items(), *wanted.texts.items()]:
+            names[place] = field
+        times = [names[place] for place in wanted.times]
+        line = 1 + self._skip
+        for data, rows in self._pieces(whole=whole):
+            parsed = parse(
+                data,
+                names,
+                numbers=list(wanted.numbers),
+                texts=[*wanted.texts, *times],
+                optional=list(wanted.optional),
+                file=self.name,
+                first_line=line,
+                delimiter=self._delimiter,
+                rows=rows,
+            )
+            texts = parsed.columns[times[0]]
+            if len(times) == 2:
+                texts = texts + np.full(parsed.rows, " ", dtype=object) + parsed.columns[times[1]]
+            yield Block(parsed, read_times(texts, wanted.time_format))
+            line += parsed.rows
+
+    def _pieces(self, *, whole: bool) -> Iterator[tuple[bytes, int]]:
+        """Yield the file without its header in UTF-8, cut at line ends, and the rows in each piece."""
+        left, rows = self.rows, b""
+        with self._path.open("rb") as file:
+            for _ in range(self._skip):
+                file.readline()
+            while left:
+                data = file.read() if whole else file.read(BLOCK_BYTES)
+                rows += data
+                cut = rows.rfind(b"\n") + 1 if data else len(rows)
+                piece, rows = rows[:cut], rows[cut:]
+                if not piece:
+                    continue
+                inside = min(left, piece.count(b"\n") + (not piece.endswith(b"\n")))
+                left -= inside
+                yield self._utf8(piece), inside
+
+    def _utf8(self, piece: bytes) -> bytes:
+        if self._encoding != "utf-8":
+            return piece.decode(self._encoding, errors="backslashreplace").encode()
+        return piece.removeprefix(b"\xef\xbb\xbf")
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _scan(path: Path) -> tuple[str, int, str]:
+    """Return digest, number of lines and encoding of a text file, in one pass and bounded memory."""
+    digest, decoder = blake2b(digest_size=16), getincrementaldecoder("utf-8")()
+    newlines = lines = 0
+    encoding = "utf-8"
+    try:
+        with path.open("rb") as file:
+            while data := file.read(BLOCK_BYTES):
+                if not newlines and data.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    raise UsageError(f"{path}: is UTF-16 text; save it as UTF-8 and import it again")
+                digest.update(data)
+                body = data.rstrip(b"\r\n")
+                if body:  # blank ends are no rows
+                    lines = newlines + body.count(b"\n") + 1
+                newlines += data.count(b"\n")
+                try:
+                    decoder.decode(data)
+                except UnicodeDecodeError:
+                    encoding = "gb18030"  # a superset of GBK
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return digest.hexdigest(), lines, encoding
+
+
+class ParquetFile:
+    """A Parquet file with flat columns."""
+
+    header: Sequence[str]
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa  # noqa: PLC0415  (heavy: only where files are read)
+        from pyarrow import parquet  # noqa: PLC0415
+
+        self.name = path.name
+        try:
+            with path.open("rb") as file:
+                digest = blake2b(digest_size=16)
+                while data := file.read(BLOCK_BYTES):
+                    digest.update(data)
+            self._file = parquet.ParquetFile(path)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except pa.ArrowException as error:
+            raise UsageError(f"{path}: not a readable Parquet file ({error}); write it again") from error
+        self.digest, self.rows = digest.hexdigest(), self._file.metadata.num_rows
+        self.header = self._file.schema_arrow.names
+
+    def peek(self) -> list[list[str]]:
+        """Return the first rows as text."""
+        batch = next(self._file.iter_batches(batch_size=PEEK_ROWS), None)
+        rows = batch.to_pylist() if batch is not None else []
+        return [[_text(row[name]) for name in self.header] for row in rows]
+
+    def blocks(self, wanted: Wanted, *, whole: bool = False) -> Iterator[Block]:
+        """Yield all rows in blocks, in one block if `whole`."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        line = 1
+        for batch in self._file.iter_batches(batch_size=max(1, self.rows) if whole else BLOCK_ROWS):
+            parsed = Parsed(self.name, line, len(batch), {}, {}, _lines_of(batch))
+            for field, place in wanted.numbers.items():
+                parsed.columns[field] = _numbers(batch.column(place), field, parsed, field in wanted.optional)
+            for field, place in wanted.texts.items():
+                values = batch.column(place).cast(pa.string()).fill_null("").to_pylist()
+                parsed.columns[field] = np.array(values, dtype=object)
+            yield Block(parsed, arrow_times(batch.column(wanted.times[0])))
+            line += len(batch)
+
+
+def _numbers(column: Any, field: str, parsed: Parsed, optional: bool) -> Column:
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        values: Column = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        read = [number(str(value)) for value in column.to_pylist()]
+        values = np.array([np.nan if value is None else value for value in read])
+    bad = np.isinf(values) if optional else ~np.isfinite(values)
+    shown = column.to_pylist() if bad.any() else []
+    parsed.reject(bad, lambda row: f"field {field}: {_text(shown[row])!r} is not a finite number")
+    values[bad] = 0.0
+    return values
+
+
+def _lines_of(batch: Any) -> Any:
+    return lambda: [json.dumps(row, default=str, ensure_ascii=False) for row in batch.to_pylist()]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value.isoformat() if is_bare(value) or hasattr(value, "isoformat") else str(value)

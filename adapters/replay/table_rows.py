@@ -1,0 +1,81 @@
+"""What the rows of a table become: checked columns in, `Rows` of trades, quotes or bars out. Pure."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from adapters.replay.rows import (
+    Column,
+    FloatColumn,
+    IntColumn,
+    Parsed,
+    Rows,
+    check_bars,
+    check_not_negative,
+    check_not_zero,
+    check_overlap,
+    finish,
+)
+from core.events import Bar, Quote, Trade
+
+_YES = ("1", "true", "t", "yes", "y")
+_SIDES = ("bid", "bid_size", "ask", "ask_size")
+
+
+class Spans(NamedTuple):
+    """Begin and end of each row in ns UTC; equal for ticks."""
+
+    begin: IntColumn
+    end: IntColumn
+
+
+def trades(parsed: Parsed, spans: Spans, feed: str, instrument: str, previous_ts: int) -> Rows:
+    """Build trades; a file without sizes gives size 0."""
+    check_not_negative(parsed, [name for name in ("price", "size") if name in parsed.columns])
+    check_not_zero(parsed, "price")
+    size = parsed.columns.get("size", 0.0)
+    columns = (spans.end, feed, instrument, parsed.columns["price"], size, *_marks(parsed))
+    return finish(parsed, Trade, spans.end, columns, previous_ts=previous_ts)
+
+
+def quotes(parsed: Parsed, spans: Spans, feed: str, instrument: str, previous_ts: int) -> Rows:
+    """Build quotes. An empty or zero price is no update of that side; crossed sides are suspicious."""
+    check_not_negative(parsed, [name for name in _SIDES if name in parsed.columns])
+    sides: list[FloatColumn] = []
+    for side in ("bid", "ask"):
+        price = parsed.columns.get(side, np.full(parsed.rows, np.nan))
+        price = np.where(price == 0, np.nan, price)
+        # A size that is not given is one unit: 0 would clear the side.
+        size = parsed.columns.get(f"{side}_size", np.ones(parsed.rows))
+        sides += [price, np.where(np.isnan(price), np.nan, np.where(np.isnan(size), 1.0, size))]
+    parsed.reject(np.isnan(sides[0]) & np.isnan(sides[2]), lambda _: "neither bid nor ask")
+    venue, conditions, suspicious = _marks(parsed)
+    columns = (spans.end, feed, instrument, *sides, venue, conditions, suspicious | (sides[0] > sides[2]))
+    return finish(
+        parsed, Quote, spans.end, columns, previous_ts=previous_ts, nullable=frozenset({3, 4, 5, 6})
+    )
+
+
+def bars(parsed: Parsed, spans: Spans, feed: str, instrument: str, previous_ts: int) -> Rows:
+    """Build bars; a file without volumes gives volume 0."""
+    fields = ("open", "high", "low", "close")
+    check_not_negative(parsed, [name for name in (*fields, "volume") if name in parsed.columns])
+    for name in fields:
+        check_not_zero(parsed, name)
+    check_bars(parsed, *fields)
+    check_overlap(parsed, spans.begin, spans.end, previous_ts)
+    volume = parsed.columns.get("volume", 0.0)
+    columns = (spans.end, spans.begin, feed, instrument, *(parsed.columns[name] for name in fields), volume)
+    return finish(parsed, Bar, spans.end, columns, previous_ts=previous_ts)
+
+
+def _marks(parsed: Parsed) -> tuple[Column | str, Column | str, Column]:
+    flags = parsed.columns.get("suspicious")
+    texts = [""] * parsed.rows if flags is None else flags.tolist()
+    suspicious = np.array([text.strip().lower() in _YES for text in texts], dtype=bool)
+    return parsed.columns.get("venue", ""), parsed.columns.get("conditions", ""), suspicious
+
+
+Builder = Callable[[Parsed, Spans, str, str, int], Rows]
+BUILDERS: dict[str, Builder] = {"trades": trades, "quotes": quotes, "bars": bars}

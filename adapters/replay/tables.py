@@ -1,0 +1,349 @@
+"""Imports trades, quotes or bars from CSV and Parquet files with a mapping of their columns.
+
+Owns the meaning of tables: which column is what, whose clock a time is, what a bar spans. Whatever
+cannot be known from the file is asked for with the option to give; nothing is guessed in silence: a
+plan says in words what was understood. Files are read by table_files.py, appended by importing.py.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.replay.calendar import DAY_NS, SECOND_NS, UNLISTED, local_dates, sessions, utc_ns, zone
+from adapters.replay.importing import (
+    Definitions,
+    FileSlice,
+    ImportResult,
+    ImportSet,
+    ImportWriter,
+    Progress,
+    import_sets,
+)
+from adapters.replay.rows import IntColumn, Parsed, Rows, merged
+from adapters.replay.table_columns import KINDS, Layout, lay_out
+from adapters.replay.table_files import Block, CsvFile, ParquetFile, TableFile
+from adapters.replay.table_rows import BUILDERS, Spans
+from adapters.replay.table_times import Time, read_time
+from core.errors import DataMissing, UsageError
+from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
+from core.ports import EntryReader
+
+FORMATS = ("csv", "parquet")
+_LENGTHS = {"second": 1, "minute": 60, "hour": 3600, "daily": 86_400}
+
+
+class TableOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user says of the files. `None` is to be found out, or refused where it cannot be.
+
+    `mapping` goes from field (`ts`, `price`, `bid_size`, …) to column. `bar_time` tells whether the time
+    of an intraday bar is its `start` or its `end`.
+    """
+
+    kind: str | None = None
+    mapping: Mapping[str, str] = {}
+    timezone: str | None = None
+    exchange: str | None = None
+    instrument: str | None = None
+    feed: str | None = None
+    time_format: str | None = None
+    bar_time: str = "start"
+    currency: str = "USD"
+    security_type: str = "STK"
+    multiplier: str = "1"
+    tick_size: str = "0.01"
+
+
+class TablePlan(msgspec.Struct, frozen=True):
+    """How one file will be read; `describe()` says it to the user, `words` is kept in the log."""
+
+    name: str
+    kind: str
+    feed: str
+    layout: Layout
+    words: str
+    sample: Time
+    length_ns: int
+
+    @property
+    def daily(self) -> bool:
+        """Whether rows are bars of whole sessions."""
+        return self.kind == "bars" and self.length_ns == DAY_NS
+
+    def describe(self) -> str:
+        """Return one line for the user."""
+        return f"{self.name}: {self.words}"
+
+
+def parse_mapping(text: str) -> dict[str, str]:
+    """Read `ts=Time,price=Price`; raises `UsageError`."""
+    mapping = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        field, equals, column = pair.partition("=")
+        if not equals or not field.strip() or not column.strip():
+            raise UsageError(f"--map {pair!r}: expected FIELD=COLUMN, such as ts=Time,price=Price,size=Qty")
+        mapping[field.strip()] = column.strip()
+    return mapping
+
+
+def import_tables(
+    writer: ImportWriter,
+    reader: EntryReader,
+    files: Sequence[Path],
+    file_format: str,
+    options: TableOptions,
+    progress: Progress | None = None,
+) -> ImportResult:
+    """Import table files, each as a set of its own.
+
+    Raises `DataMissing` for a file that does not exist, `UsageError` for what cannot be understood.
+    """
+    sets = [table.import_set() for table in open_tables(files, file_format, options)]
+    return import_sets(writer, reader, sets, progress)
+
+
+def plan_tables(files: Sequence[Path], file_format: str, options: TableOptions) -> list[TablePlan]:
+    """Return how the files would be read, without importing them."""
+    return [table.plan for table in open_tables(files, file_format, options)]
+
+
+def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) -> list["Table"]:
+    """Open the files and plan their reading; raises as `import_tables` does."""
+    if file_format not in FORMATS:
+        raise UsageError(f"--format {file_format!r}: expected one of lean, {', '.join(FORMATS)}")
+    if not files:
+        raise UsageError(f"--format {file_format} needs at least one FILE")
+    if options.bar_time not in {"start", "end"}:
+        raise UsageError(f"--bar-time {options.bar_time!r}: expected start or end")
+    if options.kind not in {None, *KINDS}:
+        raise UsageError(f"--kind {options.kind!r}: expected one of {', '.join(KINDS)}")
+    for path in files:
+        if not path.is_file():
+            raise DataMissing(f"{path}: no such file")
+    opened = CsvFile if file_format == "csv" else ParquetFile
+    return [Table(opened(path), file_format, options) for path in files]
+
+
+class Table:
+    """One file, its plan, and the events in it."""
+
+    def __init__(self, file: TableFile, file_format: str, options: TableOptions) -> None:
+        self._file = file
+        self._options = options
+        self._timezone = zone(options.timezone) if options.timezone else None
+        self.plan = self._make_plan(file_format)
+        self._scheduled: list[SessionScheduled] = []
+
+    def import_set(self) -> ImportSet:
+        """Return the file as an import set."""
+        rows = (FileSlice(self._file.name, self._file.digest, 1, self._file.rows),)
+        return ImportSet(self.plan.feed, self.plan.words, rows, self._feed_definition, self._items)
+
+    def _make_plan(self, file_format: str) -> TablePlan:
+        options, rows = self._options, self._file.peek()
+        layout = lay_out(self._file.name, self._file.header, options.kind, options.mapping)
+        if not options.instrument and "instrument" not in layout.texts:
+            raise UsageError(
+                f"{self._file.name}: which instrument is it? Add --symbol NAME, or map the column that "
+                f"names it: --map instrument=COLUMN"
+            )
+        times = self._sample_times(layout, rows)
+        length = self._length(layout.kind, times)
+        daily = length == DAY_NS and layout.kind == "bars"
+        self._require_clock(times[0], daily=daily)
+        feed = options.feed or f"{file_format}/{_resolution(length)}"
+        clock = self._clock_words(times[0], daily, length, layout)
+        words = f"{file_format} {layout.kind}: {layout.describe()}{clock}"
+        return TablePlan(self._file.name, layout.kind, feed, layout, words, times[0], length)
+
+    def _sample_times(self, layout: Layout, rows: Sequence[Sequence[str]]) -> list[Time]:
+        held = [row for row in rows if len(row) > max(layout.times)]
+        texts = [" ".join(row[place] for place in layout.times) for row in held]
+        times = [time for time in (read_time(text, self._options.time_format) for text in texts) if time]
+        if not times:
+            shown = repr(texts[0]) if texts else "no rows"
+            raise UsageError(
+                f"{self._file.name}: no time can be read in column {layout.columns['ts']!r} ({shown}); "
+                f"give its form with --time-format, such as '%d.%m.%Y %H:%M:%S', or map another column: "
+                f"--map ts=COLUMN"
+            )
+        return times
+
+    def _length(self, kind: str, times: Sequence[Time]) -> int:
+        """Return how long a bar is: the most common distance of its neighbours."""
+        if kind != "bars":
+            return 0
+        if all(time.bare for time in times):
+            return DAY_NS
+        steps = [later.ns - earlier.ns for earlier, later in pairwise(times) if later.ns > earlier.ns]
+        if not steps:
+            raise UsageError(f"{self._file.name}: one bar does not tell its length; expected two or more")
+        return min(max(set(steps), key=steps.count), DAY_NS)
+
+    def _require_clock(self, sample: Time, *, daily: bool) -> None:
+        if daily and sample.bare:
+            if not self._options.exchange:
+                raise UsageError(
+                    f"{self._file.name}: daily bars with a date only end when their exchange closes; say "
+                    f"which one: --exchange XNYS (or --exchange 24/7 --timezone ZONE for midnight to midnight)"
+                )
+            return
+        if sample.wall and self._timezone is None:
+            raise UsageError(
+                f"{self._file.name}: the times carry no offset from UTC; say whose clock they are, such as "
+                f"--timezone America/New_York or --timezone UTC"
+            )
+
+    def _clock_words(self, sample: Time, daily: bool, length: int, layout: Layout) -> str:
+        options = self._options
+        words = [f"instrument {options.instrument}"] if "instrument" not in layout.texts else []
+        words.append(f"exchange {options.exchange}" if options.exchange else "no exchange")
+        if daily and sample.bare:
+            words.append("each bar spans its session")
+        else:
+            words.append(f"times of {options.timezone}" if sample.wall else "times with an offset or epoch")
+            if layout.kind == "bars":
+                words.append(f"bars of {length / SECOND_NS:g} s labelled at their {options.bar_time}")
+        if options.time_format:
+            words.append(f"time format {options.time_format}")
+        return "; " + "; ".join(words)
+
+    def _feed_definition(self) -> list[Event]:
+        sample, timezone = self.plan.sample, self._timezone
+        first = np.array([sample.ns], dtype=np.int64)
+        ts = int((utc_ns(first, timezone) if sample.wall and timezone else first)[0])
+        return [
+            FeedDefined(
+                ts,
+                feed=self.plan.feed,
+                source="files",
+                resolution=_resolution(self.plan.length_ns),
+                consolidated="venue" not in self.plan.layout.texts,
+                description="as in the files; whether prices are adjusted is not known",
+            )
+        ]
+
+    def _items(self, slices: Sequence[FileSlice]) -> Iterator[list[Event] | Definitions]:
+        whole = [(1, self._file.rows)]
+        assert [(piece.first, piece.rows) for piece in slices] == whole, "tables are read whole"
+        self._scheduled = []
+        known: set[str] = set()
+        last: dict[str, int] = {}
+        several = "instrument" in self.plan.layout.texts
+        for block in self._file.blocks(self.plan.layout.wanted(self._options.time_format), whole=several):
+            ts = self._utc(block)
+            yield Definitions(self._definitions(block.parsed, ts, known))
+            yield from merged(list(self._rows(block.parsed, ts, last)))
+
+    def _utc(self, block: Block) -> IntColumn:
+        """Return ns UTC, rejecting what cannot be read; a bare date stays midnight of the wall clock."""
+        parsed, times = block.parsed, block.times
+        parsed.reject(times.bad, lambda _: "field ts: not a time")
+        if self.plan.daily and self.plan.sample.bare:
+            return times.ns
+        if self._timezone is None:
+            unknown = times.wall & ~times.bad
+            parsed.reject(unknown, lambda _: "field ts: has no offset, and no --timezone was given")
+            return times.ns
+        return np.where(times.wall, utc_ns(times.ns, self._timezone), times.ns)
+
+    def _definitions(self, parsed: Parsed, ts: IntColumn, known: set[str]) -> list[Event]:
+        good = np.ones(parsed.rows, dtype=bool)
+        good[list(parsed.reasons)] = False
+        if not good.any():
+            return []
+        scheduled = self._schedule(ts[good])
+        names = parsed.columns["instrument"][good].tolist() if "instrument" in parsed.columns else []
+        new = sorted({name.strip() for name in names} or {self._options.instrument or ""})
+        begin = scheduled[0].begin if scheduled else int(ts[good][0])
+        defined = [self._instrument(name, begin) for name in new if name and name not in known]
+        known.update(new)
+        return [*defined, *scheduled]
+
+    def _schedule(self, ts: IntColumn) -> list[SessionScheduled]:
+        """Return the sessions that the block's times reach and no earlier block did."""
+        bare = self.plan.daily and self.plan.sample.bare
+        days = local_dates(ts, zone("UTC") if bare or self._timezone is None else self._timezone)
+        timezone = self._options.timezone or "UTC"
+        if self._options.exchange is None:
+            found = [held for day in days for held in sessions(UNLISTED, day, day, timezone)]
+        else:
+            # A session may reach into the day before or after its date, unless dates are all there is.
+            margin = timedelta(days=0 if bare else 1)
+            found = sessions(self._options.exchange, days[0] - margin, days[-1] + margin, timezone)
+        dates = {held.date for held in self._scheduled}
+        new = [held for held in found if held.date not in dates]
+        self._scheduled = sorted([*self._scheduled, *new], key=lambda held: held.begin)
+        return new
+
+    def _instrument(self, name: str, ts: int) -> InstrumentDefined:
+        options = self._options
+        return InstrumentDefined(
+            ts,
+            instrument=name,
+            symbol=name,
+            kind=options.security_type,
+            exchange=self._scheduled[0].exchange if self._scheduled else options.exchange or UNLISTED,
+            currency=options.currency,
+            multiplier=Decimal(options.multiplier),
+            tick_size=Decimal(options.tick_size),
+            timezone=options.timezone or (self._scheduled[0].timezone if self._scheduled else "UTC"),
+        )
+
+    def _rows(self, parsed: Parsed, ts: IntColumn, last: dict[str, int]) -> Iterator[Rows]:
+        """Yield the rows of each instrument; rows in order of time are asked of each apart."""
+        if "instrument" not in parsed.columns:
+            yield self._build(parsed, ts, self._options.instrument or "", last)
+            return
+        names = parsed.columns["instrument"]
+        parsed.reject(names == "", lambda _: "field instrument: empty")
+        for name in sorted(set(names.tolist())):
+            mine = np.flatnonzero(names == name)
+            yield self._build(parsed.only(mine), ts[mine], name.strip(), last)
+
+    def _build(self, parsed: Parsed, ts: IntColumn, instrument: str, last: dict[str, int]) -> Rows:
+        spans = self._spans(parsed, ts)
+        rows = BUILDERS[self.plan.kind](parsed, spans, self.plan.feed, instrument, last.get(instrument, 0))
+        if len(rows):
+            last[instrument] = int(rows.keys[-1])
+        return rows
+
+    def _spans(self, parsed: Parsed, ts: IntColumn) -> Spans:
+        """Give each row its start and end, and reject rows of no session."""
+        if self.plan.daily and self.plan.sample.bare:
+            by_date = {held.date: held for held in self._scheduled}
+            held = [by_date.get(day.isoformat()) for day in _dates(ts)]
+            missing = np.array([known is None for known in held], dtype=bool)
+            begins = np.array([known.open if known else 0 for known in held], dtype=np.int64)
+            ends = np.array([known.close if known else 0 for known in held], dtype=np.int64)
+        else:
+            length = self.plan.length_ns
+            begins = ts - length if self._options.bar_time == "end" else ts
+            ends, missing = begins + length, self._outside(begins)
+        days = _dates(ts) if missing.any() else []
+        parsed.reject(missing, lambda row: f"{days[row]} is not a session of {self._options.exchange}")
+        return Spans(begins, ends)
+
+    def _outside(self, ts: IntColumn) -> NDArray[np.bool_]:
+        """Return where a time is in no session of the exchange, if one was given."""
+        if self._options.exchange is None or not self._scheduled:
+            return np.zeros(len(ts), dtype=bool)
+        places = np.searchsorted([held.begin for held in self._scheduled], ts, side="right") - 1
+        ends = np.array([held.end for held in self._scheduled], dtype=np.int64)
+        return (places < 0) | (ts >= ends[places])
+
+
+def _resolution(length_ns: int) -> str:
+    """Return the name of a bar length; ticks have none."""
+    if not length_ns:
+        return "tick"
+    return next(name for name, seconds in _LENGTHS.items() if length_ns <= seconds * SECOND_NS)
+
+
+def _dates(ts: IntColumn) -> list[date]:
+    return [datetime.fromtimestamp(ns // SECOND_NS, UTC).date() for ns in ts.tolist()]
