@@ -43,13 +43,13 @@ class CommissionModel(Protocol):
     ) -> Decimal:
         """Return what the fill of `quantity` at `price` costs, at least 0, in the instrument's currency.
 
-        `filled_before`, `charged_before` and `value_before` (sum of price * quantity, without
+        `filled_before`, `charged_before` and `value_before` (sum of price * quantity *
         multiplier) are those of the order's earlier fills. Raises `UsageError` for a kind or currency
         that the schedule does not cover.
         """
 
 
-def ibkr_fixed_stocks(quantity: Decimal, value: Decimal) -> Decimal:
+def ibkr_fixed_stocks(quantity: Decimal, value: Decimal, _multiplier: Decimal) -> Decimal:
     """US stocks and ETFs, Fixed: USD 0.005 a share, at least 1.00, at most 1 % of the trade value.
 
     Where 1 % is below the minimum, 1 % is charged. Source: Interactive Brokers, "Commissions Stocks",
@@ -58,7 +58,7 @@ def ibkr_fixed_stocks(quantity: Decimal, value: Decimal) -> Decimal:
     return min(max(_multiply(quantity, _FIXED_SHARE), _FIXED_MINIMUM), _multiply(value, _ONE_PERCENT))
 
 
-def ibkr_tiered_stocks(quantity: Decimal, value: Decimal) -> Decimal:
+def ibkr_tiered_stocks(quantity: Decimal, value: Decimal, _multiplier: Decimal) -> Decimal:
     """US stocks and ETFs, Tiered: USD 0.0035 a share, at least 0.35, at most 1 % of the trade value.
 
     This is the tier up to 300,000 shares a month; volume is not tracked, so a busier account pays less.
@@ -68,7 +68,7 @@ def ibkr_tiered_stocks(quantity: Decimal, value: Decimal) -> Decimal:
     return min(max(_multiply(quantity, _TIERED_SHARE), _TIERED_MINIMUM), _multiply(value, _ONE_PERCENT))
 
 
-def ibkr_futures(quantity: Decimal, _value: Decimal) -> Decimal:
+def ibkr_futures(quantity: Decimal, _value: Decimal, _multiplier: Decimal) -> Decimal:
     """US futures: USD 0.85 a contract, Fixed and Tiered (up to 1,000 contracts a month) alike.
 
     Exchange and regulatory fees are **not** included, nor are the lower rates of micro contracts. Source:
@@ -77,19 +77,19 @@ def ibkr_futures(quantity: Decimal, _value: Decimal) -> Decimal:
     return _multiply(quantity, _FUTURE)
 
 
-def ibkr_options(quantity: Decimal, value: Decimal) -> Decimal:
+def ibkr_options(quantity: Decimal, value: Decimal, multiplier: Decimal) -> Decimal:
     """US options: USD 0.65 a contract, 0.50 for a premium below 0.10, 0.25 below 0.05, at least 1.00.
 
     The premium is the order's average. This is the tier up to 10,000 contracts a month; exchange,
     clearing and regulatory fees are **not** included. Source: Interactive Brokers, "Commissions
     Options", United States.
     """
-    premium = divide(value, quantity)
+    premium = divide(value, _multiply(quantity, multiplier))
     rate = next((rate for limit, rate in _OPTION_RATES if premium < limit), _OPTION)
     return max(_multiply(quantity, rate), _FIXED_MINIMUM)
 
 
-def lean_stocks(quantity: Decimal, value: Decimal) -> Decimal:
+def lean_stocks(quantity: Decimal, value: Decimal, _multiplier: Decimal) -> Decimal:
     """The stock fee of the LEAN engine's IB model: Fixed, but a cap of 0.5 % yields to the minimum.
 
     For comparing results with that engine's published ones. Source: the expected statistics of its
@@ -98,7 +98,7 @@ def lean_stocks(quantity: Decimal, value: Decimal) -> Decimal:
     return max(min(_multiply(quantity, _FIXED_SHARE), _multiply(value, _HALF_PERCENT)), _FIXED_MINIMUM)
 
 
-def nothing(_quantity: Decimal, _value: Decimal) -> Decimal:
+def nothing(_quantity: Decimal, _value: Decimal, _multiplier: Decimal) -> Decimal:
     """No commission."""
     return ZERO
 
@@ -109,7 +109,8 @@ _ONE_PERCENT, _HALF_PERCENT = Decimal("0.01"), Decimal("0.005")
 _FUTURE, _OPTION = Decimal("0.85"), Decimal("0.65")
 _OPTION_RATES = ((Decimal("0.05"), Decimal("0.25")), (Decimal("0.10"), Decimal("0.50")))
 
-Schedule = Callable[[Decimal, Decimal], Decimal]
+Schedule = Callable[[Decimal, Decimal, Decimal], Decimal]
+"""Takes an order's quantity so far, its value (with multiplier) and the multiplier; returns USD."""
 
 
 class ScheduledCommission(msgspec.Struct, frozen=True):
@@ -129,7 +130,8 @@ class ScheduledCommission(msgspec.Struct, frozen=True):
     ) -> Decimal:
         """Return the order's commission with this fill, less what was charged before; at least 0."""
         schedule = self.schedules.get("") or self._schedule(instrument)
-        total = schedule(_add(filled_before, quantity), _add(value_before, _multiply(quantity, price)))
+        value = _add(value_before, _multiply(_multiply(quantity, price), instrument.multiplier))
+        total = schedule(_add(filled_before, quantity), value, instrument.multiplier)
         return money(max(CONTEXT.subtract(total, charged_before), ZERO))
 
     def _schedule(self, instrument: InstrumentDefined) -> Schedule:

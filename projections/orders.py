@@ -209,6 +209,7 @@ class Orders(Projection):
         execution = self._executions.get(exec_id)
         if execution is None:
             execution = self._executions[exec_id] = ExecutionRecord(exec_id)
+        self._record(reported.order).touch(reported.ts)
         earlier, before, first = execution.fill, execution.quantity, execution.first_quantity
         if not execution.take(reported, revision):
             return
@@ -220,7 +221,6 @@ class Orders(Projection):
             self._settle(moved_from)
         record = self._record(fill.order)
         record.executed(exec_id, before, execution.quantity, first, execution.first_quantity)
-        record.touch(reported.ts)
         self._settle(record)
 
     def _commission(self, entry: Any) -> None:

@@ -1,0 +1,77 @@
+"""The chain of an order, and the way back to the tick."""
+
+from core.events import Entry, TimerFired
+from core.ports import RUN_BASE
+from projections.lineage import Lineage
+from tests.projections.build import charge, corrected, fill, intent, status
+
+RUN = RUN_BASE
+
+
+def folded(*rows):
+    lineage = Lineage()
+    for seq, at, event in rows:
+        lineage.apply(Entry(seq, None, at, None, event))
+    return lineage
+
+
+FIRST = (
+    (RUN + 1, 500, intent("o1")),
+    (RUN + 2, 500, status("Submitted", "o1")),
+    (RUN + 3, 501, fill("F-1", "BUY", 100, 10, order="o1")),
+    (RUN + 4, 501, charge("F-1", 1, order="o1")),
+)
+SECOND = (
+    (RUN + 5, RUN + 3, intent("o2", side="SELL")),
+    (RUN + 6, 502, fill("F-2", "SELL", 100, 11, order="o2")),
+)
+
+
+def test_the_chain_is_the_same_asked_by_order_or_by_execution():
+    lineage = folded(*FIRST, *SECOND)
+    assert [entry.seq - RUN for entry in lineage.chain("o1")] == [1, 2, 3, 4]
+    assert lineage.chain("F-1") == lineage.chain("o1")
+    assert [entry.seq - RUN for entry in lineage.chain("F-2")] == [5, 6]
+
+
+def test_the_origin_is_the_input_of_the_intent():
+    lineage = folded(*FIRST, *SECOND)
+    assert (lineage.origin("F-1"), lineage.origin("o2")) == (500, RUN + 3)
+
+
+def test_an_intent_made_at_a_fill_leads_on_to_the_tick_behind_it():
+    assert folded(*FIRST, *SECOND).origins("F-2") == [RUN + 3, 501]
+
+
+def test_an_intent_made_at_a_timer_leads_to_the_tick_that_let_it_fire():
+    lineage = folded((RUN + 1, 700, TimerFired(5, "sma", "close")), (RUN + 2, RUN + 1, intent("o1")))
+    assert lineage.origins("o1") == [RUN + 1, 700]
+
+
+def test_an_input_that_is_its_own_cause_ends_the_trail():
+    lineage = folded((7, 7, TimerFired(5, "sma", "close")), (8, 7, intent("o1")))
+    assert lineage.origins("o1") == [7]
+
+
+def test_a_commission_without_an_order_joins_by_its_execution():
+    lineage = folded(*FIRST[:3], (RUN + 9, 503, charge("F-1", 2, order="")))
+    assert [entry.seq - RUN for entry in lineage.chain("o1")] == [1, 2, 3, 9]
+    assert lineage.order_of("F-1") == "o1"
+
+
+def test_a_correction_is_part_of_the_chain():
+    lineage = folded(*FIRST, (RUN + 9, 503, corrected("F-1", 1, "BUY", 90, 10)))
+    assert lineage.chain("o1")[-1].seq == RUN + 9
+
+
+def test_an_unknown_id_has_no_chain():
+    lineage = folded(*FIRST)
+    assert (lineage.chain("nope"), lineage.origin("nope"), lineage.origins("nope")) == ([], None, [])
+
+
+def test_a_restored_lineage_answers_alike():
+    lineage, restored = folded(*FIRST, *SECOND), Lineage()
+    restored.load(lineage.encoded())
+    assert restored.digest() == lineage.digest()
+    assert restored.chain("F-2") == lineage.chain("F-2")
+    assert repr(restored) == "<lineage: 2 orders, 2 executions, 6 entries>"

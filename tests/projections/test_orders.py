@@ -1,0 +1,197 @@
+"""Orders are joined from facts that come late, twice or out of order."""
+
+import itertools
+
+import pytest
+
+from core.events import (
+    CancelIntended,
+    CancelSendStarted,
+    ModifyIntended,
+    OrderSendStarted,
+    OrderSent,
+    RiskApproved,
+    RiskRefused,
+    SendFailed,
+)
+from projections.orders import Orders
+from tests.projections.build import ACCOUNT, STRATEGY, D, charge, corrected, feed, fill, intent, status
+
+WHO = (ACCOUNT, STRATEGY, "ACME")
+
+
+def approved(version=1, order="o1"):
+    return RiskApproved(2, order, version, *WHO, "none")
+
+
+def refused(version=1, order="o1"):
+    return RiskRefused(2, order, version, *WHO, "size", "10", "100", "too large")
+
+
+def started(version=1, order="o1"):
+    return OrderSendStarted(2, order, version, *WHO)
+
+
+def sent(version=1, order="o1"):
+    return OrderSent(2, order, version)
+
+
+def failed(written, version=1):
+    return SendFailed(3, "o1", version, written, "connection reset")
+
+
+def modify(version, quantity, limit="11"):
+    return ModifyIntended(3, "o1", version, *WHO, D(str(quantity)), D(limit), None, "chase")
+
+
+CANCEL = CancelIntended(4, "o1", *WHO, "enough")
+
+
+def folded(*events):
+    orders = Orders()
+    feed(orders, *events)
+    return orders
+
+
+def seen(*events):
+    order = folded(*events).get("o1")
+    return order.state, order.filled, order.exposed
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "exposed"),
+    [
+        ((), "Intended", 100),
+        ((approved(),), "Approved", 100),
+        ((refused(),), "Refused", 0),
+        ((approved(), started()), "Sending", 100),
+        ((approved(), started(), sent()), "Sent", 100),
+        ((approved(), started(), failed(0)), "SendFailed", 0),
+        ((approved(), started(), failed(7)), "Unknown", 100),
+        ((approved(), started(), failed(7), status("Submitted")), "Submitted", 100),
+        ((approved(), started(), failed(0), status("Submitted")), "Submitted", 100),
+        ((started(), sent(), status("Submitted"), CANCEL), "CancelPending", 100),
+        ((started(), sent(), CANCEL, CancelSendStarted(4, "o1", *WHO), failed(0)), "Sent", 100),
+        ((started(), sent(), CANCEL, status("Cancelled")), "Cancelled", 0),
+        ((started(), sent(), status("Rejected", message="no")), "Rejected", 0),
+        ((started(), sent(), status("Cancelled"), status("Submitted")), "Cancelled", 0),
+    ],
+)
+def test_an_order_shows_the_state_its_facts_add_up_to(events, state, exposed):
+    assert seen(intent(), *events) == (state, D(0), D(exposed))
+
+
+def test_the_broker_saying_filled_counts_nothing_until_executions_do():
+    assert seen(intent(), status("Filled")) == ("Submitted", D(0), D(100))
+    assert seen(intent(), status("Filled"), fill("1", "BUY", 40, 10)) == ("PartiallyFilled", D(40), D(60))
+    assert seen(intent(), fill("1", "BUY", 100, 10)) == ("Filled", D(100), D(0))
+
+
+def test_a_fill_after_the_cancel_still_counts():
+    assert seen(intent(), status("Cancelled"), fill("1", "BUY", 40, 10)) == ("Cancelled", D(40), D(0))
+    assert seen(intent(), status("Cancelled"), fill("1", "BUY", 100, 10)) == ("Filled", D(100), D(0))
+
+
+def test_the_same_execution_twice_counts_once():
+    twice = fill("1", "BUY", 40, 10)
+    assert folded(intent(), twice, twice).digest() == folded(intent(), twice).digest()
+
+
+def test_a_correction_replaces_what_was_filled_but_does_not_put_the_order_back_to_work():
+    events = (fill("1", "BUY", 100, 10), corrected("1", 1, "BUY", 90, 10))
+    for arrival in itertools.permutations(events):
+        assert seen(intent(), *arrival) == ("Filled", D(90), D(0))
+
+
+def test_a_bust_and_its_reinstatement_leave_the_reinstated_quantity():
+    busted, back = corrected("1", 1, "BUY", 0, 10), corrected("1", 2, "BUY", 100, 10)
+    for arrival in itertools.permutations((fill("1", "BUY", 100, 10), busted, back)):
+        assert seen(intent(), *arrival) == ("Filled", D(100), D(0))
+
+
+@pytest.mark.parametrize(
+    ("events", "version", "quantity", "exposed"),
+    [
+        ((modify(2, 50),), 2, 50, 100),
+        ((modify(2, 150),), 2, 150, 150),
+        ((modify(2, 50), status("Submitted", version=2)), 2, 50, 50),
+        ((modify(2, 50), refused(2)), 1, 100, 100),
+        ((modify(2, 150), refused(2)), 1, 100, 100),
+        ((modify(2, 150), status("Rejected", version=2)), 1, 100, 100),
+        ((modify(2, 150), failed(0, version=2)), 1, 100, 100),
+        ((modify(2, 150), failed(9, version=2)), 2, 150, 150),
+        ((modify(2, 150), modify(3, 70), status("Submitted", version=2)), 3, 70, 150),
+        ((modify(2, 150), status("Submitted", version=2), status("Submitted", version=1)), 2, 150, 150),
+    ],
+)
+def test_the_larger_version_is_exposed_until_the_modification_is_settled(events, version, quantity, exposed):
+    order = folded(intent(), sent(), status("Submitted"), *events).get("o1")
+    assert (order.version, order.quantity, order.exposed) == (version, D(quantity), D(exposed))
+
+
+def test_a_modification_below_what_is_filled_completes_the_order_once_acknowledged():
+    events = (intent(), status("Submitted"), fill("1", "BUY", 60, 10), modify(2, 50))
+    assert seen(*events) == ("PartiallyFilled", D(60), D(40))
+    assert seen(*events, status("Submitted", version=2)) == ("Filled", D(60), D(0))
+
+
+def test_working_orders_are_listed_oldest_first_and_filtered():
+    orders = folded(
+        intent("o2"),
+        intent("o1", instrument="ZETA"),
+        intent("o3", strategy="other"),
+        status("Cancelled", "o2"),
+    )
+    assert [order.id for order in orders.working()] == ["o1", "o3"]
+    assert [order.id for order in orders.working(strategy="other")] == ["o3"]
+    assert [order.id for order in orders.working(instrument="ZETA")] == ["o1"]
+    assert [order.id for order in orders.orders()] == ["o2", "o1", "o3"]
+
+
+def test_a_fill_before_its_intent_waits_for_it():
+    orders = folded(fill("1", "BUY", 40, 10))
+    assert (orders.get("o1"), orders.working()) == (None, [])
+    feed(orders, intent())
+    assert orders.get("o1").exposed == D(60)
+
+
+def test_an_execution_carries_its_commission_or_none():
+    orders = folded(fill("1", "BUY", 40, 10), fill("2", "BUY", 60, 10, ts=2), charge("2", "1.5"))
+    first, second = orders.executions("o1")
+    assert (first.commission, second.commission, second.commission_currency) == (None, D("1.5"), "USD")
+
+
+def test_a_commission_before_its_execution_is_kept_for_it():
+    orders = folded(charge("1", "1.5"))
+    assert orders.executions() == []
+    feed(orders, fill("1", "BUY", 40, 10))
+    assert [execution.commission for execution in orders.executions()] == [D("1.5")]
+
+
+def test_executions_are_listed_by_time_in_their_highest_revision():
+    orders = folded(
+        fill("b", "BUY", 1, 10, ts=2), fill("a", "BUY", 2, 10, ts=1), corrected("b", 1, "BUY", 3, 9, ts=2)
+    )
+    shown = [(e.exec_id, e.revision, e.quantity) for e in orders.executions()]
+    assert shown == [("a", 0, D(2)), ("b", 1, D(3))]
+
+
+def test_a_correction_may_move_an_execution_to_another_order():
+    orders = folded(
+        intent("o1"), intent("o2"), fill("1", "BUY", 40, 10), corrected("1", 1, "BUY", 40, 10, order="o2")
+    )
+    assert (orders.get("o1").filled, orders.get("o2").filled) == (D(0), D(40))
+    assert (orders.executions("o1"), len(orders.executions("o2"))) == ([], 1)
+
+
+def test_a_snapshot_shares_nothing_with_the_live_orders():
+    orders = folded(intent(), status("Submitted"))
+    state, before = orders.state(), orders.digest()
+    feed(orders, fill("1", "BUY", 40, 10), modify(2, 10))
+    restored = Orders()
+    restored.restore(state)
+    assert restored.digest() == before
+
+
+def test_the_line_says_how_many_work():
+    assert repr(folded(intent(), fill("1", "BUY", 40, 10))) == "<orders: 1 orders, 1 working, 1 executions>"

@@ -1,0 +1,98 @@
+"""Exposure, the day's result, drawdown and the order rate, from events alone."""
+
+from core.events import AccountMarked, CashAdjusted, SessionScheduled, Trade
+from projections.account import Account
+from projections.positions import Positions
+from projections.quotes import Quotes
+from projections.risk import Exposure, Risk
+from tests.projections.build import ACCOUNT, D, feed, feed_all, fill, future, intent, stock
+
+SECOND = 1_000_000_000
+
+
+def session(date, begin, end):
+    return SessionScheduled(begin, "NYSE", date, "America/New_York", begin, begin, end, end)
+
+
+def marked(ts, equity):
+    return AccountMarked(ts, ACCOUNT, "USD", None if equity is None else D(str(equity)), D(0))
+
+
+def cash(ts, amount, reason="deposit"):
+    return CashAdjusted(ts, ACCOUNT, "USD", D(str(amount)), reason)
+
+
+def build(*events):
+    quotes, positions = Quotes(), Positions()
+    account = Account(quotes, positions)
+    risk = Risk(positions, account, "NYSE")
+    feed_all((quotes, positions, account, risk), *events)
+    return risk
+
+
+DAYS = (session("d1", 0, 100), session("d2", 200, 300))
+
+
+def test_exposure_is_signed_by_instrument_and_counts_a_future_in_full():
+    risk = build(
+        stock(), future(), fill("1", "BUY", 10, 50), fill("2", "SELL", 1, 5000, instrument="IDX-202509"),
+        Trade(2, "f", "ACME", 51.0, 1.0), Trade(2, "f", "IDX-202509", 5001.0, 1.0),
+    )  # fmt: skip
+    by_instrument = {"ACME": D(510), "IDX-202509": D(-250050)}
+    assert risk.exposure(ACCOUNT, "USD") == Exposure(D(250560), D(-249540), by_instrument)
+
+
+def test_exposure_without_a_mark_is_unknown():
+    assert build(stock(), fill("1", "BUY", 10, 50)).exposure(ACCOUNT, "USD") is None
+
+
+def test_the_day_starts_from_the_last_equity_of_the_day_before():
+    risk = build(*DAYS, marked(10, 1000), marked(90, 1040))
+    assert risk.day_pnl(ACCOUNT, "USD") == D(40)
+    feed(risk, marked(210, 1030))
+    assert risk.day_pnl(ACCOUNT, "USD") == D(-10)
+
+
+def test_a_deposit_is_neither_profit_nor_a_new_peak():
+    risk = build(*DAYS, marked(10, 1000), cash(20, 500), marked(30, 1490))
+    assert risk.day_pnl(ACCOUNT, "USD") == D(-10)
+    assert risk.peak_equity(ACCOUNT, "USD") == D(1500)
+
+
+def test_a_dividend_is_profit():
+    assert build(*DAYS, marked(10, 1000), cash(20, 5, "dividend"), marked(30, 1005)).day_pnl(
+        ACCOUNT, "USD"
+    ) == D(5)
+
+
+def test_drawdown_is_measured_from_the_peak_and_its_worst_is_kept():
+    risk = build(marked(1, 1000), marked(2, 1250), marked(3, 1000), marked(4, 1125))
+    assert (risk.drawdown(ACCOUNT, "USD"), risk.drawdown_max(ACCOUNT, "USD")) == (D("0.1"), D("0.2"))
+    assert risk.peak_equity(ACCOUNT, "USD") == D(1250)
+
+
+def test_an_unknown_equity_is_skipped_and_before_any_mark_nothing_is_known():
+    risk = build(marked(1, None))
+    assert (risk.day_pnl(ACCOUNT, "USD"), risk.drawdown(ACCOUNT, "USD"), risk.track(ACCOUNT, "USD")) == (
+        None,
+    ) * 3
+
+
+def test_the_rate_counts_the_last_sixty_seconds_of_event_time():
+    risk = build(
+        intent("1", ts=0), intent("2", ts=30 * SECOND), intent("3", ts=59 * SECOND, strategy="other")
+    )
+    assert risk.orders_last_minute(59 * SECOND) == 3
+    assert risk.orders_last_minute(59 * SECOND, strategy="other") == 1
+    assert risk.orders_last_minute(60 * SECOND) == 2
+    assert risk.orders_last_minute(119 * SECOND) == 0
+
+
+def test_the_window_forgets_what_is_older_than_a_minute():
+    risk = build(*(intent(str(n), ts=n * 10 * SECOND) for n in range(100)))
+    assert len(risk.state().intents) == 6
+
+
+def test_the_line_names_account_day_and_drawdown():
+    risk = build(*DAYS, marked(10, 1000), marked(20, 990))
+    assert repr(risk) == "<risk: DU1 USD day -10 drawdown 0.01; 0 intents in the window>"

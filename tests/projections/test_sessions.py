@@ -1,0 +1,74 @@
+"""Instruments by id, sessions by time."""
+
+import pytest
+
+from core.errors import UnknownInstrument
+from core.events import FeedDefined, SessionScheduled
+from projections.sessions import Sessions
+from tests.projections.build import feed, stock
+
+
+def session(date, begin, end, exchange="NYSE"):
+    return SessionScheduled(begin, exchange, date, "America/New_York", begin, begin + 1, end - 1, end)
+
+
+def folded(*events):
+    sessions = Sessions()
+    feed(sessions, *events)
+    return sessions
+
+
+def test_the_latest_definition_of_an_instrument_wins():
+    sessions = folded(stock("ACME"), stock("ACME", "EUR"))
+    assert sessions.instrument("ACME").currency == "EUR"
+    assert [known.instrument for known in sessions.instruments()] == ["ACME"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("ACMEE", "did you mean ACME"),
+        ("acme", "did you mean ACME"),
+        ("QQQQQ", "which defines ACME, ZETA"),
+    ],
+)
+def test_an_unknown_instrument_is_refused_with_what_comes_near(asked, message):
+    with pytest.raises(UnknownInstrument, match=message):
+        folded(stock("ZETA"), stock("ACME")).instrument(asked)
+
+
+def test_an_empty_log_says_that_nothing_was_imported():
+    with pytest.raises(UnknownInstrument, match="import data first"):
+        Sessions().instrument("ACME")
+
+
+@pytest.mark.parametrize(
+    ("ts", "date"),
+    [(9, None), (10, "d1"), (20, "d1"), (25, None), (30, "d2"), (40, "d3"), (50, "d3"), (51, None)],
+)
+def test_a_moment_belongs_to_the_session_that_holds_it_and_a_shared_end_to_the_next(ts, date):
+    sessions = folded(session("d3", 40, 50), session("d1", 10, 20), session("d2", 30, 40))
+    found = sessions.session("NYSE", ts)
+    assert (found and found.date) == date
+
+
+def test_a_rescheduled_day_replaces_the_old_hours():
+    sessions = folded(session("d1", 10, 40), session("d1", 15, 25))
+    assert (sessions.session("NYSE", 12), sessions.session("NYSE", 30)) == (None, None)
+    assert sessions.session_on("NYSE", "d1").end == 25
+    assert len(sessions.sessions()) == 1
+
+
+def test_an_exchange_without_sessions_has_none():
+    sessions = folded(session("d1", 10, 20))
+    assert (sessions.session("CME", 15), sessions.session_on("CME", "d1"), sessions.sessions("CME")) == (
+        None,
+        None,
+        [],
+    )
+
+
+def test_feeds_are_known_by_name():
+    sessions = folded(FeedDefined(0, "tick", "sample", "tick", False))
+    assert (sessions.feed("tick").resolution, sessions.feed("none")) == ("tick", None)
+    assert repr(sessions) == "<sessions: 0 instruments, 1 feeds, 0 sessions>"

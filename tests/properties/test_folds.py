@@ -1,0 +1,217 @@
+"""What must hold of every history, and broken folds that must not get past it.
+
+Each property is a function of the projections under test, so that the negative controls run the very
+same check on a fold with a known mistake.
+"""
+
+from collections import defaultdict
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from core.events import CommissionReported, Entry, FillCorrected, Filled
+from projections.account import Account
+from projections.base import fold
+from projections.orders import Orders
+from projections.positions import Positions
+from tests.projections.build import ACCOUNT, D
+from tests.properties.histories import (
+    INSTRUMENTS,
+    STRATEGIES,
+    digests,
+    facts,
+    folded,
+    history,
+    opening,
+    projections,
+)
+
+FEW = settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+# A control only has to fail: the first counterexample will do, unshrunk.
+CONTROL = settings(FEW, max_examples=300, phases=(Phase.generate,), report_multiple_bugs=False)
+REPEATED = (Filled, FillCorrected, CommissionReported)
+
+
+def batches_change_nothing(chosen=FEW, **kinds):
+    @chosen
+    @given(facts(), st.lists(st.integers(0, 60), max_size=5))
+    def check(reports, cuts):
+        entries = history(reports)
+        bounds = sorted({0, len(entries), *(cut for cut in cuts if cut < len(entries))})
+        made = projections(**kinds)
+        fold(made, [entries[a:b] for a, b in pairwise(bounds)])
+        assert digests(made) == digests(folded(entries, **kinds))
+        assert {projection.applied_seq for projection in made} == {entries[-1].seq}
+
+    return check
+
+
+def duplicates_change_nothing(chosen=FEW, **kinds):
+    @chosen
+    @given(facts(), st.data())
+    def check(reports, data):
+        entries = history(reports)
+        again = list(entries)
+        for at, entry in enumerate(entries):
+            if isinstance(entry.event, REPEATED) and data.draw(st.booleans()):
+                seq = data.draw(st.integers(at, len(entries) - 1)) * 10 + 11
+                again.append(Entry(seq, None, seq, None, entry.event))
+        again.sort(key=lambda entry: entry.seq)
+        # Lineage keeps every entry there is, duplicates too.
+        assert digests(folded(again, **kinds), but=("lineage",)) == digests(
+            folded(entries, **kinds), but=("lineage",)
+        )
+
+    return check
+
+
+def delivery_order_changes_nothing(chosen=FEW, **kinds):
+    @chosen
+    @given(facts(), st.data())
+    def check(reports, data):
+        entries = history(reports)
+        start = len(opening())
+        shuffled = entries[:start] + data.draw(st.permutations(entries[start:]))
+        before, after = folded(entries, **kinds), folded(shuffled, **kinds)
+        but = ("lineage",)
+        assert digests(after, but=but) == digests(before, but=but)
+        assert figures(after) == figures(before)
+
+    return check
+
+
+def snapshot_and_tail_equal_the_whole(chosen=FEW, **kinds):
+    @settings(chosen, max_examples=chosen.max_examples // 4)
+    @given(facts())
+    def check(reports):
+        entries = history(reports)
+        expected = digests(folded(entries, **kinds))
+        for k in range(len(entries) + 1):
+            head, made = folded(entries[:k], **kinds), projections(**kinds)
+            for old, new in zip(head, made, strict=True):
+                new.load(old.encoded())
+            fold(made, [entries])
+            assert digests(made) == expected, k
+
+    return check
+
+
+def figures(made):
+    """What people read: quantities, average cost, realised, cash, commissions, equity."""
+    _, positions, account, *_ = made
+    held = [positions.position(ACCOUNT, name, who) for name in INSTRUMENTS for who in (None, *STRATEGIES)]
+    return (
+        held,
+        account.cash(ACCOUNT, "USD"),
+        account.commissions(ACCOUNT, "USD"),
+        account.equity(ACCOUNT, "USD"),
+    )
+
+
+def test_folding_in_any_batches_gives_the_same_state():
+    batches_change_nothing()()
+
+
+def test_a_report_delivered_twice_changes_nothing():
+    duplicates_change_nothing()()
+
+
+def test_the_order_of_delivery_changes_nothing():
+    delivery_order_changes_nothing()()
+
+
+def test_a_snapshot_and_the_rest_of_the_log_equal_the_whole_log():
+    snapshot_and_tail_equal_the_whole()()
+
+
+@FEW
+@given(facts())
+def test_the_ledgers_of_the_strategies_sum_to_the_account(reports):
+    positions = folded(history(reports))[1]
+    for name in INSTRUMENTS:
+        parts = [positions.position(ACCOUNT, name, who) for who in STRATEGIES]
+        profit = [
+            p.realised + positions.unrealised(ACCOUNT, name, 10.37, w)
+            for p, w in zip(parts, STRATEGIES, strict=True)
+        ]
+        whole = positions.position(ACCOUNT, name)
+        assert sum(part.quantity for part in parts) == whole.quantity == positions.quantity(name)
+        assert sum(profit) == whole.realised + positions.unrealised(ACCOUNT, name, 10.37)
+
+
+@FEW
+@given(facts())
+def test_quantities_cash_and_commissions_equal_a_plain_sum_over_the_reports(reports):
+    # Nothing of the projections is used here: each figure is one sum over the last word on each execution.
+    reports = [report for report in reports if isinstance(report, REPEATED)]
+    last, fees = {}, {}
+    for report in reports:
+        if isinstance(report, CommissionReported):
+            fees[report.exec_id] = max(fees.get(report.exec_id, (0, D(0))), (report.ts, report.amount))
+        else:
+            last[report.exec_id] = report  # revisions are generated in rising order
+    quantity, spent = defaultdict(D), D(0)
+    for report in last.values():
+        sign = 1 if report.side == "BUY" else -1
+        quantity[report.instrument] += sign * report.quantity
+        spent += sign * report.quantity * report.price if report.instrument == "ACME" else 0
+    _, positions, account, orders, *_ = folded(history(reports))
+    paid = sum((amount for _, amount in fees.values()), D(0))
+    realised = positions.position(ACCOUNT, "IDX-202509").realised
+    assert {name: positions.quantity(name) for name in INSTRUMENTS} == {
+        name: quantity[name] for name in INSTRUMENTS
+    }
+    assert account.commissions(ACCOUNT, "USD") == paid
+    assert account.cash(ACCOUNT, "USD") == 100_000 - spent - paid + realised
+    filled = sum((order.filled for order in orders.orders()), D(0))
+    assert filled == sum((report.quantity for report in last.values()), D(0))
+
+
+class CountsTwice(Positions):
+    """Forgets that it knew an execution."""
+
+    def _filled(self, entry):
+        fill = entry.event
+        self._fills.pop(fill.exec_id, None)
+        super()._filled(entry)
+
+
+class SumsCommissions(Account):
+    """Adds every report of a commission."""
+
+    def _commission(self, entry):
+        self._charge(msgspec.structs.replace(entry.event, exec_id=str(entry.seq)))
+
+
+class LastReportWins(Orders):
+    """Takes a correction as it comes, whatever its revision."""
+
+    def _corrected(self, entry):
+        event = entry.event
+        self._executions.pop(event.exec_id, None)
+        super()._corrected(entry)
+
+
+class ForgetsRevisions(Positions):
+    """Leaves the revisions out of its restore."""
+
+    def restore(self, state):
+        super().restore(state)
+        self._revisions = {}
+
+
+@pytest.mark.parametrize(
+    ("claim", "broken"),
+    [
+        (duplicates_change_nothing, {"positions": CountsTwice}),
+        (duplicates_change_nothing, {"account": SumsCommissions}),
+        (delivery_order_changes_nothing, {"orders": LastReportWins}),
+        (snapshot_and_tail_equal_the_whole, {"positions": ForgetsRevisions}),
+    ],
+)
+def test_a_broken_fold_is_caught(claim, broken):
+    with pytest.raises(AssertionError):
+        claim(CONTROL, **broken)()
