@@ -45,16 +45,18 @@ class Lock:
                 f"{layout.lock}: cannot be opened for writing ({error.strerror}): "
                 "the log's directory must be writable; reading needs no lock"
             ) from error
+        held = [fd]
         try:
             directory_fd = _lock_both(layout, fd, files)
+            held += [] if directory_fd is None else [directory_fd]
             _write_holder(files, fd, clock())
-        except OSError as error:
-            files.close(fd)
-            raise StoreError(
-                f"{layout.lock}: cannot be locked: {error.strerror} (errno {error.errno})"
-            ) from error
-        except BaseException:
-            files.close(fd)
+        except BaseException as error:
+            for each in held:
+                os.close(each)
+            if isinstance(error, OSError):
+                raise StoreError(
+                    f"{layout.lock}: cannot be locked: {error.strerror} (errno {error.errno})"
+                ) from error
             raise
         return cls(layout, fd, directory_fd)
 
