@@ -94,7 +94,9 @@ def _sample(request: ImportRequest) -> Job:
 
 
 def _tables(request: ImportRequest) -> Job:
-    sets = [table.set() for table in open_tables(request.files, request.format, _table_options(request))]
+    sets = [
+        table.import_set() for table in open_tables(request.files, request.format, _table_options(request))
+    ]
     return lambda writer, reader, progress: import_sets(writer, reader, sets, progress)
 
 

@@ -6,7 +6,7 @@ Computes from `app.books` and the projections; knows nothing of tables, terminal
 from collections.abc import Iterator
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -55,6 +55,15 @@ class StateView(msgspec.Struct, frozen=True):
     positions: list[PositionRow]
     orders: list[Order]
     accounts: list[AccountRow]
+
+
+class Bounds(TypedDict, total=False):
+    """Where a slice begins and ends, inclusive, as arguments of `EventFilter`."""
+
+    first_seq: int
+    last_seq: int
+    begin_ts: int
+    end_ts: int
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,13 +206,17 @@ def event_types(names: tuple[str, ...]) -> frozenset[type[Event]] | None:
     return frozenset(known[name] for name in names)
 
 
-def bounds(first: str | None, last: str | None) -> dict[str, int]:
+def bounds(first: str | None, last: str | None) -> Bounds:
     """Read `--from` and `--to`, each a seq or a time, as arguments of `EventFilter`."""
-    found: dict[str, int] = {}
-    for text, seq_key, ts_key in ((first, "first_seq", "begin_ts"), (last, "last_seq", "end_ts")):
-        if text is not None:
-            is_seq = text.isdecimal()
-            found[seq_key if is_seq else ts_key] = int(text) if is_seq else parse_time(text)
+    found: Bounds = {}
+    if first is not None and first.isdecimal():
+        found["first_seq"] = int(first)
+    elif first is not None:
+        found["begin_ts"] = parse_time(first)
+    if last is not None and last.isdecimal():
+        found["last_seq"] = int(last)
+    elif last is not None:
+        found["end_ts"] = parse_time(last)
     return found
 
 

@@ -123,3 +123,72 @@ def _span(dates: list[str]) -> str:
     return (
         dates[0] if len(dates) == 1 else f"{dates[0]}..{dates[-1]} ({len(dates)} sessions)" if dates else ""
     )
+
+
+@verb("export")
+@click.argument("target", metavar="[OUT]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`trade`); repeat for more."
+)
+@click.option("--instrument", metavar="ID", help="Only this instrument.")
+@click.option("--strategy", metavar="ID", help="Only this strategy instance.")
+@click.option("--date", metavar="DATE[..DATE]", help="Only these session dates.")
+@click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
+@click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
+@click.option("--run", metavar="RUN|latest|log", help="Export a run's own events; else the log's.")
+@click.option(
+    "--format", "format_", type=click.Choice(("parquet", "csv")), default="parquet", show_default=True
+)
+@click.option(
+    "--fixture", metavar="NAME", help="Write a run (default: latest) as a pytest fixture with its test."
+)
+def export(
+    call: Call,
+    target: Path | None,
+    types: tuple[str, ...],
+    date: str | None,
+    first: str | None,
+    last: str | None,
+    run: str | None,
+    format_: str,
+    fixture: str | None,
+    instrument: str | None,
+    strategy: str | None,
+) -> None:
+    """Write a slice of the log to OUT: one type to OUT.parquet or OUT.csv, any types into a new directory.
+
+    With --fixture, OUT is where the fixture goes (default: tests/fixtures).
+    """
+    if fixture is not None:
+        if types or date or first or last or instrument or strategy:
+            raise click.UsageError("a fixture holds all that its run read: leave out what narrows it")
+        _export_fixture(call, fixture, run or "latest", target or Path("tests/fixtures"))
+        return
+    if target is None:
+        raise click.UsageError("name OUT: a file such as trades.parquet, or a new directory")
+    from app import exporting, looking  # noqa: PLC0415
+    from app.books import open_book  # noqa: PLC0415
+
+    book = open_book(call.root, run or "log")
+    bounds = looking.bounds(first, last)
+    if date is not None:
+        bounds = {**exporting.date_bounds(book, date), **bounds}
+    chosen = looking.EventFilter(
+        types=looking.event_types(types), instrument=instrument, strategy=strategy, **bounds
+    )
+    done = exporting.export(book, chosen, target, format_)
+    call.out.result(done)
+    call.out.table(["file", "events"], list(done.files.items()))
+    if done.unknown:
+        call.out.note(f"left out {done.unknown} events of types that this version does not know")
+    call.out.next("sql 'SELECT * FROM runs'")
+
+
+def _export_fixture(call: Call, name: str, run: str, directory: Path) -> None:
+    from app.fixtures import export_fixture  # noqa: PLC0415
+
+    written = export_fixture(call.root, run, name, directory)
+    call.out.result({"written": [str(path) for path in written]})
+    for path in written:
+        call.out.line(f"wrote {path}")
+    call.out.note(f"next: python -m pytest -q {written[-1]}")

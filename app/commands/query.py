@@ -1,0 +1,104 @@
+"""`sql`: reading statements over the log and its runs."""
+
+import csv
+import sys
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from app.commands.base import Call, verb
+from app.output import jsonable
+
+_PROMPT = "sql> "
+_MORE = "...> "
+
+
+@verb("sql")
+@click.argument("query", required=False)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
+@click.option(
+    "--max-rows", default=10_000, show_default=True, type=click.IntRange(min=0), help="0: no limit."
+)
+@click.option(
+    "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Seconds; 0: none."
+)
+def sql(
+    call: Call,
+    query: str | None,
+    as_csv: bool,  # noqa: FBT001
+    max_rows: int,
+    timeout: float,
+) -> None:
+    """Run QUERY over the log and its runs, also while another process writes; `-` reads it from stdin.
+
+    Views: trades, quotes, bars, intents, verdicts, orders, fills, commissions, chain, runs, events, recorded
+    and more (docs/sql.md). Nothing can be written, and no other file read. On a terminal without QUERY, asks.
+    """
+    if as_csv and call.out.as_json:
+        raise click.UsageError("--csv and --json exclude each other")
+    if query == "-":
+        query = sys.stdin.read()
+    if query is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("give a QUERY, or - to read it from stdin")
+    from eventstore.sql import connect  # noqa: PLC0415  # imports duckdb
+
+    with connect(call.root) as connection:
+        if query is not None:
+            _show(call, connection.query(query, max_rows=max_rows or None, timeout_s=timeout or None), as_csv)
+        else:
+            _converse(call, connection, max_rows, timeout)
+
+
+def _show(call: Call, result: Any, as_csv: bool) -> None:  # noqa: FBT001
+    columns = _unique(result.columns)
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([jsonable(value) for value in row] for row in result.rows)
+    else:
+        call.out.result([dict(zip(columns, row, strict=True)) for row in result.rows])
+        call.out.table(columns, result.rows)
+    if result.truncated:
+        call.out.note(f"only the first {len(result.rows):,} rows are shown; --max-rows N shows more")
+
+
+def _unique(columns: list[str]) -> list[str]:
+    """Number the later ones of equal names, so that no column of a row object is lost."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in columns:
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return names
+
+
+def _converse(call: Call, connection: Any, max_rows: int, timeout: float) -> None:
+    """Read statements up to `;` until the end of input; a wrong one is answered, not fatal."""
+    from core.errors import TapeError  # noqa: PLC0415
+
+    with suppress(ImportError):
+        import readline  # noqa: F401, PLC0415  # line editing, where the system has it
+    call.out.note("end a statement with ; and the session with Ctrl-D. SHOW TABLES; lists the views.")
+    lines: list[str] = []
+    while True:
+        try:
+            lines.append(input(_MORE if lines else _PROMPT))
+        except (EOFError, KeyboardInterrupt):
+            call.out.line()
+            return
+        text = "\n".join(lines).strip()
+        if not text.endswith(";"):
+            lines = lines if text else []
+            continue
+        lines = []
+        try:
+            connection.refresh()
+            _show(
+                call,
+                connection.query(text, max_rows=max_rows or None, timeout_s=timeout or None),
+                as_csv=False,
+            )
+        except TapeError as error:
+            call.out.note(f"error: {error}")
