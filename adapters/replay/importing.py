@@ -184,7 +184,8 @@ class _Run:
         self._gaps.next_set()
         self._define(definitions)
         read = rejected = 0
-        ts = min((event.ts for event in definitions), default=0)
+        first_ts: int | None = None
+        last_ts: int | None = None
         for items in part.items(slices):
             if isinstance(items, Definitions):
                 self._define(items.events)
@@ -199,10 +200,20 @@ class _Run:
                 )
             read += len(items)
             rejected += self._take(items, skip)
-            ts = items[-1].ts if items else ts
+            times = [item.ts for item in items if type(item) is not RowRejected]
+            if times:
+                first_ts, last_ts = times[0] if first_ts is None else first_ts, times[-1]
         expected = sum(piece.rows for piece in slices)
         assert read == expected, f"{slices[0].name}: {read} items from {expected} rows"
-        finished = ImportFinished(ts, digest=digest, read=read, accepted=read - rejected, rejected=rejected)
+        finished = ImportFinished(
+            last_ts or min((event.ts for event in definitions), default=0),
+            digest=digest,
+            read=read,
+            accepted=read - rejected,
+            rejected=rejected,
+            first_ts=first_ts,
+            last_ts=last_ts,
+        )
         self._seen(self._writer.append(finished))
         self._writer.commit(sync=True)
         self._history.finished(part.feed, part.format, slices, digest)

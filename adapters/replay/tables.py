@@ -182,7 +182,7 @@ class Table:
             return DAY_NS
         steps = [later.ns - earlier.ns for earlier, later in pairwise(times) if later.ns > earlier.ns]
         if not steps:
-            raise UsageError(f"{self._file.name}: one bar does not tell its length; expected two or more")
+            raise UsageError(f"{self._file.name}: the length of one bar alone is unknown; expected two")
         return min(max(set(steps), key=steps.count), DAY_NS)
 
     def _require_clock(self, sample: Time, *, daily: bool) -> None:
@@ -190,7 +190,7 @@ class Table:
             if not self._options.exchange:
                 raise UsageError(
                     f"{self._file.name}: daily bars with a date only end when their exchange closes; say "
-                    f"which one: --exchange XNYS (or --exchange 24/7 --timezone ZONE for midnight to midnight)"
+                    f"which one: --exchange XNYS (or, midnight to midnight: --exchange 24/7 --timezone ZONE)"
                 )
             return
         if sample.wall and self._timezone is None:
