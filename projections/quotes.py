@@ -1,8 +1,8 @@
 """Last prices: the last trade, and the best bid and ask over the venues of a feed.
 
-This is on the hot path: the loop holds a `Book` per instrument and hands it market data without an
-envelope. Suspicious prints and quotes never count. Quotes of different feeds are never mixed: the best
-prices are those of the feed that quoted last.
+This is on the hot path: the loop hands market data over without an envelope, and whoever reads one
+instrument often may hold its `Book`. Suspicious prints and quotes never count. Quotes of different feeds
+are never mixed: the best prices are those of the feed that quoted last.
 """
 
 from math import fsum
@@ -62,12 +62,12 @@ Levels: TypeAlias = dict[str, tuple[float, float]]
 
 
 class Book:
-    """One instrument's prices. `last`, `bar`, `halted` and `feed` may be read directly; nobody else writes.
+    """One instrument's prices, written by `Quotes` alone. `last`, `bar`, `halted`, `feed` may be read.
 
     `feed` is the one that quoted last, `None` before any quote.
     """
 
-    __slots__ = ("_asks", "_bids", "_feeds", "bar", "feed", "halted", "instrument", "last")
+    __slots__ = ("_feeds", "asks", "bar", "bids", "feed", "halted", "instrument", "last")
 
     def __init__(self, instrument: str) -> None:
         self.instrument = instrument
@@ -75,14 +75,14 @@ class Book:
         self.bar: Bar | None = None
         self.halted = False
         self.feed: str | None = None
-        self._bids = Side()
-        self._asks = Side()
+        self.bids = Side()
+        self.asks = Side()
         self._feeds: dict[str, tuple[Side, Side]] = {}
 
     @property
     def bid(self) -> float | None:
         """The highest bid over the venues."""
-        side = self._bids
+        side = self.bids
         best = side.best
         if best is None and side.prices:
             best = side.best = max(side.prices.values())
@@ -91,7 +91,7 @@ class Book:
     @property
     def ask(self) -> float | None:
         """The lowest ask over the venues."""
-        side = self._asks
+        side = self.asks
         best = side.best
         if best is None and side.prices:
             best = side.best = min(side.prices.values())
@@ -100,12 +100,12 @@ class Book:
     @property
     def bid_size(self) -> float:
         """The size at the best bid, summed over the venues that show it; 0 without a bid."""
-        return self._bids.size(self.bid)
+        return self.bids.size(self.bid)
 
     @property
     def ask_size(self) -> float:
         """The size at the best ask, summed over the venues that show it; 0 without an ask."""
-        return self._asks.size(self.ask)
+        return self.asks.size(self.ask)
 
     @property
     def mark(self) -> float | None:
@@ -118,53 +118,13 @@ class Book:
         bid, ask = self.bid, self.ask
         return None if bid is None or ask is None else (bid + ask) / 2.0
 
-    def on_trade(self, trade: Trade) -> None:
-        """Take a trade of this instrument."""
-        if not trade.suspicious:
-            self.last = trade
-
-    def on_bar(self, bar: Bar) -> None:
-        """Take a trade bar of this instrument: its close is a mark."""
-        self.bar = bar
-
-    def on_quote(self, quote: Quote) -> None:
-        """Take a quote of this instrument: one side or both, at one venue."""
-        if quote.suspicious:
-            return
-        if quote.feed != self.feed:
-            self._turn_to(quote.feed)
-        price, size = quote.bid, quote.bid_size
-        if price and size:
-            side = self._bids
-            venue = quote.venue
-            side.prices[venue] = price
-            side.sizes[venue] = size
-            side.best = None
-        elif price is not None or size is not None:
-            self._bids.update(quote.venue, price, size)
-        price, size = quote.ask, quote.ask_size
-        if price and size:
-            side = self._asks
-            venue = quote.venue
-            side.prices[venue] = price
-            side.sizes[venue] = size
-            side.best = None
-        elif price is not None or size is not None:
-            self._asks.update(quote.venue, price, size)
-
-    def on_quote_bar(self, bar: QuoteBar) -> None:
-        """Take a quote bar: its closes are the bid and ask of a feed with one venue."""
-        if bar.feed != self.feed:
-            self._turn_to(bar.feed)
-        self._bids.update("", bar.bid_close, bar.bid_size)
-        self._asks.update("", bar.ask_close, bar.ask_size)
-
-    def _turn_to(self, feed: str) -> None:
+    def turn_to(self, feed: str) -> None:
+        """Show this feed's quotes from now on; those of the other feeds are kept apart."""
         self.feed = feed
         sides = self._feeds.get(feed)
         if sides is None:
             sides = self._feeds[feed] = (Side(), Side())
-        self._bids, self._asks = sides
+        self.bids, self.asks = sides
 
     def snapshot(self) -> "BookState":
         """Return the book as data, venues sorted."""
@@ -178,7 +138,7 @@ class Book:
         book.last, book.bar, book.halted = state.last, state.bar, state.halted
         book._feeds = {feed: (Side.of(bids), Side.of(asks)) for feed, (bids, asks) in state.feeds.items()}
         if state.feed is not None:
-            book._turn_to(state.feed)
+            book.turn_to(state.feed)
         return book
 
 
@@ -233,16 +193,41 @@ class Quotes(Projection):
             self._books[trade.instrument].last = trade
 
     def on_quote(self, quote: Quote) -> None:
-        """Fold a quote without its envelope."""
-        self._books[quote.instrument].on_quote(quote)
+        """Fold a quote without its envelope: one side or both, at one venue."""
+        if quote.suspicious:
+            return
+        book = self._books[quote.instrument]
+        if quote.feed != book.feed:
+            book.turn_to(quote.feed)
+        # The two common cases, a full side, are spelled out: a call each would cost a third of the fold.
+        price, size = quote.bid, quote.bid_size
+        if price and size:
+            side, venue = book.bids, quote.venue
+            side.prices[venue] = price
+            side.sizes[venue] = size
+            side.best = None
+        elif price is not None or size is not None:
+            book.bids.update(quote.venue, price, size)
+        price, size = quote.ask, quote.ask_size
+        if price and size:
+            side, venue = book.asks, quote.venue
+            side.prices[venue] = price
+            side.sizes[venue] = size
+            side.best = None
+        elif price is not None or size is not None:
+            book.asks.update(quote.venue, price, size)
 
     def on_bar(self, bar: Bar) -> None:
-        """Fold a trade bar without its envelope."""
+        """Fold a trade bar without its envelope: its close is a mark."""
         self._books[bar.instrument].bar = bar
 
     def on_quote_bar(self, bar: QuoteBar) -> None:
-        """Fold a quote bar without its envelope."""
-        self._books[bar.instrument].on_quote_bar(bar)
+        """Fold a quote bar without its envelope: its closes are those of a feed with one venue."""
+        book = self._books[bar.instrument]
+        if bar.feed != book.feed:
+            book.turn_to(bar.feed)
+        book.bids.update("", bar.bid_close, bar.bid_size)
+        book.asks.update("", bar.ask_close, bar.ask_size)
 
     def last_trade(self, instrument: str) -> Trade | None:
         """Return the last trade that may be traded on."""

@@ -53,8 +53,11 @@ class EquityTrack(msgspec.Struct, gc=False):
     drawdown_max: Decimal = ZERO
 
     def mark(self, equity: Decimal, date: str | None) -> None:
-        """Take a sample; the first of a new day compares with the last of the day before."""
-        if date is not None and date != self.date:
+        """Take a sample; the first of a new day compares with the last of the day before.
+
+        Days only go forward, so an exchange that is still in yesterday's session changes nothing.
+        """
+        if date is not None and (self.date is None or date > self.date):
             self.date, self.baseline = date, self.equity
         self.equity = equity
         self.peak = max(self.peak, equity)
