@@ -1,0 +1,336 @@
+# ruff: noqa: S608 - the SQL is made of this module's own text, never of a user's
+"""The SQL views of a log: what they are called, what they show, and the SQL that makes them.
+
+They stand on `raw.<tag>` (sources.py). Rules: `run` is null for the log itself; `time` is `ts` as a
+timestamp (UTC, to the nanosecond); a field whose name is an SQL keyword has another here (`order_id`,
+`limit_price`). Views compute nothing for a column that a query does not use, and keep filters
+pushable: an audit of years must read only what it asks for. Text only: no SQL is run here.
+"""
+
+from collections.abc import Collection
+
+import msgspec
+import pyarrow as pa
+
+from core.events import EventType
+from core.ports import RUN_BASE
+from eventstore import columns
+from eventstore.schema import UNKNOWN, columns_of, kinds
+from eventstore.sources import literal, quoted
+
+_TIME = "make_timestamp_ns(ts) AS time"
+
+MACROS = "CREATE OR REPLACE MACRO plain(x) AS rtrim(rtrim(CAST(x AS VARCHAR), '0'), '.');"
+"""`plain(amount)`: a decimal without trailing zeros."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """A view: its name, what one row is, and its query."""
+
+    name: str
+    row: str
+    sql: str
+
+
+_TRADES = f"""
+SELECT run, seq, ts, {_TIME}, recv, feed, instrument, price, size, venue, conditions, suspicious
+FROM raw.trade"""
+
+_QUOTES = f"""
+SELECT run, seq, ts, {_TIME}, recv, feed, instrument, bid, bid_size, ask, ask_size, venue, conditions,
+       suspicious
+FROM raw.quote"""
+
+_BARS = f"""
+SELECT run, seq, ts, {_TIME}, recv, feed, instrument, make_timestamp_ns(start) AS start_time, open, high,
+       low, close, volume
+FROM raw.bar"""
+
+_QUOTE_BARS = f"""
+SELECT run, seq, ts, {_TIME}, recv, feed, instrument, make_timestamp_ns(start) AS start_time,
+       bid_open, bid_high, bid_low, bid_close, bid_size, ask_open, ask_high, ask_low, ask_close, ask_size
+FROM raw.quote_bar"""
+
+_INTENTS = f"""
+SELECT run, seq, ts, {_TIME}, "at" AS at_seq, 'order' AS kind, "order" AS order_id,
+       1::BIGINT AS version, account,
+       strategy, instrument, side, quantity, type, "limit" AS limit_price, stop AS stop_price, tif, reason
+FROM raw.order_intended
+UNION ALL
+SELECT run, seq, ts, {_TIME}, "at" AS at_seq, 'modify', "order", version, account, strategy, instrument, NULL,
+       quantity, NULL, "limit", stop, NULL, reason
+FROM raw.modify_intended
+UNION ALL
+SELECT run, seq, ts, {_TIME}, "at" AS at_seq, 'cancel', "order", NULL, account, strategy,
+       instrument, NULL, NULL,
+       NULL, NULL, NULL, NULL, reason
+FROM raw.cancel_intended"""
+
+_VERDICTS = f"""
+SELECT run, seq, ts, {_TIME}, "at" AS at_seq, cause AS cause_seq, 'approved' AS verdict,
+       "order" AS order_id, version, account,
+       strategy, instrument, profile, NULL::VARCHAR AS rule, NULL::VARCHAR AS rule_limit,
+       NULL::VARCHAR AS value, NULL::VARCHAR AS message
+FROM raw.risk_approved
+UNION ALL
+SELECT run, seq, ts, {_TIME}, "at" AS at_seq, cause, 'refused', "order", version, account,
+       strategy, instrument, NULL,
+       rule, "limit", value, message
+FROM raw.risk_refused"""
+
+_EXECUTIONS = """
+SELECT run, seq, ts, "at" AS at_seq, exec_id, 0::BIGINT AS revision, "order" AS order_id, account,
+       strategy, instrument,
+       side, quantity, price, venue
+FROM raw.filled
+UNION ALL
+SELECT run, seq, ts, "at" AS at_seq, exec_id, revision, "order", account, strategy, instrument,
+       side, quantity, price,
+       venue
+FROM raw.fill_corrected"""
+
+_FILLS = f"""
+WITH executions AS ({_EXECUTIONS}
+QUALIFY row_number() OVER (PARTITION BY run, exec_id ORDER BY revision DESC, seq) = 1),
+costs AS (
+    SELECT run, exec_id, amount, currency FROM raw.commission
+    QUALIFY row_number() OVER (PARTITION BY run, exec_id ORDER BY ts DESC, amount DESC, seq) = 1)
+SELECT e.run, e.seq, e.ts, make_timestamp_ns(e.ts) AS time, e.at_seq, e.exec_id, e.revision, e.order_id,
+       e.account, e.strategy, e.instrument, e.side, e.quantity, e.price, e.venue,
+       c.amount AS commission, c.currency AS commission_currency
+FROM executions AS e
+LEFT JOIN costs AS c ON c.exec_id = e.exec_id AND c.run IS NOT DISTINCT FROM e.run"""
+
+_COMMISSIONS = f"""
+SELECT run, seq, ts, {_TIME}, exec_id, "order" AS order_id, account, strategy, instrument, amount, currency
+FROM raw.commission"""
+
+# The same derivation as projections.orders: what is known is a set of facts, in whatever order they came.
+_ORDERS = """
+WITH facts AS (
+    SELECT run, "order" AS order_id, ts, 0 AS progress, '' AS fact, 1 AS version, NULL AS message, seq
+    FROM raw.order_intended
+    UNION ALL SELECT run, "order", ts, 1, '', version, NULL, seq FROM raw.risk_approved
+    UNION ALL SELECT run, "order", ts, 0, CASE version WHEN 1 THEN 'Refused' ELSE 'dropped' END, version,
+              message, seq FROM raw.risk_refused
+    UNION ALL SELECT run, "order", ts, 0, '', version, NULL, seq FROM raw.modify_intended
+    UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, seq FROM raw.cancel_intended
+    UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, seq FROM raw.cancel_send_started
+    UNION ALL SELECT run, "order", ts, 2, '', version, NULL, seq FROM raw.order_send_started
+    UNION ALL SELECT run, "order", ts, 3, 'sent', version, NULL, seq FROM raw.order_sent
+    UNION ALL SELECT run, "order", ts, 0, CASE WHEN bytes_written > 0 THEN 'doubt' ELSE 'SendFailed' END,
+              version, message, seq FROM raw.send_failed
+    UNION ALL SELECT run, "order", ts, CASE WHEN status = 'Rejected' AND version > 1 THEN 0 ELSE 4 END,
+              CASE WHEN status = 'Rejected' AND version > 1 THEN 'dropped' ELSE status END, version,
+              NULLIF(message, ''), seq FROM raw.order_status
+    UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, seq FROM raw.filled
+    UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, seq FROM raw.fill_corrected),
+folded AS (
+    SELECT run, order_id, max(ts) AS updated_ts, max(progress) AS progress,
+        bool_or(fact = 'Rejected') AS rejected, bool_or(fact = 'Cancelled') AS cancelled,
+        bool_or(fact = 'Refused') AS refused, bool_or(fact = 'SendFailed' AND version = 1) AS failed,
+        bool_or(fact = 'doubt' AND version = 1) AS doubtful, bool_or(fact = 'cancelling') AS cancelling,
+        max(version) FILTER (fact IN ('Submitted', 'PartiallyFilled', 'Filled')) AS acknowledged,
+        list(DISTINCT version) FILTER (fact IN ('dropped', 'SendFailed') AND version > 1) AS dropped,
+        arg_max(message, seq) FILTER (message IS NOT NULL) AS message
+    FROM facts GROUP BY run, order_id),
+versions AS (
+    SELECT run, "order" AS order_id, 1::BIGINT AS version, quantity, "limit" AS limit_price,
+           stop AS stop_price, reason
+    FROM raw.order_intended
+    UNION ALL SELECT run, "order", version, quantity, "limit", stop, reason FROM raw.modify_intended),
+standing AS (
+    SELECT v.run, v.order_id, arg_max(v, v.version) AS latest,
+           coalesce(max(v.quantity) FILTER (v.version >= coalesce(f.acknowledged, 1)),
+                    max(v.quantity)) AS quantity
+    FROM versions AS v
+    JOIN folded AS f ON f.order_id = v.order_id AND f.run IS NOT DISTINCT FROM v.run
+    WHERE NOT coalesce(list_contains(f.dropped, v.version), false)
+    GROUP BY v.run, v.order_id),
+executed AS (
+    SELECT run, order_id, sum(quantity) AS filled, sum(first_quantity) AS done
+    FROM (SELECT run, exec_id, arg_max(order_id, revision) AS order_id,
+                 arg_max(quantity, revision) AS quantity, arg_min(quantity, revision) AS first_quantity
+          FROM (EXECUTIONS) GROUP BY run, exec_id)
+    GROUP BY run, order_id),
+joined AS (
+    SELECT i.run, i."order" AS order_id, i.seq, i.ts AS created_ts, f.updated_ts, i.account, i.strategy,
+           i.instrument, i.side, i.type, i.tif, s.latest, f, s.quantity AS standing_quantity,
+           coalesce(e.filled, 0::DECIMAL(38, 8)) AS filled, coalesce(e.done, 0) AS done
+    FROM (SELECT * FROM raw.order_intended
+          QUALIFY row_number() OVER (PARTITION BY run, "order" ORDER BY seq) = 1) AS i
+    JOIN folded AS f ON f.order_id = i."order" AND f.run IS NOT DISTINCT FROM i.run
+    JOIN standing AS s ON s.order_id = i."order" AND s.run IS NOT DISTINCT FROM i.run
+    LEFT JOIN executed AS e ON e.order_id = i."order" AND e.run IS NOT DISTINCT FROM i.run)
+SELECT run, seq, order_id, account, strategy, instrument, side, type, tif, latest.version AS version,
+       latest.quantity AS quantity, latest.limit_price AS limit_price, latest.stop_price AS stop_price,
+       CASE WHEN done > 0 AND done >= standing_quantity THEN 'Filled'
+            WHEN f.rejected THEN 'Rejected'
+            WHEN f.cancelled THEN 'Cancelled'
+            WHEN f.progress < 4 AND f.refused THEN 'Refused'
+            WHEN f.progress < 4 AND f.failed THEN 'SendFailed'
+            WHEN f.cancelling THEN 'CancelPending'
+            WHEN done > 0 THEN 'PartiallyFilled'
+            WHEN f.progress < 4 AND f.doubtful THEN 'Unknown'
+            ELSE ['Intended', 'Approved', 'Sending', 'Sent', 'Submitted'][f.progress + 1] END AS state,
+       filled, latest.reason AS reason, coalesce(f.message, '') AS message,
+       created_ts, make_timestamp_ns(created_ts) AS created, updated_ts,
+       make_timestamp_ns(updated_ts) AS updated
+FROM joined""".replace("EXECUTIONS", _EXECUTIONS)
+
+_MARKET_LINKS = {
+    "trade": "'tick', concat('trade ', t.size, ' at ', t.price, ' on ' || NULLIF(t.venue, ''))",
+    "quote": "'tick', concat('quote', ' bid ' || t.bid || ' x ' || t.bid_size, "
+    "' ask ' || t.ask || ' x ' || t.ask_size, ' on ' || NULLIF(t.venue, ''))",
+    "bar": "'bar', concat('bar ', t.open, ' ', t.high, ' ', t.low, ' ', t.close, ' volume ', t.volume)",
+    "quote_bar": "'bar', concat('quote bar', ' bid ' || t.bid_close, ' ask ' || t.ask_close)",
+}
+# An input that is not market data: a fact of the broker or a timer. In a run it has an input of its own.
+_FACT_LINKS = {  # kind, summary, instrument
+    "timer_fired": ("timer", "concat('timer ', t.name)", "NULL"),
+    "filled": ("fill", "concat(t.side, ' ', plain(t.quantity), ' at ', plain(t.price))", "t.instrument"),
+    "order_status": ("status", "concat(t.status, ' ' || NULLIF(t.message, ''))", "t.instrument"),
+    "commission": ("commission", "concat(plain(t.amount), ' ', t.currency)", "t.instrument"),
+    "session_started": ("session", "concat('session ', t.session, ' started (', t.mode, ')')", "NULL"),
+}
+_ORDER_LINKS = {
+    "order_intended": "'intent', concat(side, ' ', plain(quantity), ' ', instrument, ' ', type, "
+    "' limit ' || plain(\"limit\"), ' stop ' || plain(stop), ': ' || NULLIF(reason, ''))",
+    "modify_intended": "'modify', concat('version ', version, ': ', plain(quantity), "
+    "' limit ' || plain(\"limit\"), ' stop ' || plain(stop), ': ' || NULLIF(reason, ''))",
+    "cancel_intended": "'cancel', concat('cancel', ': ' || NULLIF(reason, ''))",
+    "risk_approved": "'verdict', concat('approved by ', profile)",
+    "risk_refused": "'verdict', concat('refused by ', rule, ': ', message)",
+    "order_send_started": "'send', concat('version ', version, ' leaves')",
+    "cancel_send_started": "'send', 'cancel request leaves'",
+    "order_sent": "'sent', concat('version ', version, ' is out')",
+    "send_failed": "'send failed', concat(message, ' (', bytes_written, ' bytes written)')",
+    "order_status": "'status', concat(status, ' ' || NULLIF(message, ''))",
+    "filled": "'fill', concat(side, ' ', plain(quantity), ' at ', plain(price), ' (', exec_id, ')')",
+    "fill_corrected": "'correction', concat('revision ', revision, ': ', side, ' ', plain(quantity), ' at ', "
+    "plain(price), ' (', exec_id, ')')",
+    "commission": "'commission', concat(plain(amount), ' ', currency, ' for ', exec_id)",
+}
+
+
+def _chain() -> str:
+    # Inputs are joined table by table, on seq alone, so that the few seqs asked for prune the scans.
+    order_links = [
+        f'SELECT run, "order" AS order_id, seq, ts, {"instrument" if _has(tag, "instrument") else "NULL"} '
+        f"AS instrument, {text} FROM raw.{tag}"
+        for tag, text in _ORDER_LINKS.items()
+    ]
+    market = [
+        f"SELECT r.run, r.order_id, t.seq, t.ts, t.instrument, {text} FROM roots AS r JOIN raw.{tag} AS t "
+        f"ON t.seq = r.root WHERE t.run IS NULL"
+        for tag, text in _MARKET_LINKS.items()
+    ]
+    return f"""
+WITH starts AS (SELECT run, "order" AS order_id, "at" AS at_seq FROM raw.order_intended),
+facts AS ({_facts()}),
+near AS (
+    SELECT s.run, s.order_id, s.at_seq, f.seq, f.ts, f.instrument, f.kind, f.summary, f.at_seq AS behind
+    FROM starts AS s LEFT JOIN facts AS f ON f.seq = s.at_seq AND {_SAME_LOG}),
+roots AS (SELECT run, order_id, coalesce(behind, at_seq) AS root FROM near),
+links(run, order_id, seq, ts, instrument, kind, summary) AS (
+    {" UNION ALL ".join(order_links)}
+    UNION ALL {" UNION ALL ".join(market)}
+    UNION ALL SELECT run, order_id, seq, ts, instrument, kind, summary FROM near WHERE seq IS NOT NULL)
+SELECT run, order_id, row_number() OVER (PARTITION BY run, order_id ORDER BY seq) AS link, kind, seq, ts,
+       {_TIME}, instrument, summary
+FROM links"""
+
+
+# A seq below RUN_BASE is one of the log's own, for a run's intents too.
+_SAME_LOG = f"(CASE WHEN s.at_seq > {RUN_BASE} THEN f.run IS NOT DISTINCT FROM s.run ELSE f.run IS NULL END)"
+
+
+def _facts() -> str:
+    return " UNION ALL ".join(
+        f"SELECT t.run, t.seq, t.ts, t.at AS at_seq, {literal(kind)} AS kind, {summary} AS summary, "
+        f"{instrument} AS instrument FROM raw.{tag} AS t"
+        for tag, (kind, summary, instrument) in _FACT_LINKS.items()
+    )
+
+
+def _has(tag: str, field: str) -> bool:
+    return any(kind.tag == tag and field in kind.type.__struct_fields__ for kind in kinds())
+
+
+_INSTRUMENTS = """
+SELECT run, seq, ts, make_timestamp_ns(ts) AS time, instrument, symbol, kind, exchange, currency, multiplier,
+       tick_size, timezone, con_id, expiry, strike, "right", description
+FROM raw.instrument
+QUALIFY row_number() OVER (PARTITION BY run, instrument ORDER BY seq DESC) = 1"""
+
+_SESSIONS = """
+SELECT run, seq, exchange, date, timezone, make_timestamp_ns("begin") AS begin_time,
+       make_timestamp_ns(open) AS open_time, make_timestamp_ns(close) AS close_time,
+       make_timestamp_ns("end") AS end_time, "begin" AS begin_ts, open AS open_ts, close AS close_ts,
+       "end" AS end_ts
+FROM raw.session
+QUALIFY row_number() OVER (PARTITION BY run, exchange, date ORDER BY seq DESC) = 1"""
+
+_FEEDS = """
+SELECT run, seq, feed, source, resolution, consolidated, adjusted, description
+FROM raw.feed
+QUALIFY row_number() OVER (PARTITION BY run, feed ORDER BY seq DESC) = 1"""
+
+_RECORDED = f'SELECT run, seq, ts, {_TIME}, "at" AS at_seq, strategy, name, value FROM raw.recorded'
+
+_EQUITY = f"""
+SELECT run, seq, ts, {_TIME}, account, currency, equity, cash FROM raw.account_marked"""
+
+VIEWS = [
+    View("trades", "a trade print", _TRADES),
+    View("quotes", "an update of a bid, an ask or both; a null side is not part of it", _QUOTES),
+    View("bars", "an open-high-low-close bar; `ts` is its end", _BARS),
+    View("quote_bars", "a bar of bids and asks", _QUOTE_BARS),
+    View("intents", "an order, modification or cancel that a strategy intended", _INTENTS),
+    View("verdicts", "a verdict of the risk rules on an intent", _VERDICTS),
+    View("fills", "an execution in its highest revision, with its commission", _FILLS),
+    View("commissions", "a commission report", _COMMISSIONS),
+    View("orders", "an order in its latest state", _ORDERS),
+    View("chain", "a link from the input that caused an order to its fills and commissions", _chain()),
+    View("equity", "a sample of equity and cash", _EQUITY),
+    View("recorded", "a value of a strategy's own series", _RECORDED),
+    View("instruments", "an instrument as last defined", _INSTRUMENTS),
+    View("sessions", "a trading day of an exchange", _SESSIONS),
+    View("feeds", "a feed of market data as last defined", _FEEDS),
+]
+"""All views but `events` (which depends on what there is) and `runs` (a table)."""
+
+EVENTS_ROW = "any event, with its fields as JSON"
+RUNS_ROW = "a run: its figures and hashes"
+
+
+def events_view(present: Collection[str]) -> str:
+    """Return the query of `events` over the types that have rows (all of them, if none has)."""
+    chosen = [kind for kind in kinds() if kind.tag in present] or kinds()
+    return "\nUNION ALL\n".join(_event_branch(kind) for kind in chosen)
+
+
+def names() -> list[str]:
+    """Return the names of all views, the two made elsewhere included."""
+    return sorted([*(view.name for view in VIEWS), "events", "runs"])
+
+
+def _event_branch(kind: EventType) -> str:
+    fields = {column.field: column for column in columns_of(kind.type)}
+    pairs = ", ".join(f"{literal(name)}: {_json_value(c.type, c.name)}" for name, c in fields.items())
+    tag = "tag" if kind is UNKNOWN else literal(kind.tag)
+    order = '"order"' if "order" in fields else "NULL::VARCHAR"
+    strategy = "strategy" if "strategy" in fields else "NULL::VARCHAR"
+    instrument = "instrument" if "instrument" in fields else "NULL::VARCHAR"
+    return (
+        f'SELECT run, seq, ts, {_TIME}, recv, "at" AS at_seq, cause AS cause_seq, {tag} AS type, '
+        f"{literal(kind.event_class)} AS class, {strategy} AS strategy, "
+        f"{instrument} AS instrument, {order} AS order_id, "
+        f"to_json({{{pairs}}}) AS body FROM raw.{quoted(kind.tag)}"
+    )
+
+
+def _json_value(kind: pa.DataType, name: str) -> str:
+    if kind == columns.DECIMAL:
+        return f"plain({quoted(name)})"
+    return f"hex({quoted(name)})" if kind == pa.binary() else quoted(name)
