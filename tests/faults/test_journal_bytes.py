@@ -18,7 +18,7 @@ from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.recovery import inspect
 from eventstore.segments import SEGMENT_HEADER_BYTES
-from tests.faults.journals import CLOCK_NS, Sample, UnsyncedFiles, entries_of, make_sample, read_all
+from tests.faults.journals import CLOCK_NS, Sample, UnsyncedFiles, crash, entries_of, make_sample, read_all
 
 
 @pytest.fixture
@@ -204,8 +204,7 @@ def unsynced_images(root: Path) -> tuple[Sample, list[tuple[str, bytes]]]:
             journal.commit(sync=False)
     journal.commit(sync=False)
     data = segment.read_bytes()
-    journal._writer.abandon()
-    journal._lock.release()
+    crash(journal)
     assert journal.durable_seq == 7
     bounds = [start, *range((start // 512 + 1) * 512, len(data), 512), len(data)]
     images = []
@@ -262,8 +261,7 @@ def test_what_only_looks_like_a_block_is_no_proof(tmp_path: Path, tail: str) -> 
         rest = {"foreign block": block, "zeros": bytes(9000), "garbage": bytes(range(256)) * 9}[tail]
         # Torn within the block's header, so that its length is not known.
         image = segment.read_bytes()[: SEGMENT_HEADER_BYTES + 22] + rest
-    journal._writer.abandon()
-    journal._lock.release()
+    crash(journal)
     segment.write_bytes(image)
     assert read_all(sample.root) == sample.entries
 
