@@ -15,7 +15,6 @@ from core.events import (
     Filled,
     FxRateReported,
     InstrumentDefined,
-    PositionAdjusted,
 )
 from core.money import CONTEXT, ZERO, divide, money, price
 from core.views import Position, PositionsView, QuotesView
@@ -63,14 +62,13 @@ class Account(Projection):
         # Sums of the above, kept as events come in.
         self._flows: dict[tuple[str, str], Decimal] = {}
         self._paid: dict[tuple[str, str], Decimal] = {}
-        self._cash: dict[tuple[str, str], Decimal] = {}
+        self._cash: dict[tuple[str, str], tuple[Decimal, tuple[str, ...]]] = {}
         super().__init__(
             {
                 InstrumentDefined: self._instrument,
                 CashAdjusted: self._cash_adjusted,
                 Filled: self._filled,
                 FillCorrected: self._corrected,
-                PositionAdjusted: self._position_adjusted,
                 CommissionReported: self._commission,
                 FxRateReported: self._rate,
             }
@@ -83,8 +81,12 @@ class Account(Projection):
         """
         cached = self._cash.get((account, currency))
         if cached is None:
-            cached = self._cash[account, currency] = self._compute_cash(account, currency)
-        return cached
+            cached = self._cash[account, currency] = self._settled_cash(account, currency)
+        settled, futures = cached
+        # Never cached: what futures realised is the positions' to say, and they may be folded after this.
+        for instrument in futures:
+            settled = _add(settled, self._positions.position(account, instrument).realised)
+        return money(settled) if futures else settled
 
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
@@ -166,18 +168,20 @@ class Account(Projection):
         inverse = self._rates.get((wanted, held))
         return divide(amount, inverse) if inverse else None
 
-    def _compute_cash(self, account: str, currency: str) -> Decimal:
+    def _settled_cash(self, account: str, currency: str) -> tuple[Decimal, tuple[str, ...]]:
+        # Return the cash without futures, and the futures that add to it.
         total = self._adjusted.get((account, currency), ZERO)
         total = _subtract(total, self._paid.get((account, currency), ZERO))
+        futures: list[str] = []
         for (owner, instrument), value in self._flows.items():
             definition = self._instruments.get(instrument)
             if owner != account or definition is None or definition.currency != currency:
                 continue
             if definition.kind == FUTURE:
-                total = _add(total, self._positions.position(account, instrument).realised)
+                futures.append(instrument)
             else:
                 total = _add(total, _multiply(value, definition.multiplier))
-        return money(total)
+        return money(total), tuple(futures)
 
     def _instrument(self, entry: Any) -> None:
         event: InstrumentDefined = entry.event
@@ -188,10 +192,6 @@ class Account(Projection):
         event: CashAdjusted = entry.event
         key = (event.account, event.currency)
         self._adjusted[key] = _add(self._adjusted.get(key, ZERO), event.amount)
-        self._cash.clear()
-
-    def _position_adjusted(self, _entry: Any) -> None:
-        # No cash moves, but what a future realises from here on may.
         self._cash.clear()
 
     def _rate(self, entry: Any) -> None:

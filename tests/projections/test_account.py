@@ -56,6 +56,17 @@ def test_a_future_moves_cash_by_what_it_realised_alone():
     assert books.cash() == D(10_200)
 
 
+def test_cash_of_a_future_follows_positions_that_are_folded_later():
+    where = {"instrument": "IDX-202509"}
+    quotes, positions = Quotes(), Positions()
+    account = Account(quotes, positions)
+    trades = (fill("1", "BUY", 2, 5000, ts=1, **where), fill("2", "SELL", 1, 5004, ts=2, **where))
+    feed_all((account,), future(), *trades)
+    assert account.cash(ACCOUNT, "USD") == D(0)
+    feed_all((positions,), future(), *trades)
+    assert account.cash(ACCOUNT, "USD") == D(200)
+
+
 def test_a_future_adds_its_open_profit_to_equity_not_its_value():
     books = Books(
         deposit(10_000), fill("1", "BUY", 2, 5000, instrument="IDX-202509"), trade("IDX-202509", 5001.5)
