@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import CorruptLog
-from core.events import EventType
+from core.events import Entry, EventType
 from eventstore import columns
-from eventstore.schema import arrow_schema, dictionary_columns
+from eventstore.schema import arrow_schema, dictionary_columns, to_entries
 
 ROW_GROUP_ROWS = 65_536
 ZSTD_LEVEL = 3
@@ -77,6 +77,11 @@ class TypedWriter:
             self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Close what is open, complete or not; whoever calls removes the file."""
+        if self._writer is not None:
+            self._writer.close()
+
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._pending, self._schema).combine_chunks()
         self._pending, self._pending_rows = [], 0
@@ -95,13 +100,19 @@ def write_typed(path: Path, kind: EventType, batches: Sequence[pa.RecordBatch], 
 class TypedFile:
     """A typed file open for reading, one row group at a time; strings come as dictionaries.
 
-    Columns that an older writer did not know yet are refused rather than guessed.
+    Columns that an older writer did not know yet are refused rather than guessed. `checksums` checks
+    every page: needed only where no digest was compared.
     """
 
-    def __init__(self, path: Path, kind: EventType) -> None:
+    def __init__(self, path: Path, kind: EventType, *, checksums: bool = False) -> None:
         self.path = path
         with translated(path):
-            self._file = pq.ParquetFile(path, read_dictionary=dictionary_columns(kind), pre_buffer=False)
+            self._file = pq.ParquetFile(
+                path,
+                read_dictionary=dictionary_columns(kind),
+                pre_buffer=False,
+                page_checksum_verification=checksums,
+            )
             self._metadata = self._file.metadata
             self.names: list[str] = [n for n in self._file.schema_arrow.names if n != "extra"]
         self.groups: int = self._metadata.num_row_groups
@@ -130,6 +141,14 @@ class TypedFile:
             table = self._file.read_row_group(group, columns=list(names or self.names), use_threads=False)
             batches = table.to_batches()
         yield from batches
+
+
+def read_checked(path: Path, kind: EventType) -> Iterator[list[Entry]]:
+    """Yield all entries of a file with its page checksums checked; raises `CorruptLog`."""
+    with TypedFile(path, kind, checksums=True) as table:
+        for group in range(table.groups):
+            for batch in table.read(group):
+                yield to_entries(kind, batch)
 
 
 @contextmanager

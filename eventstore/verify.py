@@ -1,0 +1,254 @@
+"""Checking every byte of a log: what is sealed, what is hot, and its runs.
+
+Unlike a reader, it does not stop at the first problem: each finding names file, offset where there is
+one, and what is wrong. It writes nothing and takes no lock, so it may run beside a writer. What follows
+from a finding (refuse to trade, accept the loss) is decided elsewhere.
+"""
+
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from pathlib import Path
+
+import msgspec
+
+from core.errors import CorruptLog, DataMissing, StoreError, UnsupportedFormat
+from core.events import Entry, Event
+from eventstore import archive
+from eventstore.codec import decode_records
+from eventstore.layout import MANIFEST_NAME, Layout
+from eventstore.manifest import Manifest, SealedPart, SealedSegment, digest_of, read_manifest
+from eventstore.parquet import file_name, read_checked
+from eventstore.recovery import inspect
+from eventstore.runs import RunHashes, RunReader
+from eventstore.schema import kinds
+from eventstore.sealing import compare_tables
+
+_MAX_RETRIES = 20
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is wrong; `offset` is a byte offset in `path`, where that means something."""
+
+    path: str
+    message: str
+    offset: int | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was checked and what was found. `chain` is the hash over the whole log (hex)."""
+
+    sealed: int
+    segments: int
+    files: int
+    events: int
+    last_seq: int
+    chain: str
+    runs: int
+    deep: bool
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+class _Tally:
+    # What was found so far; each check adds to it and goes on.
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.sealed = self.segments = self.files = self.events = self.runs = 0
+
+    def add(self, path: Path, message: str, offset: int | None = None) -> None:
+        text = message.removeprefix(f"{path}: ")
+        if offset is None and text.startswith("offset "):
+            number = text.removeprefix("offset ").split(":", 1)[0]
+            offset = int(number) if number.isdigit() else None
+        finding = Finding(str(path), text, offset)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def verify(root: Path, *, deep: bool = False, progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Check the log at `root`; with `deep`, also compare every sealed event with its archived journal.
+
+    Raises `DataMissing` if there is no log. `progress` is told the name of each directory before it is
+    checked.
+    """
+    layout = Layout(Path(root))
+    if not layout.exists():
+        raise DataMissing(f"{root}: there is no log here")
+    tally = _Tally()
+    for directory in layout.sealed_directories():
+        progress(directory.name)
+        _check_sealed(directory, tally, deep=deep)
+    last_seq, chain = _check_journal(layout, tally)
+    _check_runs(layout, tally, progress)
+    return Report(
+        sealed=tally.sealed,
+        segments=tally.segments,
+        files=tally.files,
+        events=tally.events,
+        last_seq=last_seq,
+        chain=chain,
+        runs=tally.runs,
+        deep=deep,
+        findings=tally.findings,
+    )
+
+
+def _check_sealed(directory: Path, tally: _Tally, *, deep: bool) -> None:
+    try:
+        manifest = read_manifest(directory)
+    except FileNotFoundError:
+        if directory.is_dir():
+            tally.add(directory / MANIFEST_NAME, "the manifest is missing")
+        return  # else: replaced by a compaction since it was listed
+    except (CorruptLog, UnsupportedFormat) as error:
+        tally.add(directory / MANIFEST_NAME, str(error))
+        return
+    part = SealedPart(directory, manifest)
+    before = len(tally.findings)
+    tally.sealed += 1
+    _check_files(part, tally)
+    _check_manifest(part, tally)
+    _check_archive(part, tally)
+    if deep and len(tally.findings) == before:
+        _guarded(tally, directory, lambda: compare_tables(directory, _archived(part)))
+
+
+def _check_files(part: SealedPart, tally: _Tally) -> None:
+    listed = set(part.manifest.files) | {MANIFEST_NAME}
+    for path in sorted(part.path.iterdir()):
+        if path.name not in listed:
+            tally.add(path, f"{MANIFEST_NAME} does not list this file; move it away")
+    for name, expected in part.manifest.files.items():
+        path = part.path / name
+        tally.files += 1
+        try:
+            found = digest_of(path)
+        except OSError as error:
+            tally.add(path, f"cannot be read: {error.strerror}")
+            continue
+        if found != expected:
+            tally.add(
+                path,
+                f"changed since it was sealed: {found.size} bytes with sha256 {found.sha256[:16]}…, expected "
+                f"{expected.size} with {expected.sha256[:16]}…",
+            )
+
+
+def _check_manifest(part: SealedPart, tally: _Tally) -> None:
+    """Check that the manifest's statements agree with each other."""
+    manifest, path = part.manifest, part.path / MANIFEST_NAME
+    count = sum(types.all.count for types in manifest.types.values())
+    if count != manifest.last_seq - manifest.first_seq + 1:
+        tally.add(path, f"counts {count} events for seqs {manifest.first_seq}..{manifest.last_seq}")
+    seq, chain = manifest.first_seq, manifest.previous_hash
+    for segment in manifest.segments:
+        if (segment.first_seq, segment.previous_hash) != (seq, chain):
+            tally.add(path, f"segment {segment.number} does not follow the one before it")
+        seq, chain = segment.last_seq + 1, segment.chain
+    if (seq, chain) != (manifest.last_seq + 1, manifest.chain):
+        tally.add(path, f"its segments end at seq {seq - 1}, expected {manifest.last_seq}")
+
+
+def _check_archive(part: SealedPart, tally: _Tally) -> None:
+    for segment in part.manifest.segments:
+        tally.segments += 1
+        _guarded(tally, part.path, lambda segment=segment: _walk(part, segment))  # type: ignore[misc]
+        tally.events += segment.last_seq - segment.first_seq + 1
+
+
+def _walk(part: SealedPart, segment: SealedSegment) -> None:
+    """Walk an archived segment: its blocks, their chain, and where the manifest says that they end."""
+    walk = archive.walk_segment(part.path, part.manifest, segment)
+    for _ in walk:
+        pass
+    end, header = walk.position, walk.header
+    name = f"{walk.path}: offset {end.offset}: segment {segment.number}"
+    if walk.damage:
+        raise CorruptLog(f"{name}: {walk.damage}")
+    if (end.next_seq, end.chain.hex()) != (segment.last_seq + 1, segment.chain):
+        raise CorruptLog(f"{name} ends with seq {end.next_seq - 1} and another hash than stated")
+    stated = (segment.number, segment.first_seq, segment.previous_number, segment.previous_hash)
+    if header is None or stated != (
+        header.number,
+        header.first_seq,
+        header.previous_number,
+        header.previous_hash.hex(),
+    ):
+        raise CorruptLog(f"{name} has another header than {MANIFEST_NAME} states")
+
+
+def _archived(part: SealedPart) -> Iterator[list[Entry]]:
+    manifest: Manifest = part.manifest
+    for segment in manifest.segments:
+        for block in archive.walk_segment(part.path, manifest, segment):
+            yield decode_records(block.payload)
+
+
+def _check_journal(layout: Layout, tally: _Tally) -> tuple[int, str]:
+    """Check tiling, the chain across sealed and hot, and the high-water mark; return last seq and chain."""
+    for _ in range(_MAX_RETRIES):
+        try:
+            found = inspect(layout.root)
+        except FileNotFoundError:
+            continue  # sealed and unlinked while it was being read
+        except StoreError as error:
+            path = getattr(error, "path", None)
+            tally.add(path or _path_in(str(error), layout.root), str(error), getattr(error, "offset", None))
+            prefix = getattr(error, "prefix", None)
+            return (prefix.last_seq, prefix.chain.hex()) if prefix is not None else (0, "")
+        hot = [segment for segment in found.hot if segment not in found.covered]
+        tally.segments += len(hot)
+        tally.events += sum(segment.last_seq - segment.header.first_seq + 1 for segment in hot)
+        return found.last_seq, found.chain.hex()
+    tally.add(layout.hot, "its files keep vanishing while they are read; try again")
+    return 0, ""
+
+
+def _path_in(message: str, root: Path) -> Path:
+    named = message.split(": ", 1)[0]
+    return Path(named) if named.startswith(str(root)) else root
+
+
+def _guarded(tally: _Tally, place: Path, check: Callable[[], object]) -> None:
+    try:
+        check()
+    except StoreError as error:
+        tally.add(_path_in(str(error), place), str(error))
+    except OSError as error:
+        tally.add(Path(error.filename or place), f"cannot be read: {error.strerror or error}")
+
+
+def _check_runs(layout: Layout, tally: _Tally, progress: Callable[[str], None]) -> None:
+    if not layout.runs.is_dir():
+        return
+    for path in sorted(layout.runs.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            progress(path.name)
+            tally.runs += 1
+            _guarded(tally, path, lambda path=path: _check_run(path))  # type: ignore[misc]
+
+
+def _check_run(path: Path) -> None:
+    """Compare a run's files with the counts and the hash of decisions in its `run.json`."""
+    run = RunReader(path)
+    counts: dict[str, int] = {}
+    rows: list[tuple[int, int, int | None, Event]] = []
+    for kind in kinds():
+        table = path / file_name(kind)
+        if table.exists():
+            entries = [entry for batch in read_checked(table, kind) for entry in batch]
+            rows += [(entry.seq, entry.at, entry.cause, entry.event) for entry in entries]
+            counts[kind.tag] = len(entries)
+    if counts != dict(run.summary["types"]):
+        raise CorruptLog(f"{path}: holds {counts}, but run.json counts {run.summary['types']}")
+    hashes = RunHashes()
+    hashes.update(sorted(rows, key=itemgetter(0)), lambda seqs: seqs)
+    if hashes.decisions_hash != run.summary["decisions_hash"]:
+        raise CorruptLog(
+            f"{path}: its decisions hash to {hashes.decisions_hash}, run.json states "
+            f"{run.summary['decisions_hash']}"
+        )
