@@ -71,7 +71,9 @@ class Positions(Projection):
     def position(self, account: str, instrument: str, strategy: str | None = None) -> Position:
         """Return the position (of one strategy's sub-ledger); flat if there never was one."""
         ledger = self._ledger(account, instrument, strategy)
-        realised = money(_multiply(ledger.realised, self.multiplier(instrument)))
+        realised = ZERO
+        if ledger.realised:
+            realised = money(_multiply(ledger.realised, self.multiplier(instrument)))
         return Position(account, instrument, money(ledger.quantity), ledger.average_cost, realised)
 
     def positions(self) -> list[Position]:

@@ -189,26 +189,27 @@ class OrderRecord(msgspec.Struct, gc=False):
         """Return the order as it stands; needs the intent."""
         intent = self.intent
         assert intent is not None
-        version = self.shown()
+        version = self.shown() if self.versions else None
+        # By position, in the order of the fields: this runs at each order update a strategy is told of.
         return Order(
-            id=self.id,
-            account=intent.account,
-            strategy=intent.strategy,
-            instrument=intent.instrument,
-            side=intent.side,
-            type=intent.type,
-            tif=intent.tif,
-            version=1 if version is None else version.number,
-            quantity=intent.quantity if version is None else version.quantity,
-            limit=intent.limit if version is None else version.limit,
-            stop=intent.stop if version is None else version.stop,
-            state=self.state(),
-            filled=self.filled,
-            exposed=self.exposed(),
-            reason=intent.reason if version is None else version.reason,
-            message=self.message,
-            created_ts=intent.ts,
-            updated_ts=self.updated_ts,
+            self.id,
+            intent.account,
+            intent.strategy,
+            intent.instrument,
+            intent.side,
+            intent.type,
+            intent.tif,
+            1 if version is None else version.number,
+            intent.quantity if version is None else version.quantity,
+            intent.limit if version is None else version.limit,
+            intent.stop if version is None else version.stop,
+            self.state(),
+            self.filled,
+            self.exposed(),
+            intent.reason if version is None else version.reason,
+            self.message,
+            intent.ts,
+            self.updated_ts,
         )
 
 
