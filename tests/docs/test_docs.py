@@ -70,11 +70,11 @@ def test_every_verb_and_each_of_its_options_and_arguments_is_described(verb):
     missing = []
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            missing += (
-                [] if (parameter.metavar or parameter.human_readable_name) in described else [parameter.name]
-            )
+            shown = (parameter.metavar or parameter.human_readable_name.upper()).strip("[].")
+            missing += [] if shown in described else [shown]
         elif not parameter.hidden and "--json" not in parameter.opts:
-            missing += [opt for opt in parameter.opts if opt.startswith("--") and f"`{opt}" not in described]
+            names = [*parameter.opts, *parameter.secondary_opts]
+            missing += [name for name in names if name.startswith("--") and f"`{name}" not in described]
     assert missing == []
 
 

@@ -1,0 +1,192 @@
+"""The look verbs over a real log and a real run, and that their answers agree with each other."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from core.ports import RUN_BASE
+
+JSON_LISTS = ["positions", "orders", "fills", "events"]
+
+
+@pytest.mark.parametrize("verb", JSON_LISTS)
+def test_lists_are_lists_of_objects_in_json(tape, sample_log, verb):
+    done = tape("--log", sample_log, verb, "--json")
+    assert done.code == 0
+    assert done.json
+    assert all(isinstance(row, dict) for row in done.json)
+
+
+@pytest.mark.parametrize("verb", [*JSON_LISTS, "state", "status", "report"])
+def test_every_look_verb_has_a_table_and_a_next_step(tape, sample_log, verb):
+    done = tape("--log", sample_log, verb)
+    assert done.code == 0
+    assert done.out.strip()
+    assert "\nnext: tape " in "\n" + done.err or "next: tape " in done.err
+
+
+def test_fills_and_positions_and_account_agree(tape, sample_log):
+    fills = tape("--log", sample_log, "fills", "--json").json
+    held = sum(Decimal(f["quantity"]) * (1 if f["side"] == "BUY" else -1) for f in fills)
+    paid = sum(Decimal(f["commission"]) for f in fills)
+    moved = -sum(
+        Decimal(f["quantity"]) * Decimal(f["price"]) * (1 if f["side"] == "BUY" else -1) for f in fills
+    )
+    state = tape("--log", sample_log, "state", "--json").json
+    assert sum(Decimal(p["quantity"]) for p in state["positions"]) == held
+    (account,) = state["accounts"]
+    assert Decimal(account["commissions"]["USD"]) == paid
+    assert Decimal(account["cash"]["USD"]) == Decimal(100000) + moved - paid
+
+
+def test_the_state_at_the_end_is_what_the_run_reports(tape, sample_log):
+    run = tape("--log", sample_log, "report", "--json").json
+    (account,) = tape("--log", sample_log, "state", "--json").json["accounts"]
+    assert account["equity"] == run["figures"]["end_equity"]
+    assert len(tape("--log", sample_log, "fills", "--json").json) == run["figures"]["fills"]
+
+
+def test_time_travel_by_seq_and_by_time_shows_what_was_known_then(tape, sample_log):
+    fills = tape("--log", sample_log, "fills", "--json").json
+    third = fills[2]
+    rows = tape("--log", sample_log, "events", "--type", "filled", "--limit", 0, "--json").json
+    entry = next(row for row in rows if row["data"]["exec_id"] == third["exec_id"])
+    for at in (entry["seq"], entry["at"], entry["time"]):
+        state = tape("--log", sample_log, "state", "--at", at, "--json").json
+        held = sum(Decimal(f["quantity"]) * (1 if f["side"] == "BUY" else -1) for f in fills[:3])
+        assert sum(Decimal(p["quantity"]) for p in state["positions"]) == held
+    before = tape("--log", sample_log, "state", "--at", entry["at"] - 1, "--json").json
+    earlier = sum(Decimal(f["quantity"]) * (1 if f["side"] == "BUY" else -1) for f in fills[:2])
+    assert sum(Decimal(p["quantity"]) for p in before["positions"]) == earlier
+
+
+def test_the_state_before_the_first_order_is_empty(tape, sample_log):
+    state = tape("--log", sample_log, "state", "--at", "2025-07-03T12:00:00Z", "--json").json
+    assert (state["positions"], state["orders"]) == ([], [])
+
+
+def test_a_mark_is_the_last_price_before_the_moment(tape, sample_log):
+    fill = tape("--log", sample_log, "fills", "--json").json[0]
+    moment = tape("--log", sample_log, "events", "--type", "filled", "--limit", 1, "--json").json[0]["time"]
+    (position,) = tape("--log", sample_log, "state", "--at", moment, "--json").json["positions"]
+    query = (
+        f"SELECT price FROM trades WHERE instrument = '{fill['instrument']}' AND NOT suspicious "
+        f"AND ts <= {fill['ts']} ORDER BY seq DESC LIMIT 1"
+    )
+    (row,) = tape("--log", sample_log, "sql", query, "--json").json
+    assert position["mark"] == row["price"]
+
+
+def test_why_leads_from_a_fill_back_to_the_tick_and_on_to_its_commission(tape, sample_log):
+    fill = tape("--log", sample_log, "fills", "--json").json[1]
+    chain = tape("--log", sample_log, "why", fill["exec_id"], "--json").json["chain"]
+    roles = [link["role"] for link in chain]
+    assert roles[0] == "trade"
+    assert roles[-2:] == ["fill", "commission"]
+    assert [role for role in roles if role in {"intent", "verdict", "send", "sent", "status"}] == [
+        "intent",
+        "verdict",
+        "send",
+        "sent",
+        "status",
+    ]
+    tick = chain[0]
+    intent = next(link for link in chain if link["role"] == "intent")
+    assert tick["seq"] < RUN_BASE < intent["seq"]
+    assert intent["at"] == tick["seq"]
+    assert tick["data"]["instrument"] == fill["instrument"]
+    assert chain[-1]["data"]["exec_id"] == fill["exec_id"]
+
+
+def test_why_takes_an_order_id_too(tape, sample_log):
+    order = tape("--log", sample_log, "orders", "--json").json[0]
+    done = tape("--log", sample_log, "why", order["id"])
+    assert done.code == 0
+    assert order["reason"] in done.out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["why", "F-99999"], 2, "did you mean F-9"),
+        (["state", "--at", "99999999"], 7, "the last one is"),
+        (["state", "--at", "yesterday"], 2, "neither a seq nor a time"),
+        (["state", "--at", "2025-07-03T25:00:00Z"], 2, "not a time"),
+        (["events", "--type", "fileld"], 2, "did you mean filled?"),
+        (["fills", "--run", "nonesuch"], 7, "the latest are"),
+        (["report", "nonesuch"], 7, "the latest are"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_words(tape, sample_log, args, code, says):
+    done = tape("--log", sample_log, *args)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("error: ")
+    assert says in done.err
+
+
+@pytest.mark.parametrize(
+    "args", [["status"], ["fills"], ["state"], ["why", "F-1"], ["sql", "SELECT 1"], ["seal"]]
+)
+def test_a_log_that_is_not_there_is_named_and_not_made(tape, tmp_path, args):
+    done = tape("--log", tmp_path / "nolog", *args)
+    assert done.code == 7
+    assert "there is no log here" in done.err
+    assert not (tmp_path / "nolog").exists()
+
+
+def test_events_are_filtered_by_type_instrument_seq_and_time_and_limited(tape, sample_log):
+    def events(*args):
+        return tape("--log", sample_log, "events", "--json", "--run", "log", *args).json
+
+    trades = events("--type", "trade", "--instrument", "ZVXA", "--limit", 5)
+    assert [row["type"] for row in trades] == ["trade"] * 5
+    assert {row["data"]["instrument"] for row in trades} == {"ZVXA"}
+    first, last = trades[1], trades[3]
+    by_seq = events("--type", "trade", "--instrument", "ZVXA", "--from", first["seq"], "--to", last["seq"])
+    assert [row["seq"] for row in by_seq] == [row["seq"] for row in trades[1:4]]
+    by_time = events("--type", "Trade", "--instrument", "ZVXA", "--from", first["time"], "--to", last["time"])
+    assert {row["seq"] for row in trades[1:4]} <= {row["seq"] for row in by_time}
+    assert all(first["ts"] <= row["ts"] <= last["ts"] for row in by_time)
+
+
+def test_events_say_when_there_are_more(tape, sample_log):
+    done = tape("--log", sample_log, "events", "--type", "trade", "--limit", 2, "--run", "log")
+    assert "there are more; next: tape events --from " in done.err
+
+
+def test_following_prints_what_is_there_one_object_a_line(tape, sample_log):
+    done = tape("--log", sample_log, "events", "--follow", "--limit", 3, "--json")
+    assert done.code == 0
+    assert [json.loads(line)["seq"] for line in done.out.splitlines()] == [1, 2, 3]
+
+
+def test_the_log_itself_can_be_looked_at_beside_its_runs(tape, sample_log):
+    assert tape("--log", sample_log, "fills", "--run", "log", "--json").json == []
+    assert tape("--log", sample_log, "fills", "--run", "latest", "--json").json
+
+
+def test_status_tells_what_is_held_and_that_nobody_writes(tape, sample_log):
+    status = tape("--log", sample_log, "status", "--json").json
+    assert status["holder"] == {}
+    assert status["sessions"] == ["2025-07-02", "2025-07-03"]
+    assert status["runs"]["count"] == 1
+    counted = tape("--log", sample_log, "sql", "SELECT count(*) AS n FROM trades", "--json").json[0]["n"]
+    assert sum(item["count"] for item in status["coverage"] if item["type"] == "trade") == counted
+
+
+def test_looking_changes_no_byte_of_the_log(tape, log):
+    def contents():
+        return {path: path.read_bytes() for path in log.rglob("*") if path.is_file()}
+
+    before = contents()
+    for args in (
+        ["status"],
+        ["fills"],
+        ["state"],
+        ["events"],
+        ["sql", "SELECT count(*) FROM events"],
+        ["report"],
+    ):
+        assert tape("--log", log, *args).code == 0
+    assert contents() == before

@@ -1,0 +1,83 @@
+"""`tape sql`: what it prints, and what it refuses."""
+
+import io
+import sys
+
+import pytest
+
+
+def test_rows_are_objects_with_exact_amounts_as_text(tape, sample_log):
+    rows = tape(
+        "--log", sample_log, "sql", "SELECT price, quantity FROM fills ORDER BY seq LIMIT 2", "--json"
+    ).json
+    assert len(rows) == 2
+    assert all(isinstance(row["price"], str) and "E" not in row["price"] for row in rows)
+
+
+def test_csv_has_a_header_and_one_row_a_line(tape, sample_log):
+    done = tape("--log", sample_log, "sql", "SELECT 1 AS a, 'x,y' AS b, NULL AS c", "--csv")
+    assert done.out == 'a,b,c\n1,"x,y",\n'
+
+
+def test_equal_column_names_are_numbered_so_that_none_is_lost(tape, sample_log):
+    assert tape("--log", sample_log, "sql", "SELECT 1 AS a, 2 AS a", "--json").json == [{"a": 1, "a_2": 2}]
+
+
+def test_a_query_is_read_from_stdin(tape, sample_log, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 7 AS n"))
+    assert tape("--log", sample_log, "sql", "-", "--json").json == [{"n": 7}]
+
+
+def test_without_a_terminal_nothing_is_asked(tape, sample_log):
+    done = tape("--log", sample_log, "sql")
+    assert done.code == 2
+    assert "give a QUERY" in done.err
+
+
+def test_more_rows_than_asked_for_are_cut_and_said_to_be(tape, sample_log):
+    done = tape("--log", sample_log, "sql", "SELECT * FROM range(10)", "--max-rows", 3, "--json")
+    assert len(done.json) == 3
+    assert "only the first 3 rows" in done.err
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "CREATE TABLE x (i INT)",
+        "INSERT INTO runs (run) VALUES ('x')",
+        "DROP VIEW trades",
+        "COPY (SELECT 1) TO 'out.csv'",
+        "ATTACH 'other.db'",
+        "SELECT 1; DROP VIEW trades",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "SELECT * FROM nothing",
+        "SELEC 1",
+        "",
+    ],
+)
+def test_what_writes_or_reads_elsewhere_or_is_wrong_is_refused(tape, sample_log, tmp_path, query):
+    done = tape("--log", sample_log, "sql", query, "--json")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert "Traceback" not in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_query_that_takes_too_long_is_ended(tape, sample_log):
+    done = tape(
+        "--log",
+        sample_log,
+        "sql",
+        "SELECT sum(a.range * b.range) FROM range(10000000) a, range(100000) b",
+        "--timeout",
+        0.3,
+    )
+    assert done.code == 2
+    assert "0.3" in done.err
+
+
+def test_csv_and_json_exclude_each_other(tape, sample_log):
+    assert tape("--log", sample_log, "sql", "SELECT 1", "--csv", "--json").code == 2
