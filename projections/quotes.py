@@ -1,7 +1,10 @@
 """Last prices: the last trade, and the best bid and ask over the venues of a feed.
 
-This is on the hot path: the loop hands market data over without an envelope, and whoever reads one
-instrument often may hold its `Book`. Suspicious prints and quotes never count. Quotes of different feeds
+In a consolidated feed each quote is the best of its side, whichever venue is named: it replaces the one
+before. Otherwise it speaks for its venue alone, and the best is taken over the venues.
+
+This is on the hot path: the loop holds a `Book` per instrument and hands it market data without an
+envelope. Suspicious prints and quotes never count. Quotes of different feeds
 are never mixed: the best prices are those of the feed that quoted last.
 """
 
@@ -10,7 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from core.events import Bar, HaltChanged, Quote, QuoteBar, Trade
+from core.events import Bar, FeedDefined, HaltChanged, Quote, QuoteBar, Trade
 from projections.base import Projection, State
 
 
@@ -62,12 +65,12 @@ Levels: TypeAlias = dict[str, tuple[float, float]]
 
 
 class Book:
-    """One instrument's prices, written by `Quotes` alone. `last`, `bar`, `halted`, `feed` may be read.
+    """One instrument's prices, fed by `Quotes` or the loop. `last`, `bar`, `halted`, `feed` may be read.
 
     `feed` is the one that quoted last, `None` before any quote.
     """
 
-    __slots__ = ("_feeds", "asks", "bar", "bids", "feed", "halted", "instrument", "last")
+    __slots__ = ("_asks", "_bids", "_feeds", "bar", "feed", "halted", "instrument", "last")
 
     def __init__(self, instrument: str) -> None:
         self.instrument = instrument
@@ -75,14 +78,14 @@ class Book:
         self.bar: Bar | None = None
         self.halted = False
         self.feed: str | None = None
-        self.bids = Side()
-        self.asks = Side()
+        self._bids = Side()
+        self._asks = Side()
         self._feeds: dict[str, tuple[Side, Side]] = {}
 
     @property
     def bid(self) -> float | None:
         """The highest bid over the venues."""
-        side = self.bids
+        side = self._bids
         best = side.best
         if best is None and side.prices:
             best = side.best = max(side.prices.values())
@@ -91,7 +94,7 @@ class Book:
     @property
     def ask(self) -> float | None:
         """The lowest ask over the venues."""
-        side = self.asks
+        side = self._asks
         best = side.best
         if best is None and side.prices:
             best = side.best = min(side.prices.values())
@@ -100,12 +103,12 @@ class Book:
     @property
     def bid_size(self) -> float:
         """The size at the best bid, summed over the venues that show it; 0 without a bid."""
-        return self.bids.size(self.bid)
+        return self._bids.size(self.bid)
 
     @property
     def ask_size(self) -> float:
         """The size at the best ask, summed over the venues that show it; 0 without an ask."""
-        return self.asks.size(self.ask)
+        return self._asks.size(self.ask)
 
     @property
     def mark(self) -> float | None:
@@ -118,18 +121,61 @@ class Book:
         bid, ask = self.bid, self.ask
         return None if bid is None or ask is None else (bid + ask) / 2.0
 
-    def turn_to(self, feed: str) -> None:
+    def on_trade(self, trade: Trade) -> None:
+        """Fold a trade of this instrument."""
+        if not trade.suspicious:
+            self.last = trade
+
+    def on_quote(self, quote: Quote) -> None:
+        """Fold a quote of this instrument: one side or both, at one venue."""
+        if quote.suspicious:
+            return
+        if quote.feed != self.feed:
+            self._turn_to(quote.feed)
+        venue = "" if book.consolidated else quote.venue
+        # The two common cases, a full side, are spelled out: a call each would cost a third of the fold.
+        price, size = quote.bid, quote.bid_size
+        if price and size:
+            side, venue = self._bids, quote.venue
+            side.prices[venue] = price
+            side.sizes[venue] = size
+            side.best = None
+        elif price is not None or size is not None:
+            self._bids.update(quote.venue, price, size)
+        price, size = quote.ask, quote.ask_size
+        if price and size:
+            side, venue = self._asks, quote.venue
+            side.prices[venue] = price
+            side.sizes[venue] = size
+            side.best = None
+        elif price is not None or size is not None:
+            self._asks.update(quote.venue, price, size)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Fold a trade bar of this instrument: its close is a mark."""
+        self.bar = bar
+
+    def on_quote_bar(self, bar: QuoteBar) -> None:
+        """Fold a quote bar of this instrument: its closes are those of a feed with one venue."""
+        if bar.feed != self.feed:
+            self._turn_to(bar.feed)
+        self._bids.update("", bar.bid_close, bar.bid_size)
+        self._asks.update("", bar.ask_close, bar.ask_size)
+
+    def _turn_to(self, feed: str) -> None:
         """Show this feed's quotes from now on; those of the other feeds are kept apart."""
         self.feed = feed
         sides = self._feeds.get(feed)
         if sides is None:
             sides = self._feeds[feed] = (Side(), Side())
-        self.bids, self.asks = sides
+        self._bids, self._asks = sides
 
     def snapshot(self) -> "BookState":
         """Return the book as data, venues sorted."""
         feeds = {feed: (bids.levels(), asks.levels()) for feed, (bids, asks) in self._feeds.items()}
-        return BookState(self.instrument, self.last, self.bar, self.halted, self.feed, feeds)
+        return BookState(
+            self.instrument, self.last, self.bar, self.halted, self.feed, self.consolidated, feeds
+        )
 
     @classmethod
     def from_snapshot(cls, state: "BookState") -> "Book":
@@ -138,7 +184,7 @@ class Book:
         book.last, book.bar, book.halted = state.last, state.bar, state.halted
         book._feeds = {feed: (Side.of(bids), Side.of(asks)) for feed, (bids, asks) in state.feeds.items()}
         if state.feed is not None:
-            book.turn_to(state.feed)
+            book._turn_to(state.feed)
         return book
 
 
@@ -150,6 +196,7 @@ class BookState(msgspec.Struct):
     bar: Bar | None
     halted: bool
     feed: str | None
+    consolidated: bool
     feeds: dict[str, tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]]
 
 
@@ -157,6 +204,7 @@ class QuotesState(State, kw_only=True):
     """Snapshot of `Quotes`, sorted by instrument."""
 
     books: list[BookState]
+    consolidated: list[str]
 
 
 class _Books(dict[str, Book]):
@@ -173,6 +221,7 @@ class Quotes(Projection):
 
     def __init__(self) -> None:
         self._books = _Books()
+        self._consolidated: set[str] = set()
         super().__init__(
             {
                 Trade: self._trade,
@@ -180,6 +229,7 @@ class Quotes(Projection):
                 Bar: self._bar,
                 QuoteBar: self._quote_bar,
                 HaltChanged: self._halt,
+                FeedDefined: self._feed,
             }
         )
 
@@ -189,45 +239,19 @@ class Quotes(Projection):
 
     def on_trade(self, trade: Trade) -> None:
         """Fold a trade without its envelope."""
-        if not trade.suspicious:
-            self._books[trade.instrument].last = trade
+        self._books[trade.instrument].on_trade(trade)
 
     def on_quote(self, quote: Quote) -> None:
-        """Fold a quote without its envelope: one side or both, at one venue."""
-        if quote.suspicious:
-            return
-        book = self._books[quote.instrument]
-        if quote.feed != book.feed:
-            book.turn_to(quote.feed)
-        # The two common cases, a full side, are spelled out: a call each would cost a third of the fold.
-        price, size = quote.bid, quote.bid_size
-        if price and size:
-            side, venue = book.bids, quote.venue
-            side.prices[venue] = price
-            side.sizes[venue] = size
-            side.best = None
-        elif price is not None or size is not None:
-            book.bids.update(quote.venue, price, size)
-        price, size = quote.ask, quote.ask_size
-        if price and size:
-            side, venue = book.asks, quote.venue
-            side.prices[venue] = price
-            side.sizes[venue] = size
-            side.best = None
-        elif price is not None or size is not None:
-            book.asks.update(quote.venue, price, size)
+        """Fold a quote without its envelope."""
+        self._books[quote.instrument].on_quote(quote)
 
     def on_bar(self, bar: Bar) -> None:
-        """Fold a trade bar without its envelope: its close is a mark."""
-        self._books[bar.instrument].bar = bar
+        """Fold a trade bar without its envelope."""
+        self._books[bar.instrument].on_bar(bar)
 
     def on_quote_bar(self, bar: QuoteBar) -> None:
-        """Fold a quote bar without its envelope: its closes are those of a feed with one venue."""
-        book = self._books[bar.instrument]
-        if bar.feed != book.feed:
-            book.turn_to(bar.feed)
-        book.bids.update("", bar.bid_close, bar.bid_size)
-        book.asks.update("", bar.ask_close, bar.ask_size)
+        """Fold a quote bar without its envelope."""
+        self._books[bar.instrument].on_quote_bar(bar)
 
     def last_trade(self, instrument: str) -> Trade | None:
         """Return the last trade that may be traded on."""
@@ -281,6 +305,13 @@ class Quotes(Projection):
     def _quote_bar(self, entry: Any) -> None:
         self.on_quote_bar(entry.event)
 
+    def _feed(self, entry: Any) -> None:
+        event: FeedDefined = entry.event
+        if event.consolidated:
+            self._consolidated.add(event.feed)
+        else:
+            self._consolidated.discard(event.feed)
+
     def _halt(self, entry: Any) -> None:
         event: HaltChanged = entry.event
         self._books[event.instrument].halted = event.halted
@@ -294,12 +325,17 @@ class Quotes(Projection):
     def state(self) -> QuotesState:
         """Return a snapshot, sorted by instrument. An instrument only asked for is not part of it."""
         books = [self._books[instrument].snapshot() for instrument in sorted(self._books)]
-        return QuotesState(applied_seq=self.applied_seq, books=[book for book in books if _seen(book)])
+        return QuotesState(
+            applied_seq=self.applied_seq,
+            books=[book for book in books if _seen(book)],
+            consolidated=sorted(self._consolidated),
+        )
 
     def restore(self, state: QuotesState) -> None:
         """Replace all books; those handed out before are no longer fed."""
         self._books.clear()
         self._books.update({book.instrument: Book.from_snapshot(book) for book in state.books})
+        self._consolidated = set(state.consolidated)
         self.applied_seq = state.applied_seq
 
 

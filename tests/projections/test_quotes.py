@@ -116,7 +116,7 @@ def test_a_held_book_sees_bare_events_and_entries_alike():
     quotes = Quotes()
     book = quotes.book("ACME")
     quotes.on_quote(bid(10.0, 5.0))
-    quotes.on_quote(ask(11.0, 5.0))
+    book.on_quote(ask(11.0, 5.0))
     feed(quotes, trade(10.5))
     assert (book.bid, book.ask, book.last.price, quotes.mark("ACME")) == (10.0, 11.0, 10.5, 10.5)
 
