@@ -207,8 +207,7 @@ def parse(
 
 
 def _not_finite(name: str, line: str, place: int, delimiter: str) -> str:
-    text = _split(line, delimiter)[place].strip()
-    return f"field {name}: {text!r} is not a {'finite ' if text else ''}number"
+    return not_finite(name, _split(line, delimiter)[place].strip())
 
 
 # The good case: pyarrow parses typed columns at several million rows a second. It says only *that* a
@@ -268,6 +267,11 @@ def _columns_by_row(
                 break
             columns[name][row] = value
     return columns, reasons
+
+
+def not_finite(field: str, text: str) -> str:
+    """Return the reason to reject a row whose number is NaN, infinite or missing."""
+    return f"field {field}: {text!r} is not a {'finite ' if text else ''}number"
 
 
 def number(text: str) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from adapters.replay.rows import Column, Parsed, number, parse
+from adapters.replay.rows import Column, Parsed, not_finite, number, parse
 from adapters.replay.table_times import Times, arrow_times, is_bare, read_time, read_times
 from core.errors import UsageError
 
@@ -218,7 +218,7 @@ def _numbers(column: Any, field: str, parsed: Parsed, optional: bool) -> Column:
         values = np.array([np.nan if value is None else value for value in read])
     bad = np.isinf(values) if optional else ~np.isfinite(values)
     shown = column.to_pylist() if bad.any() else []
-    parsed.reject(bad, lambda row: f"field {field}: {_text(shown[row])!r} is not a finite number")
+    parsed.reject(bad, lambda row: not_finite(field, _text(shown[row])))
     values[bad] = 0.0
     return values
 

@@ -14,7 +14,11 @@ def write_zip(path: Path, text: str) -> None:
 
 
 def write_day(
-    root: Path, trades: str | None = None, quotes: str | None = None, day: str = "20131007", symbol: str = "abc"
+    root: Path,
+    trades: str | None = None,
+    quotes: str | None = None,
+    day: str = "20131007",
+    symbol: str = "abc",
 ) -> Path:
     folder = root / "equity" / "usa" / "tick" / symbol
     for kind, text in (("trade", trades), ("quote", quotes)):
@@ -42,4 +46,6 @@ def events(reader: EntryReader) -> list[Event]:
 
 def without_frames(found: list[Event]) -> list[Event]:
     """The events without what tells only that an import was interrupted, or the log closed and opened."""
-    return [e for e in found if type(e).__name__ not in {ImportResumed.__name__, "Recovered", "SegmentSealed"}]
+    return [
+        e for e in found if type(e).__name__ not in {ImportResumed.__name__, "Recovered", "SegmentSealed"}
+    ]

@@ -10,7 +10,16 @@ import pytest
 
 from adapters.replay.lean import import_lean, parse_days
 from core.errors import DataMissing, UsageError
-from core.events import Bar, FeedDefined, InstrumentDefined, Quote, QuoteBar, RowRejected, SessionScheduled, Trade
+from core.events import (
+    Bar,
+    FeedDefined,
+    InstrumentDefined,
+    Quote,
+    QuoteBar,
+    RowRejected,
+    SessionScheduled,
+    Trade,
+)
 from eventstore.memory import MemoryLog
 from tests.importers.lean_files import events, write_day, write_zip
 
@@ -92,9 +101,15 @@ def test_every_price_in_ten_thousandths_becomes_the_nearest_float(tmp_path):
 
 def test_trades_and_quotes_merge_by_time_with_trades_first_and_file_order_kept(tmp_path):
     trades = "34200000,100,1,N,0,0\n34200005,101,2,N,0,0\n34200005,101,3,N,0,0"
-    quotes = "34199999,90,1,0,0,N,1,0\n34200005,91,2,0,0,N,1,0\n34200005,0,0,92,3,N,1,0\n34200006,93,4,0,0,N,1,0"
+    quotes = (
+        "34199999,90,1,0,0,N,1,0\n34200005,91,2,0,0,N,1,0\n34200005,0,0,92,3,N,1,0\n34200006,93,4,0,0,N,1,0"
+    )
     _, found = imported(write_day(tmp_path, trades, quotes))
-    order = [("T", e.size) if type(e) is Trade else ("Q", e.bid_size or e.ask_size) for e in found if type(e) in (Trade, Quote)]
+    order = [
+        ("T", e.size) if type(e) is Trade else ("Q", e.bid_size or e.ask_size)
+        for e in found
+        if type(e) in (Trade, Quote)
+    ]
     assert order == [("Q", 1), ("T", 1), ("T", 2), ("T", 3), ("Q", 2), ("Q", 3), ("Q", 4)]
 
 
@@ -109,14 +124,26 @@ def test_times_follow_new_york_across_the_change_of_clocks(tmp_path):
 def test_the_feed_says_that_prices_are_raw_and_quotes_are_per_venue(tmp_path):
     _, found = imported(write_day(tmp_path, "34200000,100,1,N,0,0"))
     feed = next(e for e in found if type(e) is FeedDefined)
-    assert (feed.feed, feed.resolution, feed.consolidated, feed.adjusted) == ("lean/tick", "tick", False, False)
+    assert (feed.feed, feed.resolution, feed.consolidated, feed.adjusted) == (
+        "lean/tick",
+        "tick",
+        False,
+        False,
+    )
     assert "raw" in feed.description
     instrument = next(e for e in found if type(e) is InstrumentDefined)
-    assert (instrument.instrument, instrument.kind, instrument.exchange, instrument.timezone) == ("ABC", "STK", "XNYS", "America/New_York")
+    assert (instrument.instrument, instrument.kind, instrument.exchange, instrument.timezone) == (
+        "ABC",
+        "STK",
+        "XNYS",
+        "America/New_York",
+    )
 
 
 def test_a_gap_in_regular_hours_is_reported_and_one_before_the_open_is_not(tmp_path):
-    rows = "\n".join(f"{minute * 60000},100,1,N,0,0" for minute in [300, *range(570, 700), *range(720, 960, 10)])
+    rows = "\n".join(
+        f"{minute * 60000},100,1,N,0,0" for minute in [300, *range(570, 700), *range(720, 960, 10)]
+    )
     result, _ = imported(write_day(tmp_path, rows))
     assert [(gap.kind, gap.begin, gap.end) for gap in result.gaps] == [
         ("ticks", at(2013, 10, 7, 11, 39), at(2013, 10, 7, 12, 0))

@@ -253,7 +253,11 @@ def test_an_import_killed_in_the_middle_goes_on_in_a_new_process(root, tmp_path)
     log = tmp_path / "log"
     command = [sys.executable, "-c", _CHILD, str(log), str(root), "5000"]
     child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=os.getcwd(),
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=os.getcwd(),
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     assert child.stdin is not None

@@ -54,7 +54,9 @@ def test_the_sample_is_the_same_in_every_process():
     outputs = set()
     for seed, zone in (("0", "UTC"), ("4242", "Asia/Tokyo")):
         env = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": os.getcwd()}
-        done = subprocess.run([sys.executable, "-c", _CHILD], env=env, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD], env=env, capture_output=True, text=True, check=True
+        )
         outputs.add(done.stdout)
     assert outputs == {"".join(f"{digest}\n" for digest in CONTENT.values())}
 
@@ -77,7 +79,12 @@ def test_the_sample_goes_through_the_ordinary_importer_once(log):
 def test_the_sample_says_that_it_is_synthetic(log):
     found = events(log.reader())
     feed = next(event for event in found if type(event) is FeedDefined)
-    assert (feed.feed, feed.source, feed.resolution, feed.consolidated) == ("sample/tick", "synthetic", "tick", False)
+    assert (feed.feed, feed.source, feed.resolution, feed.consolidated) == (
+        "sample/tick",
+        "synthetic",
+        "tick",
+        False,
+    )
     instruments = {event.instrument: event for event in found if type(event) is InstrumentDefined}
     assert sorted(instruments) == ["ZVF-202509", "ZVXA", "ZVXB", "ZVXC"]
     assert all("synthetic" in instrument.description for instrument in instruments.values())
@@ -101,7 +108,9 @@ def test_the_hours_written_down_are_the_calendars(log):
     assert held == of_calendar("XNYS", first, last)
 
 
-@pytest.mark.parametrize(("day", "low", "high"), [("2025-07-02", 110_000, 130_000), ("2025-07-03", 55_000, 70_000)])
+@pytest.mark.parametrize(
+    ("day", "low", "high"), [("2025-07-02", 110_000, 130_000), ("2025-07-03", 55_000, 70_000)]
+)
 def test_a_day_has_the_shape_of_recorded_ticks(days, day, low, high):
     found = days[day]
     counts = Counter(type(event) for event in found)
@@ -158,7 +167,9 @@ def test_the_first_day_has_a_halt_without_ticks_and_a_resumption(days, log):
 def test_the_bad_print_is_far_off_and_flagged(days):
     for day in DAYS:
         (bad,) = [e for e in days[day] if type(e) is Trade and e.suspicious]
-        good = [e for e in days[day] if type(e) is Trade and e.instrument == bad.instrument and not e.suspicious]
+        good = [
+            e for e in days[day] if type(e) is Trade and e.instrument == bad.instrument and not e.suspicious
+        ]
         near = good[bisect_right([e.ts for e in good], bad.ts) - 1]
         assert abs(bad.price / near.price - 1) > 0.1
 
@@ -182,7 +193,9 @@ def test_averages_cross_a_few_times_in_a_thousand_events(days, instrument):
 
 
 def test_volatility_comes_in_clusters(days):
-    trades = [e for e in days["2025-07-02"] if type(e) is Trade and e.instrument == INSTRUMENT and not e.suspicious]
+    trades = [
+        e for e in days["2025-07-02"] if type(e) is Trade and e.instrument == INSTRUMENT and not e.suspicious
+    ]
     minutes: dict[int, list[float]] = defaultdict(list)
     for trade in trades:
         minutes[trade.ts // (60 * 10**9)].append(trade.price)

@@ -1,0 +1,304 @@
+"""CSV and Parquet tables: mapping, clocks, encodings, and a reason for each row that is refused."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from adapters.replay import table_files
+from adapters.replay.tables import TableOptions, import_tables, parse_mapping, plan_tables
+from core.errors import DataMissing, UsageError
+from core.events import Bar, FeedDefined, InstrumentDefined, Quote, RowRejected, SessionScheduled, Trade
+from eventstore.memory import MemoryLog
+from tests.importers.lean_files import events
+
+
+def utc(*wall: int) -> int:
+    return int(datetime(*wall, tzinfo=UTC).timestamp()) * 10**9
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def imported(*files: Path, file_format: str = "csv", **options):
+    log = MemoryLog()
+    result = import_tables(log, log.reader(), files, file_format, TableOptions(**options))
+    return result, events(log.reader())
+
+
+def only(found, kind):
+    return [event for event in found if type(event) is kind]
+
+
+@pytest.mark.shared_data
+def test_daily_bars_end_at_the_close_of_their_session(shared_data):
+    result, found = imported(shared_data / "backtesting_py/GOOG.csv", instrument="GOOG", exchange="XNYS")
+    assert (result.read, result.accepted, result.rejected, result.gaps) == (2148, 2148, 0, [])
+    bars = only(found, Bar)
+    assert (bars[0].start, bars[0].ts) == (utc(2004, 8, 19, 13, 30), utc(2004, 8, 19, 20))
+    assert (bars[0].open, bars[0].high, bars[0].low, bars[0].close, bars[0].volume) == (
+        100,
+        104.06,
+        95.96,
+        100.34,
+        22351900,
+    )
+    half_day = next(bar for bar in bars if bar.start == utc(2012, 11, 23, 14, 30))
+    assert half_day.ts == utc(2012, 11, 23, 18)
+    assert (result.dates[0], result.dates[-1]) == ("2004-08-19", "2013-03-01")
+
+
+@pytest.mark.shared_data
+def test_bars_on_days_without_a_session_are_rejected_with_their_line(shared_data):
+    path = shared_data / "backtrader/2006-day-001.txt"
+    result, found = imported(path, instrument="SX5E", exchange="XNYS")
+    assert (result.read, result.accepted, result.rejected) == (255, 248, 7)
+    first = only(found, RowRejected)[0]
+    assert (first.file, first.line, first.reason) == (
+        "2006-day-001.txt",
+        2,
+        "2006-01-02 is not a session of XNYS",
+    )
+    result, _ = imported(path, instrument="SX5E", exchange="XFRA")
+    assert (result.accepted, result.rejected) == (255, 0)
+
+
+def test_a_mapping_and_a_time_zone_give_trades(tmp_path):
+    path = write(
+        tmp_path / "t.csv",
+        "When,P,Q,Where\n2025-07-02 09:30:00.250,10.5,3,A\n2025-07-02 09:30:00.250,10.6,4,B\n",
+    )
+    result, found = imported(
+        path,
+        kind="trades",
+        mapping=parse_mapping("ts=When, price=P,size=Q,venue=Where"),
+        timezone="America/New_York",
+        instrument="XYZ",
+        exchange="XNYS",
+        feed="mine",
+    )
+    assert [(e.ts, e.feed, e.instrument, e.price, e.size, e.venue) for e in only(found, Trade)] == [
+        (utc(2025, 7, 2, 13, 30) + 250_000_000, "mine", "XYZ", 10.5, 3, "A"),
+        (utc(2025, 7, 2, 13, 30) + 250_000_000, "mine", "XYZ", 10.6, 4, "B"),
+    ]
+    assert [(s.exchange, s.date) for s in only(found, SessionScheduled)][:3] == [
+        ("XNYS", "2025-07-01"),
+        ("XNYS", "2025-07-02"),
+        ("XNYS", "2025-07-03"),
+    ]
+    assert only(found, FeedDefined)[0].consolidated is False
+    assert result.dates == ["2025-07-02"]
+
+
+def test_what_was_understood_is_said_in_words(tmp_path):
+    path = write(tmp_path / "q.csv", "Date,Time,Bid Price,Bid_Size,Ask,AskSize\n2025-07-02,09:30,1,2,3,4\n")
+    (plan,) = plan_tables([path], "csv", TableOptions(timezone="UTC", instrument="XYZ"))
+    assert plan.describe() == (
+        "q.csv: csv quotes: ts=Date + Time, bid=Bid Price, bid_size=Bid_Size, ask=Ask, ask_size=AskSize; "
+        "instrument XYZ; no exchange; times of UTC"
+    )
+
+
+def test_quotes_with_an_empty_side_update_the_other_alone(tmp_path):
+    text = "time,bid,bid_size,ask,ask_size\n1751463000000,10,1,11,2\n1751463000001,,,11.5,3\n1751463000002,0,0,12,0\n1751463000003,13,1,12,1\n"
+    _, found = imported(write(tmp_path / "q.csv", text), instrument="XYZ")
+    assert [(e.bid, e.bid_size, e.ask, e.ask_size, e.suspicious) for e in only(found, Quote)] == [
+        (10, 1, 11, 2, False),
+        (None, None, 11.5, 3, False),
+        (None, None, 12, 0, False),
+        (13, 1, 12, 1, True),
+    ]
+    assert only(found, Quote)[0].ts == 1751463000000 * 10**6
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "1751463000",
+        "1751463000.000",
+        "1751463000000",
+        "1751463000000000",
+        "1751463000000000000",
+        "2025-07-02T13:30:00Z",
+        "2025-07-02 09:30:00-04:00",
+        "2025-07-02T13:30:00.000000000+00:00",
+    ],
+)
+def test_epochs_and_offsets_need_no_time_zone(tmp_path, stamp):
+    _, found = imported(write(tmp_path / "t.csv", f"ts,price\n{stamp},1\n"), instrument="XYZ")
+    assert [event.ts for event in only(found, Trade)] == [utc(2025, 7, 2, 13, 30)]
+
+
+def test_nanoseconds_are_kept(tmp_path):
+    text = "ts,price\n1751463000123456789,1\n1751463000123456790,1\n"
+    _, found = imported(write(tmp_path / "t.csv", text), instrument="XYZ")
+    assert [event.ts % 10**9 for event in only(found, Trade)] == [123456789, 123456790]
+
+
+def test_an_unusual_form_of_time_is_read_with_its_format(tmp_path):
+    path = write(tmp_path / "t.csv", "ts;price\n02.07.2025 13:30:00;1\n")
+    _, found = imported(path, instrument="XYZ", timezone="UTC", time_format="%d.%m.%Y %H:%M:%S")
+    assert [event.ts for event in only(found, Trade)] == [utc(2025, 7, 2, 13, 30)]
+
+
+@pytest.mark.parametrize(("label", "first_end"), [("start", 31), ("end", 30)])
+def test_a_bar_is_labelled_at_its_start_or_at_its_end(tmp_path, label, first_end):
+    rows = "\n".join(f"2025-07-02 13:{minute}:00,1,2,1,2,9" for minute in range(30, 40))
+    path = write(tmp_path / "b.csv", "datetime,open,high,low,close,volume\n" + rows)
+    _, found = imported(path, instrument="XYZ", timezone="UTC", bar_time=label)
+    bars = only(found, Bar)
+    assert [bar.ts for bar in bars] == [utc(2025, 7, 2, 13, first_end + i) for i in range(10)]
+    assert all(bar.ts - bar.start == 60 * 10**9 for bar in bars)
+    assert only(found, FeedDefined)[0].resolution == "minute"
+
+
+@pytest.mark.parametrize(("encoding", "bom"), [("utf-8", ""), ("utf-8", "\ufeff"), ("gbk", "")])
+def test_chinese_headers_are_read_in_utf8_and_gbk(tmp_path, encoding, bom):
+    text = bom + "日期,时间,代码,成交价,成交量\n2025-07-02,09:30:00,贵州茅台,10.5,100\n"
+    result, found = imported(write(tmp_path / "t.csv", text, encoding), timezone="Asia/Shanghai")
+    assert [(e.instrument, e.price, e.size, e.ts) for e in only(found, Trade)] == [
+        ("贵州茅台", 10.5, 100, utc(2025, 7, 2, 1, 30))
+    ]
+    assert result.dates == ["2025-07-02"]
+
+
+def test_a_column_of_instruments_is_merged_by_time(tmp_path):
+    text = "ts,symbol,price,size\n" + "".join(
+        f"{1751463000 + i},{name},{i + 1},{n}\n" for n, name in enumerate(("BBB", "AAA")) for i in range(3)
+    )
+    result, found = imported(write(tmp_path / "t.csv", text))
+    assert [(e.ts // 10**9 - 1751463000, e.instrument) for e in only(found, Trade)] == [
+        (0, "AAA"),
+        (0, "BBB"),
+        (1, "AAA"),
+        (1, "BBB"),
+        (2, "AAA"),
+        (2, "BBB"),
+    ]
+    assert [event.instrument for event in only(found, InstrumentDefined)] == ["AAA", "BBB"]
+    assert (result.accepted, result.rejected) == (6, 0)
+
+
+HOSTILE = [
+    ("2025-07-02 13:30:01", "expected 3 fields, found 1"),
+    ("2025-07-02 13:30:01,x,1", "field price: 'x' is not a number"),
+    ("2025-07-02 13:30:01,NaN,1", "field price: 'NaN' is not a finite number"),
+    ("2025-07-02 13:30:01,inf,1", "field price: 'inf' is not a finite number"),
+    ("2025-07-02 13:30:01,-1,1", "negative price -1"),
+    ("2025-07-02 13:30:01,1,-2", "negative size -2"),
+    ("2025-07-02 13:29:59,1,1", "time is 1 s before the row above"),
+    ("tomorrow,1,1", "field ts: not a time"),
+    ("2025-13-45 13:30:01,1,1", "field ts: not a time"),
+    ("2025-07-05 13:30:01,1,1", "2025-07-05 is not a session of XNYS"),
+    ("", "expected 3 fields, found 0"),
+]
+
+
+@pytest.mark.parametrize(("row", "reason"), HOSTILE)
+def test_a_bad_row_is_kept_with_line_and_reason(tmp_path, row, reason):
+    text = f"time,price,size\n2025-07-02 13:30:00,1,1\n{row}\n2025-07-07 13:30:02,1,2\n\n\n"
+    result, found = imported(
+        write(tmp_path / "t.csv", text), instrument="XYZ", timezone="UTC", exchange="XNYS"
+    )
+    assert [(e.line, e.reason, e.row) for e in only(found, RowRejected)] == [(3, reason, row)]
+    assert [event.size for event in only(found, Trade)] == [1, 2]
+    assert (result.read, result.accepted, result.rejected) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("size", [40, 97, 1 << 20])
+def test_blocks_of_any_size_give_the_same_events(tmp_path, monkeypatch, size):
+    rows = [f"{1751463000 + i},{i % 7 + 1},{i % 3}" for i in range(200)]
+    rows[50], rows[51] = "1751463000,1,1", "bad"
+    path = write(tmp_path / "t.csv", "ts,price,size\n" + "\n".join(rows))
+    expected = imported(path, instrument="XYZ")
+    monkeypatch.setattr(table_files, "BLOCK_BYTES", size)
+    assert imported(path, instrument="XYZ") == expected
+    assert [(r.line, r.reason) for r in expected[0].rejections] == [
+        (52, "time is 49 s before the row above"),
+        (53, "expected 3 fields, found 1"),
+    ]
+
+
+def test_parquet_gives_what_csv_gives(tmp_path):
+    times = [datetime(2025, 7, 2, 13, 30, i, tzinfo=UTC) for i in range(4)]
+    table = pa.table(
+        {
+            "timestamp": pa.array(times, pa.timestamp("us", tz="UTC")),
+            "price": pa.array([1.5, None, 2.5, float("inf")]),
+            "size": pa.array([1, 2, 3, 4], pa.int32()),
+        }
+    )
+    path = tmp_path / "t.parquet"
+    parquet.write_table(table, path)
+    result, found = imported(path, file_format="parquet", instrument="XYZ")
+    assert [(e.ts, e.price, e.size) for e in only(found, Trade)] == [
+        (utc(2025, 7, 2, 13, 30, 0), 1.5, 1),
+        (utc(2025, 7, 2, 13, 30, 2), 2.5, 3),
+    ]
+    assert [(e.line, e.reason) for e in result.rejections] == [
+        (2, "field price: '' is not a number"),
+        (4, "field price: 'inf' is not a finite number"),
+    ]
+    assert result.feed == "parquet/tick"
+
+
+def test_parquet_dates_are_daily_bars(tmp_path):
+    path = tmp_path / "d.parquet"
+    one = pa.array([1.0, 1.0])
+    days = pa.array([date(2025, 7, 2), date(2025, 7, 3)])
+    parquet.write_table(pa.table({"date": days, "open": one, "high": one, "low": one, "close": one}), path)
+    _, found = imported(path, file_format="parquet", instrument="XYZ", exchange="XNYS")
+    assert [bar.ts for bar in only(found, Bar)] == [utc(2025, 7, 2, 20), utc(2025, 7, 3, 17)]
+
+
+def test_the_same_table_again_changes_nothing(tmp_path):
+    path = write(tmp_path / "t.csv", "ts,price,size\n1751463000,1,1\nbad,1,1\n1751463000,1,1\n")
+    log = MemoryLog()
+    for expected in ((3, 2, 0, 1), (3, 0, 3, 0)):
+        r = import_tables(log, log.reader(), [path], "csv", TableOptions(instrument="XYZ"))
+        assert (r.read, r.accepted, r.duplicates, r.rejected) == expected
+    with pytest.raises(UsageError, match="already holds this file"):
+        import_tables(log, log.reader(), [path], "csv", TableOptions(instrument="ABC"))
+
+
+REFUSALS = [
+    ("ts,price\n2025-07-02 09:30,1\n", {}, "--timezone America/New_York or --timezone UTC"),
+    ("ts,price\n1751463000,1\n", {"instrument": None}, "--map instrument=COLUMN"),
+    ("a,b\n1,2\n", {}, "neither trades, quotes nor bars"),
+    ("price,size\n1,2\n", {}, "no column for the time; its columns are 'price', 'size'"),
+    ("ts,price\n1751463000,1\n", {"mapping": {"prise": "price"}}, "did you mean 'price'"),
+    ("ts,price\n1751463000,1\n", {"mapping": {"price": "Preis"}}, "no column 'Preis'"),
+    ("ts,price\n1751463000,1\n", {"kind": "quotes"}, "no column for bid, ask of quotes"),
+    ("ts,price\nlater,1\n", {}, "give its form with --time-format"),
+    ("date,open,high,low,close\n2025-07-02,1,1,1,1\n", {}, "--exchange XNYS"),
+    ("date,open,high,low,close\n2025-07-02,1,1,1,1\n", {"exchange": "XNIS"}, "did you mean .*XNYS"),
+    ("ts,price\n2025-07-02 09:30,1\n", {"timezone": "New York"}, "not a known time zone"),
+    ("", {}, "the file is empty"),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "message"), REFUSALS)
+def test_what_cannot_be_known_is_asked_for(tmp_path, text, options, message):
+    path = write(tmp_path / "t.csv", text)
+    with pytest.raises(UsageError, match=message):
+        imported(path, **{"instrument": "XYZ", **options})
+
+
+def test_files_that_are_not_there_or_not_tables_are_named(tmp_path):
+    with pytest.raises(DataMissing, match="none.csv: no such file"):
+        imported(tmp_path / "none.csv")
+    path = write(tmp_path / "t.parquet", "PAR1 no")
+    with pytest.raises(UsageError, match="t.parquet: not a readable Parquet file"):
+        imported(path, file_format="parquet", instrument="X")
+    with pytest.raises(UsageError, match="UTF-16"):
+        imported(write(tmp_path / "u.csv", "ts,price\n1,2\n", "utf-16"), instrument="X")
+
+
+@pytest.mark.parametrize("text", ["ts", "ts=", "=Time", "ts Time"])
+def test_a_mapping_that_is_none_is_refused(text):
+    with pytest.raises(UsageError, match="expected FIELD=COLUMN"):
+        parse_mapping(text)
