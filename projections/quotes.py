@@ -4,10 +4,11 @@ In a consolidated feed each quote is the best of its side, whichever venue is na
 before. Otherwise it speaks for its venue alone, and the best is taken over the venues.
 
 This is on the hot path: the loop holds a `Book` per instrument and hands it market data without an
-envelope. Suspicious prints and quotes never count. Quotes of different feeds
-are never mixed: the best prices are those of the feed that quoted last.
+envelope. Suspicious prints and quotes never count. Quotes of different feeds are never mixed: the best
+prices are those of the feed that quoted last.
 """
 
+from collections.abc import Set
 from math import fsum
 from typing import Any, TypeAlias
 
@@ -67,13 +68,27 @@ Levels: TypeAlias = dict[str, tuple[float, float]]
 class Book:
     """One instrument's prices, fed by `Quotes` or the loop. `last`, `bar`, `halted`, `feed` may be read.
 
-    `feed` is the one that quoted last, `None` before any quote.
+    `feed` is the one that quoted last, `None` before any quote. `consolidated` names the consolidated
+    feeds; it is shared with the `Quotes` that made the book, which keeps it.
     """
 
-    __slots__ = ("_asks", "_bids", "_feeds", "bar", "feed", "halted", "instrument", "last")
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_consolidated",
+        "_feeds",
+        "_one_venue",
+        "bar",
+        "feed",
+        "halted",
+        "instrument",
+        "last",
+    )
 
-    def __init__(self, instrument: str) -> None:
+    def __init__(self, instrument: str, consolidated: Set[str] = frozenset()) -> None:
         self.instrument = instrument
+        self._consolidated = consolidated
+        self._one_venue = False
         self.last: Trade | None = None
         self.bar: Bar | None = None
         self.halted = False
@@ -132,24 +147,24 @@ class Book:
             return
         if quote.feed != self.feed:
             self._turn_to(quote.feed)
-        venue = "" if book.consolidated else quote.venue
+        venue = "" if self._one_venue else quote.venue
         # The two common cases, a full side, are spelled out: a call each would cost a third of the fold.
         price, size = quote.bid, quote.bid_size
         if price and size:
-            side, venue = self._bids, quote.venue
+            side = self._bids
             side.prices[venue] = price
             side.sizes[venue] = size
             side.best = None
         elif price is not None or size is not None:
-            self._bids.update(quote.venue, price, size)
+            self._bids.update(venue, price, size)
         price, size = quote.ask, quote.ask_size
         if price and size:
-            side, venue = self._asks, quote.venue
+            side = self._asks
             side.prices[venue] = price
             side.sizes[venue] = size
             side.best = None
         elif price is not None or size is not None:
-            self._asks.update(quote.venue, price, size)
+            self._asks.update(venue, price, size)
 
     def on_bar(self, bar: Bar) -> None:
         """Fold a trade bar of this instrument: its close is a mark."""
@@ -163,24 +178,29 @@ class Book:
         self._asks.update("", bar.ask_close, bar.ask_size)
 
     def _turn_to(self, feed: str) -> None:
-        """Show this feed's quotes from now on; those of the other feeds are kept apart."""
+        # Show this feed's quotes from now on; those of the other feeds are kept apart.
         self.feed = feed
+        self._one_venue = feed in self._consolidated
         sides = self._feeds.get(feed)
         if sides is None:
             sides = self._feeds[feed] = (Side(), Side())
         self._bids, self._asks = sides
 
+    def forget(self, feed: str) -> None:
+        """Drop what a feed quoted: it was redefined, so its venues mean something else now."""
+        self._feeds.pop(feed, None)
+        if feed == self.feed:
+            self._turn_to(feed)
+
     def snapshot(self) -> "BookState":
         """Return the book as data, venues sorted."""
         feeds = {feed: (bids.levels(), asks.levels()) for feed, (bids, asks) in self._feeds.items()}
-        return BookState(
-            self.instrument, self.last, self.bar, self.halted, self.feed, self.consolidated, feeds
-        )
+        return BookState(self.instrument, self.last, self.bar, self.halted, self.feed, feeds)
 
     @classmethod
-    def from_snapshot(cls, state: "BookState") -> "Book":
+    def from_snapshot(cls, state: "BookState", consolidated: Set[str]) -> "Book":
         """Return the book that `snapshot` described."""
-        book = cls(state.instrument)
+        book = cls(state.instrument, consolidated)
         book.last, book.bar, book.halted = state.last, state.bar, state.halted
         book._feeds = {feed: (Side.of(bids), Side.of(asks)) for feed, (bids, asks) in state.feeds.items()}
         if state.feed is not None:
@@ -196,7 +216,6 @@ class BookState(msgspec.Struct):
     bar: Bar | None
     halted: bool
     feed: str | None
-    consolidated: bool
     feeds: dict[str, tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]]
 
 
@@ -208,8 +227,12 @@ class QuotesState(State, kw_only=True):
 
 
 class _Books(dict[str, Book]):
+    def __init__(self, consolidated: Set[str]) -> None:
+        super().__init__()
+        self._consolidated = consolidated
+
     def __missing__(self, instrument: str) -> Book:
-        book = self[instrument] = Book(instrument)
+        book = self[instrument] = Book(instrument, self._consolidated)
         return book
 
 
@@ -220,8 +243,8 @@ class Quotes(Projection):
     state_type = QuotesState
 
     def __init__(self) -> None:
-        self._books = _Books()
         self._consolidated: set[str] = set()
+        self._books = _Books(self._consolidated)
         super().__init__(
             {
                 Trade: self._trade,
@@ -307,10 +330,11 @@ class Quotes(Projection):
 
     def _feed(self, entry: Any) -> None:
         event: FeedDefined = entry.event
-        if event.consolidated:
-            self._consolidated.add(event.feed)
-        else:
-            self._consolidated.discard(event.feed)
+        if event.consolidated == (event.feed in self._consolidated):
+            return
+        self._consolidated ^= {event.feed}
+        for book in self._books.values():
+            book.forget(event.feed)
 
     def _halt(self, entry: Any) -> None:
         event: HaltChanged = entry.event
@@ -333,9 +357,11 @@ class Quotes(Projection):
 
     def restore(self, state: QuotesState) -> None:
         """Replace all books; those handed out before are no longer fed."""
+        self._consolidated.clear()
+        self._consolidated.update(state.consolidated)
         self._books.clear()
-        self._books.update({book.instrument: Book.from_snapshot(book) for book in state.books})
-        self._consolidated = set(state.consolidated)
+        for book in state.books:
+            self._books[book.instrument] = Book.from_snapshot(book, self._consolidated)
         self.applied_seq = state.applied_seq
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.events import Bar, HaltChanged, Quote, QuoteBar, Trade
+from core.events import Bar, FeedDefined, HaltChanged, Quote, QuoteBar, Trade
 from projections.quotes import Quotes
 from tests.projections.build import feed
 
@@ -83,6 +83,24 @@ def test_quotes_of_two_feeds_are_never_mixed():
     assert (quotes.bid("ACME"), quotes.ask("ACME")) == (10.0, 11.0)
     feed(quotes, ask(13.0, 1.0, "A", feed="other"))
     assert (quotes.bid("ACME"), quotes.ask("ACME")) == (12.0, 13.0)
+
+
+def test_a_consolidated_feed_has_one_venue_whichever_a_quote_names():
+    best = FeedDefined(0, "tick", "sip", "tick", True)
+    assert shown(best, bid(10.1, 3.0, "A"), bid(10.0, 5.0, "B")) == (10.0, 5.0, None, 0.0)
+
+
+def test_a_feed_that_turns_out_to_be_consolidated_forgets_its_venues():
+    quotes = (bid(10.1, 3.0, "A"), FeedDefined(0, "tick", "sip", "tick", True))
+    assert shown(*quotes) == (None, 0.0, None, 0.0)
+    assert shown(*quotes, bid(10.0, 5.0, "B")) == (10.0, 5.0, None, 0.0)
+
+
+def test_a_restored_book_still_knows_that_its_feed_is_consolidated():
+    quotes, restored = folded(FeedDefined(0, "tick", "sip", "tick", True), bid(10.1, 3.0, "A")), Quotes()
+    restored.load(quotes.encoded())
+    feed(restored, bid(10.0, 5.0, "B"))
+    assert restored.bid("ACME") == 10.0
 
 
 def test_a_quote_bar_gives_its_closes_and_a_side_without_quotes_stays():
