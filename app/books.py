@@ -35,6 +35,7 @@ from projections.base import Projection
 from projections.orders import Orders
 from projections.positions import Positions
 from projections.quotes import Quotes
+from projections.risk import Risk
 from projections.sessions import Sessions
 
 _DAY_NS = 86_400_000_000_000
@@ -105,6 +106,7 @@ class Snapshot(msgspec.Struct):
     positions: Positions
     account: Account
     quotes: Quotes
+    risk: Risk
     sessions: Sessions
     seq: int
     ts: int
@@ -172,7 +174,8 @@ def snapshot(book: Book, moment: Moment | None = None) -> Snapshot:
     """Fold a book up to a moment (or all of it); marks are looked up for what is held then."""
     quotes, positions, orders, sessions = Quotes(), Positions(), Orders(), Sessions()
     account = Account(quotes, positions, book.currency)
-    trading: list[Projection] = [positions, account, orders]
+    risk = Risk(positions, account)
+    trading: list[Projection] = [positions, account, orders, risk]
     for entry in book.definitions():
         # What an instrument is does not depend on the moment that is looked at; what a dollar was worth does.
         if moment is None or not isinstance(entry.event, FxRateReported) or entry.event.ts <= moment.ts:
@@ -187,7 +190,7 @@ def snapshot(book: Book, moment: Moment | None = None) -> Snapshot:
     ts = moment.ts if moment is not None else _end(book, sessions, last)
     held = frozenset(position.instrument for position in positions.open_positions())
     _mark(quotes, book, held, moment or Moment(None, ts))
-    return Snapshot(orders, positions, account, quotes, sessions, seq, ts)
+    return Snapshot(orders, positions, account, quotes, risk, sessions, seq, ts)
 
 
 def _end(book: Book, sessions: Sessions, last: Entry | None) -> int:

@@ -28,7 +28,6 @@ from core.events import (
     RiskRefused,
     SendFailed,
 )
-from core.ports import RUN_BASE
 
 _ORDER_SIDE: frozenset[type[Event]] = frozenset(
     {
@@ -50,7 +49,7 @@ _ORDER_SIDE: frozenset[type[Event]] = frozenset(
 
 
 class Link(msgspec.Struct, frozen=True):
-    """One event of a chain and its part in it: `seen` is the input that led to it, or that filled it."""
+    """One event of a chain and its part in it; a market event's part is its type (`trade`, `quote`)."""
 
     role: str
     entry: Entry
@@ -85,11 +84,11 @@ def chain(book: Book, name: str) -> list[Link]:
     for entry in entries:
         if getattr(entry.event, "order", None) != order or not _belongs(entry.event, execution):
             continue
-        source = _source(book, entry)
-        if source is not None and source.seq not in seen:
-            seen.add(source.seq)
-            links.append(Link(_seen_as(source), source))
-        links.append(Link(_ROLES[type(entry.event)], entry))
+        for source in _sources(book, entry, order):
+            if source.seq not in seen:
+                seen.add(source.seq)
+                links.append(Link(_role(source), source))
+        links.append(Link(_role(entry), entry))
     return links
 
 
@@ -115,21 +114,22 @@ def _find(book: Book, entries: list[Entry], name: str) -> tuple[str, str | None]
     raise UsageError(f"{book.label} has no order or execution {name!r}; {hint} (tape orders, tape fills)")
 
 
-def _source(book: Book, entry: Entry) -> Entry | None:
-    """Return the input that an entry was decided or filled on, if that is another event."""
-    at = entry.at
-    if at == entry.seq:
-        return None
-    source = book.entry(at)
-    if type(source.event) in _ORDER_SIDE:
-        return None  # an order's own news led to it: that link is shown for itself
-    return source
+def _sources(book: Book, entry: Entry, order: str) -> list[Entry]:
+    """Return the inputs that an entry came from, earliest first: usually one market event.
+
+    A fill of another order may have led to this one; then that fill, and what filled it, come before.
+    """
+    found: list[Entry] = []
+    while entry.at != entry.seq and entry.at > 0:
+        entry = book.entry(entry.at)
+        if getattr(entry.event, "order", None) == order:
+            break  # the order's own news: it is a link of the chain already
+        found.append(entry)
+    return found[::-1]
 
 
-def _seen_as(source: Entry) -> str:
-    return BY_TYPE[type(source.event)].tag if type(source.event) in BY_TYPE else "input"
-
-
-def from_source(link: Link) -> bool:
-    """Return whether the link lies in the log that a run was made from, not in the run."""
-    return link.entry.seq < RUN_BASE
+def _role(entry: Entry) -> str:
+    kind = type(entry.event)
+    if kind in _ROLES:
+        return _ROLES[kind]
+    return BY_TYPE[kind].tag if kind in BY_TYPE else "input"

@@ -34,15 +34,24 @@ class PositionRow(msgspec.Struct, frozen=True):
 
 
 class AccountRow(msgspec.Struct, frozen=True):
-    """An account: `equity` and `exposure` in `currency`, `None` while a price or rate is unknown."""
+    """An account and its risk; amounts in `currency`, shares as fractions, `None` where unknown.
+
+    `gross` sums the sizes of all positions' values, `net` their signed values. The day's result and the
+    drawdown go by the equity samples that the session recorded.
+    """
 
     account: str
     currency: str
     cash: dict[str, Decimal]
     commissions: dict[str, Decimal]
     equity: Decimal | None
-    exposure: Decimal | None
-    exposure_share: Decimal | None
+    gross: Decimal | None
+    net: Decimal | None
+    gross_share: Decimal | None
+    day_pnl: Decimal | None
+    drawdown: Decimal | None
+    drawdown_max: Decimal | None
+    orders_last_minute: int
 
 
 class StateView(msgspec.Struct, frozen=True):
@@ -159,15 +168,10 @@ def accounts(state: Snapshot, currency: str) -> list[AccountRow]:
 
 
 def _account(state: Snapshot, name: str, currency: str) -> AccountRow:
-    account = state.account
-    values = [
-        account.market_value(position, currency)
-        for position in state.positions.open_positions()
-        if position.account == name
-    ]
-    exposure = None if None in values else sum((abs(value) for value in values if value is not None), ZERO)
+    account, risk = state.account, state.risk
+    exposure = risk.exposure(name, currency)
     equity = account.equity(name, currency)
-    share = money(exposure / equity) if exposure is not None and equity else None
+    share = money(exposure.gross / equity) if exposure is not None and equity else None
     held = account.currencies(name)
     return AccountRow(
         account=name,
@@ -175,8 +179,13 @@ def _account(state: Snapshot, name: str, currency: str) -> AccountRow:
         cash={item: account.cash(name, item) for item in held},
         commissions={item: account.commissions(name, item) for item in held},
         equity=equity,
-        exposure=exposure,
-        exposure_share=share,
+        gross=None if exposure is None else exposure.gross,
+        net=None if exposure is None else exposure.net,
+        gross_share=share,
+        day_pnl=risk.day_pnl(name, currency),
+        drawdown=risk.drawdown(name, currency),
+        drawdown_max=risk.drawdown_max(name, currency),
+        orders_last_minute=risk.orders_last_minute(state.ts, account=name),
     )
 
 

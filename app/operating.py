@@ -7,22 +7,26 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from app.books import open_log
+from app.output import Advance
 from app.writing import writing
 from core.errors import StoreError
 from core.events import BY_TYPE, SegmentSealed, SessionScheduled
 from core.ports import Coverage, Selection
 from eventstore import control
+from eventstore.recovery import accept_loss
 from eventstore.layout import Layout
 from eventstore.lock import holder
 from eventstore.platform import choose
 from eventstore.reader import LogReader
 from eventstore.runs import list_runs
+from eventstore.verify import Report, verify
 
 _POLL_S = 0.05
 
@@ -178,3 +182,15 @@ def _ask(root: Path, reader: LogReader, by: str, timeout_s: float) -> None:
 def _sealed_seq(reader: LogReader) -> int:
     sealed = reader.snapshot().sealed
     return sealed[-1].last_seq if sealed else 0
+
+
+def check(root: Path, *, deep: bool, progress: Advance) -> Report:
+    """Check every byte of the log, beside a writer or not; `progress` counts directories."""
+    done = count(1)
+    return verify(root, deep=deep, progress=lambda _: progress(next(done), None))
+
+
+def accept(root: Path, reason: str) -> dict[str, int]:
+    """Give up what is damaged and let the log go on; raises `UsageError` if the journal is whole."""
+    found = accept_loss(root, reason)
+    return {"first_lost_seq": found.next_seq}

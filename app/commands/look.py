@@ -199,19 +199,26 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     _show_orders(call, view.orders, shot)
     call.out.line()
     for row in view.accounts:
-        cash = ", ".join(f"{amount:f} {currency}" for currency, amount in row.cash.items())
-        paid = ", ".join(f"{amount:f} {currency}" for currency, amount in row.commissions.items())
-        call.out.pairs(
-            {
-                "cash": cash,
-                "commissions": paid,
-                f"equity {row.currency}": "unknown" if row.equity is None else row.equity,
-                f"exposure {row.currency}": "unknown" if row.exposure is None else row.exposure,
-                "exposure / equity": "unknown" if row.exposure_share is None else f"{row.exposure_share:.2%}",
-            },
-            title=f"account {row.account}",
-        )
+        _show_account(call, row)
     call.out.next(f"events --to {at or shot.seq} --limit 10" if shot.seq else "replay 2025-07-02")
+
+
+def _show_account(call: Call, row: Any) -> None:
+    unit = row.currency
+    values = {
+        "cash": ", ".join(f"{amount:f} {currency}" for currency, amount in row.cash.items()),
+        "commissions": ", ".join(f"{amount:f} {currency}" for currency, amount in row.commissions.items()),
+        f"equity {unit}": row.equity,
+        f"gross exposure {unit}": row.gross,
+        f"net exposure {unit}": row.net,
+        "gross / equity": None if row.gross_share is None else f"{row.gross_share:.2%}",
+        f"day P&L {unit}": row.day_pnl,
+        "drawdown": None if row.drawdown is None else f"{row.drawdown:.3%}",
+        "largest drawdown": None if row.drawdown_max is None else f"{row.drawdown_max:.3%}",
+        "orders in the last minute": row.orders_last_minute,
+    }
+    shown = {name: "unknown" if value is None else value for name, value in values.items()}
+    call.out.pairs(shown, title=f"account {row.account}")
 
 
 @verb("why")

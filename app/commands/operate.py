@@ -66,6 +66,38 @@ def seal(call: Call, timeout: float) -> None:
 
 
 @verb("verify")
-def verify(call: Call) -> int:
-    """Check every byte of the log; exit code 1 if there is damage."""
-    raise NotImplementedError
+@click.option("--deep", is_flag=True, help="Also compare every sealed event with its archived journal.")
+@click.option(
+    "--accept-loss", metavar="REASON", help="Go on without what is damaged; REASON goes into the log."
+)
+def verify(call: Call, deep: bool, accept_loss: str | None) -> int:
+    """Check every byte of the log; exit code 1 if there is damage.
+
+    With --accept-loss, the log goes on behind its good prefix; damaged files are set aside in quarantine/.
+    """
+    from app.operating import accept, check  # noqa: PLC0415
+
+    with call.out.progress("directories") as advance:
+        found = check(call.root, deep=deep, progress=advance)
+    lost = accept(call.root, accept_loss) if accept_loss and found.findings else None
+    call.out.result(
+        {**{name: getattr(found, name) for name in found.__struct_fields__}, "ok": found.ok, "accepted": lost}
+    )
+    call.out.pairs(
+        {
+            "sealed": f"{found.sealed} directories, {found.files} files",
+            "journal": f"{found.segments} segments",
+            "events": f"{found.events:,}, last seq {found.last_seq:,}",
+            "runs": found.runs,
+            "chain": found.chain,
+        },
+        title=f"{call.root}: {'no damage' if found.ok else f'{len(found.findings)} problems'}",
+    )
+    cells = [(item.path, "" if item.offset is None else item.offset, item.message) for item in found.findings]
+    if cells:
+        call.out.table(["file", "offset", "problem"], cells)
+    if lost is not None:
+        call.out.note(f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; next: tape verify")
+        return 0
+    call.out.next("status" if found.ok else "verify --accept-loss REASON (after a copy of the log was made)")
+    return 0 if found.ok else 1

@@ -27,7 +27,7 @@ _MORE = "...> "
 def sql(
     call: Call,
     query: str | None,
-    as_csv: bool,  # noqa: FBT001
+    as_csv: bool,
     max_rows: int,
     timeout: float,
 ) -> None:
@@ -51,7 +51,7 @@ def sql(
             _converse(call, connection, max_rows, timeout)
 
 
-def _show(call: Call, result: Any, as_csv: bool) -> None:  # noqa: FBT001
+def _show(call: Call, result: Any, as_csv: bool) -> None:
     columns = _unique(result.columns)
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
