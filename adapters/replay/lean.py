@@ -7,6 +7,7 @@ Owns the meaning of these files; appending is importing.py's, checks of rows are
 """
 
 import difflib
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -83,6 +84,8 @@ def lean_sets(root: Path, symbol: str, resolution: str, days: Days | None = None
     """Describe the files to import, a set for each day (one for all days where LEAN keeps one file)."""
     if resolution not in RESOLUTIONS:
         raise UsageError(f"--resolution {resolution!r}: expected one of {', '.join(RESOLUTIONS)}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", symbol):
+        raise UsageError(f"--symbol {symbol!r}: expected a ticker such as SPY")
     folder = root / "equity" / "usa" / resolution
     if not folder.is_dir():
         raise DataMissing(

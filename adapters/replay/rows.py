@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
@@ -111,18 +112,60 @@ def finish(
     previous_ts: int,
     nullable: frozenset[int] = frozenset(),
 ) -> Rows:
-    """Reject rows earlier than the row before (or than `previous_ts`) and return the rest as `Rows`.
+    """Reject rows that are out of order and return all of them as `Rows`.
 
     A rejected row keeps its place in the file: it is merged at the time of the last good row before it.
     """
+    check_order(parsed, ts, previous_ts)
+    good = _good(parsed)
+    keys = np.maximum.accumulate(np.where(good, ts, previous_ts)) if parsed.rows else ts
+    return Rows(kind, keys, columns, nullable, _rejections(parsed, keys))
+
+
+def _good(parsed: Parsed) -> NDArray[np.bool_]:
     good = np.ones(parsed.rows, dtype=bool)
     good[list(parsed.reasons)] = False
-    keys = np.maximum.accumulate(np.where(good, ts, previous_ts)) if parsed.rows else ts
-    keys = np.maximum(keys, previous_ts)
-    before = np.concatenate(([previous_ts], keys[:-1])) if parsed.rows else keys
-    late = good & (ts < before)
-    parsed.reject(late, lambda row: f"time is {(before[row] - ts[row]) / 1e9:g} s before the row above")
-    return Rows(kind, keys, columns, nullable, _rejections(parsed, keys))
+    return good
+
+
+def check_order(parsed: Parsed, ts: IntColumn, previous_ts: int) -> None:
+    """Reject the fewest rows without which time never falls, nor lies before `previous_ts`.
+
+    So one row with a time far ahead costs itself, not all rows after it. Among equals the first rows stay.
+    """
+    rows = np.flatnonzero(_good(parsed))
+    later = rows[ts[rows] >= previous_ts]
+    if len(later) == len(rows) and not np.any(np.diff(ts[rows]) < 0):
+        return
+    kept = later[_longest_rise(ts[later].tolist())]
+    places = np.searchsorted(kept, rows)
+    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+        if place < len(kept) and kept[place] == row:
+            continue
+        above = int(ts[kept[place - 1]]) if place else previous_ts
+        if ts[row] < above:
+            parsed.reasons[row] = f"time is {(above - ts[row]) / 1e9:g} s before the row above"
+        else:
+            parsed.reasons[row] = f"time is {(ts[row] - ts[kept[place]]) / 1e9:g} s after the row below"
+
+
+def _longest_rise(values: Sequence[int]) -> list[int]:
+    """Return the places of the longest subsequence that never falls; of several the first in place."""
+    # From the right: `ends[k]` is the largest value that k + 1 values, never falling, can begin with.
+    ends: list[int] = []
+    lengths = []
+    for value in reversed(values):
+        place = bisect_right(ends, -value)
+        ends[place : place + 1] = [-value]
+        lengths.append(place + 1)
+    lengths.reverse()
+    kept: list[int] = []
+    left = len(ends)
+    for place, length in enumerate(lengths):
+        if length == left and (not kept or values[place] >= values[kept[-1]]):
+            kept.append(place)
+            left -= 1
+    return kept
 
 
 def _rejections(parsed: Parsed, keys: IntColumn) -> dict[int, RowRejected]:
@@ -316,21 +359,15 @@ def check_bars(parsed: Parsed, open_: str, high: str, low: str, close: str) -> N
 def check_overlap(parsed: Parsed, start: IntColumn, end: IntColumn, previous_end: int) -> None:
     """Reject bars that start before the last good one ended, or that do not end after their start."""
     parsed.reject(end <= start, lambda _: "bar does not end after its start")
-    good = np.ones(parsed.rows, dtype=bool)
-    good[list(parsed.reasons)] = False
-    ends = np.maximum.accumulate(np.where(good, end, previous_end)) if parsed.rows else end
-    before = np.concatenate(([previous_end], ends[:-1])) if parsed.rows else ends
-    suspects = np.flatnonzero(good & (start < np.maximum(before, previous_end)))
-    if not len(suspects):
+    check_order(parsed, end, previous_end)
+    rows = np.flatnonzero(_good(parsed))
+    before = np.concatenate(([previous_end], end[rows][:-1])) if len(rows) else rows
+    if not np.any(start[rows] < before):
         return
-    # A rejected bar covers nothing, so each verdict may change the next: decide in order from the first.
-    last = int(before[suspects[0]])
-    for row in range(int(suspects[0]), parsed.rows):
-        if not good[row]:
-            continue
-        if end[row] < last:
-            continue  # left to the order check, which says by how much
+    # A rejected bar covers nothing, so each verdict may change the next: decide in order.
+    last = previous_end
+    for row in rows.tolist():
         if start[row] < last:
-            parsed.reasons.setdefault(row, f"bar overlaps the one above by {(last - start[row]) / 1e9:g} s")
+            parsed.reasons[row] = f"bar overlaps the one above by {(last - start[row]) / 1e9:g} s"
         else:
             last = int(end[row])

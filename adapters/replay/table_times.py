@@ -18,6 +18,9 @@ _FRACTION = re.compile(r"\.(\d{7,9})(?=$|[+-Z])")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (wall clocks are counted from their own 1970)
 _EPOCH_UTC = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _FORMATS = ("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f", "%Y%m%d %H:%M:%S")
+FIRST_NS = -2_208_988_800 * 10**9
+"""1900: an earlier time is a mistake, as is one from 2101 on; it also keeps ns within 64 bits."""
+LAST_NS = 4_133_980_800 * 10**9
 _EPOCH_LIMITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3))
 """Below the first number, ns per unit is the second: seconds, milliseconds, microseconds; else ns."""
 
@@ -67,9 +70,10 @@ def _formatted(text: str, time_format: str) -> Time | None:
     return _time(when, bare="%H" not in time_format and "%I" not in time_format and "%T" not in time_format)
 
 
-def _time(when: datetime, *, bare: bool, extra_ns: int = 0) -> Time:
+def _time(when: datetime, *, bare: bool, extra_ns: int = 0) -> Time | None:
     since = when - _EPOCH if when.tzinfo is None else when - _EPOCH_UTC
-    return Time(since // timedelta(microseconds=1) * 1000 + extra_ns, when.tzinfo is None, bare)
+    ns = since // timedelta(microseconds=1) * 1000 + extra_ns
+    return Time(ns, when.tzinfo is None, bare) if FIRST_NS <= ns < LAST_NS else None
 
 
 def _epoch(text: str) -> Time | None:
@@ -79,7 +83,7 @@ def _epoch(text: str) -> Time | None:
         return None
     scale = next((scale for limit, scale in _EPOCH_LIMITS if value < limit), 1)
     ns = int(value * scale)
-    return Time(ns, wall=False, bare=False) if ns < 1 << 63 else None
+    return Time(ns, wall=False, bare=False) if ns < LAST_NS else None
 
 
 def read_times(texts: Column, time_format: str | None = None) -> Times:
@@ -88,7 +92,7 @@ def read_times(texts: Column, time_format: str | None = None) -> Times:
         for wall in (True, False):
             ns = _cast(texts, wall=wall)
             if ns is not None:
-                return Times(ns, np.full(len(ns), wall), np.zeros(len(ns), dtype=bool))
+                return Times(ns, np.full(len(ns), wall), (ns < FIRST_NS) | (ns >= LAST_NS))
     read = [read_time(text, time_format) for text in texts.tolist()]
     return Times(
         np.array([time.ns if time else 0 for time in read], dtype=np.int64),
@@ -119,9 +123,12 @@ def arrow_times(column: Any) -> Times:
 
     kind, missing = column.type, np.asarray(column.is_null())
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        ns = column.cast(pa.timestamp("ns", tz=getattr(kind, "tz", None))).cast(pa.int64()).fill_null(0)
+        ns = column.cast(pa.timestamp("ns", tz=getattr(kind, "tz", None)), safe=False)
+        ns = ns.cast(pa.int64()).fill_null(0)
         wall = getattr(kind, "tz", None) is None
-        return Times(ns.to_numpy(zero_copy_only=False), np.full(len(column), wall), missing)
+        values = ns.to_numpy(zero_copy_only=False)
+        bad = missing | (values < FIRST_NS) | (values >= LAST_NS)
+        return Times(values, np.full(len(column), wall), bad)
     texts = np.array([str(value) for value in column.to_pylist()], dtype=object)
     return read_times(texts)
 

@@ -35,6 +35,7 @@ from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 from core.ports import EntryReader
 
 FORMATS = ("csv", "parquet")
+RUN_DAYS = 31
 _LENGTHS = {"second": 1, "minute": 60, "hour": 3600, "daily": 86_400}
 
 
@@ -275,7 +276,11 @@ class Table:
         else:
             # A session may reach into the day before or after its date, unless dates are all there is.
             margin = timedelta(days=0 if bare else 1)
-            found = sessions(self._options.exchange, days[0] - margin, days[-1] + margin, timezone)
+            found = [
+                held
+                for first, last in _runs(days)
+                for held in sessions(self._options.exchange, first - margin, last + margin, timezone)
+            ]
         dates = {held.date for held in self._scheduled}
         new = [held for held in found if held.date not in dates]
         self._scheduled = sorted([*self._scheduled, *new], key=lambda held: held.begin)
@@ -343,6 +348,17 @@ def _resolution(length_ns: int) -> str:
     if not length_ns:
         return "tick"
     return next(name for name, seconds in _LENGTHS.items() if length_ns <= seconds * SECOND_NS)
+
+
+def _runs(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Cut sorted days where more than `RUN_DAYS` are empty: one stray date must not schedule decades."""
+    runs: list[tuple[date, date]] = []
+    for day in days:
+        if runs and (day - runs[-1][1]).days <= RUN_DAYS:
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs
 
 
 def _dates(ts: IntColumn) -> list[date]:

@@ -1,5 +1,6 @@
 """LEAN's files: exact counts of the real ones, exact events and refusals of small ones."""
 
+import itertools
 import zipfile
 from collections import Counter
 from datetime import UTC, datetime
@@ -7,6 +8,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from adapters.replay.lean import import_lean, parse_days
 from core.errors import DataMissing, UsageError
@@ -44,7 +47,7 @@ def test_the_ibm_day_has_every_trade_and_quote_of_its_files(shared_data):
     assert (counts[Trade], counts[Quote]) == (24_293, 109_067)
     assert (result.instruments, result.dates, result.gaps) == (["IBM"], ["2013-10-07"], [])
     market = [event for event in found if type(event) in (Trade, Quote)]
-    assert all(a.ts <= b.ts for a, b in zip(market, market[1:], strict=False))
+    assert all(a.ts <= b.ts for a, b in itertools.pairwise(market))
     first = next(event for event in found if type(event) is Trade)
     assert (first.price, first.size, first.venue, first.conditions) == (181.52, 283.0, "P", "20002020")
     # The last quote row has no newline behind it, and is the one suspicious row of the file.
@@ -247,13 +250,40 @@ def test_missing_data_names_what_is_near(tmp_path):
         imported(tmp_path, resolution="minute")
 
 
+@pytest.mark.parametrize("symbol", ["", "..", "../x", "a/b", ".x"])
+def test_a_symbol_that_is_a_path_is_refused(tmp_path, symbol):
+    write_day(tmp_path, "34200000,100,1,N,0,0")
+    with pytest.raises(UsageError, match="expected a ticker"):
+        imported(tmp_path, symbol=symbol)
+
+
+odd = st.one_of(
+    st.integers(-(10**20), 10**20).map(str),
+    st.floats().map(repr),
+    st.sampled_from(
+        ["0", "", " ", "100", "34200000", "1.7976931348623157e308", "2147483647", "\x00", "é", '"', "-0"]
+    ),
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(odd, min_size=5, max_size=9), max_size=12), st.sampled_from(["trade", "quote"]))
+def test_no_row_whatever_stops_an_import(tmp_path, table, kind):
+    text = "\n".join(",".join(row) for row in [["34200000", "100", "1", "N", "0", "0"], *table])
+    write_zip(tmp_path / f"equity/usa/tick/abc/20131007_{kind}.zip", text)
+    write_zip(tmp_path / f"equity/usa/minute/abc/20131007_{kind}.zip", text)
+    for resolution in ("tick", "minute"):
+        result, found = imported(tmp_path, resolution=resolution)
+        assert result.read == result.accepted + result.rejected == len(found) - 5
+
+
 def test_a_file_that_is_no_zip_is_named(tmp_path):
     write_day(tmp_path, "34200000,100,1,N,0,0")
     path = tmp_path / "equity/usa/tick/abc/20131007_trade.zip"
     whole = path.read_bytes()
     for broken in (b"", b"no zip", whole[:-30], whole[:40] + b"\xff\xff\xff\xff" + whole[44:]):
         path.write_bytes(broken)
-        with pytest.raises(UsageError, match="20131007_trade.zip: not a readable zip file"):
+        with pytest.raises(UsageError, match=r"20131007_trade\.zip: not a readable zip file"):
             imported(tmp_path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a", "1")

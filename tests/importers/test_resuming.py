@@ -119,9 +119,9 @@ def test_an_interrupted_import_goes_on_and_gives_the_same_events(root, commits):
 def test_an_import_may_be_interrupted_again_and_again(root):
     expected = whole(root)
     log = MemoryLog()
-    for _ in range(30):
+    for _ in range(40):
         try:
-            run(log, root, CuttingLog(log, 1))
+            run(log, root, CuttingLog(log, 3))
         except Cut:
             continue
         break
@@ -257,8 +257,8 @@ def test_an_import_killed_in_the_middle_goes_on_in_a_new_process(root, tmp_path)
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=os.getcwd(),
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        cwd=Path.cwd(),
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )
     assert child.stdin is not None
     assert child.stdout is not None

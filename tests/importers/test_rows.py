@@ -1,5 +1,7 @@
 """Parsing and merging as properties: the fast path is the slow path, and merging loses no order."""
 
+from itertools import combinations, pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +70,25 @@ def test_any_text_gives_one_verdict_a_row(lines):
     assert all(len(column) == parsed.rows for column in parsed.columns.values())
     good = [row for row in range(parsed.rows) if row not in parsed.reasons]
     assert all(np.isfinite(parsed.columns["price"][row]) for row in good)
+
+
+@given(st.lists(st.integers(0, 12), max_size=9))
+def test_the_fewest_rows_are_rejected_for_their_time(values):
+    kept = rows._longest_rise(values)
+    rising = [
+        chosen
+        for size in range(len(values) + 1)
+        for chosen in combinations(range(len(values)), size)
+        if all(values[a] <= values[b] for a, b in pairwise(chosen))
+    ]
+    longest = max(map(len, rising))
+    assert tuple(kept) == min(chosen for chosen in rising if len(chosen) == longest)
+
+
+def test_one_time_far_ahead_costs_itself_and_not_the_rows_after_it():
+    parsed = read("1,1,N\n99,2,N\n2,3,N\n0,4,N\n3,5,N")
+    rows.check_order(parsed, parsed.columns["time"].astype(np.int64) * 10**9, 0)
+    assert parsed.reasons == {1: "time is 97 s after the row below", 3: "time is 2 s before the row above"}
 
 
 def test_quoted_fields_windows_line_ends_and_a_missing_last_newline_are_read():

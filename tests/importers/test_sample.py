@@ -1,6 +1,7 @@
 """The built-in sample: the same everywhere, honest about itself, and shaped like recorded data."""
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from adapters.replay.calendar import sessions as of_calendar
 from adapters.replay.sample import DAYS, INSTRUMENT, ROWS, import_sample, sample_events
 from core.errors import DataMissing
 from core.events import FeedDefined, HaltChanged, InstrumentDefined, Quote, SessionScheduled, Trade
@@ -28,6 +31,7 @@ CONTENT = {
 }
 _CHILD = """
 import hashlib, msgspec
+from adapters.replay.calendar import sessions as of_calendar
 from adapters.replay.sample import DAYS, sample_events
 for day in DAYS:
     print(hashlib.blake2b(msgspec.msgpack.encode(sample_events(day)), digest_size=16).hexdigest())
@@ -53,7 +57,7 @@ def ns(day: str, clock: str) -> int:
 def test_the_sample_is_the_same_in_every_process():
     outputs = set()
     for seed, zone in (("0", "UTC"), ("4242", "Asia/Tokyo")):
-        env = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": os.getcwd()}
+        env = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": str(Path.cwd())}
         done = subprocess.run(
             [sys.executable, "-c", _CHILD], env=env, capture_output=True, text=True, check=True
         )
@@ -101,8 +105,6 @@ def test_the_second_day_is_a_half_day(log):
 
 
 def test_the_hours_written_down_are_the_calendars(log):
-    from adapters.replay.calendar import sessions as of_calendar
-
     first, last = (datetime.fromisoformat(day).date() for day in DAYS)
     held = [e for e in events(log.reader()) if type(e) is SessionScheduled and e.exchange == "XNYS"]
     assert held == of_calendar("XNYS", first, last)
@@ -116,9 +118,9 @@ def test_a_day_has_the_shape_of_recorded_ticks(days, day, low, high):
     counts = Counter(type(event) for event in found)
     assert low <= len(found) <= high
     assert 4 <= counts[Quote] / counts[Trade] <= 5
-    shared = sum(a.ts == b.ts for a, b in zip(found, found[1:], strict=False))
+    shared = sum(a.ts == b.ts for a, b in itertools.pairwise(found))
     assert 0.45 <= shared / len(found) <= 0.55
-    assert all(a.ts <= b.ts for a, b in zip(found, found[1:], strict=False))
+    assert all(a.ts <= b.ts for a, b in itertools.pairwise(found))
     assert all((e.bid is None) != (e.ask is None) for e in found if type(e) is Quote)
     assert sum(type(e) is Trade and e.suspicious for e in found) == 1
     for event in found:
@@ -142,7 +144,7 @@ def test_many_quotes_change_the_size_alone(days):
 def test_the_venues_of_one_share_are_never_crossed_when_a_millisecond_is_over(days):
     found = [e for e in days["2025-07-03"] if type(e) is Quote and e.instrument == INSTRUMENT]
     bid, ask = defaultdict(float), {}
-    for event, later in zip(found, found[1:], strict=False):
+    for event, later in itertools.pairwise(found):
         if event.bid is not None:
             bid[event.venue] = event.bid
         elif event.ask is not None:
@@ -188,7 +190,7 @@ def test_averages_cross_a_few_times_in_a_thousand_events(days, instrument):
     mine = [event for event in days["2025-07-02"] if event.instrument == instrument]
     prices = [event.price for event in mine if type(event) is Trade and not event.suspicious]
     above = [sum(prices[i - 20 : i]) / 20 > sum(prices[i - 50 : i]) / 50 for i in range(50, len(prices))]
-    crosses = sum(a != b for a, b in zip(above, above[1:], strict=False))
+    crosses = sum(a != b for a, b in itertools.pairwise(above))
     assert 1 <= 1000 * crosses / len(mine) <= 10
 
 
@@ -201,7 +203,7 @@ def test_volatility_comes_in_clusters(days):
         minutes[trade.ts // (60 * 10**9)].append(trade.price)
     ranges = [max(prices) - min(prices) for _, prices in sorted(minutes.items())][90:480]
     mean = sum(ranges) / len(ranges)
-    apart = [(a - mean) * (b - mean) for a, b in zip(ranges, ranges[1:], strict=False)]
+    apart = [(a - mean) * (b - mean) for a, b in itertools.pairwise(ranges)]
     assert sum(apart) / sum((value - mean) ** 2 for value in ranges) > 0.25
 
 
@@ -213,10 +215,11 @@ def test_a_date_that_the_sample_lacks_names_those_it_has():
 
 def test_the_sample_imports_no_calendar_and_no_data_frames():
     code = (
-        "import sys; from adapters.replay.sample import import_sample; from eventstore.memory import MemoryLog; "
+        "import sys; from adapters.replay.sample import import_sample; "
+        "from eventstore.memory import MemoryLog; "
         "log = MemoryLog(); import_sample(log, log.reader(), ['2025-07-03']); "
         "print([m for m in ('pandas', 'pyarrow', 'duckdb', 'exchange_calendars') if m in sys.modules])"
     )
-    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

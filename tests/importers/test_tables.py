@@ -104,7 +104,13 @@ def test_what_was_understood_is_said_in_words(tmp_path):
 
 
 def test_quotes_with_an_empty_side_update_the_other_alone(tmp_path):
-    text = "time,bid,bid_size,ask,ask_size\n1751463000000,10,1,11,2\n1751463000001,,,11.5,3\n1751463000002,0,0,12,0\n1751463000003,13,1,12,1\n"
+    rows = (
+        "1751463000000,10,1,11,2",
+        "1751463000001,,,11.5,3",
+        "1751463000002,0,0,12,0",
+        "1751463000003,13,1,12,1",
+    )
+    text = "\n".join(("time,bid,bid_size,ask,ask_size", *rows))
     _, found = imported(write(tmp_path / "q.csv", text), instrument="XYZ")
     assert [(e.bid, e.bid_size, e.ask, e.ask_size, e.suspicious) for e in only(found, Quote)] == [
         (10, 1, 11, 2, False),
@@ -193,6 +199,9 @@ HOSTILE = [
     ("2025-07-02 13:29:59,1,1", "time is 1 s before the row above"),
     ("tomorrow,1,1", "field ts: not a time"),
     ("2025-13-45 13:30:01,1,1", "field ts: not a time"),
+    ("9999-12-31 13:30:01,1,1", "field ts: not a time"),
+    ("0001-01-01 13:30:01,1,1", "field ts: not a time"),
+    ("99999999999999999999,1,1", "field ts: not a time"),
     ("2025-07-05 13:30:01,1,1", "2025-07-05 is not a session of XNYS"),
     ("", "expected 3 fields, found 0"),
 ]
@@ -289,10 +298,10 @@ def test_what_cannot_be_known_is_asked_for(tmp_path, text, options, message):
 
 
 def test_files_that_are_not_there_or_not_tables_are_named(tmp_path):
-    with pytest.raises(DataMissing, match="none.csv: no such file"):
+    with pytest.raises(DataMissing, match=r"none\.csv: no such file"):
         imported(tmp_path / "none.csv")
     path = write(tmp_path / "t.parquet", "PAR1 no")
-    with pytest.raises(UsageError, match="t.parquet: not a readable Parquet file"):
+    with pytest.raises(UsageError, match=r"t\.parquet: not a readable Parquet file"):
         imported(path, file_format="parquet", instrument="X")
     with pytest.raises(UsageError, match="UTF-16"):
         imported(write(tmp_path / "u.csv", "ts,price\n1,2\n", "utf-16"), instrument="X")
