@@ -27,13 +27,14 @@ _plain_decoder = msgspec.msgpack.Decoder()
 
 def check(event: Event) -> None:
     """Raise `InvalidEvent` if `event` must never reach a log; names type, field and value."""
-    if not _CHECKS.get(type(event), _check_fully)(event):
+    if not QUICK.get(type(event), _check_fully)(event):
         _check_fully(event)
 
 
-def passes(event: Event) -> bool:
-    """Return whether a quick check suffices to accept `event`; `False` decides nothing."""
-    return _CHECKS.get(type(event), _check_fully)(event)
+def check_references(seq: int, at: int | None, cause: int | None) -> None:
+    """Raise `InvalidEvent` if `at` or `cause` is no seq up to `seq`: nothing follows from the future."""
+    if (at is not None and not 1 <= at <= seq) or (cause is not None and not 1 <= cause <= seq):
+        raise InvalidEvent(f"seq {seq}: at={at}, cause={cause}: expected seqs between 1 and {seq}")
 
 
 def _check_trade(e: Any) -> bool:
@@ -165,9 +166,10 @@ def _not_negative(kind: type[Event]) -> frozenset[str]:
     return _NOT_NEGATIVE | {"quantity"} if BY_TYPE[kind].tag in _ORDER_QUANTITIES else _NOT_NEGATIVE
 
 
-_CHECKS: dict[type[Event], Callable[[Any], bool]] = {
+QUICK: dict[type[Event], Callable[[Any], bool]] = {
     Trade: _check_trade,
     Quote: _check_quote,
     Bar: _check_bar,
     QuoteBar: _check_quote_bar,
 }
+"""Checks that accept most events of a type at once; `False` decides nothing: `check` does."""

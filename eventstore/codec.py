@@ -28,6 +28,7 @@ __all__ = [
     "encode_records",
     "record",
     "upcasts",
+    "write_record",
 ]
 
 Record = tuple[str, int, int, int | None, int, int | None, Event]
@@ -37,6 +38,8 @@ upcasts: dict[tuple[str, int], Upcast] = {}
 """`(tag, version)` to the pure function that turns its body into that of `version + 1`."""
 
 _encoder = msgspec.msgpack.Encoder()
+write_record = _encoder.encode_into
+"""`encode_into` without its care for `Unknown` and errors, for the one caller that has its own."""
 _canonical_encoder = msgspec.msgpack.Encoder(order="deterministic")
 _RawRecord = tuple[str, int, int, int | None, int, int | None, msgspec.Raw]
 _raw_decoder = msgspec.msgpack.Decoder(list[_RawRecord])

@@ -12,14 +12,12 @@ from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import NoReturn
 
-from core.errors import InvalidEvent, LogDead, StoreError, UsageError
+from core.errors import LogDead, StoreError, UsageError
 from core.events import Event, LossAccepted, Recovered, SegmentSealed
-from eventstore.blocks import CUT_BYTES, CUT_EVENTS, MAX_RECORD_BYTES
-from eventstore.codec import check, encode_bodies, encode_into, record
+from eventstore.buffer import RecordBuffer
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.lock import Lock
-from eventstore.memory import check_references
 from eventstore.policy import Policy, Sealer, SealResult
 from eventstore.recovery import Damage, Lost, Recovery, inspect, recover, set_aside, wipe_build_area
 from eventstore.writer import SegmentWriter
@@ -52,10 +50,7 @@ class Journal:
         self._files = files
         self._sealer = sealer
         self._dead: str | None = None
-        self._last_seq = writer.last_seq
-        self._buffer = bytearray()
-        self._buffered = 0
-        self._cuts: list[tuple[int, int]] = []
+        self._records = RecordBuffer(writer.last_seq)
         self._dirty_since: int | None = None
         self._free_checked: int | None = None
         self._unlink_later: list[Path] = []
@@ -161,7 +156,7 @@ class Journal:
     @property
     def last_seq(self) -> int:
         """The seq of the last event appended (committed or not)."""
-        return self._last_seq
+        return self._records.last_seq
 
     @property
     def durable_seq(self) -> int:
@@ -185,24 +180,7 @@ class Journal:
         """
         if self._dead is not None:
             self._refuse()
-        return self._put(event, at, cause, self._clock())
-
-    def _put(self, event: Event, at: int | None, cause: int | None, recv: int) -> int:
-        check(event)
-        seq = self._last_seq + 1
-        if at is None:
-            at = seq
-        else:
-            check_references(seq, at, cause)
-        buffer = self._buffer
-        length = len(buffer)
-        encode_into(buffer, record(seq, recv, at, cause, event))
-        if len(buffer) - length > MAX_RECORD_BYTES:
-            del buffer[length:]
-            raise InvalidEvent(f"{type(event).__name__}: larger than {MAX_RECORD_BYTES} bytes as a record")
-        self._last_seq = seq
-        self._grew(1)
-        return seq
+        return self._records.append(event, at, cause, self._clock())
 
     def extend(self, events: Sequence[Event]) -> range:
         """Append inputs that were received together (one `recv`); return their seqs.
@@ -211,26 +189,7 @@ class Journal:
         """
         if self._dead is not None:
             self._refuse()
-        for event in events:
-            check(event)
-        first, recv = self._last_seq + 1, self._clock()
-        pieces, sizes = bytearray(), []
-        for start in range(0, len(events), CUT_EVENTS):
-            piece = events[start : start + CUT_EVENTS]
-            before = len(pieces)
-            encode_bodies(pieces, [record(n, recv, n, None, e) for n, e in enumerate(piece, first + start)])
-            sizes.append((len(pieces) - before, len(piece)))
-        if any(size > CUT_BYTES for size, _ in sizes):
-            return self._extend_singly(events, recv)
-        offset = 0
-        for size, count in sizes:
-            if self._buffered + count > CUT_EVENTS:
-                self._cut()
-            self._buffer += memoryview(pieces)[offset : offset + size]
-            offset += size
-            self._last_seq += count
-            self._grew(count)
-        return range(first, first + len(events))
+        return self._records.extend(events, self._clock())
 
     def commit(self, *, sync: bool) -> None:
         """Write what is buffered with one `write`; durable on return if `sync`.
@@ -283,42 +242,13 @@ class Journal:
         finally:
             self._lock.release()
 
-    def _extend_singly(self, events: Sequence[Event], recv: int) -> range:
-        """Append large events one by one, so that blocks stay within their limit; all or nothing."""
-        first, kept = (
-            self._last_seq + 1,
-            (bytes(self._buffer), self._buffered, list(self._cuts), self._last_seq),
-        )
-        try:
-            for event in events:
-                self._put(event, None, None, recv)
-        except InvalidEvent:
-            self._buffer[:], self._buffered, self._cuts, self._last_seq = kept[0], *kept[1:]
-            raise
-        return range(first, first + len(events))
-
-    def _grew(self, count: int) -> None:
-        self._buffered += count
-        if self._buffered >= CUT_EVENTS or len(self._buffer) - self._cut_at() >= CUT_BYTES:
-            self._cut()
-
-    def _cut(self) -> None:
-        """End the current block within the buffer; the next commit writes several with one write."""
-        if self._buffered:
-            self._cuts.append((len(self._buffer), self._buffered))
-            self._buffered = 0
-
-    def _cut_at(self) -> int:
-        return self._cuts[-1][0] if self._cuts else 0
-
     def _flush(self, *, sync: bool) -> None:
         """Write the buffer as blocks and sync if asked; the journal dies if either fails."""
         with _Fatal(self):
-            if self._buffer:
-                self._cut()
-                self._writer.write(self._buffer, self._cuts, wall_ns=self._clock())
-                self._buffer.clear()
-                self._cuts.clear()
+            if self._records.data:
+                self._records.cut()
+                self._writer.write(self._records.data, self._records.cuts, wall_ns=self._clock())
+                self._records.clear()
                 if self._dirty_since is None:
                     self._dirty_since = self._monotonic()
             if sync and self._dirty_since is not None:

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ from eventstore.layout import Layout
 from eventstore.platform import boot_id
 
 _MAX_COMMAND = 200
+_LOOKS, _LOOK_S = 10, 0.05
 _held: "weakref.WeakSet[Lock]" = weakref.WeakSet()
 
 
@@ -104,7 +106,7 @@ def _lock_both(layout: Layout, fd: int, files: Files) -> int | None:
 
 
 def _locked(layout: Layout) -> LogLocked:
-    who = holder(layout)
+    who = _who_holds(layout)
     if not who:
         return LogLocked(
             f"{layout.root}: another process holds this log, but its LOCK file was deleted or is unreadable; "
@@ -114,6 +116,15 @@ def _locked(layout: Layout) -> LogLocked:
         f"{layout.root}: held by process {who.get('pid')} on {who.get('host')} since {who.get('start')} "
         f"({who.get('command')}); stop it first, or use another --log; reading needs no lock"
     )
+
+
+def _who_holds(layout: Layout) -> dict[str, object]:
+    # The winner may have the lock but not yet written its name over an older one: look a moment later.
+    for _ in range(_LOOKS):
+        time.sleep(_LOOK_S)
+        if who := holder(layout):
+            return who
+    return {}
 
 
 def _write_holder(files: Files, fd: int, now_ns: int) -> None:

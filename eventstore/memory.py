@@ -8,10 +8,11 @@ from time import time_ns
 
 import numpy as np
 
-from core.errors import InvalidEvent, LogDead
+from core.errors import LogDead
 from core.events import BY_TAG, BY_TYPE, Bar, Entry, Event, Quote, QuoteBar, Trade
 from core.ports import Coverage, MarketChunk, Selection
-from eventstore.codec import check, encode_into, record
+from eventstore.checks import check, check_references
+from eventstore.codec import encode_into, record
 
 _BATCH = 4096
 _MARKET_DATA = frozenset((Trade, Quote, Bar, QuoteBar))
@@ -151,9 +152,3 @@ def selects(selection: Selection, entry: Entry) -> bool:
 def _encode(entry: Entry) -> None:
     # Refuses what only the encoder can: the log on disk would.
     encode_into(bytearray(), record(entry.seq, entry.recv, entry.at, entry.cause, entry.event))
-
-
-def check_references(seq: int, at: int | None, cause: int | None) -> None:
-    """Raise `InvalidEvent` if `at` or `cause` is no seq up to `seq`: nothing follows from the future."""
-    if (at is not None and not 1 <= at <= seq) or (cause is not None and not 1 <= cause <= seq):
-        raise InvalidEvent(f"seq {seq}: at={at}, cause={cause}: expected seqs between 1 and {seq}")
