@@ -90,7 +90,7 @@ SELECT run, seq, ts, "at" AS at_seq, exec_id, revision, "order", account, strate
 FROM raw.fill_corrected"""
 
 _FILLS = f"""
-WITH executions AS ({_EXECUTIONS}
+WITH executions AS (SELECT * FROM ({_EXECUTIONS})
 QUALIFY row_number() OVER (PARTITION BY run, exec_id ORDER BY revision DESC, seq) = 1),
 costs AS (
     SELECT run, exec_id, amount, currency FROM raw.commission
@@ -107,31 +107,42 @@ FROM raw.commission"""
 
 # The same derivation as projections.orders: what is known is a set of facts, in whatever order they came.
 _ORDERS = """
-WITH facts AS (
+WITH reports AS (
     SELECT run, "order" AS order_id, ts, 0 AS progress, '' AS fact, 1 AS version, NULL AS message, seq
     FROM raw.order_intended
-    UNION ALL SELECT run, "order", ts, 1, '', version, NULL, seq FROM raw.risk_approved
+    UNION ALL SELECT run, "order", ts, 1, '', NULL, NULL, seq FROM raw.risk_approved
     UNION ALL SELECT run, "order", ts, 0, CASE version WHEN 1 THEN 'Refused' ELSE 'dropped' END, version,
               message, seq FROM raw.risk_refused
-    UNION ALL SELECT run, "order", ts, 0, '', version, NULL, seq FROM raw.modify_intended
+    UNION ALL SELECT run, "order", ts, 0, '', NULL, NULL, seq FROM raw.modify_intended
     UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, seq FROM raw.cancel_intended
     UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, seq FROM raw.cancel_send_started
-    UNION ALL SELECT run, "order", ts, 2, '', version, NULL, seq FROM raw.order_send_started
+    UNION ALL SELECT run, "order", ts, 2, '', NULL, NULL, seq FROM raw.order_send_started
     UNION ALL SELECT run, "order", ts, 3, 'sent', version, NULL, seq FROM raw.order_sent
-    UNION ALL SELECT run, "order", ts, 0, CASE WHEN bytes_written > 0 THEN 'doubt' ELSE 'SendFailed' END,
+    UNION ALL SELECT run, "order", ts, 0, CASE WHEN bytes_written > 0 THEN 'doubt' ELSE 'failed' END,
               version, message, seq FROM raw.send_failed
     UNION ALL SELECT run, "order", ts, CASE WHEN status = 'Rejected' AND version > 1 THEN 0 ELSE 4 END,
               CASE WHEN status = 'Rejected' AND version > 1 THEN 'dropped' ELSE status END, version,
               NULLIF(message, ''), seq FROM raw.order_status
     UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, seq FROM raw.filled
     UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, seq FROM raw.fill_corrected),
+placed AS (
+    SELECT *, fact IN ('failed', 'doubt') AND version <= max(version) FILTER (fact = 'sent')
+        OVER (PARTITION BY run, order_id ORDER BY seq) AS was_out
+    FROM reports),
+facts AS (  -- a send that failed after that version had left was that of a cancel request
+    SELECT * REPLACE (
+        CASE WHEN was_out THEN 'kept' WHEN fact = 'failed' AND version > 1 THEN 'dropped'
+             WHEN fact = 'failed' THEN 'SendFailed' WHEN fact = 'doubt' AND version = 1 THEN 'Unknown'
+             ELSE fact END AS fact,
+        CASE WHEN NOT coalesce(was_out, false) THEN message END AS message)
+    FROM placed),
 folded AS (
     SELECT run, order_id, max(ts) AS updated_ts, max(progress) AS progress,
         bool_or(fact = 'Rejected') AS rejected, bool_or(fact = 'Cancelled') AS cancelled,
-        bool_or(fact = 'Refused') AS refused, bool_or(fact = 'SendFailed' AND version = 1) AS failed,
-        bool_or(fact = 'doubt' AND version = 1) AS doubtful, bool_or(fact = 'cancelling') AS cancelling,
-        max(version) FILTER (fact IN ('Submitted', 'PartiallyFilled', 'Filled')) AS acknowledged,
-        list(DISTINCT version) FILTER (fact IN ('dropped', 'SendFailed') AND version > 1) AS dropped,
+        arg_max(fact, seq) FILTER (fact IN ('Refused', 'SendFailed', 'Unknown')) AS held_back,
+        arg_max(fact, seq) FILTER (fact IN ('cancelling', 'kept')) AS cancelling,
+        max(version) FILTER (progress = 4) AS acknowledged,
+        coalesce(list(version) FILTER (fact = 'dropped'), []) AS dropped,
         arg_max(message, seq) FILTER (message IS NOT NULL) AS message
     FROM facts GROUP BY run, order_id),
 versions AS (
@@ -140,12 +151,13 @@ versions AS (
     FROM raw.order_intended
     UNION ALL SELECT run, "order", version, quantity, "limit", stop, reason FROM raw.modify_intended),
 standing AS (
-    SELECT v.run, v.order_id, arg_max(v, v.version) AS latest,
-           coalesce(max(v.quantity) FILTER (v.version >= coalesce(f.acknowledged, 1)),
+    SELECT v.run, v.order_id,
+           arg_max(v, v.version) FILTER (NOT list_contains(f.dropped, v.version)) AS latest,
+           coalesce(max(v.quantity) FILTER (v.version >= coalesce(f.acknowledged, 1)
+                                            AND NOT list_contains(f.dropped, v.version)),
                     max(v.quantity)) AS quantity
     FROM versions AS v
     JOIN folded AS f ON f.order_id = v.order_id AND f.run IS NOT DISTINCT FROM v.run
-    WHERE NOT coalesce(list_contains(f.dropped, v.version), false)
     GROUP BY v.run, v.order_id),
 executed AS (
     SELECT run, order_id, sum(quantity) AS filled, sum(first_quantity) AS done
@@ -167,11 +179,10 @@ SELECT run, seq, order_id, account, strategy, instrument, side, type, tif, lates
        CASE WHEN done > 0 AND done >= standing_quantity THEN 'Filled'
             WHEN f.rejected THEN 'Rejected'
             WHEN f.cancelled THEN 'Cancelled'
-            WHEN f.progress < 4 AND f.refused THEN 'Refused'
-            WHEN f.progress < 4 AND f.failed THEN 'SendFailed'
-            WHEN f.cancelling THEN 'CancelPending'
+            WHEN f.progress < 4 AND f.held_back <> 'Unknown' THEN f.held_back
+            WHEN f.cancelling = 'cancelling' THEN 'CancelPending'
             WHEN done > 0 THEN 'PartiallyFilled'
-            WHEN f.progress < 4 AND f.doubtful THEN 'Unknown'
+            WHEN f.progress < 4 AND f.held_back IS NOT NULL THEN f.held_back
             ELSE ['Intended', 'Approved', 'Sending', 'Sent', 'Submitted'][f.progress + 1] END AS state,
        filled, latest.reason AS reason, coalesce(f.message, '') AS message,
        created_ts, make_timestamp_ns(created_ts) AS created, updated_ts,

@@ -1,0 +1,182 @@
+"""The SQL views of orders, fills and their chain agree with the folds, whatever came in what order."""
+
+import random
+from decimal import Decimal
+
+import pytest
+
+from core.events import (
+    CancelIntended,
+    CancelSendStarted,
+    CommissionReported,
+    FillCorrected,
+    Filled,
+    ModifyIntended,
+    OrderIntended,
+    OrderSendStarted,
+    OrderSent,
+    OrderStatusChanged,
+    RiskApproved,
+    RiskRefused,
+    SendFailed,
+    TimerFired,
+    Trade,
+)
+from core.ports import RUN_BASE
+from eventstore.layout import Layout
+from eventstore.parquet import file_name, write_typed
+from eventstore.schema import kind_of, to_batch
+from eventstore.sql import connect
+from projections.orders import Orders
+from tests.eventstore.sealed_logs import open_log, read_all
+
+D = Decimal
+WHO = ("DU1", "s", "IBM")
+
+
+def _facts(rng, order, ts):
+    """What may happen to an order, in a random selection and order."""
+    executions = [f"{order}-e{n}" for n in range(3)]
+    qty = D(rng.choice(("5", "10", "50")))
+    facts = [
+        RiskApproved(ts, order, 1, *WHO, "none"),
+        RiskRefused(ts, order, rng.choice((1, 2)), *WHO, "rule", "1", "2", "too much"),
+        OrderSendStarted(ts, order, 1, *WHO),
+        OrderSent(ts, order, 1),
+        SendFailed(ts, order, rng.choice((1, 2)), rng.choice((0, 9)), "broken"),
+        ModifyIntended(ts, order, 2, *WHO, qty, D("11"), None, "more"),
+        CancelIntended(ts, order, *WHO, "enough"),
+        CancelSendStarted(ts, order, *WHO),
+        OrderStatusChanged(ts, order, 1, *WHO, "Submitted"),
+        OrderStatusChanged(ts, order, 1, *WHO, "Cancelled"),
+        OrderStatusChanged(ts, order, rng.choice((1, 2)), *WHO, "Rejected", "no"),
+        OrderStatusChanged(ts, order, 2, *WHO, "Submitted"),
+        *[Filled(ts, e, order, *WHO, "BUY", D("4"), D("10.5")) for e in executions],
+        Filled(ts, executions[0], order, *WHO, "BUY", D("4"), D("10.5")),
+        FillCorrected(ts, executions[0], 1, order, *WHO, "BUY", D("3"), D("10.4")),
+        FillCorrected(ts, executions[0], 2, order, *WHO, "BUY", D("2"), D("10.3")),
+        CommissionReported(ts, executions[1], order, *WHO, D("1"), "USD"),
+        CommissionReported(ts + 1, executions[1], order, *WHO, D("1.5"), "USD"),
+    ]
+    chosen = rng.sample(facts, rng.randrange(len(facts)))
+    return [OrderIntended(ts, order, *WHO, "BUY", D("10"), "LMT", D("10.5"), None, "DAY", "why"), *chosen]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    root = tmp_path_factory.mktemp("orders") / "log"
+    journal, rng = open_log(root), random.Random(7)
+    for n in range(400):
+        for event in _facts(rng, f"s-1-{n}", 1000 + n):
+            journal.append(event)
+        if n % 150 == 149:
+            journal.roll()
+            journal.commit(sync=True)
+    journal.close()
+    orders = Orders()
+    for entry in read_all(root):
+        orders.apply(entry)
+    return root, orders
+
+
+def test_orders_show_what_the_fold_shows(history):
+    root, fold = history
+    with connect(root) as log:
+        found = log.query(
+            "SELECT order_id, state, version, quantity, limit_price, filled, updated_ts, message, reason "
+            "FROM orders"
+        ).rows
+    expected = {
+        o.id: (o.state, o.version, o.quantity, o.limit, o.filled, o.updated_ts, o.message, o.reason)
+        for o in fold.orders()
+    }
+    shown = {row[0]: row[1:] for row in found}
+    differing = {k: (expected[k], shown.get(k)) for k in expected if expected[k] != shown.get(k)}
+    assert not differing, dict(list(differing.items())[:5])
+    assert len({row[0] for row in expected.values()}) >= 9, "the histories are too tame"
+
+
+def test_fills_are_the_highest_revision_with_the_latest_commission(history):
+    root, fold = history
+    with connect(root) as log:
+        found = log.query("SELECT exec_id, revision, order_id, quantity, price, commission FROM fills").rows
+    expected = {
+        (e.exec_id, e.revision, e.order, e.quantity, e.price, e.commission) for e in fold.executions()
+    }
+    assert set(found) == expected
+    assert len(found) == len(expected)
+
+
+def _write_run(root, run, rows):
+    directory = Layout(root).runs / run
+    directory.mkdir(parents=True)
+    (directory / "run.json").write_text('{"format": 1, "run": "r1", "strategies": [], "end_equity": "99.5"}')
+    groups = {}
+    for row in rows:
+        groups.setdefault(type(row[3]), []).append(row)
+    for event_type, group in groups.items():
+        seqs, ats, causes, events = zip(*group, strict=True)
+        kind = kind_of(event_type)
+        write_typed(
+            directory / file_name(kind), kind, [to_batch(kind, seqs, None, ats, causes, events)], recv=False
+        )
+
+
+@pytest.fixture
+def with_run(tmp_path):
+    """A log of three trades and a run: one order from a tick, one from a timer that a later tick fired."""
+    root = tmp_path / "log"
+    journal = open_log(root)
+    for n in range(3):
+        journal.append(Trade(10 + n, "f", "IBM", 100.0 + n, 100.0, "P"))
+    journal.close()
+    base = RUN_BASE
+
+    def intent(order):
+        return OrderIntended(10, order, *WHO, "BUY", D("10"), "MKT", None, None, "DAY", "because")
+
+    fill = Filled(11, "F-1", "s-1-1", *WHO, "BUY", D("10"), D("101"))
+    _write_run(
+        root,
+        "r1",
+        [
+            (base + 1, 1, None, intent("s-1-1")),
+            (base + 2, 1, base + 1, RiskApproved(10, "s-1-1", 1, *WHO, "none")),
+            (base + 3, 2, base + 1, fill),
+            (base + 4, 2, base + 3, CommissionReported(11, "F-1", "s-1-1", *WHO, D("1"), "USD")),
+            (base + 5, 3, None, TimerFired(12, "s", "noon")),
+            (base + 6, base + 5, None, intent("s-1-2")),
+        ],
+    )
+    return root
+
+
+def test_a_chain_leads_from_the_tick_to_the_commission(with_run):
+    with connect(with_run) as log:
+        rows = log.query(
+            "SELECT link, kind, seq, summary FROM chain WHERE order_id = 's-1-1' AND run = 'r1' ORDER BY link"
+        ).rows
+    assert [row[:3] for row in rows] == [
+        (1, "tick", 1),
+        (2, "intent", RUN_BASE + 1),
+        (3, "verdict", RUN_BASE + 2),
+        (4, "fill", RUN_BASE + 3),
+        (5, "commission", RUN_BASE + 4),
+    ]
+    assert rows[0][3] == "trade 100.0 at 100.0 on P"
+    assert rows[1][3] == "BUY 10 IBM MKT: because"
+
+
+def test_an_order_from_a_timer_leads_back_through_it_to_the_tick(with_run):
+    with connect(with_run) as log:
+        rows = log.query("SELECT kind, seq FROM chain WHERE order_id = 's-1-2' ORDER BY link").rows
+    assert rows == [("tick", 3), ("timer", RUN_BASE + 5), ("intent", RUN_BASE + 6)]
+
+
+def test_rows_of_a_run_are_marked_and_those_of_the_log_are_not(with_run):
+    with connect(with_run) as log:
+        assert log.query("SELECT DISTINCT run FROM fills").rows == [("r1",)]
+        assert log.query("SELECT DISTINCT run FROM trades").rows == [(None,)]
+        assert log.query("SELECT run, end_equity FROM runs").rows == [("r1", D("99.5"))]
+    with connect(with_run, runs=False) as log:
+        assert log.query("SELECT count(*) FROM fills").rows == [(0,)]

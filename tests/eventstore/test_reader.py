@@ -1,0 +1,179 @@
+"""Reading sealed and hot together: order, selection, memory, damage."""
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from core.errors import CorruptLog, DataMissing
+from core.events import BY_TAG, MARKET_DATA, Quote, Trade
+from core.ports import Selection
+from eventstore.layout import Layout
+from eventstore.reader import LogReader
+from eventstore.selecting import wants
+from tests.eventstore.sealed_logs import START_NS, open_log, read_all, write_everything, write_ticks
+
+TICKS = 9000
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Three sealed directories, a hot closed segment and a hot active one."""
+    root = tmp_path_factory.mktemp("reader") / "log"
+    journal = open_log(root)
+    write_everything(journal)
+    for _ in range(3):
+        write_ticks(journal, TICKS // 3)
+        journal.roll()
+        journal.commit(sync=True)
+    journal.close()
+    journal = open_log(root, sealing=False)
+    write_ticks(journal, 1000)
+    journal.roll()
+    write_ticks(journal, 700)
+    write_everything(journal)
+    journal.close()
+    layout = Layout(root)
+    assert len(layout.sealed_directories()) >= 3
+    assert len(layout.segments()) >= 2
+    return root
+
+
+@pytest.fixture(scope="module")
+def everything(root):
+    return read_all(root)
+
+
+def test_every_seq_is_read_exactly_once_in_order(root, everything):
+    assert [entry.seq for entry in everything] == list(range(1, LogReader(root).last_seq() + 1))
+
+
+SELECTIONS = [
+    Selection(),
+    Selection(first_seq=250),
+    Selection(first_seq=3000, last_seq=7001),
+    Selection(last_seq=1),
+    Selection(types=frozenset({Trade})),
+    Selection(types=frozenset({BY_TAG["filled"].type, BY_TAG["commission"].type})),
+    Selection(feeds=frozenset({"g/tick"})),
+    Selection(instruments=frozenset({"SPY"}), types=frozenset({Quote})),
+    Selection(instruments=frozenset({"absent"})),
+    Selection(begin_ts=START_NS + 500_000_000),
+    Selection(end_ts=START_NS + 300_000_000, first_seq=4000),
+    Selection(begin_ts=START_NS + 10_000_000, end_ts=START_NS + 20_000_000, feeds=frozenset({"f/tick"})),
+    Selection(begin_ts=START_NS * 2),
+]
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=range(len(SELECTIONS)))
+def test_a_selection_reads_what_it_says_and_nothing_else(root, everything, selection):
+    expected = [entry for entry in everything if wants(selection, entry)]
+    assert read_all(root, selection) == expected
+    ticks = [entry for entry in expected if type(entry.event) in MARKET_DATA]
+    chunks = list(LogReader(root).market(selection))
+    assert [event for chunk in chunks for event in chunk.events] == [entry.event for entry in ticks]
+    if chunks:
+        assert np.concatenate([chunk.seqs for chunk in chunks]).tolist() == [entry.seq for entry in ticks]
+        assert np.concatenate([chunk.ts for chunk in chunks]).tolist() == [e.event.ts for e in ticks]
+
+
+def test_chunks_are_bounded(root):
+    assert all(0 < len(chunk.events) <= 65_536 for chunk in LogReader(root).market())
+
+
+def test_files_that_cannot_hold_what_is_asked_for_are_not_opened(root):
+    reader = LogReader(root)
+    list(reader.entries(Selection(types=frozenset({Trade}), last_seq=200)))
+    assert {path.name for path in reader._checked} == {"trade.parquet"}
+    assert {path.parent for path in reader._checked} == {Layout(root).sealed_directories()[0]}
+    nothing = LogReader(root)
+    assert list(nothing.market(Selection(instruments=frozenset({"absent"})))) == []
+    assert nothing._checked == set()
+
+
+def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):
+    import shutil  # noqa: PLC0415
+
+    copy = tmp_path / "log"
+    shutil.copytree(root, copy)
+    victim = Layout(copy).sealed_directories()[1] / "quote.parquet"
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    victim.write_bytes(data)
+    with pytest.raises(CorruptLog, match=r"quote\.parquet: the file changed since it was sealed"):
+        list(LogReader(copy).market())
+    assert len(list(LogReader(copy).market(Selection(types=frozenset({Trade}))))) > 0
+
+
+def test_a_missing_directory_is_a_gap_not_silence(root, tmp_path):
+    import shutil  # noqa: PLC0415
+
+    copy = tmp_path / "log"
+    shutil.copytree(root, copy)
+    shutil.rmtree(Layout(copy).sealed_directories()[1])
+    with pytest.raises(CorruptLog, match=r"seqs \d+\.\.\d+ are in no file"):
+        read_all(copy)
+
+
+def test_a_hot_tail_is_read_up_to_its_last_whole_block(tmp_path):
+    root = tmp_path / "log"
+    journal = open_log(root, sealing=False)
+    ends = []
+    segment = Layout(root).segments()[-1]
+    for _ in range(4):
+        write_ticks(journal, 50)
+        ends.append((journal.last_seq, segment.stat().st_size))
+    data = segment.read_bytes()
+    journal.close()
+    seqs = set()
+    for cut in range(ends[0][1], len(data) + 1, 97):
+        segment.write_bytes(data[:cut])
+        expected = max(seq for seq, end in ends if end <= cut)
+        assert LogReader(root).last_seq() == expected
+        assert len(read_all(root)) == expected
+        seqs.add(expected)
+    assert len(seqs) >= 3
+
+
+def test_following_yields_what_is_appended_while_it_waits(tmp_path):
+    root = tmp_path / "log"
+    journal = open_log(root)
+    write_ticks(journal, 10)
+    rounds = itertools.count()
+
+    def wait() -> bool:
+        if next(rounds) == 4:
+            return False
+        write_ticks(journal, 5)
+        if next(rounds) % 2:
+            journal.roll()
+            journal.commit(sync=True)
+        return True
+
+    followed = [entry.seq for batch in LogReader(root).follow(3, wait) for entry in batch]
+    assert followed == list(range(3, journal.last_seq + 1))
+    assert len(followed) > 12
+    journal.close()
+
+
+def test_where_there_is_no_log_a_reader_says_so(tmp_path):
+    with pytest.raises(DataMissing, match="there is no log here"):
+        LogReader(tmp_path / "nothing")
+
+
+def test_a_reader_writes_nothing(root):
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    read_all(root)
+    list(LogReader(root).market())
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+def test_two_readers_in_two_threads_do_not_disturb_each_other(root, everything):
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda: found.append(len(read_all(root)))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [len(everything)] * 2

@@ -1,0 +1,154 @@
+"""Events become columns and come back: every type, every value, by every encoding."""
+
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import CorruptLog, InvalidEvent
+from core.events import Bar, Entry, Event, Quote, StrategyFailed, Trade, Unknown
+from core.money import money
+from eventstore import columns, schema
+from eventstore.parquet import ROW_GROUP_ROWS, TypedFile, TypedWriter, file_name, write_typed
+from eventstore.schema import kind_of, kinds
+from tests.eventstore.sealed_logs import sample_of, tick
+
+PROJECT = Path(__file__).parents[2]
+
+
+def _written(path: Path, entries: list[Entry]) -> list[Entry]:
+    kind = kind_of(type(entries[0].event))
+    write_typed(path, kind, [schema.entries_to_batch(kind, entries)])
+    with TypedFile(path, kind) as file:
+        return [
+            entry
+            for group in range(file.groups)
+            for batch in file.read(group)
+            for entry in schema.to_entries(kind, batch)
+        ]
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.tag)
+def test_every_type_comes_back_from_parquet_as_it_was(kind, tmp_path):
+    if kind.type is Unknown:
+        events: list[Event] = [Unknown(5, "later", 2, b"\x00\xff"), Unknown(6, "later", 2, b"")]
+    else:
+        events = [sample_of(kind.type, n) for n in range(7)]
+    inputs = schema.is_market_data(kind)
+    entries = [
+        Entry(n, 99 if n % 2 else None, n if inputs else n - 1, None if inputs or n % 2 else n - 2, event)
+        for n, event in enumerate(events, 10)
+    ]
+    found = _written(tmp_path / file_name(kind), entries)
+    assert found == entries
+    assert [repr(entry) for entry in found] == [repr(entry) for entry in entries]
+
+
+def test_no_column_hides_an_envelope_column():
+    for kind in kinds():
+        names = schema.arrow_schema(kind).names
+        assert len(names) == len(set(names))
+    assert "input_seq" in schema.arrow_schema(kind_of(StrategyFailed)).names
+
+
+def test_market_data_that_is_no_input_is_refused():
+    with pytest.raises(InvalidEvent, match="must be inputs"):
+        schema.to_batch(kind_of(Trade), [7], [1], [6], [None], [tick(0)])
+
+
+amounts = st.decimals(
+    min_value=Decimal("-1e29"), max_value=Decimal("1e29"), allow_nan=False, allow_infinity=False, places=8
+).map(money)
+
+
+@given(st.lists(st.none() | amounts, max_size=30), st.integers(0, 5))
+def test_amounts_survive_exactly_and_in_canonical_form(values, cut):
+    array = columns.encode(values, columns.DECIMAL)
+    assert columns.decimals(array) == values
+    assert [str(v) for v in columns.decimals(array[cut:])] == [str(v) for v in values[cut:]]
+
+
+@given(st.lists(st.none() | st.text(max_size=5), max_size=30), st.integers(0, 5))
+def test_texts_and_nulls_survive_slicing_and_dictionaries(values, cut):
+    array = columns.encode(values, pa.string())
+    assert columns.strings(array[cut:]) == values[cut:]
+    assert columns.strings(array.dictionary_encode()[cut:]) == values[cut:]
+
+
+@given(
+    st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=40),
+    st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=40),
+    st.lists(st.none() | st.booleans(), max_size=40),
+    st.integers(0, 9),
+)
+def test_numbers_survive_bit_for_bit(floats, integers, booleans, cut):
+    found = columns.numbers(columns.encode(floats, pa.float64())[cut:])
+    assert [None if v is None else v.hex() for v in found] == [
+        None if v is None else v.hex() for v in floats[cut:]
+    ]
+    assert columns.numbers(columns.encode(integers, pa.int64())[cut:]) == integers[cut:]
+    assert columns.booleans(columns.encode(booleans, pa.bool_())[cut:]) == booleans[cut:]
+
+
+def test_an_amount_with_nine_decimals_is_not_rounded_but_refused():
+    with pytest.raises(ValueError, match="more than 8 decimals"):
+        columns.encode([Decimal("0.000000001")], columns.DECIMAL)
+
+
+def test_the_same_rows_give_the_same_bytes_however_they_are_batched(tmp_path):
+    kind = kind_of(Quote)
+    quotes = [event for n in range(3 * ROW_GROUP_ROWS // 4) if type(event := tick(n)) is Quote]
+    quotes *= 2
+    seqs = list(range(1, len(quotes) + 1))
+    batch = schema.to_batch(kind, seqs, seqs, seqs, [None] * len(seqs), quotes)
+    write_typed(tmp_path / "whole", kind, [batch])
+    with TypedWriter(tmp_path / "pieces", kind) as writer:
+        for start in range(0, len(batch), 1013):
+            writer.write(batch.slice(start, 1013))
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "pieces").read_bytes()
+    with TypedFile(tmp_path / "whole", kind) as file:
+        assert file.groups == -(-len(quotes) // ROW_GROUP_ROWS)
+        assert file.bounds(1, "seq") == (ROW_GROUP_ROWS + 1, min(2 * ROW_GROUP_ROWS, len(quotes)))
+
+
+def test_prices_that_never_repeat_are_not_put_in_a_dictionary(tmp_path):
+    kind = kind_of(Bar)
+    rng = np.random.default_rng(7)
+    bars = [Bar(n, n, "f", "X", *map(float, rng.random(5))) for n in range(20_000)]
+    seqs = list(range(1, len(bars) + 1))
+    write_typed(tmp_path / "b", kind, [schema.to_batch(kind, seqs, seqs, seqs, [None] * len(seqs), bars)])
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    group = pq.ParquetFile(tmp_path / "b").metadata.row_group(0)
+    encodings = {group.column(i).path_in_schema: group.column(i).encodings for i in range(group.num_columns)}
+    assert "BYTE_STREAM_SPLIT" in encodings["close"]
+    assert "DELTA_BINARY_PACKED" in encodings["seq"]
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "trade.parquet").write_bytes(b"PAR1 not really PAR1")
+    with pytest.raises(CorruptLog, match=r"trade\.parquet: this Parquet file cannot be read"):
+        TypedFile(tmp_path / "trade.parquet", kind_of(Trade))
+
+
+def test_reading_and_writing_tables_never_imports_pandas(tmp_path):
+    code = f"""
+import sys
+from pathlib import Path
+from core.events import Trade
+from eventstore.parquet import TypedFile, write_typed
+from eventstore.schema import kind_of, to_batch, to_entries
+kind, path = kind_of(Trade), Path({str(tmp_path / "trade.parquet")!r})
+trades = [Trade(n, "f", "X", n / 4, 1.0) for n in range(100)]
+write_typed(path, kind, [to_batch(kind, range(100), range(100), range(100), [None] * 100, trades)])
+with TypedFile(path, kind) as file:
+    assert [e.event for b in file.read(0) for e in to_entries(kind, b)] == trades
+assert not {{"pandas", "duckdb"}} & set(sys.modules), "a heavy import on the replay path"
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

@@ -1,0 +1,167 @@
+"""SQL over sealed and hot data: the views agree with the folds, and nothing but reading is possible."""
+
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+
+from core.errors import UsageError
+from core.events import BY_TYPE
+from eventstore.sql import connect
+from eventstore.views import VIEWS, names
+from tests.eventstore.sealed_logs import open_log, read_all, write_everything, write_ticks
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sql") / "log"
+    journal = open_log(root)
+    write_everything(journal)
+    write_ticks(journal, 2000)
+    journal.roll()
+    journal.commit(sync=True)
+    write_ticks(journal, 500)
+    journal.close()
+    journal = open_log(root, sealing=False)
+    write_ticks(journal, 300)
+    journal.close()
+    return root
+
+
+@pytest.fixture(scope="module")
+def log(root):
+    with connect(root) as connection:
+        yield connection
+
+
+def test_events_are_all_of_them_hot_and_sealed_once_each(log, root):
+    expected = Counter(BY_TYPE[type(entry.event)].tag for entry in read_all(root))
+    rows = log.query("SELECT type, count(*) FROM events GROUP BY type").rows
+    assert dict(rows) == expected
+    assert log.query("SELECT count(*), count(DISTINCT seq), max(seq) FROM events").rows == [
+        (expected.total(),) * 3
+    ]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_view_can_be_read_to_its_end(log, name):
+    assert log.query(f"SELECT * FROM {name}").columns
+
+
+def test_every_view_exists_in_an_empty_log(tmp_path):
+    open_log(tmp_path / "log", sealing=False).close()
+    with connect(tmp_path / "log") as connection:
+        for name in names():
+            assert connection.query(f"SELECT * FROM {name}").rows == []
+
+
+def test_views_tell_what_a_row_is():
+    assert all(view.row for view in VIEWS)
+
+
+def test_a_time_keeps_its_nanoseconds(log):
+    rows = log.query("SELECT make_timestamp_ns(1700000000123456789) AS time").rows
+    assert rows == [("2023-11-14 22:13:20.123456789",)]
+
+
+def test_amounts_have_no_trailing_zeros(log):
+    rows = log.query("SELECT 100::DECIMAL(38, 8), 0.5::DECIMAL(38, 8)").rows
+    assert [str(value) for value in rows[0]] == ["100", "0.5"]
+
+
+def test_the_body_of_an_event_is_json_with_amounts_as_text(log):
+    rows = log.query("SELECT body->>'quantity', body->>'side' FROM events WHERE type = 'filled' LIMIT 1").rows
+    quantity, side = rows[0]
+    assert Decimal(quantity)
+    assert side in {"BUY", "SELL"}
+
+
+REFUSED = [
+    "CREATE TABLE x (i INT)",
+    "INSERT INTO runs (run) VALUES ('x')",
+    "COPY runs TO '{root}/x.csv'",
+    "WITH a AS (COPY runs TO '{root}/x.csv') SELECT * FROM a",
+    "SELECT * FROM (WITH a AS (COPY runs TO '{root}/x.csv') SELECT * FROM a)",
+    "WITH a AS (INSERT INTO runs (run) VALUES ('x') RETURNING *) SELECT * FROM a",
+    "EXPLAIN ANALYZE COPY runs TO '{root}/x.csv'",
+    "EXPLAIN ANALYZE WITH a AS (COPY runs TO '{root}/x.csv') SELECT * FROM a",
+    "/* c */ EXPLAIN ANALYZE COPY runs TO '{root}/x.csv'",
+    "SELECT * FROM query('SELECT 1')",
+    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+    "EXPORT DATABASE '{root}/x'",
+    "ATTACH '{root}/x.db'",
+    "SET enable_external_access = true",
+    "PRAGMA database_list",
+    "CALL pragma_version()",
+    "INSTALL httpfs",
+    "SELECT 1; SELECT 2",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM read_text('{root}/../../../../../../etc/passwd')",
+    "SELECT * FROM read_blob('/etc/hostname')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM read_csv('http://localhost:9/x.csv')",
+    "SELECT * FROM '/etc/passwd'",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_whatever_writes_or_reads_elsewhere_is_refused(log, root, text):
+    before = sorted(root.rglob("*"))
+    with pytest.raises(UsageError):
+        log.query(text.format(root=root))
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM trades LIMIT 1",
+        "DESCRIBE trades",
+        "SHOW TABLES",
+        "SUMMARIZE trades",
+        "EXPLAIN SELECT * FROM fills",
+        "VALUES (1)",
+        "SELECT 1 UNION ALL SELECT 2",
+        "WITH RECURSIVE a AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM a WHERE x < 3) FROM a",
+        "SELECT * FROM trades t ASOF JOIN quotes q ON t.instrument = q.instrument AND t.ts >= q.ts LIMIT 1",
+        "SELECT unnest([1, 2])",
+        "SELECT * FROM range(3) -- a comment",
+        "SELECT count(*) FROM read_parquet('{root}/sealed/*/trade.parquet');",
+    ],
+)
+def test_what_only_reads_is_answered(log, root, text):
+    assert log.query(text.format(root=root)).rows
+
+
+def test_an_unknown_table_is_answered_with_the_list_of_views(log):
+    with pytest.raises(UsageError, match=r"the views are bars, chain, commissions"):
+        log.query("SELECT * FROM tradez")
+
+
+def test_a_query_that_takes_too_long_is_stopped_and_the_next_one_works(log):
+    with pytest.raises(UsageError, match="took longer than"):
+        log.query("SELECT sum(sin(a.range * b.range)) FROM range(1000000) a, range(1000000) b", timeout_s=0.2)
+    assert log.query("SELECT 1").rows == [(1,)]
+
+
+def test_rows_beyond_the_limit_are_cut_and_said_to_be(log):
+    result = log.query("SELECT * FROM range(10)", max_rows=3)
+    assert (len(result.rows), result.truncated) == (3, True)
+    assert not log.query("SELECT * FROM range(3)", max_rows=3).truncated
+
+
+def test_arrow_and_pandas_give_the_same_rows(log):
+    text = "SELECT seq, price FROM trades ORDER BY seq LIMIT 20"
+    assert log.arrow(text).num_rows == len(log.df(text)) == len(log.query(text).rows) == 20
+
+
+def test_refresh_shows_what_came_since(tmp_path):
+    journal = open_log(tmp_path / "log")
+    write_ticks(journal, 10)
+    with connect(tmp_path / "log") as connection:
+        write_ticks(journal, 10)
+        assert connection.query("SELECT count(*) FROM events").rows == [(10,)]
+        connection.refresh()
+        assert connection.query("SELECT count(*) FROM events").rows == [(20,)]
+    journal.close()
