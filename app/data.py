@@ -17,7 +17,7 @@ from adapters.replay.sample import DAYS, import_sample
 from adapters.replay.tables import TableOptions, open_tables, plan_tables
 from app.output import Advance
 from app.writing import writing
-from core.errors import UsageError
+from core.errors import DataMissing, UsageError
 from core.events import Recovered
 from core.ports import EntryReader
 from eventstore.reader import LogReader
@@ -90,6 +90,11 @@ def _lean(request: ImportRequest) -> Job:
 
 def _sample(request: ImportRequest) -> Job:
     days = DAYS if request.date is None else tuple(request.date.split(".."))
+    missing = [day for day in days if day not in DAYS]
+    if missing:
+        raise DataMissing(
+            f"the built-in sample has no session on {missing[0]}; it holds {' and '.join(DAYS)}"
+        )
     return lambda writer, reader, progress: import_sample(writer, reader, days, progress)
 
 

@@ -25,7 +25,7 @@ from eventstore.reader import LogReader
 
 
 class Rehearsal(msgspec.Struct, frozen=True):
-    """What a strategy did: its orders (oldest first), fills (by time), recorded series, and the run's figures."""
+    """What a strategy did: orders (oldest first), fills (by time), recorded series, the run's figures."""
 
     orders: list[Order]
     fills: list[Execution]

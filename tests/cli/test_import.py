@@ -1,0 +1,199 @@
+"""`tape import` and `tape seal`: counts, bad rows, repetition, interruption, and a log held elsewhere."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COUNTS = ("read", "accepted", "rejected", "duplicates")
+
+
+@pytest.fixture
+def trades(tmp_path):
+    path = tmp_path / "abc.csv"
+    path.write_text(
+        "Time,Price,Qty\n"
+        "2024-01-03 09:30:00.1,10.5,100\n"
+        "2024-01-03 09:30:00.1,10.5,100\n"
+        "2024-01-03 09:30:00.2,-1,100\n"
+        "2024-01-03 09:30:01.2,nan,5\n"
+        "2024-01-03 09:30:02.2,11,50\n"
+    )
+    return path
+
+
+TABLE = ["--symbol", "ABC", "--timezone", "America/New_York", "--exchange", "XNYS"]
+
+
+def big_csv(path: Path, rows: int) -> Path:
+    """Write trades of one day, long enough that an import can be caught in the middle."""
+    start = 34_200_000
+    lines = (
+        f"2024-01-03 {(ms := start + i * 20) // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}"
+        f".{ms % 1000:03d},{100 + i % 50 / 100},{1 + i % 9}"
+        for i in range(rows)
+    )
+    path.write_text("Time,Price,Qty\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def spawn(*args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "cli.py"), *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_an_import_counts_every_row_once(tape, trades, tmp_path):
+    done = tape("--log", tmp_path / "log", "import", trades, *TABLE, "--json")
+    assert done.code == 0
+    assert [done.json[key] for key in COUNTS] == [5, 3, 2, 0]
+    assert [(item["line"], item["file"]) for item in done.json["rejections"]] == [
+        (4, "abc.csv"),
+        (5, "abc.csv"),
+    ]
+    assert all(item["reason"] for item in done.json["rejections"])
+
+
+def test_rejected_rows_are_shown_and_kept(tape, trades, tmp_path):
+    done = tape("--log", tmp_path / "log", "import", trades, *TABLE)
+    assert "negative price -1" in done.out
+    rows = tape("--log", tmp_path / "log", "events", "--type", "row_rejected", "--json").json
+    assert [row["data"]["line"] for row in rows] == [4, 5]
+
+
+def test_the_same_file_again_changes_nothing(tape, trades, tmp_path):
+    tape("--log", tmp_path / "log", "import", trades, *TABLE)
+    done = tape("--log", tmp_path / "log", "import", trades, *TABLE, "--json")
+    assert [done.json[key] for key in COUNTS] == [5, 0, 0, 5]
+    count = "SELECT count(*) AS n FROM trades"
+    assert tape("--log", tmp_path / "log", "sql", count, "--json").json == [{"n": 3}]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        ([], 2, "say what to import"),
+        (["--format", "lean"], 2, "--root"),
+        (["--format", "lean", "--root", "nowhere", "--symbol", "IBM"], 7, "no such folder"),
+        (["--format", "sample", "--date", "2025-07-04"], 7, "2025-07-02 and 2025-07-03"),
+        (["missing.csv"], 7, "missing.csv: no such file"),
+        (["abc.csv"], 2, "--symbol"),
+        (["abc.csv", "--symbol", "ABC"], 2, "--timezone"),
+        (["abc.csv", *TABLE, "--map", "price"], 2, "FIELD=COLUMN"),
+        (["abc.csv", *TABLE, "--map", "price=Cost"], 2, "Cost"),
+        (["abc.csv", *TABLE, "--timezone", "Mars/Base"], 2, "Mars/Base"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_and_leaves_no_log(tape, trades, tmp_path, args, code, says):
+    done = tape("--log", tmp_path / "log", "import", *args, "--json")
+    assert (done.code, done.out) == (code, "")
+    assert says in done.err
+    assert not (tmp_path / "log").exists()
+
+
+def test_an_import_that_is_killed_goes_on_when_run_again(tape, tmp_path):
+    rows = 120_000
+    path, log = big_csv(tmp_path / "big.csv", rows), tmp_path / "log"
+    with spawn("--log", log, "import", path, *TABLE) as process:
+        wait_for(
+            lambda: (
+                (log / "hot").is_dir() and sum(p.stat().st_size for p in (log / "hot").iterdir()) > 500_000
+            )
+        )
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    done = tape("--log", log, "import", path, *TABLE, "--json")
+    assert done.code == 0
+    assert done.json["read"] == rows
+    assert 0 < done.json["resumed"] < rows
+    assert done.json["accepted"] == rows - done.json["resumed"]
+    counted = tape(
+        "--log", log, "sql", "SELECT count(*) AS n, count(DISTINCT seq) AS d FROM trades", "--json"
+    ).json
+    assert counted == [{"n": rows, "d": rows}]
+    assert tape("--log", log, "verify").code == 0
+
+
+def wait_for(condition, timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the other process did not get there"
+        time.sleep(0.005)
+
+
+HOLDER = """
+import select, sys
+from pathlib import Path
+from app.writing import writing
+from core.events import Trade
+
+with writing(Path(sys.argv[1])) as writer:
+    writer.journal.extend([Trade(i, "f", "ABC", 10.0, 1.0) for i in range(1, 1001)])
+    writer.journal.commit(sync=True)
+    print("ready", flush=True)
+    while not select.select([sys.stdin], [], [], 0.01)[0]:
+        writer.serve()
+        writer.journal.commit(sync=False)
+"""
+
+
+def test_a_log_that_is_being_written_names_its_holder_and_takes_a_seal(tape, trades, tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", HOLDER, str(log)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        status = tape("--log", log, "status", "--json").json
+        refused = tape("--log", log, "import", trades, *TABLE)
+        counted = tape("--log", log, "sql", "SELECT count(*) AS n FROM trades", "--json").json
+        sealed = tape("--log", log, "seal", "--json")
+        after = tape("--log", log, "status", "--json").json
+        process.communicate("stop")
+    assert process.returncode == 0
+    assert status["holder"]["pid"] == process.pid
+    assert (refused.code, refused.out) == (6, "")
+    assert f"held by process {process.pid}" in refused.err
+    assert counted == [{"n": 1000}]
+    assert sealed.code == 0, sealed.err
+    assert (sealed.json["events"], sealed.json["by"]) == (1000, f"process {process.pid}")
+    assert (status["sealed_seq"], after["sealed_seq"]) == (0, 1000)
+    assert tape("--log", log, "status", "--json").json["holder"] == {}
+
+
+def test_a_holder_that_does_not_answer_is_named(tape, tmp_path):
+    log = tmp_path / "log"
+    deaf = HOLDER.replace("writer.serve()", "pass")
+    command = [sys.executable, "-c", deaf, str(log)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        done = tape("--log", log, "seal", "--timeout", 0.2)
+        process.communicate("stop")
+    assert done.code == 6
+    assert f"process {process.pid} holds the log and did not answer within 0.2 s" in done.err
+    assert list((log / "control").iterdir()) == []
+
+
+def test_sealing_without_a_writer_seals_all_and_again_nothing(tape, log):
+    first = tape("--log", log, "seal", "--json").json
+    assert tape("--log", log, "seal", "--json").json["events"] == 0
+    assert tape("--log", log, "status", "--json").json["sealed_seq"] >= first["sealed_seq"]
+
+
+def test_a_directory_that_cannot_be_written_is_a_store_error(tape, trades, tmp_path):
+    if os.geteuid() == 0:
+        target = Path("/proc/nothing")
+    else:
+        target = tmp_path / "locked" / "log"
+        target.parent.mkdir(mode=0o500)
+    done = tape("--log", target, "import", trades, *TABLE)
+    assert done.code == 6
+    assert str(target) in done.err

@@ -1,0 +1,170 @@
+"""`tape replay` and `tape report`: from nothing to a run, and everything that may be asked wrongly."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = {
+    "run",
+    "events",
+    "intents",
+    "orders",
+    "fills",
+    "commissions",
+    "start_equity",
+    "end_equity",
+    "max_drawdown",
+    "run_hash",
+    "decisions_hash",
+}
+
+RAISING = """
+from truetape_for_tests import Parameters, Strategy
+
+
+class Raising(Strategy[Parameters]):
+    def subscriptions(self):
+        from truetape_for_tests import Subscription
+
+        return [Subscription("ZVXA")]
+
+    def on_trade(self, trade):
+        raise RuntimeError("as it happens")
+""".replace("truetape_for_tests", "core.strategy")
+
+
+def test_the_first_command_makes_a_log_from_the_sample_and_says_so(tape, tmp_path):
+    done = tape("replay", "2025-07-03", "--json")
+    assert done.code == 0
+    assert "making it from the built-in sample (synthetic data)" in done.err
+    assert "next: tape why F-1" in done.err
+    assert done.json.keys() >= KEYS
+    assert (tmp_path / "tape-log" / "sealed").is_dir()
+    assert all(isinstance(done.json[key], int) for key in ("events", "intents", "orders", "fills"))
+    assert all(isinstance(done.json[key], str) for key in KEYS - {"events", "intents", "orders", "fills"})
+    assert tape("why", "F-1").code == 0
+
+
+def test_the_same_replay_again_is_the_same_run(tape, sample_log, log):
+    told = tape("--log", log, "report", "--json").json
+    again = tape("--log", log, "replay", told["run"], "--json")
+    assert again.code == 0
+    assert again.json["run"] == told["run"]
+    assert again.json["run_hash"] == told["figures"]["run_hash"]
+    assert tape("--log", log, "status", "--json").json["runs"]["count"] == 1
+
+
+def test_another_assumption_is_another_run(tape, log):
+    args = ["--log", log, "replay", "2025-07-03", "--json"]
+    slow = tape(*args, "--latency-ms", "250").json
+    costly = tape(*args, "--cash", "5000").json
+    assert slow["run"] != costly["run"]
+    assert costly["start_equity"] == "5000"
+
+
+def test_the_configuration_chooses_strategy_limits_and_cash(tape, log, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "[replay]\ncash = 20000\n[risk_management]\nmax_position_size = 0.1\n"
+        "[[replay.strategy]]\nname = 'sma_cross'\nid = 'crosser'\nparameters = { instrument = 'ZVXA', fast = 40 }\n"
+    )
+    done = tape("--log", log, "-c", path, "replay", "2025-07-03", "--set", "slow=120", "--json")
+    assert done.code == 0
+    assert done.json["start_equity"] == done.json["end_equity"] == "20000"
+    assert done.json["refused"] == done.json["intents"] > 0
+    told = tape("--log", log, "report", "--json").json
+    assert told["refused_by_rule"] == {"max_position_size": done.json["intents"]}
+    (ran,) = told["strategies"]
+    assert ran["id"] == "crosser"
+    assert ran["parameters"] == {"instrument": "ZVXA", "fast": 40, "slow": 120, "quantity": 100}
+    order = tape("--log", log, "orders", "--json").json[0]
+    assert order["state"] == "Refused"
+    assert "10.00% of equity" in order["message"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["2013-10-07"], 7, "nearest dates are 2025-07-02"),
+        (["2025-13-01"], 2, "is no date"),
+        (["2025-07-03..2025-07-02"], 2, "after the last one"),
+        (["nonesuch"], 7, "the latest are"),
+        (["2025-07-03", "--strategy", "sma_cros"], 2, "did you mean 'sma_cross'?"),
+        (["2025-07-03", "--strategy", "nowhere.py:X"], 2, "nowhere.py: no such file"),
+        (["2025-07-03", "--strategy", "sma_cross"], 2, "needs a value for 'instrument'"),
+        (["2025-07-03", "--set", "fats=3"], 2, "did you mean 'fast'?"),
+        (["2025-07-03", "--set", "fast"], 2, "expected key=value"),
+        (["2025-07-03", "--set", "fast=many"], 2, "fast=many"),
+        (["2025-07-03", "--set", "fast=60"], 2, "must be smaller than slow"),
+        (["2025-07-03", "--set", "instrument=ZVXQ"], 2, "did you mean ZVX"),
+        (["2025-07-03", "--set", "quantity=0"], 2, "quantity=0"),
+        (["2025-07-03", "--cash", "lots"], 2, "--cash lots"),
+        (["2025-07-03", "--commission", "free"], 2, "free"),
+        (["2025-07-03", "--feed", "lean/tick"], 7, "lean/tick"),
+        (["latest", "--cash", "5"], 2, "leave out cash"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused_in_words(tape, sample_log, args, code, says):
+    done = tape("--log", sample_log, "replay", *args, "--json")
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("error: ")
+    assert says in done.err
+
+
+def test_a_strategy_that_raises_ends_in_8_with_its_run_kept(tape, log, tmp_path):
+    (tmp_path / "raising.py").write_text(RAISING)
+    done = tape("--log", log, "replay", "2025-07-03", "--strategy", "raising.py:Raising", "--json")
+    assert (done.code, done.out) == (8, "")
+    assert "on_trade at raising.py:12" in done.err
+    assert "RuntimeError: as it happens" in done.err
+    assert "Traceback" not in done.err
+    (failed,) = tape("--log", log, "events", "--type", "strategy_failed", "--json").json
+    assert (failed["data"]["handler"], failed["data"]["line"]) == ("on_trade", 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = (", "broken.py:1"),
+        ("\nimport nonesuch_module\n", "broken.py:2: ModuleNotFoundError"),
+        ("class X: pass", "no subclass of truetape.Strategy"),
+    ],
+)
+def test_a_strategy_file_that_does_not_load_is_named_with_its_line(tape, sample_log, tmp_path, text, says):
+    (tmp_path / "broken.py").write_text(text)
+    done = tape("--log", sample_log, "replay", "2025-07-03", "--strategy", "broken.py:X")
+    assert done.code == 2
+    assert says in done.err
+
+
+def test_hashes_do_not_depend_on_hash_seed_zone_or_place(tape, sample_log, tmp_path):
+    told = tape("--log", sample_log, "report", "--json").json
+    shutil.copytree(sample_log, tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "elsewhere" / "runs" / told["run"])
+    args = [
+        "replay",
+        "2025-07-03",
+        "--strategy",
+        "sma_cross",
+        "--strategy",
+        "buy_and_hold",
+        "--set",
+        "instrument=ZVXA",
+    ]
+    args += ["--set", "sma_cross.fast=40", "--set", "sma_cross.slow=120", "--json"]
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    command = [sys.executable, str(ROOT / "cli.py"), "--log", "elsewhere", *args]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert again["run"] == told["run"]
+    assert again["run_hash"] == told["figures"]["run_hash"]
+    assert again["decisions_hash"] == told["figures"]["decisions_hash"]
