@@ -19,7 +19,7 @@ from adapters.replay.rows import Column, Parsed, not_finite, number, parse
 from adapters.replay.table_times import Times, arrow_times, is_bare, read_time, read_times
 from core.errors import UsageError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 2 << 20
 BLOCK_ROWS = 50_000
 PEEK_ROWS = 200
 _DELIMITERS = ",;\t|"
