@@ -24,6 +24,7 @@ from eventstore.platform import boot_id
 
 _MAX_COMMAND = 200
 _LOOKS, _LOOK_S = 10, 0.05
+_TRIES, _TRY_S = 3, 0.01
 _held: "weakref.WeakSet[Lock]" = weakref.WeakSet()
 
 
@@ -82,7 +83,7 @@ class Lock:
         if self.held:
             self.held = False
             _held.discard(self)
-            for fd in (self._fd, self._directory_fd):
+            for fd in (self._directory_fd, self._fd):
                 if fd is not None:
                     os.close(fd)
 
@@ -97,12 +98,16 @@ def holder(layout: Layout) -> dict[str, object]:
 
 
 def _lock_both(layout: Layout, fd: int, files: Files) -> int | None:
-    if not files.platform.try_lock(fd):
-        raise _locked(layout)
-    directory_fd = files.platform.lock_directory(layout.root)
-    if directory_fd == -1:
-        raise _locked(layout)
-    return directory_fd
+    # Asked a few times: `status` takes the lock for an instant, and a dying holder frees one before the other.
+    locked = False
+    for _ in range(_TRIES):
+        locked = locked or files.platform.try_lock(fd)
+        if locked:
+            directory_fd = files.platform.lock_directory(layout.root)
+            if directory_fd != -1:
+                return directory_fd
+        time.sleep(_TRY_S)
+    raise _locked(layout)
 
 
 def _locked(layout: Layout) -> LogLocked:

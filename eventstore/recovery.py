@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from core.errors import CorruptLog, LostDurableData, UsageError
+from core.errors import CorruptLog, LostDurableData, StoreError, UsageError
 from eventstore.blocks import HEADER_BYTES, MAGIC, decode_header, genesis, salt
 from eventstore.files import Files, publish
 from eventstore.layout import Layout, segment_number
@@ -28,7 +28,9 @@ from eventstore.segments import (
     Walk,
     read_header,
 )
-from eventstore.watermark import read_mark
+from eventstore.watermark import Mark, check_owner, read_mark
+
+_MAX_RETRIES = 10
 
 
 class HotSegment(msgspec.Struct, frozen=True):
@@ -116,12 +118,29 @@ def inspect(root: Path) -> Recovery:
     high-water mark, `UnsupportedFormat` if a newer program wrote it.
     """
     layout = Layout(root)
-    inspection = _Inspection(layout)
-    result = inspection.run()
-    mark = read_mark(layout, result.store)
-    if mark is not None and mark.seq > result.last_seq:
+    for _ in range(_MAX_RETRIES):
+        # The mark is read first: beside a live writer, what is walked later can only reach further.
+        mark = read_mark(layout)
+        try:
+            result = _Inspection(layout).run()
+        except FileNotFoundError:
+            continue  # a segment was sealed and unlinked meanwhile
+        except OSError as error:
+            raise StoreError(f"{error.filename or root}: cannot be read: {error.strerror}") from error
+        return _compared(layout, result, mark)
+    raise CorruptLog(
+        f"{layout.hot}: its files keep vanishing while they are read; is another program at work?"
+    )
+
+
+def _compared(layout: Layout, result: Recovery, mark: Mark | None) -> Recovery:
+    """Return `result` unless the mark tells of more, or of another log."""
+    if mark is None:
+        return result
+    check_owner(layout, mark, result.store)
+    if mark.seq > result.last_seq:
         raise Lost(
-            f"{root}: ends at seq {result.last_seq}, but seq {mark.seq} of segment {mark.segment} was "
+            f"{layout.root}: ends at seq {result.last_seq}, but seq {mark.seq} of segment {mark.segment} was "
             f"durable ({layout.hwm}); restore the missing file, or accept the loss with "
             "`tape verify --accept-loss REASON`",
             msgspec.structs.replace(result, store=result.store or mark.store),
@@ -194,11 +213,12 @@ class _Inspection:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        # Hot first, sealed second: what is sealed in between is then seen twice, never not at all.
+        self._paths = layout.segments()
         self._parts = Catalogue(layout.root).parts()
         self._sealed = {s.number: s for part in self._parts for s in part.manifest.segments}
         self._sealed_after = {s.previous_number: s for s in self._sealed.values()}
         self._store: bytes | None = None
-        self._paths = layout.segments()
         self._hot: list[HotSegment] = []
         self._stillborn: list[Path] = []
 

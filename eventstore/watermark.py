@@ -32,11 +32,8 @@ def encode_mark(mark: Mark) -> bytes:
     return bytes(data)
 
 
-def read_mark(layout: Layout, store: bytes | None) -> Mark | None:
-    """Return the mark of the log; `None` if there is none or it was torn by a power cut.
-
-    Raises `CorruptLog` if it is the mark of another log than `store`.
-    """
+def read_mark(layout: Layout) -> Mark | None:
+    """Return the mark of the log; `None` if there is none or it was torn by a power cut."""
     try:
         data = layout.hwm.read_bytes()
     except FileNotFoundError:
@@ -48,9 +45,13 @@ def read_mark(layout: Layout, store: bytes | None) -> Mark | None:
     _, owner, segment, seq, crc = _MARK.unpack(data)
     if crc != crc32(data[:_CRC_OFFSET]):
         return None
-    if store is not None and owner != store:
+    return Mark(owner, segment, seq)
+
+
+def check_owner(layout: Layout, mark: Mark, store: bytes | None) -> None:
+    """Raise `CorruptLog` if the mark speaks of another log than `store`."""
+    if store is not None and mark.store != store:
         raise CorruptLog(
-            f"{layout.hwm}: the mark of another log ({owner.hex()}, this one is {store.hex()}); "
+            f"{layout.hwm}: the mark of another log ({mark.store.hex()}, this one is {store.hex()}); "
             "put back the right file, or move it away if you are sure that the log is whole"
         )
-    return Mark(owner, segment, seq)
