@@ -93,9 +93,7 @@ class Journal:
             damage, prefix = _damage_of(root)
             place = (damage.path, damage.offset) if isinstance(damage, Damage) else (layout.hwm, 0)
             set_aside(layout, files, prefix)
-            if layout.hwm.exists():
-                # The mark speaks of what is now given up; the new writer makes another.
-                files.unlink(layout.hwm)
+            # The mark stays until the new segment's first sync overwrites it: till then, this is damage.
             loss = LossAccepted(
                 ts=time_ns(),
                 file=place[0].relative_to(root).as_posix(),
@@ -240,6 +238,7 @@ class Journal:
                     self._files.unlink(self._writer.path)
             self._dead = "it was closed"
         finally:
+            self._writer.abandon()
             self._lock.release()
 
     def _flush(self, *, sync: bool) -> None:

@@ -98,7 +98,7 @@ def holder(layout: Layout) -> dict[str, object]:
 
 
 def _lock_both(layout: Layout, fd: int, files: Files) -> int | None:
-    # Asked a few times: `status` takes the lock for an instant, and a dying holder frees one before the other.
+    # Asked a few times: `status` takes the lock for an instant, a dying holder frees one before the other.
     locked = False
     for _ in range(_TRIES):
         locked = locked or files.platform.try_lock(fd)

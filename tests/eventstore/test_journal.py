@@ -6,6 +6,7 @@ import pytest
 
 from core.errors import InvalidEvent
 from core.events import Entry, Recovered, SegmentSealed, Unknown
+from eventstore import recovery
 from eventstore.blocks import CUT_EVENTS, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES
 from eventstore.files import Files
 from eventstore.journal import Journal
@@ -295,3 +296,40 @@ def test_recovered_is_told_to_whoever_opens_the_log(tmp_path: Path) -> None:
     assert isinstance(journal.recovered, Recovered)
     assert (journal.last_seq, journal.durable_seq) == (4, 4)
     journal.close()
+
+
+def inspect_while_writing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the writer go on between the walk over the segments and the end of `inspect`."""
+    journal = Journal.open(root, files=UnsyncedFiles())
+    fill(journal, 2)
+    journal.commit(sync=True)
+    run = recovery._Inspection.run
+
+    def run_then_write(self: recovery._Inspection) -> recovery.Recovery:
+        found = run(self)
+        fill(journal, 2)
+        journal.commit(sync=True)
+        return found
+
+    monkeypatch.setattr(recovery._Inspection, "run", run_then_write)
+    try:
+        assert inspect(root).last_seq == 2
+    finally:
+        journal.close()
+
+
+def test_a_log_is_judged_beside_its_writer_without_a_false_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspect_while_writing(tmp_path / "log", monkeypatch)
+
+
+def test_the_false_alarm_check_catches_a_mark_that_is_read_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = recovery._compared
+    monkeypatch.setattr(
+        recovery, "_compared", lambda layout, result, _: judge(layout, result, recovery.read_mark(layout))
+    )
+    with pytest.raises(recovery.Lost):
+        inspect_while_writing(tmp_path / "log", monkeypatch)

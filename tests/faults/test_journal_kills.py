@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import ExitCode
 from core.events import Trade
 from eventstore.journal import Journal
 from tests.faults.journals import UnsyncedFiles, read_all
@@ -45,12 +47,18 @@ def kill_after(root: Path, mode: str, delay_s: float) -> int:
 
 def check_kill(root: Path, mode: str, delay_s: float) -> int:
     acked = kill_after(root, mode, delay_s)
+    found = check_survivors(root)
+    assert found >= acked, f"acknowledged {acked}, found {found}"
+    return acked
+
+
+def check_survivors(root: Path) -> int:
+    """Open the log again; its trades are those written, in order. Returns how many events there are."""
     Journal.open(root, files=UnsyncedFiles()).close()
     found = read_all(root)
-    assert len(found) >= acked, f"acknowledged {acked}, found {len(found)}"
     assert [e.seq for e in found] == list(range(1, len(found) + 1))
     assert all(e.event.ts == e.seq for e in found if isinstance(e.event, Trade))
-    return acked
+    return len(found)
 
 
 def check_kills(root: Path, mode: str, delays_s: list[float]) -> list[int]:
@@ -70,3 +78,14 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
 def test_the_check_catches_a_writer_that_acknowledges_too_early(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="acknowledged"):
         check_kills(tmp_path / "log", "lie", [0.005] * 5)
+
+
+def test_a_file_size_limit_of_the_system_stops_the_log_and_keeps_what_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    child = start(tmp_path / "log", "full")
+    out, _ = child.communicate(timeout=30)
+    *acked, message = out.splitlines()
+    assert child.returncode == ExitCode.STORE
+    assert re.search(r"00000001\.evj: File too large \(errno 27\)", message)
+    assert check_survivors(tmp_path / "log") >= int(acked[-1]) > 100
