@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from core.commissions import commission_model
-from projections.risk import Risk
 
 from adapters.replay.broker import FillModel, SimulatedBroker
 from adapters.replay.source import LogSource
@@ -21,6 +19,7 @@ from app.discovery import FoundStrategy, find, parameters
 from app.planning import Period, Plan, Planner
 from app.version import VERSION
 from core.agenda import Agenda
+from core.commissions import commission_model
 from core.desk import Views
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
@@ -33,7 +32,7 @@ from core.events import (
     SessionStarted,
 )
 from core.loop import Loop
-from core.money import money, plain
+from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
@@ -45,6 +44,7 @@ from projections.base import Projection
 from projections.orders import Orders
 from projections.positions import Positions
 from projections.quotes import Quotes
+from projections.risk import Risk
 from projections.sessions import Sessions
 
 ACCOUNT = "SIM"
@@ -101,7 +101,7 @@ class World:
         self.orders = Orders()
         self.positions = Positions()
         self.account = Account(self.quotes, self.positions, currency)
-        self.risk = Risk()
+        self.risk = Risk(self.positions, self.account)
         self.sessions = sessions
         self._all: tuple[Projection, ...] = (
             self.quotes,
@@ -175,6 +175,11 @@ class Replay:
         self._fills = FillModel(options.latency_ms, options.partial_fills)
 
     @property
+    def plans(self) -> list[Plan]:
+        """The plans of the warm-up, if there is one, and of the period: all that is read."""
+        return [plan for plan in (self._warm_plan, self.plan) if plan is not None]
+
+    @property
     def run_id(self) -> str:
         """The id that follows from content, configuration, strategies, fill model, code and seed."""
         identity = [
@@ -246,7 +251,7 @@ class Replay:
         for seated in self.seated:
             step.seat(seated.id, seated.strategy)
         sampler = EquitySampler(agenda, world.account, ACCOUNT, options.currency)
-        loop = Loop(writer, broker, step, agenda, world.quotes, world.folds(), sampler)
+        loop = Loop(writer, broker, step, agenda, world.quotes.book, world.folds(), sampler)
         self._open_books(loop)
         return loop
 
@@ -341,7 +346,7 @@ class Replay:
             "commissions": plain(world.account.commissions(ACCOUNT, options.currency)),
             "start_equity": plain(money(options.cash)),
             "end_equity": None if equity is None else plain(money(equity)),
-            "max_drawdown": plain(world.risk.max_drawdown(ACCOUNT)),
+            "max_drawdown": plain(world.risk.drawdown_max(ACCOUNT, options.currency) or ZERO),
         }
 
 

@@ -11,7 +11,7 @@ from core.strategy import AnyStrategy
 
 
 def failure_of(
-    error: BaseException, strategies: dict[str, AnyStrategy], present: Present, input_type: str
+    error: BaseException, strategies: dict[str, AnyStrategy], present: Present
 ) -> StrategyFailed | None:
     """Return what to record if the error came out of a strategy's handler, else `None`.
 
@@ -27,7 +27,8 @@ def failure_of(
         line = [number for inner, number in frames if inner.f_code.co_filename == source][-1]
         text = f"{type(error).__name__}: {error}"
         handler, file = frame.f_code.co_name, PurePath(source).name
-        return StrategyFailed(present.ts, owner, handler, present.seq, input_type, text, file, line)
+        subject = handler.removeprefix("on_")
+        return StrategyFailed(present.ts, owner, handler, present.seq, subject, text, file, line)
     return None
 
 

@@ -19,13 +19,12 @@ from core.step import Step
 from core.strategy import HANDLERS, handles
 
 Handler = Callable[[Any], None]
-Handlers = tuple[Handler, ...]
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 BarEvent = Bar | QuoteBar
 
 
-class Prices(Protocol):
-    """The projection of prices as the hot path uses it: events without their envelope."""
+class Book(Protocol):
+    """One instrument's prices as the hot path folds them: events without their envelope."""
 
     def on_trade(self, trade: Trade) -> None:
         """Fold a trade."""
@@ -41,16 +40,40 @@ class Prices(Protocol):
 
 
 class Lane:
-    """What the market data of one instrument run through; built at its first event."""
+    """What the market data of one instrument run through: fold, resting orders, handlers."""
 
-    __slots__ = ("on_bar", "on_quote", "on_quote_bar", "on_trade", "resting")
+    __slots__ = (
+        "book",
+        "fold_quote",
+        "fold_trade",
+        "on_bar",
+        "on_quote",
+        "on_quote_bar",
+        "on_trade",
+        "resting",
+    )
 
-    def __init__(self, resting: Sequence[object], handlers: dict[str, Handlers]) -> None:
-        self.resting = resting
+    def __init__(self, book: Book, resting: Sequence[object], handlers: dict[str, Handler | None]) -> None:
+        self.book = book
+        self.fold_trade = book.on_trade
+        self.fold_quote = book.on_quote
+        self.resting = resting  # the broker's own list: empty means that nothing can fill
         self.on_trade = handlers["on_trade"]
         self.on_quote = handlers["on_quote"]
         self.on_bar = handlers["on_bar"]
         self.on_quote_bar = handlers["on_quote_bar"]
+
+
+class Lanes(dict[str, Lane]):
+    """Lanes by instrument. A subscript costs one look-up; a new instrument's lane is made on the way."""
+
+    def __init__(self, make: Callable[[str], Lane]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, instrument: str) -> Lane:
+        lane = self[instrument] = self._make(instrument)
+        return lane
 
 
 class Loop:
@@ -62,7 +85,7 @@ class Loop:
         broker: Broker,
         step: Step,
         agenda: Agenda,
-        prices: Prices,
+        books: Callable[[str], Book],
         folds: Folds,
         sampler: EquitySampler | None = None,
     ) -> None:
@@ -70,14 +93,12 @@ class Loop:
         self._broker = broker
         self._step = step
         self._agenda = agenda
-        self._prices = prices
+        self._books = books
         self._folds = folds
         self._sampler = sampler
-        self._lanes: dict[str, Lane] = {}
+        self._lanes = Lanes(self._new_lane)
         self._bars: list[tuple[int, BarEvent]] = []
         self._decided: list[Effect] = []  # accepted in this batch, to be released after its commit
-        self._input_type = "session"
-        self.taken = 0
 
     # -- a session -----------------------------------------------------------------------------
 
@@ -95,7 +116,7 @@ class Loop:
             self._finish(session)
         except Exception as error:
             strategies = {name: seat.strategy for name, seat in self._step.seats.items()}
-            failure = failure_of(error, strategies, self._step.present, self._input_type)
+            failure = failure_of(error, strategies, self._step.present)
             if failure is None:
                 raise
             self._step.requests.clear()
@@ -118,10 +139,11 @@ class Loop:
             for batch in warm_up.batches():
                 self._take(batch)
             self._flush_bars()
-            self.taken = 0
         self._step.open(is_open=True)
         if self._sampler is not None:
             self._sampler.start(ts)
+            for mark in self._sampler.sample(ts):
+                self._fact(mark, self._step.present.seq)
 
     def _finish(self, session: int) -> None:
         self._flush_bars()
@@ -149,31 +171,34 @@ class Loop:
 
     def _take(self, batch: Iterable[tuple[int, Any]]) -> None:
         # The hot path: a tick while nothing is due. Everything else goes through `_slice`.
-        lanes, agenda, bars = self._lanes, self._agenda, self._bars
-        present, requests = self._step.present, self._step.requests
-        on_trade, on_quote = self._prices.on_trade, self._prices.on_quote
+        lanes, present, requests = self._lanes, self._step.present, self._step.requests
+        due = self._due()
         for seq, event in batch:
-            self.taken += 1
             kind = type(event)
-            if kind is Trade and event.ts < agenda.due and not bars:
-                lane = lanes.get(event.instrument) or self._lane(event.instrument)
-                on_trade(event)
-                handlers = lane.on_trade
-            elif kind is Quote and event.ts < agenda.due and not bars:
-                lane = lanes.get(event.instrument) or self._lane(event.instrument)
-                on_quote(event)
-                handlers = lane.on_quote
-            else:
+            if event.ts >= due or (kind is not Trade and kind is not Quote):
                 self._slice(seq, event)
+                due = self._due()
                 continue
+            lane = lanes[event.instrument]
+            if kind is Trade:
+                lane.fold_trade(event)
+                handler = lane.on_trade
+            else:
+                lane.fold_quote(event)
+                handler = lane.on_quote
             if lane.resting:
                 self._scan(seq, event)
-            if handlers:
+                due = self._due()
+            if handler is not None:
                 present.seq, present.ts = seq, event.ts
-                for handler in handlers:
-                    handler(event)
-            if requests or self._step.effects:
-                self._settle(seq)
+                handler(event)
+                if requests:
+                    self._settle(seq)
+                    due = self._due()
+
+    def _due(self) -> int:
+        # While bars wait for the rest of their slice, any other event must look at them first.
+        return 0 if self._bars else self._agenda.due
 
     def _slice(self, seq: int, event: Event) -> None:
         bars = self._bars
@@ -183,12 +208,8 @@ class Loop:
             bars.append((seq, event))
             return
         self._advance(event.ts, seq, BEFORE_PRICES)
-        if isinstance(event, Trade):
-            self._prices.on_trade(event)
-            self._tick(seq, event, self._lane(event.instrument).on_trade)
-        elif isinstance(event, Quote):
-            self._prices.on_quote(event)
-            self._tick(seq, event, self._lane(event.instrument).on_quote)
+        if isinstance(event, Trade | Quote):
+            self._tick(seq, event)
         else:
             entry = Entry(seq, None, seq, None, event)
             self._fold(entry)
@@ -196,17 +217,21 @@ class Loop:
             self._settle(seq)
             self._advance(event.ts, seq, AFTER_SCAN)
 
-    def _tick(self, seq: int, event: Trade | Quote, handlers: Handlers) -> None:
-        if self._broker.resting(event.instrument):
+    def _tick(self, seq: int, event: Trade | Quote) -> None:
+        lane = self._lanes[event.instrument]
+        if isinstance(event, Trade):
+            lane.fold_trade(event)
+        else:
+            lane.fold_quote(event)
+        if lane.resting:
             self._scan(seq, event)
         self._advance(event.ts, seq, AFTER_SCAN)
-        self._handle(seq, event, handlers)
+        self._handle(seq, event, lane.on_trade if isinstance(event, Trade) else lane.on_quote)
         self._settle(seq)
 
-    def _handle(self, seq: int, event: Event, handlers: Handlers) -> None:
-        present = self._step.present
-        present.seq, present.ts = seq, event.ts
-        for handler in handlers:
+    def _handle(self, seq: int, event: Event, handler: Handler | None) -> None:
+        if handler is not None:
+            self._step.present.seq, self._step.present.ts = seq, event.ts
             handler(event)
 
     def _flush_bars(self) -> None:
@@ -217,13 +242,13 @@ class Loop:
         self._advance(ts, bars[0][0], BEFORE_PRICES)
         for _, bar in bars:
             if isinstance(bar, Bar):
-                self._prices.on_bar(bar)
+                self._lanes[bar.instrument].book.on_bar(bar)
             else:
-                self._prices.on_quote_bar(bar)
+                self._lanes[bar.instrument].book.on_quote_bar(bar)
         self._scan_bars(bars)
         self._advance(ts, last, AFTER_SCAN)
         for seq, bar in bars:
-            lane = self._lane(bar.instrument)
+            lane = self._lanes[bar.instrument]
             self._handle(seq, bar, lane.on_bar if isinstance(bar, Bar) else lane.on_quote_bar)
             self._step.settle(seq, self.record)
         self._accept(last)
@@ -237,6 +262,7 @@ class Loop:
     def _scan(self, seq: int, event: Event) -> None:
         for fact in self._broker.scan(event):
             self._fact(fact, seq)
+        self._accept(seq)
 
     def _advance(self, ts: int, seq: int, phase: int) -> None:
         """Fire what is due: all of it before `ts`, and at `ts` what belongs to `phase` or an earlier one."""
@@ -249,20 +275,15 @@ class Loop:
                 self._fact(fact, seq)
             self._accept(seq)
 
-    def _lane(self, instrument: str) -> Lane:
-        lane = self._lanes.get(instrument)
-        if lane is None:
-            lane = self._lanes[instrument] = Lane(self._broker.resting(instrument), self._route(instrument))
-        return lane
-
-    def _route(self, instrument: str) -> dict[str, Handlers]:
+    def _new_lane(self, instrument: str) -> Lane:
         routes: dict[str, list[Handler]] = {name: [] for name in HANDLERS.values()}
         for seat in self._step.seats.values():
             wanted = [s for s in seat.strategy.subscriptions() if s.instrument == instrument]
             for event_type, name in HANDLERS.items():
                 if handles(seat.strategy, event_type) and any(s.wants(event_type) for s in wanted):
                     routes[name].append(getattr(seat.strategy, name))
-        return {name: tuple(handlers) for name, handlers in routes.items()}
+        handlers = {name: _together(found) for name, found in routes.items()}
+        return Lane(self._books(instrument), self._broker.resting(instrument), handlers)
 
     # -- facts, decisions, effects -------------------------------------------------------------
 
@@ -290,3 +311,15 @@ class Loop:
     def _fold(self, entry: Entry) -> None:
         for fold in self._folds.get(type(entry.event), ()):
             fold(entry)
+
+
+def _together(handlers: Sequence[Handler]) -> Handler | None:
+    """Return one callable for all handlers: the handler itself where there is only one."""
+    if len(handlers) < 2:
+        return handlers[0] if handlers else None
+
+    def call_each(event: Event) -> None:
+        for handler in handlers:
+            handler(event)
+
+    return call_each

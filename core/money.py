@@ -6,6 +6,7 @@ Amounts are quantised to 1e-8, half even, under an explicit context, and normali
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import lru_cache
 
 from core.errors import InvalidEvent
 
@@ -15,6 +16,7 @@ ZERO = Decimal(0)
 _ONE = Decimal(1)
 
 
+@lru_cache(maxsize=65_536)
 def money(value: Decimal | int | str) -> Decimal:
     """Return `value` quantised to 1e-8 in canonical form; raises `InvalidEvent` if it is not finite."""
     try:
@@ -27,6 +29,7 @@ def money(value: Decimal | int | str) -> Decimal:
     return amount.quantize(_ONE, context=CONTEXT) if amount.as_tuple().exponent > 0 else amount  # type: ignore[operator]
 
 
+@lru_cache(maxsize=65_536)
 def price(value: float) -> Decimal:
     """Return a market price as exact money: the shortest decimal that reads back as `value`."""
     return money(repr(float(value)))

@@ -13,7 +13,7 @@ import msgspec
 
 from core.errors import UnknownInstrument
 from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused, Side
-from core.money import ZERO, money, plain
+from core.money import ZERO, divide, money, plain
 from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
 
 
@@ -33,8 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class DayView(Protocol):
     """What the daily-loss rule reads."""
 
-    def day_return(self, account: str) -> Decimal | None:
-        """Return the day's P&L as a fraction of the equity it began with; `None` if unknown."""
+    def day_pnl(self, account: str, currency: str) -> Decimal | None:
+        """Return the equity's change since the day began, deposits left out; `None` if unknown."""
 
 
 class RiskState(msgspec.Struct, frozen=True):
@@ -131,18 +131,21 @@ class RiskGate:
             if cap is not None and value > equity * Decimal(str(cap)):
                 allowed = money(equity * Decimal(str(cap)))
                 message = (
-                    f"{proposal.instrument} would bring {rule.removeprefix('max_')} to {plain(money(value))}, "
+                    f"{proposal.instrument} would bring {rule[4:]} to {plain(money(value))}, "
                     f"above {cap:.2%} of equity ({plain(allowed)})"
                 )
                 return Refusal(rule, plain(allowed), plain(money(value)), message)
-        return self._check_day(proposal)
+        return self._check_day(proposal, equity)
 
-    def _check_day(self, proposal: Proposal) -> Refusal | None:
+    def _check_day(self, proposal: Proposal, equity: Decimal) -> Refusal | None:
         cap = self._limits.max_daily_loss
-        day = self._state.day.day_return(proposal.account) if cap is not None else None
-        if cap is None or day is None or day > -Decimal(str(cap)):
+        pnl = self._state.day.day_pnl(proposal.account, self._state.currency)
+        if cap is None or pnl is None or pnl >= 0:
             return None
-        message = f"the day stands at {day:.2%}: entries are refused below -{cap:.2%}"
+        day = divide(pnl, equity - pnl)
+        if day > -Decimal(str(cap)):
+            return None
+        message = f"the day stands at {day:.2%}: entries are refused from -{cap:.2%} on"
         return Refusal("max_daily_loss", f"-{cap}", plain(day), message)
 
 

@@ -6,6 +6,7 @@ is judged: two orders asked for in one breath cannot both use the same headroom.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -28,8 +29,8 @@ from core.events import (
     TimerFired,
 )
 from core.risk import RiskGate
-from core.strategy import AnyStrategy
-from core.views import OrdersView
+from core.strategy import AnyStrategy, Strategy
+from core.views import Order, OrdersView
 
 Record = Callable[[Event, int, int | None], int]
 """Append an output and fold it: `(event, at, cause) -> seq`."""
@@ -38,10 +39,12 @@ MAX_REQUESTS_A_STEP = 1000
 
 
 class Seat(msgspec.Struct, frozen=True):
-    """A strategy at its desk."""
+    """A strategy at its desk; handlers that it does not override are `None`."""
 
     strategy: AnyStrategy
     desk: StrategyDesk
+    on_fill: Callable[[Filled], None] | None
+    on_order: Callable[[Order], None] | None
 
 
 class Step:
@@ -49,7 +52,7 @@ class Step:
 
     def __init__(
         self, gate: RiskGate, views: Views, agenda: Agenda, session: int, account: str, currency: str
-    ):
+    ) -> None:
         self.present = Present()
         self.requests: list[Event] = []
         self.effects: list[Effect] = []
@@ -60,6 +63,13 @@ class Step:
         self._session = session
         self._account = account
         self._currency = currency
+        self._tells_orders = False
+        self._routes: dict[type[Event], Callable[[Any], None]] = {
+            Filled: self._feed_fill,
+            TimerFired: self._feed_timer,
+            OrderStatusChanged: self._feed_order,
+            SendFailed: self._feed_order,
+        }
 
     @property
     def orders(self) -> OrdersView:
@@ -81,7 +91,10 @@ class Step:
             self.requests,
         )
         strategy.bind(desk)
-        self.seats[strategy_id] = Seat(strategy, desk)
+        on_fill = strategy.on_fill if type(strategy).on_fill is not Strategy.on_fill else None
+        on_order = strategy.on_order if type(strategy).on_order is not Strategy.on_order else None
+        self._tells_orders = self._tells_orders or on_order is not None
+        self.seats[strategy_id] = Seat(strategy, desk, on_fill, on_order)
 
     def open(self, *, is_open: bool) -> None:
         """Let the desks take orders, or stop taking them."""
@@ -91,15 +104,24 @@ class Step:
     def feed(self, entry: Entry) -> None:
         """Tell the strategies concerned of an input that is not market data."""
         event = entry.event
-        self.present.seq, self.present.ts = entry.seq, event.ts
-        if isinstance(event, Filled):
-            if seat := self.seats.get(event.strategy):
-                seat.strategy.on_fill(event)
-        elif isinstance(event, TimerFired):
-            if seat := self.seats.get(event.strategy):
-                seat.strategy.on_timer(event)
-        elif isinstance(event, OrderStatusChanged | SendFailed):
-            self._tell_order(event.order)
+        route = self._routes.get(type(event))
+        if route is not None:
+            self.present.seq, self.present.ts = entry.seq, event.ts
+            route(event)
+
+    def _feed_fill(self, fill: Any) -> None:
+        seat = self.seats.get(fill.strategy)
+        if seat is not None and seat.on_fill is not None:
+            seat.on_fill(fill)
+
+    def _feed_timer(self, timer: Any) -> None:
+        seat = self.seats.get(timer.strategy)
+        if seat is not None:
+            seat.strategy.on_timer(timer)
+
+    def _feed_order(self, news: Any) -> None:
+        if self._tells_orders:
+            self._tell_order(news.order)
 
     def settle(self, at: int, record: Record) -> None:
         """Turn the requests made while processing the input `at` into recorded decisions and effects."""
@@ -118,7 +140,7 @@ class Step:
             verdict = self._gate.judge(request.ts, request)
             cause = record(verdict, at, seq)
             if isinstance(verdict, RiskRefused):
-                self._tell_order(request.order)
+                self._feed_order(request)
                 return
             send = OrderSendStarted(
                 request.ts,
@@ -146,5 +168,6 @@ class Step:
 
     def _tell_order(self, order_id: str) -> None:
         order = self.orders.get(order_id)
-        if order is not None and (seat := self.seats.get(order.strategy)):
-            seat.strategy.on_order(order)
+        seat = self.seats.get(order.strategy) if order is not None else None
+        if order is not None and seat is not None and seat.on_order is not None:
+            seat.on_order(order)

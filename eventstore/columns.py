@@ -18,12 +18,16 @@ from core.money import CONTEXT, money
 
 DECIMAL = pa.decimal128(38, 8)
 _SCALE = 8
+_SAMPLE = 256
 _NUMPY = {pa.int64(): np.int64, pa.float64(): np.float64, pa.int32(): np.int32}
 
 
 def encode(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return the values (`None` allowed) as an Arrow array of one of the column types of a log."""
     if kind == pa.string():
+        sample = values[:_SAMPLE]
+        if None not in values and len(set(sample)) > len(sample) // 2:
+            return _string_array(list(values))  # mostly distinct (ids, reasons): a dictionary gains nothing
         return _encode_by_dictionary(values, _string_array)
     if kind == DECIMAL:
         return _encode_by_dictionary(values, _decimal_array)
@@ -120,7 +124,10 @@ def _decode_by_dictionary(column: pa.Array, convert: Callable[[list[Any]], list[
 
 
 def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.Array:
-    # Distinct values are few: convert each once and let Arrow spread them.
+    # Distinct values are few, often one: convert each once and let Arrow spread them.
+    if values and values.count(values[0]) == len(values):
+        if values[0] is not None:
+            return _spread(np.zeros(len(values), np.int32), None, build([values[0]]))
     distinct = dict.fromkeys(values)
     valid = _validity(values) if None in distinct else None
     distinct.pop(None, None)
@@ -131,10 +138,12 @@ def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa
     indices = np.fromiter(map(place.__getitem__, values), np.int32, len(values))
     if not table:
         return pa.nulls(len(values), build([]).type)
-    spread = pa.DictionaryArray.from_arrays(
-        _primitive(pa.int32(), indices, len(values), valid), build(table), safe=False
-    )
-    return spread.dictionary_decode()
+    return _spread(indices, valid, build(table))
+
+
+def _spread(indices: NDArray[np.int32], valid: NDArray[np.bool_] | None, table: pa.Array) -> pa.Array:
+    places = _primitive(pa.int32(), indices, len(indices), valid)
+    return pa.DictionaryArray.from_arrays(places, table, safe=False).dictionary_decode()
 
 
 def _integers(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import CorruptLog, DataMissing, StoreError
-from core.events import BY_TYPE, Entry, Event, types_of
+from core.events import Entry, Event, types_of
 from core.ports import RUN_BASE, Selection
 from eventstore.files import Files
 from eventstore.layout import Layout
@@ -31,39 +33,44 @@ from eventstore.schema import kind_of, kinds, to_batch, to_entries
 
 RUN_FORMAT = 1
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
-_DECISIONS = types_of("decision")
 _FLUSH_EVENTS = 50_000
 
-Row = tuple[int, int, int | None, Event]  # seq, at, cause, event
-Ordinals = Callable[[Sequence[int]], Sequence[int]]
+Record = tuple[str, int, int, int | None, Event]  # tag, version, seq, cause, event
+Decision = tuple[str, tuple[Any, ...]]  # tag, payload without the order id
+Ordinals = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
 class RunHashes:
-    """Both hashes of a run, fed entries in order; batches may be cut anywhere."""
+    """Both hashes of a run, fed events in order; batches may be cut anywhere.
+
+    The run hash is over two streams, so that each is encoded in one call: the records `[tag, version,
+    seq, cause, event]`, and the position that each event's `at` names (int64).
+    """
 
     def __init__(self) -> None:
-        self._run = blake2b(digest_size=16)
+        self._records = blake2b(digest_size=16)
+        self._positions = blake2b(digest_size=16)
         self._decisions = blake2b(digest_size=16)
 
-    def update(self, rows: Sequence[Row], ordinals: Ordinals) -> None:
-        """Add entries; `ordinals` maps source seqs (below `RUN_BASE`) to positions among the inputs."""
-        if not rows:
-            return
-        positions = ordinals([at if at < RUN_BASE else 0 for _, at, _, _ in rows])
-        records, decisions = [], []
-        for (seq, at, cause, event), position in zip(rows, positions, strict=True):
-            kind = BY_TYPE[type(event)]
-            where = at if at >= RUN_BASE else position
-            records.append((kind.tag, kind.version, seq, where, cause, event))
-            if type(event) in _DECISIONS:
-                decisions.append((kind.tag, _payload(event)))
-        self._run.update(_concatenated(records))
+    def update(
+        self,
+        records: Sequence[Record],
+        ats: Sequence[int],
+        decisions: Sequence[Decision],
+        ordinals: Ordinals,
+    ) -> None:
+        """Add events; `ordinals` maps source seqs (below `RUN_BASE`) to positions among the inputs."""
+        where = np.array(ats, dtype=np.int64)
+        source = where < RUN_BASE
+        where[source] = ordinals(where[source])
+        self._positions.update(where.astype("<i8").tobytes())
+        self._records.update(_concatenated(records))
         self._decisions.update(_concatenated(decisions))
 
     @property
     def run_hash(self) -> str:
-        """The hash of all entries so far."""
-        return self._run.hexdigest()
+        """The hash of all events so far."""
+        return blake2b(self._records.digest() + self._positions.digest(), digest_size=16).hexdigest()
 
     @property
     def decisions_hash(self) -> str:
@@ -71,22 +78,38 @@ class RunHashes:
         return self._decisions.hexdigest()
 
 
-def _payload(event: Event) -> tuple[Any, ...]:
-    return _PAYLOADS[type(event)](event)  # type: ignore[no-any-return]
-
-
 def _payload_getter(event_type: type[Event]) -> Callable[[Event], Any]:
     return attrgetter(*(name for name in event_type.__struct_fields__ if name != "order"))
 
 
-_PAYLOADS = {event_type: _payload_getter(event_type) for event_type in _DECISIONS}
+_PAYLOADS = {event_type: _payload_getter(event_type) for event_type in types_of("decision")}
 
 
-def _concatenated(records: list[Any]) -> bytes:
+def _concatenated(records: Sequence[Any]) -> bytes:
     # One call encodes a whole list; without the array header the bytes are those of its elements, so
     # the hash does not depend on where batches were cut.
     encoded = _ENCODER.encode(records)
     return encoded[1 if len(records) < 16 else 3 if len(records) < 65_536 else 5 :]
+
+
+class _Table:
+    """The rows of one event type that are not written yet, and the file they will go to."""
+
+    __slots__ = ("kind", "payload", "rows", "tag", "version", "writer")
+
+    def __init__(self, event_type: type[Event], directory: Path) -> None:
+        self.kind = kind_of(event_type)
+        self.tag, self.version = self.kind.tag, self.kind.version
+        self.payload = _PAYLOADS.get(event_type)
+        self.rows: list[tuple[int, int, int | None, Event]] = []
+        self.writer = TypedWriter(directory / file_name(self.kind), self.kind, recv=False)
+
+    def flush(self) -> None:
+        """Hand the rows to the file."""
+        if self.rows:
+            seqs, ats, causes, events = zip(*self.rows, strict=True)
+            self.writer.write(to_batch(self.kind, seqs, None, ats, causes, events))
+            self.rows = []
 
 
 class RunWriter:
@@ -98,26 +121,39 @@ class RunWriter:
         self._ordinals = ordinals
         self._hashes = RunHashes()
         self._next = RUN_BASE + 1
-        self._fresh: list[Row] = []  # since the last commit: not hashed yet
-        self._rows: list[Row] = []  # hashed, not written yet
-        self._writers: dict[type[Event], TypedWriter] = {}
+        self._records: list[Record] = []  # these three: since the last commit, not hashed yet
+        self._ats: list[int] = []
+        self._decisions: list[Decision] = []
+        self._tables: dict[type[Event], _Table] = {}
+        self._flushed = 0
         self._path = _new_directory(self._layout)
 
     def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
         """Number an event and keep it; facts carry the input in whose slice they were made as `at`."""
         seq = self._next
         self._next = seq + 1
-        self._fresh.append((seq, seq if at is None else at, cause, event))
+        if at is None:
+            at = seq
+        event_type = type(event)
+        table = self._tables.get(event_type) or self._new_table(event_type)
+        table.rows.append((seq, at, cause, event))
+        self._records.append((table.tag, table.version, seq, cause, event))
+        self._ats.append(at)
+        if table.payload is not None:
+            self._decisions.append((table.tag, table.payload(event)))
         return seq
+
+    def _new_table(self, event_type: type[Event]) -> _Table:
+        table = self._tables[event_type] = _Table(event_type, self._path)
+        return table
 
     def commit(self, *, sync: bool) -> None:  # noqa: ARG002  (a run is durable when it is published)
         """Hash what came since the last commit; write it out in large pieces."""
-        if not self._fresh:
+        if not self._records:
             return
-        self._hashes.update(self._fresh, self._ordinals)
-        self._rows += self._fresh
-        self._fresh = []
-        if len(self._rows) >= _FLUSH_EVENTS:
+        self._hashes.update(self._records, self._ats, self._decisions, self._ordinals)
+        self._records, self._ats, self._decisions = [], [], []
+        if self.events - self._flushed >= _FLUSH_EVENTS:
             self._flush()
 
     @property
@@ -126,11 +162,9 @@ class RunWriter:
         return self._next - RUN_BASE - 1
 
     def counts(self) -> dict[str, int]:
-        """Return the number of committed events per type tag."""
-        self._flush()
-        return {
-            BY_TYPE[t].tag: w.rows for t, w in sorted(self._writers.items(), key=lambda i: BY_TYPE[i[0]].tag)
-        }
+        """Return the number of events per type tag."""
+        tables = sorted(self._tables.values(), key=attrgetter("tag"))
+        return {table.tag: table.writer.rows + len(table.rows) for table in tables}
 
     def publish(self, run: str, summary: dict[str, Any], meta: dict[str, Any]) -> "RunReader":
         """Make the run visible under its id and return it.
@@ -140,8 +174,8 @@ class RunWriter:
         """
         self.commit(sync=True)
         self._flush()
-        for writer in self._writers.values():
-            writer.close()
+        for table in self._tables.values():
+            table.writer.close()
         hashes = {"run_hash": self._hashes.run_hash, "decisions_hash": self._hashes.decisions_hash}
         document = {"format": RUN_FORMAT, "run": run, **summary, "run_events": self.events, **hashes}
         document["types"] = self.counts()
@@ -169,23 +203,14 @@ class RunWriter:
 
     def abandon(self) -> None:
         """Remove what was built; nothing was visible."""
-        for writer in self._writers.values():
-            writer.close()
+        for table in self._tables.values():
+            table.writer.abandon()
         shutil.rmtree(self._path, ignore_errors=True)
 
     def _flush(self) -> None:
-        groups: dict[type[Event], list[Row]] = {}
-        for row in self._rows:
-            groups.setdefault(type(row[3]), []).append(row)
-        for event_type, rows in groups.items():
-            seqs, ats, causes, events = zip(*rows, strict=True)
-            kind = kind_of(event_type)
-            writer = self._writers.get(event_type)
-            if writer is None:
-                writer = TypedWriter(self._path / file_name(kind), kind, recv=False)
-                self._writers[event_type] = writer
-            writer.write(to_batch(kind, seqs, None, ats, causes, events))
-        self._rows = []
+        for table in self._tables.values():
+            table.flush()
+        self._flushed = self.events
 
 
 class NondeterministicRun(StoreError):

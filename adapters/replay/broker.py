@@ -10,10 +10,10 @@ from decimal import Decimal
 from functools import partial
 
 import msgspec
-from core.commissions import CommissionModel
 
 from core.agenda import Agenda
 from core.clock import NEVER
+from core.commissions import CommissionModel
 from core.effects import Effect
 from core.events import (
     Bar,
@@ -74,6 +74,7 @@ class SimulatedBroker:
         self._orders: dict[str, Resting] = {}
         self._in_bars = bar_instruments  # their market orders fill on acceptance
         self._taken: dict[tuple[str, str], tuple[float, float]] = {}  # displayed size already taken
+        self._expiry: dict[str, tuple[int, int]] = {}
         self.orders = 0  # new orders taken
         self.fills = 0
         self._arrivals = 0
@@ -145,11 +146,15 @@ class SimulatedBroker:
         return facts
 
     def _expire_at_end_of_session(self, instrument: str, ts: int) -> None:
+        begin, end = self._expiry.get(instrument, (0, 0))
+        if begin <= ts < end:
+            return  # the entry that this instrument's last order set is still ahead
         exchange = self._instruments.instrument(instrument).exchange
         session = self._instruments.session(exchange, ts)
         if session is None:
             return
         due = session.close if ts < session.close else session.end
+        self._expiry[instrument] = (ts, due)
         key = f"expiry:{exchange}:{due}"
         if due < NEVER and key not in self._agenda:
             self._agenda.set(key, due, lambda moment: self._expire(exchange, moment))

@@ -51,19 +51,16 @@ class LogSource:
                 self.first_ts = self.first_ts if self.first_ts is not None else int(chunk.ts[0])
                 self.last_ts = int(chunk.ts[-1])
 
-    def ordinals(self, seqs: Sequence[int]) -> list[int]:
-        """Map source seqs of the last two batches to their position among the inputs (from 1); 0 if unknown."""
-        if not seqs:
-            return []
-        wanted = np.asarray(seqs, dtype=np.int64)
-        out = np.zeros(len(wanted), dtype=np.int64)
+    def ordinals(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Map source seqs of the last two batches to positions among the inputs (from 1; 0 if unknown)."""
+        out = np.zeros(len(seqs), dtype=np.int64)
         for base, batch in self._window:
             order = np.argsort(batch, kind="stable")
             ranked = batch[order]
-            where = np.minimum(np.searchsorted(ranked, wanted), len(ranked) - 1)
-            hit = ranked[where] == wanted
+            where = np.minimum(np.searchsorted(ranked, seqs), len(ranked) - 1)
+            hit = ranked[where] == seqs
             out[hit] = base + order[where[hit]]
-        return out.tolist()
+        return out
 
     def _remember(self, seqs: NDArray[np.int64]) -> None:
         # A bar's decisions may be recorded while the next batch is taken, so two batches are kept.

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from core.events import Entry, Event, ImportFinished, ImportResumed, ImportStarted, SessionEnded, SessionStarted
+from core.events import (
+    Entry,
+    Event,
+    ImportFinished,
+    ImportResumed,
+    ImportStarted,
+    SessionEnded,
+    SessionStarted,
+)
 
 FRAMES = frozenset[type[Event]]({ImportStarted, ImportResumed, ImportFinished, SessionStarted, SessionEnded})
 
