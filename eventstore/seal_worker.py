@@ -7,11 +7,13 @@ It never unlinks a journal: the log's writer does, once the seal is in the log.
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from core.errors import TapeError
+from eventstore.plain import write_views_sql
 from eventstore.seal_client import SealFailure, SealJob, SealReply
 from eventstore.sealing import seal
 
@@ -28,6 +30,8 @@ def main() -> None:
         answer = _answer(msgspec.json.decode(line, type=SealJob))
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
+        if answer.result:
+            _refresh_views(Path(answer.result.journal).parents[1])
 
 
 def _answer(job: SealJob) -> SealReply:
@@ -35,6 +39,12 @@ def _answer(job: SealJob) -> SealReply:
         return SealReply(result=seal(Path(job.root), Path(job.segment)))
     except (TapeError, OSError) as error:
         return SealReply(failure=SealFailure(job.segment, f"{type(error).__name__}: {error}"))
+
+
+def _refresh_views(root: Path) -> None:
+    # For people with plain DuckDB only: no reason to call a seal failed.
+    with suppress(OSError):
+        write_views_sql(root)
 
 
 if __name__ == "__main__":

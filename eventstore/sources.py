@@ -80,7 +80,7 @@ def posix(path: Path) -> str:
 
 def _scan(paths: Sequence[str], *, union: bool = False, filename: bool = False) -> str:
     listed = ", ".join(literal(path) for path in paths)
-    options = ", union_by_name = true" if union and len(paths) > 1 else ""
+    options = ", union_by_name = true" if union else ""
     if filename:
         options += ", filename = true"
     return f"read_parquet([{listed}]{options})"
