@@ -115,9 +115,7 @@ def report(directory: Path, count: int) -> None:
     print(f"  {p50 * 1e3:.3f} ms against {raw_p50 * 1e3:.3f} ms")
     print(f"recording, batches of {BATCH}: {count / together / floor:.1f} x writing the same bytes raw")
     for name, rate, cpu in (("extend", together, together_cpu), ("append", singly, singly_cpu)):
-        print(
-            f"  {name}: {rate:,.0f} events/s by the wall, {cpu:,.0f} by CPU time ({1e6 / cpu:.2f} us an event)"
-        )
+        print(f"  {name}: {rate:,.0f} events/s by the wall, {cpu:,.0f} by CPU ({1e6 / cpu:.2f} us each)")
     print(f"  {size / count:.1f} bytes an event")
     print(f"recovery: {recovery_s(directory / 'extend') * 1e9 / count:.0f} ns an event")
 
