@@ -84,10 +84,10 @@ class Seated(msgspec.Struct, frozen=True):
     strategy: AnyStrategy
 
     def described(self) -> dict[str, Any]:
-        """Return what a run records of it."""
+        """Return what a run records of it; a file is named without its folder, which proves nothing."""
         return {
             "id": self.id,
-            "name": self.found.name,
+            "name": self.found.name.rpartition("/")[2],
             "source": self.found.source,
             "parameters": msgspec.to_builtins(self.strategy.params),
         }
@@ -331,7 +331,7 @@ class Replay:
             "first_ts": source.first_ts,
             "last_ts": source.last_ts,
             "account": ACCOUNT,
-            "strategies": [seated.described() for seated in self.seated],
+            "strategies": [{**seated.described(), "spec": seated.found.name} for seated in self.seated],
             "options": self._described_options(),
             "config": msgspec.json.decode(self._config[0]),
             "config_hash": self._config[1],
@@ -390,7 +390,7 @@ def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
         root,
         reader,
         Period(first, last or first),
-        [StrategySpec(s["name"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
+        [StrategySpec(s["spec"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
         ReplayOptions(**{**options, "cash": Decimal(options["cash"])}, limits=limits),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
