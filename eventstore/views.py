@@ -189,13 +189,21 @@ SELECT run, seq, order_id, account, strategy, instrument, side, type, tif, lates
        make_timestamp_ns(updated_ts) AS updated
 FROM joined""".replace("EXECUTIONS", _EXECUTIONS)
 
-_MARKET_LINKS = {
-    "trade": "'tick', concat('trade ', t.size, ' at ', t.price, ' on ' || NULLIF(t.venue, ''))",
-    "quote": "'tick', concat('quote', ' bid ' || t.bid || ' x ' || t.bid_size, "
-    "' ask ' || t.ask || ' x ' || t.ask_size, ' on ' || NULLIF(t.venue, ''))",
-    "bar": "'bar', concat('bar ', t.open, ' ', t.high, ' ', t.low, ' ', t.close, ' volume ', t.volume)",
-    "quote_bar": "'bar', concat('quote bar', ' bid ' || t.bid_close, ' ask ' || t.ask_close)",
-}
+# Numbers a to e of each kind of market data, put into words only after the join.
+_MARKET = """
+SELECT seq, ts, instrument, 'trade' AS tag, price AS a, size AS b, NULL AS c, NULL AS d, NULL AS e, venue
+FROM raw.trade WHERE run IS NULL
+UNION ALL SELECT seq, ts, instrument, 'quote', bid, bid_size, ask, ask_size, NULL, venue
+FROM raw.quote WHERE run IS NULL
+UNION ALL SELECT seq, ts, instrument, 'bar', open, high, low, close, volume, ''
+FROM raw.bar WHERE run IS NULL
+UNION ALL SELECT seq, ts, instrument, 'quote bar', bid_close, bid_size, ask_close, ask_size, NULL, ''
+FROM raw.quote_bar WHERE run IS NULL"""
+
+_MARKET_SUMMARY = """concat(tag, CASE tag
+    WHEN 'trade' THEN concat(' ', b, ' at ', a)
+    WHEN 'bar' THEN concat_ws(' ', '', a, b, c, d, 'volume', e)
+    ELSE concat(' bid ' || a || ' x ' || b, ' ask ' || c || ' x ' || d) END, ' on ' || NULLIF(venue, ''))"""
 # An input that is not market data: a fact of the broker or a timer. In a run it has an input of its own.
 _FACT_LINKS = {  # kind, summary, instrument
     "timer_fired": ("timer", "concat('timer ', t.name)", "NULL"),
@@ -225,27 +233,27 @@ _ORDER_LINKS = {
 
 
 def _chain() -> str:
-    # Inputs are joined table by table, on seq alone, so that the few seqs asked for prune the scans.
+    # No CTE is materialised: a filter on order_id must reach the orders' files, and the few seqs that it
+    # leaves must prune the scans of market data.
     order_links = [
         f'SELECT run, "order" AS order_id, seq, ts, {"instrument" if _has(tag, "instrument") else "NULL"} '
         f"AS instrument, {text} FROM raw.{tag}"
         for tag, text in _ORDER_LINKS.items()
     ]
-    market = [
-        f"SELECT r.run, r.order_id, t.seq, t.ts, t.instrument, {text} FROM roots AS r JOIN raw.{tag} AS t "
-        f"ON t.seq = r.root WHERE t.run IS NULL"
-        for tag, text in _MARKET_LINKS.items()
-    ]
     return f"""
-WITH starts AS (SELECT run, "order" AS order_id, "at" AS at_seq FROM raw.order_intended),
-facts AS ({_facts()}),
-near AS (
+WITH starts AS NOT MATERIALIZED (SELECT run, "order" AS order_id, "at" AS at_seq FROM raw.order_intended),
+facts AS NOT MATERIALIZED ({_facts()}),
+near AS NOT MATERIALIZED (
     SELECT s.run, s.order_id, s.at_seq, f.seq, f.ts, f.instrument, f.kind, f.summary, f.at_seq AS behind
     FROM starts AS s LEFT JOIN facts AS f ON f.seq = s.at_seq AND {_SAME_LOG}),
-roots AS (SELECT run, order_id, coalesce(behind, at_seq) AS root FROM near),
-links(run, order_id, seq, ts, instrument, kind, summary) AS (
+ticks AS NOT MATERIALIZED (
+    SELECT n.run, n.order_id, m.seq, m.ts, m.instrument,
+           CASE WHEN tag IN ('trade', 'quote') THEN 'tick' ELSE 'bar' END AS kind,
+           {_MARKET_SUMMARY} AS summary
+    FROM near AS n JOIN ({_MARKET}) AS m ON m.seq = coalesce(n.behind, n.at_seq)),
+links(run, order_id, seq, ts, instrument, kind, summary) AS NOT MATERIALIZED (
     {" UNION ALL ".join(order_links)}
-    UNION ALL {" UNION ALL ".join(market)}
+    UNION ALL SELECT * FROM ticks
     UNION ALL SELECT run, order_id, seq, ts, instrument, kind, summary FROM near WHERE seq IS NOT NULL)
 SELECT run, order_id, row_number() OVER (PARTITION BY run, order_id ORDER BY seq) AS link, kind, seq, ts,
        {_TIME}, instrument, summary
