@@ -106,25 +106,32 @@ class Sql:
 
     def query(self, text: str, *, max_rows: int | None = None, timeout_s: float | None = None) -> Result:
         """Run one reading statement; raises `UsageError` for anything else and for what DuckDB refuses."""
-        with self._running(text, timeout_s) as relation:
-            wanted = relation if max_rows is None else relation.limit(max_rows + 1)
-            rows = _portable(wanted).fetchall()
-            truncated = max_rows is not None and len(rows) > max_rows
-            kept = rows[:max_rows] if truncated else rows
-            return Result(relation.columns, [tuple(map(_plain, row)) for row in kept], truncated)
+        with self._running(text, timeout_s) as connection:
+            cursor = connection.execute(text)
+            description = cursor.description or []
+            if any(str(column[1]) == "TIMESTAMP_NS" for column in description):
+                connection.abort()
+                rows = _fetch(_portable(connection.sql(text)), max_rows)
+            else:
+                rows = _fetch(cursor, max_rows)
+                connection.abort()  # what was not fetched would keep the connection busy
+        truncated = max_rows is not None and len(rows) > max_rows
+        kept = rows[:max_rows] if truncated else rows
+        columns = [str(column[0]) for column in description]
+        return Result(columns, [tuple(map(_plain, row)) for row in kept], truncated)
 
     def arrow(self, text: str, *, timeout_s: float | None = None) -> pa.Table:
         """Run one reading statement and return an Arrow table."""
-        with self._running(text, timeout_s) as relation:
-            return relation.to_arrow_table()
+        with self._running(text, timeout_s) as connection:
+            return connection.sql(text).to_arrow_table()
 
     def df(self, text: str, *, timeout_s: float | None = None) -> Any:
         """Run one reading statement and return a pandas data frame."""
-        with self._running(text, timeout_s) as relation:
-            return relation.df()
+        with self._running(text, timeout_s) as connection:
+            return connection.sql(text).df()
 
     @contextmanager
-    def _running(self, text: str, timeout_s: float | None) -> Iterator[duckdb.DuckDBPyRelation]:
+    def _running(self, text: str, timeout_s: float | None) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = self._connection
         timer = threading.Timer(timeout_s, connection.interrupt) if timeout_s else None
         with _worded(timeout_s):
@@ -133,10 +140,10 @@ class Sql:
                 timer.daemon = True
                 timer.start()
             try:
-                relation = connection.sql(text)
-                if relation is None:
-                    raise UsageError("this statement returns no rows")
-                yield relation
+                yield connection
+            except duckdb.Error:
+                connection.abort()
+                raise
             finally:
                 if timer:
                     timer.cancel()
@@ -255,6 +262,11 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
     connection.execute(f"SET allowed_directories = [{literal(posix(root))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def _fetch(source: Any, max_rows: int | None) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = source.fetchall() if max_rows is None else source.fetchmany(max_rows + 1)
+    return rows
 
 
 def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
