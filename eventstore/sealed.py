@@ -7,16 +7,20 @@ A table is read row group by row group, never as a whole. Whole tables are skipp
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from core.events import BY_TAG, EventType
+from core.events import BY_TAG, BY_TYPE, Entry, EventType, Unknown
 from core.ports import Selection
 from eventstore import columns
+from eventstore.archive import walk_segment
+from eventstore.codec import decode_records
+from eventstore.layout import ARCHIVE_NAME
 from eventstore.manifest import SealedPart
 from eventstore.merging import Rows, merge
 from eventstore.parquet import TypedFile, file_name
 from eventstore.schema import UNKNOWN, columns_of, to_entries, to_events
-from eventstore.selecting import bounds_overlap, mask, may_hold
+from eventstore.selecting import bounds_overlap, mask, may_hold, wants
 
 _CONVERT_ROWS = 8_192
 """So many events at a time stay in the processor's cache while they are built and used (measured)."""
@@ -35,7 +39,27 @@ def read_sealed(part: SealedPart, selection: Selection, check: Check, *, as_entr
     kinds = [kind for tag in part.manifest.types if (kind := _kind(tag)) and _wanted(kind, part, selection)]
     for kind in kinds:
         check(part, file_name(kind))
-    return merge([_read(part, kind, selection, convert) for kind in kinds])
+    streams = [_read(part, kind, selection, convert) for kind in kinds]
+    foreign = frozenset(tag for tag in part.manifest.types if _kind(tag) is None)
+    if foreign and as_entries and (selection.types is None or Unknown in selection.types):
+        check(part, ARCHIVE_NAME)
+        streams.append(_read_archived(part, foreign, selection))
+    return merge(streams)
+
+
+def _read_archived(part: SealedPart, tags: frozenset[str], selection: Selection) -> Iterator[Rows]:
+    """Yield events of types that a newer program sealed: their tables cannot be read, their journal can."""
+    for segment in part.manifest.segments:
+        for block in walk_segment(part.path, part.manifest, segment):
+            found = [e for e in decode_records(block.payload) if _tag(e) in tags and wants(selection, e)]
+            if found:
+                seqs = np.fromiter((e.seq for e in found), np.int64, len(found))
+                yield Rows(seqs, np.fromiter((e.event.ts for e in found), np.int64, len(found)), found)
+
+
+def _tag(entry: Entry) -> str:
+    event = entry.event
+    return event.tag if isinstance(event, Unknown) else BY_TYPE[type(event)].tag
 
 
 def _kind(tag: str) -> EventType | None:

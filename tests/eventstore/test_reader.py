@@ -3,12 +3,14 @@
 import itertools
 import threading
 
+import msgspec
 import numpy as np
 import pytest
 
 from core.errors import CorruptLog, DataMissing
-from core.events import BY_TAG, MARKET_DATA, Quote, Trade
+from core.events import BY_TAG, MARKET_DATA, Quote, Trade, Unknown
 from core.ports import Selection
+from eventstore import sealed
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.selecting import wants
@@ -177,3 +179,22 @@ def test_two_readers_in_two_threads_do_not_disturb_each_other(root, everything):
     for thread in threads:
         thread.join()
     assert found == [len(everything)] * 2
+
+
+def test_events_of_a_type_that_only_a_newer_program_knows_are_read_from_the_archive(
+    root, everything, monkeypatch
+):
+    older = {tag: kind for tag, kind in BY_TAG.items() if tag not in {"recorded", "fx"}}
+    monkeypatch.setattr(sealed, "BY_TAG", older)
+    assert read_all(root) == everything
+
+
+def test_an_unknown_event_survives_sealing_byte_for_byte(tmp_path):
+    journal = open_log(tmp_path / "log")
+    later = Unknown(START_NS, "later", 3, msgspec.msgpack.encode({"ts": START_NS, "x": [1, None]}))
+    journal.append(later)
+    write_ticks(journal, 20)
+    journal.append(later)
+    journal.close()
+    assert Layout(tmp_path / "log").sealed_directories()
+    assert [e.event for e in read_all(tmp_path / "log") if type(e.event) is Unknown] == [later, later]
