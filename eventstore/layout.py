@@ -113,7 +113,7 @@ class Layout:
         return self.hot.is_dir() or self.sealed.is_dir()
 
     def create(self) -> None:
-        """Make the directories that are missing; does not sync them (the journal does, with its own files)."""
+        """Make the directories that are missing; the journal syncs them with its own files."""
         for directory in (self.root, *self.directories):
             directory.mkdir(parents=True, exist_ok=True)
 

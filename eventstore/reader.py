@@ -14,7 +14,8 @@ import numpy as np
 
 from core.errors import CorruptLog, DataMissing
 from core.events import MARKET_DATA, Entry, Event
-from core.ports import MarketChunk, Selection
+from core.ports import Coverage, MarketChunk, Selection
+from eventstore import coverage
 from eventstore.codec import decode_records
 from eventstore.hot import HotSegment, hot_segments
 from eventstore.layout import Layout
@@ -87,6 +88,15 @@ class LogReader:
             return
         for rows in self._rows(msgspec.structs.replace(selection, types=types), as_entries=False):
             yield MarketChunk(rows.seqs, rows.ts, rows.items)
+
+    def coverage(self) -> list[Coverage]:
+        """Return what market data there are, by type, feed and instrument."""
+        snapshot = self.snapshot()
+        found = [item for part in snapshot.sealed for item in coverage.of_part(part)]
+        sealed_to = snapshot.sealed[-1].last_seq if snapshot.sealed else 0
+        for chunk in self.market(Selection(first_seq=sealed_to + 1)):
+            found += coverage.of_chunk(chunk)
+        return coverage.merge(found)
 
     def follow(
         self, from_seq: int, wait: Callable[[], bool], selection: Selection = _ALL
