@@ -29,7 +29,11 @@ class Call:
         """The configuration from all `-c` files and `--log`; raises `ConfigError` naming every problem."""
         from app.config import load  # noqa: PLC0415  # not every verb has use for it
 
-        return load([Path(name) for name in self._options["config"]], log=self._options["log"])
+        config = load([Path(name) for name in self._options["config"]], log=self._options["log"])
+        self.out.detail(
+            f"configuration: {', '.join(config.files) or 'defaults'}; log: {config.settings.log.path}"
+        )
+        return config
 
     @property
     def root(self) -> Path:

@@ -80,7 +80,7 @@ def _converse(call: Call, connection: Any, max_rows: int, timeout: float) -> Non
 
     with suppress(ImportError):
         import readline  # noqa: F401, PLC0415  # line editing, where the system has it
-    call.out.note("end a statement with ; and the session with Ctrl-D. SHOW TABLES; lists the views.")
+    call.out.note("end a statement with ; and the session with quit. SHOW TABLES; lists the views.")
     lines: list[str] = []
     while True:
         try:
@@ -89,6 +89,8 @@ def _converse(call: Call, connection: Any, max_rows: int, timeout: float) -> Non
             call.out.line()
             return
         text = "\n".join(lines).strip()
+        if text.rstrip(";").lower() in {"exit", "quit"}:
+            return
         if not text.endswith(";"):
             lines = lines if text else []
             continue

@@ -80,8 +80,8 @@ def _show_assumptions(call: Call, told: Any) -> None:
 
 def _shown(key: str, value: Any) -> Any:
     if value is None:
-        return "unknown"
-    if key in {"return", "max_drawdown"}:
+        return "unknown" if key == "end_equity" else "none"
+    if key in {"return", "max_drawdown", "win_rate"}:
         return f"{Decimal(str(value)):.3%}"
     return f"{value:,}" if isinstance(value, int) else value
 
@@ -93,15 +93,25 @@ def report(call: Call, run: str) -> None:
     from app import looking, reporting  # noqa: PLC0415
     from app.books import open_book, snapshot  # noqa: PLC0415
     from app.commands.look import show_positions  # noqa: PLC0415
+    from app.round_trips import round_trips, statistics  # noqa: PLC0415
     from eventstore.runs import find_run  # noqa: PLC0415
 
     found = find_run(call.root, run)
     told = reporting.report(found)
     state = snapshot(open_book(call.root, found.id))
     held = looking.positions(state, flat=True)
-    call.out.result({**{name: getattr(told, name) for name in told.__struct_fields__}, "positions": held})
+    fills = looking.fills(state)
+    trades = round_trips(
+        fills, {fill.instrument: state.positions.multiplier(fill.instrument) for fill in fills}
+    )
+    traded = statistics(trades)
+    whole = {name: getattr(told, name) for name in told.__struct_fields__}
+    call.out.result({**whole, "trades": traded, "positions": held})
     _show_head(call, told)
     call.out.pairs({key: _shown(key, value) for key, value in told.figures.items()}, title="results")
+    call.out.pairs(
+        {key: _shown(key, value) for key, value in traded.items()}, title="round trips, net of commissions"
+    )
     if told.refused_by_rule:
         call.out.table(["refused by", "orders"], list(told.refused_by_rule.items()))
     hours = reporting.by_hour(told.equity)

@@ -72,7 +72,8 @@ def test_the_configuration_chooses_strategy_limits_and_cash(tape, log, tmp_path)
     path = tmp_path / "mine.toml"
     path.write_text(
         "[replay]\ncash = 20000\n[risk_management]\nmax_position_size = 0.1\n"
-        "[[replay.strategy]]\nname = 'sma_cross'\nid = 'crosser'\nparameters = { instrument = 'ZVXA', fast = 40 }\n"
+        "[[replay.strategy]]\nname = 'sma_cross'\nid = 'crosser'\n"
+        "parameters = { instrument = 'ZVXA', fast = 40 }\n"
     )
     done = tape("--log", log, "-c", path, "replay", "2025-07-03", "--set", "slow=120", "--json")
     assert done.code == 0

@@ -1,0 +1,66 @@
+"""On a real terminal: drawn tables, no colour where none is wanted, and a prompt for SQL."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pty = pytest.importorskip("pty", reason="pseudo-terminals are a POSIX thing")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def on_terminal(*args: object, typed: str = "", **env: str) -> str:
+    """Run a command on a pseudo-terminal, type something, and return what the screen showed."""
+    main, inner = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", **env}
+    command = [sys.executable, str(ROOT / "cli.py"), *map(str, args)]
+    shown, deadline = bytearray(), time.monotonic() + 30
+    process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment)
+    os.close(inner)
+    while time.monotonic() < deadline:
+        if not select.select([main], [], [], 0.1)[0]:
+            continue
+        try:
+            piece = os.read(main, 65_536)
+        except OSError:  # the terminal's other end was closed
+            break
+        shown += piece
+        if typed and b"sql> " in shown:
+            os.write(main, typed.encode())
+            typed = ""
+    else:
+        process.kill()
+    os.close(main)
+    assert process.wait(10) == 0, shown.decode()
+    return shown.decode()
+
+
+def test_tables_are_drawn_on_a_terminal_only(sample_log, tape):
+    assert "──" in on_terminal("--log", sample_log, "fills")
+    assert "──" not in tape("--log", sample_log, "fills").out
+
+
+def test_no_color_means_no_colour(sample_log):
+    shown = on_terminal("--log", sample_log, "fills", NO_COLOR="1")
+    assert "\x1b[3" not in shown.replace("\x1b[0m", "")
+
+
+def test_a_dumb_terminal_gets_plain_text(sample_log):
+    assert "──" not in on_terminal("--log", sample_log, "fills", TERM="dumb")
+
+
+def test_json_on_a_terminal_is_json_all_the_same(sample_log):
+    assert '"quantity": "100"' in on_terminal("--log", sample_log, "fills", "--json")
+
+
+def test_sql_asks_on_a_terminal_and_a_wrong_statement_is_not_the_end(sample_log):
+    typed = "SELECT 40 +\n2 AS answer;\nDROP VIEW trades;\nSELECT count(*) AS n FROM runs;\nquit\n"
+    shown = on_terminal("--log", sample_log, "sql", typed=typed)
+    assert "sql> " in shown
+    assert "42" in shown
+    assert "error: the log is read-only" in shown
+    assert shown.index("error: ") < shown.rindex("n")
