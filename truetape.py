@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from app.books import Snapshot
     from app.fixtures import Fixture
+    from app.rehearsing import Rehearsal
     from eventstore.runs import RunReader
     from eventstore.sql import Sql
 
@@ -68,6 +69,7 @@ __all__ = [
     "WarmUp",
     "load_fixture",
     "open_log",
+    "rehearse",
 ]
 
 
@@ -199,3 +201,13 @@ def load_fixture(path: Path | str) -> "Fixture":
     from app.fixtures import load_fixture as load  # noqa: PLC0415  (heavy)
 
     return load(path)
+
+
+def rehearse(strategy: type[Strategy[Any]], *, date: str = "2025-07-02", **parameters: Any) -> "Rehearsal":
+    """Replay a session of the built-in sample through a strategy, for its tests; nothing is kept.
+
+    The result has `.orders`, `.fills`, `.recorded` and `.figures`. Raises as a replay does.
+    """
+    from app.rehearsing import rehearse as try_out  # noqa: PLC0415  (heavy)
+
+    return try_out(strategy, date=date, **parameters)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
@@ -11,8 +12,10 @@ import pytest
 
 import cli
 from app.settings import Settings
+from app.version import VERSION
 from core.errors import ExitCode
 from core.events import BY_TAG, EVENT_CLASSES
+from eventstore.views import names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VERBS = [verb for verbs in cli.GROUPS.values() for verb in verbs]
@@ -106,3 +109,13 @@ def test_every_setting_is_described_in_the_table_of_its_section(where, key):
 def test_every_setting_described_exists():
     described = re.findall(r"^\| `(\w+)` \|", page("configuration.md"), re.MULTILINE)
     assert sorted(described) == sorted(key for _, key in settings_keys(Settings))
+
+
+@pytest.mark.parametrize("view", names())
+def test_every_sql_view_is_described(view):
+    assert f"`{view}`" in page("sql.md")
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert cli.VERSION == VERSION == project["version"]
