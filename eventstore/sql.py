@@ -111,7 +111,7 @@ class Sql:
             description = cursor.description or []
             if any(str(column[1]) == "TIMESTAMP_NS" for column in description):
                 connection.abort()
-                rows = _fetch(_portable(connection.sql(text)), max_rows)
+                rows = _fetch_relation(_portable(connection.sql(text)), max_rows)
             else:
                 rows = _fetch(cursor, max_rows)
                 connection.abort()  # what was not fetched would keep the connection busy
@@ -269,6 +269,11 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
 def _fetch(source: Any, max_rows: int | None) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = source.fetchall() if max_rows is None else source.fetchmany(max_rows + 1)
     return rows
+
+
+def _fetch_relation(relation: duckdb.DuckDBPyRelation, max_rows: int | None) -> list[tuple[Any, ...]]:
+    # A relation has no fetchmany in DuckDB 2: it keeps no result between calls.
+    return (relation if max_rows is None else relation.limit(max_rows + 1)).fetchall()
 
 
 def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -151,6 +151,12 @@ def test_rows_beyond_the_limit_are_cut_and_said_to_be(log):
     assert not log.query("SELECT * FROM range(3)", max_rows=3).truncated
 
 
+def test_rows_with_a_time_are_cut_in_the_same_way(log):
+    result = log.query("SELECT time, seq FROM trades ORDER BY seq", max_rows=3)
+    assert (len(result.rows), result.truncated) == (3, True)
+    assert not log.query("SELECT time FROM trades LIMIT 3", max_rows=3).truncated
+
+
 def test_arrow_and_pandas_give_the_same_rows(log):
     text = "SELECT seq, price FROM trades ORDER BY seq LIMIT 20"
     assert log.arrow(text).num_rows == len(log.df(text)) == len(log.query(text).rows) == 20
