@@ -168,10 +168,10 @@ class StrategyDesk:
             self._requests.append(Recorded(self._present.ts, self.id, name, float(value)))
 
     def set_timer(self, name: str, due: int) -> None:
-        """Set or move the timer `name`."""
+        """Set or move the timer `name`; a time that is past already is now: time never goes back."""
         self._agenda.set(
             f"timer:{self.id}:{name}",
-            due,
+            max(due, self._present.ts),
             lambda moment: [TimerFired(moment, self.id, name)],
             AFTER_SCAN,
         )

@@ -171,7 +171,7 @@ class Loop:
 
     def _take(self, batch: Iterable[tuple[int, Any]]) -> None:
         # The hot path: a tick while nothing is due. Everything else goes through `_slice`.
-        lanes, present, requests = self._lanes, self._step.present, self._step.requests
+        lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
         due = self._due()
         for seq, event in batch:
             kind = type(event)
@@ -194,7 +194,7 @@ class Loop:
                 handler(event)
                 if requests:
                     self._settle(seq)
-                    due = self._due()
+                due = agenda.due  # the handler may have set a timer
 
     def _due(self) -> int:
         # While bars wait for the rest of their slice, any other event must look at them first.
