@@ -45,7 +45,7 @@ class Agenda:
         return key in self._live
 
     def pop(self, until: int, phase: int) -> tuple[int, Action] | None:
-        """Remove and return the next `(due, action)` at or before time `until` in phase `phase` or earlier."""
+        """Remove and return the next `(due, action)` at or before time `until` and phase `phase`."""
         heap = self._heap
         while heap and heap[0][:2] <= (until, phase):
             due, _, count, key = heapq.heappop(heap)

@@ -90,6 +90,7 @@ class Loop:
         sampler: EquitySampler | None = None,
     ) -> None:
         self._recorder = recorder
+        self._append = recorder.append
         self._broker = broker
         self._step = step
         self._agenda = agenda
@@ -127,8 +128,12 @@ class Loop:
 
     def record(self, event: Event, at: int, cause: int | None) -> int:
         """Append an output, fold it, and return its seq."""
-        seq = self._recorder.append(event, at, cause)
-        self._fold(Entry(seq, None, at, cause, event))
+        seq = self._append(event, at, cause)
+        folds = self._folds.get(type(event))
+        if folds is not None:
+            entry = Entry(seq, None, at, cause, event)
+            for fold in folds:
+                fold(entry)
         return seq
 
     def _start(self, ts: int, warm_up: Source | None) -> None:
@@ -289,12 +294,13 @@ class Loop:
 
     def _fact(self, fact: Event, seq: int) -> None:
         """Process a fact that the simulation made in the slice of the input `seq`: an input itself."""
-        own = self._recorder.append(fact, seq)
+        own = self._append(fact, seq)
         entry = Entry(own, None, seq, None, fact)
         self._fold(entry)
-        self._step.feed(entry)
-        if self._step.requests:
-            self._step.settle(own, self.record)
+        if type(fact) in self._step.heard:
+            self._step.feed(entry)
+            if self._step.requests:
+                self._step.settle(own, self.record)
 
     def _settle(self, seq: int) -> None:
         if self._step.requests:

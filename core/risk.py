@@ -53,14 +53,12 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     """An intent in the terms that rules need: a new order, or a new version of one."""
 
     order: str
-    version: int
     account: str
     strategy: str
     instrument: str
     side: Side
     quantity: Decimal
     limit: Decimal | None
-    stop: Decimal | None
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -82,37 +80,39 @@ class RiskGate:
 
     def judge(self, ts: int, intent: OrderIntended | ModifyIntended) -> RiskApproved | RiskRefused:
         """Return the verdict on a new order or a new version."""
-        found = self._proposal(intent)
-        refusal = found if isinstance(found, Refusal) else check_order(found, self._state.instruments)
-        if refusal is None and self.profile != "none" and isinstance(found, Proposal):
-            refusal = self._check_limits(found)
+        refusal = check_order(intent, self._state.instruments)
+        if isinstance(intent, ModifyIntended):
+            refusal = self._check_working(intent) or refusal
+        if refusal is None and self.profile != "none":
+            refusal = self._check_limits(self._proposal(intent))
         version = intent.version if isinstance(intent, ModifyIntended) else 1
         subject = (ts, intent.order, version, intent.account, intent.strategy, intent.instrument)
         if refusal is None:
             return RiskApproved(*subject, self.profile)
         return RiskRefused(*subject, refusal.rule, refusal.limit, refusal.value, refusal.message)
 
-    def _proposal(self, intent: OrderIntended | ModifyIntended) -> Proposal | Refusal:
+    def _check_working(self, intent: ModifyIntended) -> Refusal | None:
+        order = self._state.orders.get(intent.order)
+        if order is not None and order.working:
+            return None
+        state = order.state if order else "unknown"
+        return Refusal("order", "a working order", state, f"{intent.order} is {state}: nothing to modify")
+
+    def _proposal(self, intent: OrderIntended | ModifyIntended) -> Proposal:
         if isinstance(intent, OrderIntended):
-            side, version = intent.side, 1
+            side = intent.side
         else:
             order = self._state.orders.get(intent.order)
-            if order is None or not order.working:
-                state = order.state if order else "unknown"
-                return Refusal(
-                    "order", "a working order", state, f"{intent.order} is {state}: nothing to modify"
-                )
-            side, version = order.side, intent.version
+            assert order is not None, "checked by _check_working"
+            side = order.side
         return Proposal(
             intent.order,
-            version,
             intent.account,
             intent.strategy,
             intent.instrument,
             side,
             intent.quantity,
             intent.limit,
-            intent.stop,
         )
 
     def _check_limits(self, proposal: Proposal) -> Refusal | None:
@@ -149,16 +149,16 @@ class RiskGate:
         return Refusal("max_daily_loss", f"-{cap}", plain(day), message)
 
 
-def check_order(proposal: Proposal, instruments: InstrumentsView) -> Refusal | None:
+def check_order(intent: OrderIntended | ModifyIntended, instruments: InstrumentsView) -> Refusal | None:
     """Refuse what is no order at all; the only checks of profile `none`."""
     try:
-        instruments.instrument(proposal.instrument)
+        instruments.instrument(intent.instrument)
     except UnknownInstrument as error:
-        return Refusal("instrument", "a defined instrument", proposal.instrument, str(error))
-    if proposal.quantity <= ZERO:
-        value = plain(proposal.quantity)
+        return Refusal("instrument", "a defined instrument", intent.instrument, str(error))
+    if intent.quantity <= ZERO:
+        value = plain(intent.quantity)
         return Refusal("quantity", "above 0", value, f"a quantity of {value} is no order")
-    for name, price in (("limit", proposal.limit), ("stop", proposal.stop)):
+    for name, price in (("limit", intent.limit), ("stop", intent.stop)):
         if price is not None and price <= ZERO:
             return Refusal("price", "above 0", plain(price), f"a {name} price of {plain(price)} is no price")
     return None

@@ -63,7 +63,7 @@ class Step:
         self._session = session
         self._account = account
         self._currency = currency
-        self._tells_orders = False
+        self.heard: set[type[Event]] = {TimerFired}  # types of facts that some strategy has a handler for
         self._routes: dict[type[Event], Callable[[Any], None]] = {
             Filled: self._feed_fill,
             TimerFired: self._feed_timer,
@@ -93,7 +93,10 @@ class Step:
         strategy.bind(desk)
         on_fill = strategy.on_fill if type(strategy).on_fill is not Strategy.on_fill else None
         on_order = strategy.on_order if type(strategy).on_order is not Strategy.on_order else None
-        self._tells_orders = self._tells_orders or on_order is not None
+        if on_fill is not None:
+            self.heard.add(Filled)
+        if on_order is not None:
+            self.heard |= {OrderStatusChanged, SendFailed}
         self.seats[strategy_id] = Seat(strategy, desk, on_fill, on_order)
 
     def open(self, *, is_open: bool) -> None:
@@ -120,7 +123,7 @@ class Step:
             seat.strategy.on_timer(timer)
 
     def _feed_order(self, news: Any) -> None:
-        if self._tells_orders:
+        if OrderStatusChanged in self.heard:
             self._tell_order(news.order)
 
     def settle(self, at: int, record: Record) -> None:

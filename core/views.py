@@ -46,7 +46,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
-    """A holding. `average_cost` is per unit without multiplier; `realised` is in the instrument's currency."""
+    """A holding; `average_cost` is per unit without multiplier, `realised` in the instrument's currency."""
 
     account: str
     instrument: str
@@ -94,7 +94,7 @@ class QuotesView(Protocol):
         """Return whether any quote was ever seen for the instrument."""
 
     def mark(self, instrument: str) -> float | None:
-        """Return the price to value a position at: last trade or bar close, else the middle of bid and ask."""
+        """Return what to value a position at: last trade or bar close, else the middle of bid and ask."""
 
     def halted(self, instrument: str) -> bool:
         """Return whether trading in the instrument is halted."""

@@ -22,8 +22,13 @@ _SAMPLE = 256
 _NUMPY = {pa.int64(): np.int64, pa.float64(): np.float64, pa.int32(): np.int32}
 
 
-def encode(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Return the values (`None` allowed) as an Arrow array of one of the column types of a log."""
+def encode(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return values (a sequence with `None` allowed, or an int64 vector) as an array of a column type.
+
+    An Arrow array is returned as it is.
+    """
+    if isinstance(values, pa.Array):
+        return values
     if kind == pa.string():
         sample = values[:_SAMPLE]
         if None not in values and len(set(sample)) > len(sample) // 2:
@@ -41,10 +46,12 @@ def encode(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return _primitive(kind, data, len(values), valid)
 
 
-def from_numpy(values: NDArray[np.int64] | NDArray[np.float64]) -> pa.Array:
-    """Return an int64 or float64 vector as an Arrow array without copying it."""
+def from_numpy(
+    values: NDArray[np.int64] | NDArray[np.float64], valid: NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Return an int64 or float64 vector as an Arrow array without copying it; null where not `valid`."""
     kind = pa.int64() if values.dtype == np.int64 else pa.float64()
-    return _primitive(kind, np.ascontiguousarray(values), len(values), None)
+    return _primitive(kind, np.ascontiguousarray(values), len(values), valid)
 
 
 def mask_array(mask: NDArray[np.bool_]) -> pa.Array:
@@ -160,11 +167,12 @@ def _floats(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | No
 
 
 def _string_array(values: list[Any]) -> pa.Array:
-    encoded = [value.encode() for value in values]
-    offsets = np.zeros(len(encoded) + 1, dtype=np.int32)
-    np.cumsum([len(value) for value in encoded], out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+    text = "".join(values)
+    encoded = values if text.isascii() else [value.encode() for value in values]
+    offsets = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum(np.fromiter(map(len, encoded), np.int32, len(values)), out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text.encode())]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
 
 
 def _decimal_array(values: list[Any]) -> pa.Array:

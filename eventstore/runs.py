@@ -12,7 +12,7 @@ type, time and payload of decisions only, without seqs and order ids.
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from itertools import count
 from operator import attrgetter
@@ -21,95 +21,53 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.errors import CorruptLog, DataMissing, StoreError
-from core.events import Entry, Event, types_of
+from core.errors import CorruptLog, DataMissing, ExitCode, StoreError, TapeError
+from core.events import BY_TYPE, Entry, Event
 from core.ports import RUN_BASE, Selection
+from eventstore import columns
 from eventstore.files import Files
+from eventstore.fingerprint import TableFingerprint
 from eventstore.layout import Layout
 from eventstore.parquet import TypedFile, TypedWriter, file_name
-from eventstore.schema import kind_of, kinds, to_batch, to_entries
+from eventstore.schema import columns_of, kind_of, kinds, to_batch, to_entries
 
 RUN_FORMAT = 1
-_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _FLUSH_EVENTS = 50_000
 
-Record = tuple[str, int, int, int | None, Event]  # tag, version, seq, cause, event
-Decision = tuple[str, tuple[Any, ...]]  # tag, payload without the order id
+NOT_PROVEN = frozenset({"order"})
+"""Fields of decisions that `decisions_hash` leaves out: ids hold the session's number."""
+
+_ORDER_MARKS = {
+    event_type: f"{kind.tag}\n" if kind.event_class == "decision" else ""
+    for event_type, kind in BY_TYPE.items()
+}
 Ordinals = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
-class RunHashes:
-    """Both hashes of a run, fed events in order; batches may be cut anywhere.
-
-    The run hash is over two streams, so that each is encoded in one call: the records `[tag, version,
-    seq, cause, event]`, and the position that each event's `at` names (int64).
-    """
-
-    def __init__(self) -> None:
-        self._records = blake2b(digest_size=16)
-        self._positions = blake2b(digest_size=16)
-        self._decisions = blake2b(digest_size=16)
-
-    def update(
-        self,
-        records: Sequence[Record],
-        ats: Sequence[int],
-        decisions: Sequence[Decision],
-        ordinals: Ordinals,
-    ) -> None:
-        """Add events; `ordinals` maps source seqs (below `RUN_BASE`) to positions among the inputs."""
-        where = np.array(ats, dtype=np.int64)
-        source = where < RUN_BASE
-        where[source] = ordinals(where[source])
-        self._positions.update(where.astype("<i8").tobytes())
-        self._records.update(_concatenated(records))
-        self._decisions.update(_concatenated(decisions))
-
-    @property
-    def run_hash(self) -> str:
-        """The hash of all events so far."""
-        return blake2b(self._records.digest() + self._positions.digest(), digest_size=16).hexdigest()
-
-    @property
-    def decisions_hash(self) -> str:
-        """The hash of all decisions so far."""
-        return self._decisions.hexdigest()
-
-
-def _payload_getter(event_type: type[Event]) -> Callable[[Event], Any]:
-    return attrgetter(*(name for name in event_type.__struct_fields__ if name != "order"))
-
-
-_PAYLOADS = {event_type: _payload_getter(event_type) for event_type in types_of("decision")}
-
-
-def _concatenated(records: Sequence[Any]) -> bytes:
-    # One call encodes a whole list; without the array header the bytes are those of its elements, so
-    # the hash does not depend on where batches were cut.
-    encoded = _ENCODER.encode(records)
-    return encoded[1 if len(records) < 16 else 3 if len(records) < 65_536 else 5 :]
-
-
 class _Table:
-    """The rows of one event type that are not written yet, and the file they will go to."""
+    """One event type of a run being made: the file its rows go to, and the hashes over them."""
 
-    __slots__ = ("kind", "payload", "rows", "tag", "version", "writer")
+    __slots__ = ("decided", "entire", "kind", "writer")
 
     def __init__(self, event_type: type[Event], directory: Path) -> None:
-        self.kind = kind_of(event_type)
-        self.tag, self.version = self.kind.tag, self.kind.version
-        self.payload = _PAYLOADS.get(event_type)
-        self.rows: list[tuple[int, int, int | None, Event]] = []
-        self.writer = TypedWriter(directory / file_name(self.kind), self.kind, recv=False)
+        kind = self.kind = kind_of(event_type)
+        self.writer = TypedWriter(directory / file_name(kind), kind, recv=False)
+        fields = [column.name for column in columns_of(event_type)]
+        self.entire = TableFingerprint(kind.tag, kind.version, ["seq", "at", "cause", *fields])
+        self.decided: TableFingerprint | None = None
+        if kind.event_class == "decision":
+            payload = [name for name in fields if name not in NOT_PROVEN]
+            self.decided = TableFingerprint(kind.tag, kind.version, payload)
 
-    def flush(self) -> None:
-        """Hand the rows to the file."""
-        if self.rows:
-            seqs, ats, causes, events = zip(*self.rows, strict=True)
-            self.writer.write(to_batch(self.kind, seqs, None, ats, causes, events))
-            self.rows = []
+    def write(self, batch: pa.RecordBatch, positions: NDArray[np.int64]) -> None:
+        """Write rows and hash them; `positions` are those of the inputs that `at` names."""
+        self.entire.update(batch, {"at": positions})
+        if self.decided is not None:
+            self.decided.update(batch)
+        self.writer.write(batch)
 
 
 class RunWriter:
@@ -119,41 +77,36 @@ class RunWriter:
         self._files = files or Files()
         self._layout = Layout(root)
         self._ordinals = ordinals
-        self._hashes = RunHashes()
-        self._next = RUN_BASE + 1
-        self._records: list[Record] = []  # these three: since the last commit, not hashed yet
-        self._ats: list[int] = []
-        self._decisions: list[Decision] = []
-        self._tables: dict[type[Event], _Table] = {}
-        self._flushed = 0
         self._path = _new_directory(self._layout)
+        self._tables: dict[type[Event], _Table] = {}
+        self._next = RUN_BASE + 1
+        # Since the last flush, in seq order: written as columns, so kept as columns.
+        self._events: list[Event] = []
+        self._ats: list[int] = []
+        self._causes: list[int] = []
+        self._positions: list[NDArray[np.int64]] = []  # one array a commit
+        self._looked_up = 0
+        self._order = blake2b(digest_size=16)  # of the decisions' types, in order
 
     def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
         """Number an event and keep it; facts carry the input in whose slice they were made as `at`."""
         seq = self._next
         self._next = seq + 1
-        if at is None:
-            at = seq
-        event_type = type(event)
-        table = self._tables.get(event_type) or self._new_table(event_type)
-        table.rows.append((seq, at, cause, event))
-        self._records.append((table.tag, table.version, seq, cause, event))
-        self._ats.append(at)
-        if table.payload is not None:
-            self._decisions.append((table.tag, table.payload(event)))
+        self._events.append(event)
+        self._ats.append(seq if at is None else at)
+        self._causes.append(cause or 0)
         return seq
 
-    def _new_table(self, event_type: type[Event]) -> _Table:
-        table = self._tables[event_type] = _Table(event_type, self._path)
-        return table
-
     def commit(self, *, sync: bool) -> None:  # noqa: ARG002  (a run is durable when it is published)
-        """Hash what came since the last commit; write it out in large pieces."""
-        if not self._records:
+        """Look up the inputs that events name; hash and write in large pieces."""
+        if self._looked_up == len(self._ats):
             return
-        self._hashes.update(self._records, self._ats, self._decisions, self._ordinals)
-        self._records, self._ats, self._decisions = [], [], []
-        if self.events - self._flushed >= _FLUSH_EVENTS:
+        where = np.array(self._ats[self._looked_up :], dtype=np.int64)
+        self._looked_up = len(self._ats)
+        source = where < RUN_BASE
+        where[source] = self._ordinals(where[source])
+        self._positions.append(where)
+        if len(self._events) >= _FLUSH_EVENTS:
             self._flush()
 
     @property
@@ -163,8 +116,8 @@ class RunWriter:
 
     def counts(self) -> dict[str, int]:
         """Return the number of events per type tag."""
-        tables = sorted(self._tables.values(), key=attrgetter("tag"))
-        return {table.tag: table.writer.rows + len(table.rows) for table in tables}
+        self._flush()
+        return {table.kind.tag: table.writer.rows for table in self._by_tag()}
 
     def publish(self, run: str, summary: dict[str, Any], meta: dict[str, Any]) -> "RunReader":
         """Make the run visible under its id and return it.
@@ -176,7 +129,7 @@ class RunWriter:
         self._flush()
         for table in self._tables.values():
             table.writer.close()
-        hashes = {"run_hash": self._hashes.run_hash, "decisions_hash": self._hashes.decisions_hash}
+        hashes = {"run_hash": self._run_hash(), "decisions_hash": self._decisions_hash()}
         document = {"format": RUN_FORMAT, "run": run, **summary, "run_events": self.events, **hashes}
         document["types"] = self.counts()
         _write_json(self._path / "run.json", document)
@@ -208,13 +161,49 @@ class RunWriter:
         shutil.rmtree(self._path, ignore_errors=True)
 
     def _flush(self) -> None:
-        for table in self._tables.values():
-            table.flush()
-        self._flushed = self.events
+        if not self._positions:
+            return
+        first_seq = self._next - len(self._events)
+        positions = np.concatenate(self._positions)
+        ats, causes = np.array(self._ats, dtype=np.int64), np.array(self._causes, dtype=np.int64)
+        kinds_seen = list(map(type, self._events))
+        self._order.update("".join(map(_ORDER_MARKS.__getitem__, kinds_seen)).encode())
+        everything = np.empty(len(kinds_seen), dtype=object)
+        everything[:] = self._events
+        codes = {event_type: code for code, event_type in enumerate(dict.fromkeys(kinds_seen))}
+        code_of = np.fromiter(map(codes.__getitem__, kinds_seen), np.int32, len(kinds_seen))
+        for event_type, code in codes.items():
+            rows = np.flatnonzero(code_of == code)
+            table = self._table(event_type)
+            cause = columns.from_numpy(causes[rows], causes[rows] > 0)
+            events = everything[rows].tolist()
+            table.write(
+                to_batch(table.kind, first_seq + rows, None, ats[rows], cause, events), positions[rows]
+            )
+        self._events, self._ats, self._causes, self._positions, self._looked_up = [], [], [], [], 0
+
+    def _table(self, event_type: type[Event]) -> _Table:
+        table = self._tables.get(event_type)
+        if table is None:
+            table = self._tables[event_type] = _Table(event_type, self._path)
+        return table
+
+    def _by_tag(self) -> list[_Table]:
+        return sorted(self._tables.values(), key=lambda table: table.kind.tag)
+
+    def _run_hash(self) -> str:
+        digests = [table.entire.digest() for table in self._by_tag()]
+        return blake2b(b"".join(digests), digest_size=16).hexdigest()
+
+    def _decisions_hash(self) -> str:
+        digests = [table.decided.digest() for table in self._by_tag() if table.decided is not None]
+        return blake2b(b"".join([self._order.digest(), *digests]), digest_size=16).hexdigest()
 
 
-class NondeterministicRun(StoreError):
+class NondeterministicRun(TapeError):
     """The same inputs, code and parameters gave other decisions than before."""
+
+    exit_code = ExitCode.FOUND
 
     def __init__(self, run: str, other: str) -> None:
         super().__init__(

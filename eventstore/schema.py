@@ -12,10 +12,12 @@ from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeAlias, Union
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from core.errors import InvalidEvent
 from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, EventType, StrategyFailed, Unknown
@@ -28,6 +30,10 @@ ENVELOPE = frozenset({"seq", "recv", "at", "cause", "extra"})
 _ARROW = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_(), bytes: pa.binary()}
 # A field named like an envelope column needs a name of its own in the table.
 _RENAMED: dict[tuple[type[Event], str], str] = {(StrategyFailed, "seq"): "input_seq"}
+
+
+Values: TypeAlias = Sequence[Any] | NDArray[np.int64]
+"""A column to be encoded."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -77,25 +83,27 @@ def arrow_schema(kind: EventType, *, recv: bool = True) -> pa.Schema:
 
 def to_batch(
     kind: EventType,
-    seqs: Sequence[int],
-    recvs: Sequence[int | None] | None,
-    ats: Sequence[int],
-    causes: Sequence[int | None],
+    seqs: Values,
+    recvs: Values | None,
+    ats: Values,
+    causes: Values,
     events: Sequence[Event],
 ) -> pa.RecordBatch:
     """Return the events as one typed batch; `recvs=None` is the form used in runs.
 
+    The envelope may come as sequences, numpy vectors or Arrow arrays.
+
     Raises `InvalidEvent` for market data that is not an input: its table has no column to say so.
     """
     schema = arrow_schema(kind, recv=recvs is not None)
-    envelope: list[Sequence[Any]] = [seqs] if recvs is None else [seqs, recvs]
+    envelope: list[Values] = [seqs] if recvs is None else [seqs, recvs]
     if not is_market_data(kind):
         envelope += [ats, causes]
     elif list(ats) != list(seqs) or list(causes).count(None) != len(causes):
         raise InvalidEvent(f"{kind.tag} events must be inputs (at = seq, no cause): they are market data")
     # One pass per field: a zip over whole events would build as many tuples for the collector to walk.
     body = [list(map(attrgetter(column.field), events)) for column in columns_of(kind.type)]
-    values: list[Sequence[Any]] = [*envelope, *body]
+    values: list[Values] = [*envelope, *body]
     arrays = [columns.encode(v, f.type) for v, f in zip(values, list(schema)[:-1], strict=True)]
     arrays.append(pa.nulls(len(events), pa.string()))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
