@@ -54,10 +54,10 @@ def _definitions(ticks: int, instruments: int) -> list[FeedDefined | InstrumentD
     found: list[FeedDefined | InstrumentDefined | SessionScheduled] = [
         FeedDefined(ts, FEED, "synthetic", "tick", consolidated=True)
     ]
-    for name in names(instruments):
-        found.append(
-            InstrumentDefined(ts, name, name, "STK", EXCHANGE, "USD", Decimal(1), Decimal("0.01"), ZONE)
-        )
+    found.extend(
+        InstrumentDefined(ts, name, name, "STK", EXCHANGE, "USD", Decimal(1), Decimal("0.01"), ZONE)
+        for name in names(instruments)
+    )
     for day in days(ticks):
         begin = local(day, "00:00", ZONE)
         hours = local(day, "09:30", ZONE), local(day, "16:00", ZONE)
