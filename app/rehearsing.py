@@ -4,9 +4,10 @@ The data go through the ordinary importer and the strategy through the ordinary 
 directory, so what a test sees is what `tape replay` would do.
 """
 
+import atexit
 import inspect
 import tempfile
-from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,26 @@ def rehearse(
     `parameters` are the strategy's own. Raises `StrategyRaised`, `UsageError` for wrong parameters, and
     `DataMissing` for a date that the sample does not have.
     """
-    with tempfile.TemporaryDirectory(prefix="tape-rehearsal-") as scratch:
-        root = Path(scratch) / "log"
-        run_import(root, ImportRequest(format="sample", date=date))
-        specs = [StrategySpec(_name(strategy), parameters)]
-        run = Replay(root, LogReader(root), parse_period(date), specs, options or ReplayOptions()).run()
-        state = snapshot(open_book(root, run.id))
-        recorded: dict[str, list[tuple[int, float]]] = {}
-        for batch in run.entries(Selection(types=frozenset({Recorded}))):
-            for entry in batch:
-                if isinstance(entry.event, Recorded):
-                    recorded.setdefault(entry.event.name, []).append((entry.event.ts, entry.event.value))
-        figures: Mapping[str, Any] = run.summary
-        return Rehearsal(state.orders.orders(), state.orders.executions(), recorded, dict(figures))
+    root = _sample(date)
+    specs = [StrategySpec(_name(strategy), parameters)]
+    run = Replay(root, LogReader(root), parse_period(date), specs, options or ReplayOptions()).run()
+    state = snapshot(open_book(root, run.id))
+    recorded: dict[str, list[tuple[int, float]]] = {}
+    for batch in run.entries(Selection(types=frozenset({Recorded}))):
+        for entry in batch:
+            if isinstance(entry.event, Recorded):
+                recorded.setdefault(entry.event.name, []).append((entry.event.ts, entry.event.value))
+    return Rehearsal(state.orders.orders(), state.orders.executions(), recorded, dict(run.summary))
+
+
+@cache
+def _sample(date: str) -> Path:
+    """Import a session of the sample once a process, into a directory that goes when the process does."""
+    scratch = tempfile.TemporaryDirectory(prefix="tape-rehearsal-")
+    atexit.register(scratch.cleanup)
+    root = Path(scratch.name) / "log"
+    run_import(root, ImportRequest(format="sample", date=date))
+    return root
 
 
 def _name(strategy: type[AnyStrategy]) -> str:
