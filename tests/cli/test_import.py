@@ -95,8 +95,13 @@ def test_what_cannot_be_imported_is_refused_and_leaves_no_log(tape, trades, tmp_
     assert not (tmp_path / "log").exists()
 
 
-def test_an_import_that_is_killed_goes_on_when_run_again(tape, tmp_path):
-    rows = 120_000
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)],
+    ids=["kill", "int", "term"],
+)
+def test_an_import_that_is_stopped_goes_on_when_run_again(tape, tmp_path, number, code):
+    rows = 80_000
     path, log = big_csv(tmp_path / "big.csv", rows), tmp_path / "log"
     with spawn("--log", log, "import", path, *TABLE) as process:
         wait_for(
@@ -104,8 +109,10 @@ def test_an_import_that_is_killed_goes_on_when_run_again(tape, tmp_path):
                 (log / "hot").is_dir() and sum(p.stat().st_size for p in (log / "hot").iterdir()) > 500_000
             )
         )
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
     done = tape("--log", log, "import", path, *TABLE, "--json")
     assert done.code == 0
     assert done.json["read"] == rows
