@@ -1,5 +1,6 @@
 """Time as numbers: nanoseconds since 1970 UTC, and an exchange's clock. Nothing here reads a clock."""
 
+import re
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 DAY_NS = 86_400 * SECOND_NS
 NEVER = (1 << 63) - 1
+_CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 
 
 def from_datetime(moment: datetime) -> int:
@@ -19,6 +21,9 @@ def from_datetime(moment: datetime) -> int:
 
 def local(day: str, clock: str, timezone: str) -> int:
     """Return when it is `clock` (`HH:MM` or `HH:MM:SS`) on `day` (`YYYY-MM-DD`) in `timezone`, in ns."""
+    # fromisoformat alone would take 15.55 for a time just after three, and drop an offset
+    if not _CLOCK.fullmatch(clock):
+        raise UsageError(f"clock {clock!r}: expected a time of day such as 15:55 or 15:55:30")
     try:
         moment = datetime.combine(date.fromisoformat(day), time.fromisoformat(clock), ZoneInfo(timezone))
     except ValueError as error:

@@ -14,6 +14,7 @@ CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 QUANTUM = Decimal("1e-8")
 ZERO = Decimal(0)
 _ONE = Decimal(1)
+_NAN = Decimal("NaN")
 
 
 @lru_cache(maxsize=65_536)
@@ -21,8 +22,10 @@ def money(value: Decimal | int | str) -> Decimal:
     """Return `value` quantised to 1e-8 in canonical form; raises `InvalidEvent` if it is not finite."""
     try:
         amount = CONTEXT.quantize(Decimal(value), QUANTUM)
-    except InvalidOperation as error:
-        raise InvalidEvent(f"{value!r} is not an amount: expected a finite number below 1e30") from error
+    except InvalidOperation:
+        amount = _NAN
+    if amount.is_nan():  # quantize lets a quiet NaN through
+        raise InvalidEvent(f"{value!r} is not an amount: expected a finite number below 1e30")
     if not amount:
         return ZERO
     amount = amount.normalize(CONTEXT)
