@@ -8,11 +8,9 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,9 +49,15 @@ class ParameterInfo(msgspec.Struct, frozen=True):
 def names() -> dict[str, str]:
     """Return every strategy that has a name, with where it comes from; loads none of them."""
     known = dict.fromkeys(BUNDLED, "bundled")
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in _entry_points():
         known.setdefault(point.name, point.dist.name if point.dist else "entry point")
     return known
+
+
+def _entry_points() -> Iterable[Any]:
+    from importlib.metadata import entry_points  # noqa: PLC0415  (25 ms that bundled strategies need not pay)
+
+    return entry_points(group=ENTRY_POINTS)
 
 
 def find(spec: str) -> FoundStrategy:
@@ -64,7 +68,7 @@ def find(spec: str) -> FoundStrategy:
     if spec in BUNDLED:
         module_name, _, attribute = BUNDLED[spec].partition(":")
         return _found(spec, getattr(importlib.import_module(module_name), attribute), "bundled")
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in _entry_points():
         if point.name == spec:
             return _from_entry_point(spec, point)
     near = get_close_matches(spec, names(), n=1)
@@ -156,7 +160,7 @@ def _found(name: str, kind: Any, origin: str) -> FoundStrategy:
 
 def _digest(kind: type) -> str:
     """Digest the whole source file, blind to line endings: equal code has equal digests anywhere."""
-    source = inspect.getsourcefile(kind)
+    source = getattr(sys.modules.get(kind.__module__), "__file__", None)
     raw = Path(source).read_bytes() if source else kind.__qualname__.encode()
     return hashlib.blake2b(raw.replace(b"\r\n", b"\n"), digest_size=16).hexdigest()
 

@@ -84,7 +84,7 @@ def _read(part: SealedPart, kind: EventType, selection: Selection, convert: Conv
 def _select(kind: EventType, batch: pa.RecordBatch, selection: Selection, convert: Convert) -> Iterator[Rows]:
     keep = mask(selection, batch)
     if keep is not None:
-        batch = batch.filter(columns.mask_array(keep))
+        batch = columns.keep_rows(batch, keep)
     for start in range(0, len(batch), _CONVERT_ROWS):
         some = batch.slice(start, _CONVERT_ROWS)
         seqs, ts = columns.vector(some.column("seq")), columns.vector(some.column("ts"))

@@ -35,11 +35,12 @@ def replay(call: Call, what: str, **options: Any) -> None:
     inputs, code and parameters have the same hashes.
     """
     from app import reporting, running  # noqa: PLC0415
-    from app.data import import_builtin_sample  # noqa: PLC0415
     from app.replaying import result  # noqa: PLC0415
 
     request = running.ReplayRequest(what=what, **options)
     if running.needs_sample(call.root, what):
+        from app.data import import_builtin_sample  # noqa: PLC0415
+
         call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
         with call.out.progress("rows") as advance:
             import_builtin_sample(call.root, advance)
