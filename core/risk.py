@@ -5,7 +5,7 @@ position always pass the limits. The profile `none` has no limits: it refuses on
 at all (unknown instrument, quantity of zero, a price that is not one).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -57,8 +57,9 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     strategy: str
     instrument: str
     side: Side
-    quantity: Decimal
+    quantity: Decimal  # still to be filled
     limit: Decimal | None
+    stop: Decimal | None
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -100,24 +101,25 @@ class RiskGate:
 
     def _proposal(self, intent: OrderIntended | ModifyIntended) -> Proposal:
         if isinstance(intent, OrderIntended):
-            side = intent.side
+            side, filled = intent.side, ZERO
         else:
             order = self._state.orders.get(intent.order)
             assert order is not None, "checked by _check_working"
-            side = order.side
+            side, filled = order.side, order.filled  # what is filled is part of the position
         return Proposal(
             intent.order,
             intent.account,
             intent.strategy,
             intent.instrument,
             side,
-            intent.quantity,
+            intent.quantity - filled,
             intent.limit,
+            intent.stop,
         )
 
     def _check_limits(self, proposal: Proposal) -> Refusal | None:
         exposure = _Exposure.after(proposal, self._state)
-        if exposure.reduces:
+        if exposure.reduces or proposal.quantity <= ZERO:
             return None
         equity = self._state.account.equity(proposal.account, self._state.currency)
         if equity is None or equity <= 0 or exposure.price is None:
@@ -165,7 +167,10 @@ def check_order(intent: OrderIntended | ModifyIntended, instruments: Instruments
 
 
 class _Exposure(msgspec.Struct, frozen=True, gc=False):
-    """Values after a proposal filled in full, pending orders counted as filled too."""
+    """Values after a proposal filled in full, pending orders counted as filled too.
+
+    `position` takes the proposal's side; other instruments enter `portfolio` with the side that is worse.
+    """
 
     reduces: bool
     price: float | None
@@ -174,36 +179,49 @@ class _Exposure(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def after(cls, proposal: Proposal, state: RiskState) -> "_Exposure":
-        held = state.positions.position(proposal.account, proposal.instrument).quantity
-        others = [order for order in state.orders.working() if order.id != proposal.order]
+        account, instrument = proposal.account, proposal.instrument
+        held = {p.instrument: p.quantity for p in state.positions.open_positions() if p.account == account}
+        own = held.pop(instrument, ZERO)
+        pending = [o for o in state.orders.working() if o.account == account and o.id != proposal.order]
         signed = proposal.quantity if proposal.side == "BUY" else -proposal.quantity
-        same_side = _pending(others, proposal.instrument, proposal.side)
-        after = held + signed + same_side
-        reduces = held * signed < 0 and abs(signed + same_side) <= abs(held)
-        mark = state.quotes.mark(proposal.instrument)
-        price = float(proposal.limit) if proposal.limit is not None else mark
-        if price is None:
-            return cls(reduces, None, ZERO, ZERO)
-        value = _value(after, price, proposal.instrument, state)
-        rest = sum(
-            (
-                _value(
-                    position.quantity,
-                    state.quotes.mark(position.instrument) or 0.0,
-                    position.instrument,
-                    state,
-                )
-                for position in state.positions.open_positions()
-                if (position.account, position.instrument) != (proposal.account, proposal.instrument)
-            ),
-            ZERO,
-        )
+        signed += _signed(o for o in pending if (o.instrument, o.side) == (instrument, proposal.side))
+        reduces = own * signed < 0 and abs(signed) <= abs(own)
+        price = _worst(proposal, state.quotes.mark(instrument))
+        if reduces or price is None:
+            return cls(reduces, price, ZERO, ZERO)
+        value = _value(own + signed, price, instrument, state)
+        rest = ZERO
+        for other in sorted({*held, *(o.instrument for o in pending)} - {instrument}):
+            there = [o for o in pending if o.instrument == other]
+            rest += _value(_most(held.get(other, ZERO), there), _mark(other, there, state), other, state)
         return cls(reduces, price, value, value + rest)
 
 
-def _pending(orders: Sequence[Order], instrument: str, side: Side) -> Decimal:
-    total = sum((o.exposed for o in orders if o.instrument == instrument and o.side == side), ZERO)
-    return total if side == "BUY" else -total
+def _signed(orders: Iterable[Order]) -> Decimal:
+    return sum((o.exposed if o.side == "BUY" else -o.exposed for o in orders), ZERO)
+
+
+def _most(held: Decimal, orders: Sequence[Order]) -> Decimal:
+    """Return the largest size a position can come to while `orders` fill."""
+    bought = held + _signed(o for o in orders if o.side == "BUY")
+    sold = held + _signed(o for o in orders if o.side == "SELL")
+    return max(abs(bought), abs(sold))
+
+
+def _worst(proposal: Proposal, mark: float | None) -> float | None:
+    """Return the highest price at which a proposal may fill: only a buy limit caps it."""
+    given = proposal.limit if proposal.limit is not None else proposal.stop
+    if given is None or mark is None:
+        return mark if given is None else float(given)
+    capped = proposal.side == "BUY" and proposal.limit is not None
+    return float(given) if capped else max(float(given), mark)
+
+
+def _mark(instrument: str, orders: Sequence[Order], state: RiskState) -> float:
+    """Return the price to value an instrument at: its mark, or what the orders for it name before any."""
+    mark = state.quotes.mark(instrument)
+    named = [float(price) for o in orders for price in (o.limit, o.stop) if price is not None]
+    return mark if mark is not None else max(named, default=0.0)
 
 
 def _value(quantity: Decimal, price: float, instrument: str, state: RiskState) -> Decimal:
