@@ -252,10 +252,11 @@ def _definitions(
             feed=f"lean/{resolution}",
             source="QuantConnect LEAN files, US equity",
             resolution=resolution,
-            consolidated=not ticks,
+            # The tick files hold a venue's quote only while it is the national best (docs/adr/0006).
+            consolidated=True,
             adjusted=False,
             description="raw prices, not adjusted for splits and dividends"
-            + ("; one-sided quotes of each venue" if ticks else ""),
+            + ("; one-sided quotes, each the new best of its side" if ticks else ""),
         ),
         InstrumentDefined(
             ts,

@@ -124,13 +124,13 @@ def test_times_follow_new_york_across_the_change_of_clocks(tmp_path):
         assert datetime.fromtimestamp(trade.ts / 1e9, UTC).hour == hour
 
 
-def test_the_feed_says_that_prices_are_raw_and_quotes_are_per_venue(tmp_path):
+def test_the_feed_says_that_prices_are_raw_and_quotes_consolidated(tmp_path):
     _, found = imported(write_day(tmp_path, "34200000,100,1,N,0,0"))
     feed = next(e for e in found if type(e) is FeedDefined)
     assert (feed.feed, feed.resolution, feed.consolidated, feed.adjusted) == (
         "lean/tick",
         "tick",
-        False,
+        True,
         False,
     )
     assert "raw" in feed.description
