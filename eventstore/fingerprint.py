@@ -1,8 +1,8 @@
 """Hashes over typed columns: one stream of values per column, so that batches may be cut anywhere.
 
 Values enter as fixed-size little-endian bytes (a null as zeros, and a stream of validity beside it),
-strings as their UTF-8 and a stream of lengths. Nothing of Arrow's or Parquet's layout takes part: the
-same rows give the same hash whatever wrote them.
+strings as their UTF-8 and a stream of lengths (-1 for a null). Nothing of Arrow's or Parquet's layout
+takes part: the same rows give the same hash whatever wrote them.
 """
 
 from collections.abc import Iterable
@@ -54,11 +54,12 @@ def _add(column: pa.Array, values: Any, shape: Any) -> None:
     if column.type == pa.string():
         _, offsets, data = column.buffers()
         ends = np.frombuffer(offsets, np.int32, len(column) + 1, column.offset * 4)
-        lengths = np.diff(ends)
+        lengths = np.diff(ends) if valid is None else np.where(valid, np.diff(ends), -1)
         shape.update(lengths.astype("<i4").tobytes())
         if data is not None:
             values.update(memoryview(data)[int(ends[0]) : int(ends[-1])])
-    elif column.type == pa.bool_():
+        return
+    if column.type == pa.bool_():
         values.update(np.array(columns.booleans(column), dtype=object).astype(bool).tobytes())
     else:
         width = column.type.bit_width // 8
@@ -66,7 +67,4 @@ def _add(column: pa.Array, values: Any, shape: Any) -> None:
         if valid is not None:
             raw = np.where(valid, raw, np.zeros(1, raw.dtype))
         values.update(raw.tobytes())
-    if valid is not None:
-        shape.update(valid.tobytes())
-    elif column.type != pa.string():
-        shape.update(b"\x01" * len(column))
+    shape.update(b"\x01" * len(column) if valid is None else valid.tobytes())

@@ -105,17 +105,28 @@ class SealedPart(msgspec.Struct, frozen=True):
 
     def check(self, name: str) -> None:
         """Compare a file with its digest; raises `CorruptLog`, or `FileNotFoundError` if it is gone."""
-        path, expected = self.path / name, self.manifest.files.get(name)
-        if expected is None:
-            raise CorruptLog(f"{path}: {MANIFEST_NAME} does not list this file")
-        found = digest_of(path)
-        if found != expected:
-            what = f"{found.size} bytes" if found.size != expected.size else f"sha256 {found.sha256[:16]}…"
-            wanted = f"{expected.size} bytes" if found.size != expected.size else f"{expected.sha256[:16]}…"
-            raise CorruptLog(
-                f"{path}: the file changed since it was sealed: {what}, expected {wanted}; "
-                f"its journal is kept beside it: run `tape verify`"
-            )
+        check_digest(
+            self.path / name,
+            self.manifest.files.get(name),
+            MANIFEST_NAME,
+            "its journal is kept beside it: run `tape verify`",
+        )
+
+
+def check_digest(path: Path, expected: SealedFile | None, listed_in: str, advice: str) -> None:
+    """Compare a file with the digest that `listed_in` states; `advice` ends the message if they differ.
+
+    Raises `CorruptLog`, or `FileNotFoundError` if the file is gone.
+    """
+    if expected is None:
+        raise CorruptLog(f"{path}: {listed_in} does not list this file")
+    found = digest_of(path)
+    if found != expected:
+        what = f"{found.size} bytes" if found.size != expected.size else f"sha256 {found.sha256[:16]}…"
+        wanted = f"{expected.size} bytes" if found.size != expected.size else f"{expected.sha256[:16]}…"
+        raise CorruptLog(
+            f"{path}: the file changed since it was written: {what}, expected {wanted}; {advice}"
+        )
 
 
 def digest_of(path: Path) -> SealedFile:

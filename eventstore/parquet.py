@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import CorruptLog
-from core.events import Entry, EventType
+from core.events import EventType
 from eventstore import columns
-from eventstore.schema import arrow_schema, dictionary_columns, to_entries
+from eventstore.schema import arrow_schema, dictionary_columns
 
 ROW_GROUP_ROWS = 65_536
 ZSTD_LEVEL = 3
@@ -100,18 +100,17 @@ def write_typed(path: Path, kind: EventType, batches: Sequence[pa.RecordBatch], 
 class TypedFile:
     """A typed file open for reading, one row group at a time; strings come as dictionaries.
 
-    Columns that an older writer did not know yet are refused rather than guessed. `checksums` checks
-    every page: needed only where no digest was compared.
+    Columns that an older writer did not know yet are refused rather than guessed. Nothing here checks
+    what the pages hold: compare the file's digest first.
     """
 
-    def __init__(self, path: Path, kind: EventType, *, checksums: bool = False) -> None:
+    def __init__(self, path: Path, kind: EventType) -> None:
         self.path = path
         with translated(path):
             self._file = pq.ParquetFile(
                 path,
                 read_dictionary=dictionary_columns(kind),
                 pre_buffer=False,
-                page_checksum_verification=checksums,
             )
             self._metadata = self._file.metadata
             self.names: list[str] = [n for n in self._file.schema_arrow.names if n != "extra"]
@@ -141,14 +140,6 @@ class TypedFile:
             table = self._file.read_row_group(group, columns=list(names or self.names), use_threads=False)
             batches = table.to_batches()
         yield from batches
-
-
-def read_checked(path: Path, kind: EventType) -> Iterator[list[Entry]]:
-    """Yield all entries of a file with its page checksums checked; raises `CorruptLog`."""
-    with TypedFile(path, kind, checksums=True) as table:
-        for group in range(table.groups):
-            for batch in table.read(group):
-                yield to_entries(kind, batch)
 
 
 @contextmanager

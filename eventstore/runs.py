@@ -6,7 +6,8 @@ numbered from `RUN_BASE + 1`; below that, `at` and `cause` are seqs of the sourc
 
 Two hashes. `run_hash` covers every event with its envelope; a source seq in `at` enters as its
 ordinal among the inputs, so that equal data imported elsewhere hash alike. `decisions_hash` covers
-type, time and payload of decisions only, without seqs and order ids.
+type, time and payload of decisions only, without seqs and order ids. `run.json` also states the digest
+of each Parquet file: what is read is compared with it first.
 """
 
 import os
@@ -25,18 +26,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.errors import CorruptLog, DataMissing, ExitCode, StoreError, TapeError
-from core.events import BY_TYPE, Entry, Event
+from core.events import BY_TAG, BY_TYPE, Entry, Event, EventType
 from core.ports import RUN_BASE, Selection
 from eventstore import columns
 from eventstore.files import Files
 from eventstore.fingerprint import TableFingerprint
 from eventstore.layout import Layout
+from eventstore.manifest import SealedFile, check_digest, digest_of
 from eventstore.parquet import TypedFile, TypedWriter, file_name
 from eventstore.schema import columns_of, kind_of, kinds, to_batch, to_entries
 
 RUN_FORMAT = 1
 _FLUSH_EVENTS = 50_000
 
+_DOCUMENTS = frozenset({"run.json", "meta.json"})
+_REPLAY_AGAIN = "remove the run and replay again"
 NOT_PROVEN = frozenset({"order"})
 """Fields of decisions that `decisions_hash` leaves out: ids hold the session's number."""
 
@@ -57,10 +61,7 @@ class _Table:
         self.writer = TypedWriter(directory / file_name(kind), kind, recv=False)
         fields = [column.name for column in columns_of(event_type)]
         self.entire = TableFingerprint(kind.tag, kind.version, ["seq", "at", "cause", *fields])
-        self.decided: TableFingerprint | None = None
-        if kind.event_class == "decision":
-            payload = [name for name in fields if name not in NOT_PROVEN]
-            self.decided = TableFingerprint(kind.tag, kind.version, payload)
+        self.decided = _decided(kind)
 
     def write(self, batch: pa.RecordBatch, positions: NDArray[np.int64]) -> None:
         """Write rows and hash them; `positions` are those of the inputs that `at` names."""
@@ -68,6 +69,13 @@ class _Table:
         if self.decided is not None:
             self.decided.update(batch)
         self.writer.write(batch)
+
+
+def _decided(kind: EventType) -> TableFingerprint | None:
+    if kind.event_class != "decision":
+        return None
+    payload = [column.name for column in columns_of(kind.type) if column.name not in NOT_PROVEN]
+    return TableFingerprint(kind.tag, kind.version, payload)
 
 
 class RunWriter:
@@ -132,6 +140,7 @@ class RunWriter:
         hashes = {"run_hash": self._run_hash(), "decisions_hash": self._decisions_hash()}
         document = {"format": RUN_FORMAT, "run": run, **summary, "run_events": self.events, **hashes}
         document["types"] = self.counts()
+        document["files"] = {t.writer.path.name: digest_of(t.writer.path) for t in self._by_tag()}
         _write_json(self._path / "run.json", document)
         _write_json(
             self._path / "meta.json", {**meta, "host": platform.node(), "python": platform.python_version()}
@@ -144,14 +153,21 @@ class RunWriter:
         if target.exists():
             known = RunReader(target)
             if known.summary.get("run_hash") == run_hash:
-                shutil.rmtree(self._path)
-                return known
+                if not known.problems():
+                    shutil.rmtree(self._path)
+                    return known
+                shutil.rmtree(target)  # damaged since: this one is what it was
+                return self._rename(target)
             target = self._layout.runs / f"{run}.differs"
             shutil.rmtree(target, ignore_errors=True)
-        self._files.rename(self._path, target)
-        self._files.sync_directory(self._layout.runs)
+        found = self._rename(target)
         if target.name != run:
             raise NondeterministicRun(run, target.name)
+        return found
+
+    def _rename(self, target: Path) -> "RunReader":
+        self._files.rename(self._path, target)
+        self._files.sync_directory(self._layout.runs)
         return RunReader(target)
 
     def abandon(self) -> None:
@@ -193,11 +209,15 @@ class RunWriter:
 
     def _run_hash(self) -> str:
         digests = [table.entire.digest() for table in self._by_tag()]
-        return blake2b(b"".join(digests), digest_size=16).hexdigest()
+        return _joined_hash(*digests)
 
     def _decisions_hash(self) -> str:
         digests = [table.decided.digest() for table in self._by_tag() if table.decided is not None]
-        return blake2b(b"".join([self._order.digest(), *digests]), digest_size=16).hexdigest()
+        return _joined_hash(self._order.digest(), *digests)
+
+
+def _joined_hash(*digests: bytes) -> str:
+    return blake2b(b"".join(digests), digest_size=16).hexdigest()
 
 
 class NondeterministicRun(TapeError):
@@ -220,9 +240,12 @@ class RunReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._checked: set[str] = set()
         try:
             self.summary: dict[str, Any] = msgspec.json.decode((path / "run.json").read_bytes())
-        except (OSError, msgspec.MsgspecError) as error:
+            listed = self.summary.get("files", {})
+            self.files = msgspec.convert(listed, dict[str, SealedFile])
+        except (OSError, msgspec.MsgspecError, AttributeError) as error:
             raise CorruptLog(
                 f"{path / 'run.json'}: not a run ({error}); remove the directory and replay again"
             ) from error
@@ -237,12 +260,16 @@ class RunReader:
         return RUN_BASE + int(self.summary["run_events"])
 
     def entries(self, selection: Selection | None = None) -> Iterator[list[Entry]]:
-        """Yield the run's entries in order, filtered by type and seq."""
+        """Yield the run's entries in order, filtered by type and seq.
+
+        Raises `CorruptLog` naming the file if one that it reads is not as it was written.
+        """
         wanted = (selection or Selection()).types
         found: list[Entry] = []
         for kind in kinds():
             path = self.path / file_name(kind)
-            if (wanted is None or kind.type in wanted) and path.exists():
+            if (wanted is None or kind.type in wanted) and self._has(path.name):
+                self.check(path.name)
                 with TypedFile(path, kind) as file:
                     for group in range(file.groups):
                         for batch in file.read(group):
@@ -250,6 +277,101 @@ class RunReader:
         found.sort(key=attrgetter("seq"))
         first, last = (selection.first_seq, selection.last_seq) if selection else (0, None)
         yield [e for e in found if e.seq >= first and (last is None or e.seq <= last)]
+
+    def check(self, name: str) -> None:
+        """Compare a file with its digest, once; raises `CorruptLog`."""
+        if name in self._checked:
+            return
+        path = self.path / name
+        try:
+            check_digest(path, self.files.get(name), "run.json", _REPLAY_AGAIN)
+        except FileNotFoundError as error:
+            raise CorruptLog(f"{path}: the file is missing; {_REPLAY_AGAIN}") from error
+        self._checked.add(name)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with its files, one message each; reads every byte of them again."""
+        self._checked.clear()
+        found = [
+            f"{p}: run.json does not list this file" for p in sorted(self.path.iterdir()) if self._alien(p)
+        ]
+        for name in self.files:
+            try:
+                self.check(name)
+            except CorruptLog as error:
+                found.append(str(error))
+        return found
+
+    def _has(self, name: str) -> bool:
+        # A file on either side alone is for `check` to refuse.
+        return name in self.files or (self.path / name).exists()
+
+    def _alien(self, path: Path) -> bool:
+        return path.name not in self.files and path.name not in _DOCUMENTS
+
+
+def verify_run(path: Path) -> list[str]:
+    """Return what is wrong with a published run, each message naming its file; empty if nothing is.
+
+    Checks the digest of every file, that seqs have no gap, that counts agree, and `decisions_hash`
+    against the columns. `run_hash` needs the source's order of inputs and is left to a replay.
+    """
+    try:
+        run = RunReader(path)
+        return run.problems() or _inconsistencies(run)
+    except CorruptLog as error:
+        return [str(error)]
+
+
+def _inconsistencies(run: RunReader) -> list[str]:
+    # The files are those that were written: do they agree with each other and with run.json?
+    place, told = run.path / "run.json", run.summary
+    foreign = [tag for tag in told.get("types", {}) if tag not in BY_TAG]
+    if foreign:
+        return [
+            f"{place}: a newer program wrote it: {', '.join(foreign)} cannot be checked: upgrade truetape"
+        ]
+    tables = {kind.tag: _columns_of_run(run, kind) for kind in kinds() if file_name(kind) in run.files}
+    found = []
+    counts = {tag: len(seqs) for tag, (seqs, _) in tables.items()}
+    if counts != told.get("types") or sum(counts.values()) != told.get("run_events"):
+        found.append(
+            f"{place}: counts {told.get('run_events')} events, {told.get('types')}; its files hold {counts}"
+        )
+    seqs = np.sort(np.concatenate([np.empty(0, np.int64), *(seqs for seqs, _ in tables.values())]))
+    if not np.array_equal(seqs, np.arange(RUN_BASE + 1, RUN_BASE + 1 + len(seqs))):
+        found.append(f"{run.path}: its events are not numbered without gaps from {RUN_BASE + 1}")
+    decisions = _decisions_hash(tables)
+    if decisions != told.get("decisions_hash"):
+        found.append(
+            f"{place}: states decisions_hash {told.get('decisions_hash')}, its files give {decisions}"
+        )
+    return found
+
+
+_Columns = tuple[NDArray[np.int64], bytes | None]
+
+
+def _columns_of_run(run: RunReader, kind: EventType) -> _Columns:
+    """Return the seqs of a type's events and, for decisions, the digest of their payload."""
+    seqs, decided = [np.empty(0, np.int64)], _decided(kind)
+    with TypedFile(run.path / file_name(kind), kind) as file:
+        for group in range(file.groups):
+            for batch in file.read(group):
+                seqs.append(columns.vector(batch.column("seq")))
+                if decided is not None:
+                    decided.update(batch)
+    return np.concatenate(seqs), None if decided is None else decided.digest()
+
+
+def _decisions_hash(tables: dict[str, _Columns]) -> str:
+    decided = {tag: (seqs, digest) for tag, (seqs, digest) in tables.items() if digest is not None}
+    tags = list(decided)
+    seqs = np.concatenate([np.empty(0, np.int64), *(decided[tag][0] for tag in tags)])
+    codes = np.repeat(np.arange(len(tags)), [len(decided[tag][0]) for tag in tags])
+    marks = [f"{tags[code]}\n" for code in codes[np.argsort(seqs, kind="stable")].tolist()]
+    order = blake2b("".join(marks).encode(), digest_size=16).digest()
+    return _joined_hash(order, *(digest for tag in sorted(decided) if (digest := decided[tag][1])))
 
 
 def list_runs(root: Path) -> list[RunReader]:

@@ -12,15 +12,12 @@ import msgspec
 
 from core.errors import CorruptLog, DataMissing, StoreError, UnsupportedFormat
 from core.events import Entry
-from core.ports import RUN_BASE
 from eventstore import archive
 from eventstore.codec import decode_records
 from eventstore.layout import MANIFEST_NAME, Layout
 from eventstore.manifest import Manifest, SealedPart, SealedSegment, digest_of, read_manifest
-from eventstore.parquet import file_name, read_checked
 from eventstore.recovery import inspect
-from eventstore.runs import RunReader
-from eventstore.schema import kinds
+from eventstore.runs import verify_run
 from eventstore.sealing import compare_tables
 
 _MAX_RETRIES = 20
@@ -229,21 +226,5 @@ def _check_runs(layout: Layout, tally: _Tally, progress: Callable[[str], None]) 
         if path.is_dir() and not path.name.startswith("."):
             progress(path.name)
             tally.runs += 1
-            _guarded(tally, path, lambda path=path: _check_run(path))  # type: ignore[misc]
-
-
-def _check_run(path: Path) -> None:
-    """Read a whole run with its page checksums, and compare it with the counts in its `run.json`."""
-    run = RunReader(path)
-    counts: dict[str, int] = {}
-    seqs: list[int] = []
-    for kind in kinds():
-        table = path / file_name(kind)
-        if table.exists():
-            found = [entry.seq for batch in read_checked(table, kind) for entry in batch]
-            counts[kind.tag] = len(found)
-            seqs += found
-    if counts != dict(run.summary.get("types", {})):
-        raise CorruptLog(f"{path}: holds {counts}, but run.json counts {run.summary.get('types')}")
-    if sorted(seqs) != list(range(RUN_BASE + 1, RUN_BASE + 1 + len(seqs))):
-        raise CorruptLog(f"{path}: its events are not numbered without gaps from {RUN_BASE + 1}")
+            for problem in verify_run(path):
+                tally.add(_path_in(problem, path), problem)

@@ -103,7 +103,7 @@ def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 0x10
     victim.write_bytes(data)
-    with pytest.raises(CorruptLog, match=r"quote\.parquet: the file changed since it was sealed"):
+    with pytest.raises(CorruptLog, match=r"quote\.parquet: the file changed since it was written"):
         list(LogReader(copy).market())
     assert len(list(LogReader(copy).market(Selection(types=frozenset({Trade}))))) > 0
 
