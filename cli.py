@@ -18,6 +18,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Test": {
         "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),
         "report": ("app.commands.runs:report", "Show the results of a run."),
+        "diff": ("app.commands.runs:diff", "Compare two runs: the first decision that differs."),
     },
     "Look": {
         "status": ("app.commands.operate:status", "Show what the log holds and who writes it."),

@@ -7,17 +7,18 @@ needs no other log and no network; strategies are found by name, or by path from
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from adapters.replay.source import LogSource
+from app.comparing import first_difference
 from app.replaying import Replay, again
 from app.writing import writing
 from core.errors import StoreError, UsageError
-from core.events import Entry, Event, FeedDefined, InstrumentDefined, SessionScheduled, types_of
+from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 from core.ports import EntryReader, Selection
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
@@ -25,7 +26,6 @@ from eventstore.runs import RunReader, find_run
 
 _DESCRIPTION = "fixture.json"
 _DEFINITIONS: frozenset[type[Event]] = frozenset({FeedDefined, InstrumentDefined, SessionScheduled})
-_DECISIONS = types_of("decision")
 _TEST = '''"""{title}: recorded by `tape export --fixture {name}`."""
 
 from pathlib import Path
@@ -159,33 +159,3 @@ def _definitions(reader: EntryReader, replay: Replay) -> Iterator[Event]:
                     yield entry.event
                 case SessionScheduled(begin=opens, end=ends) if opens < end and ends > begin:
                     yield entry.event
-
-
-def first_difference(recorded: RunReader, now: RunReader) -> str:
-    """Return in words where the decisions of two runs part; empty if they do not."""
-    before, after = _decisions(recorded), _decisions(now)
-    for number, (one, other) in enumerate(zip(before, after, strict=False), 1):
-        changed = _changed(one.event, other.event)
-        if changed:
-            return f"decision {number} differs: {changed}"
-    if len(before) != len(after):
-        longer, what = (before, "recorded, but not made now") if len(before) > len(after) else (after, "new")
-        extra = longer[min(len(before), len(after))]
-        counts = f"{len(before)} decisions were recorded, {len(after)} made now"
-        return f"{counts}; the first one {what} is {extra.event}"
-    return ""
-
-
-def _decisions(run: RunReader) -> Sequence[Entry]:
-    return [entry for batch in run.entries(Selection(types=_DECISIONS)) for entry in batch]
-
-
-def _changed(one: Event, other: Event) -> str:
-    if type(one) is not type(other):
-        return f"recorded {one}, now {other}"
-    fields = [
-        f"{name} was {getattr(one, name)!r} and is {getattr(other, name)!r}"
-        for name in one.__struct_fields__
-        if getattr(one, name) != getattr(other, name)
-    ]
-    return f"{type(one).__name__}: {'; '.join(fields)}" if fields else ""

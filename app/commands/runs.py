@@ -123,3 +123,31 @@ def report(call: Call, run: str) -> None:
     show_positions(call, held)
     _show_assumptions(call, told)
     call.out.next(f"fills --run {found.id}")
+
+
+@verb("diff")
+@click.argument("first")
+@click.argument("second", default="latest")
+def diff(call: Call, first: str, second: str) -> int:
+    """Compare the decisions of two runs and name the first that differs.
+
+    Ids are not compared. Ends with 1 if the runs decide differently.
+    """
+    from app.comparing import compare, named_input  # noqa: PLC0415
+    from core.errors import ExitCode  # noqa: PLC0415
+    from eventstore.runs import find_run  # noqa: PLC0415
+
+    told = compare(find_run(call.root, first), find_run(call.root, second))
+    call.out.result(told)
+    counts = f"{told.decisions[0]:,} and {told.decisions[1]:,} decisions"
+    if told.difference is None:
+        alike = "and every event" if told.same_run_hash else "though other events (fills, samples) differ"
+        call.out.line(f"runs {told.first} and {told.second} decide alike ({counts}) {alike}")
+        return ExitCode.OK
+    call.out.line(f"runs {told.first} and {told.second} differ ({counts})")
+    call.out.line(told.difference.text)
+    call.out.line(
+        f"made at {named_input(told.difference.first_at)} and {named_input(told.difference.second_at)}"
+    )
+    call.out.next(f"events --run {told.second} --type order_intended")
+    return ExitCode.FOUND
