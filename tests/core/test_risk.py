@@ -319,10 +319,12 @@ def worst(world, name, order):
     mark = D(repr(world.quotes.mark(name)))
     if name != order.instrument:
         return abs(held) * mark
-    pending = [o for o in world.orders.working(None, name) if o.side == order.side]
+    others = [o for o in world.orders.working(None, name) if o.id != order.id]
+    left = order.quantity - order.filled  # of the version that was judged
+    pending = left + sum(o.exposed for o in others if o.side == order.side)
     sign = 1 if order.side == "BUY" else -1
     price = order.limit if order.limit is not None and order.side == "BUY" else mark
-    return abs(held + sign * sum(o.exposed for o in pending)) * price
+    return abs(held + sign * pending) * price
 
 
 @settings(max_examples=80, deadline=None)
