@@ -73,7 +73,7 @@ class SimulatedBroker:
         self._resting: dict[str, list[Resting]] = {}
         self._orders: dict[str, Resting] = {}
         self._in_bars = bar_instruments  # their market orders fill on acceptance
-        self._taken: dict[tuple[str, str], tuple[float, float]] = {}  # displayed size already taken
+        self._taken: dict[tuple[str, str], float] = {}  # displayed size already taken
         self._expiry: dict[str, tuple[int, int]] = {}
         self.orders = 0  # new orders taken
         self.fills = 0
@@ -139,7 +139,8 @@ class SimulatedBroker:
         self.resting(intent.instrument).append(order)
         if intent.tif == "DAY":
             self._expire_at_end_of_session(intent.instrument, ts)
-        if intent.instrument in self._in_bars and order.type == "MKT":
+        at_once = intent.instrument in self._in_bars and order.type == "MKT"
+        if at_once and not self._quotes.halted(intent.instrument):
             market = market_price_in_bars(order, self._quotes)
             if market is not None:
                 facts += self._fill(order, market, order.remaining, ts, "")
@@ -178,13 +179,16 @@ class SimulatedBroker:
         facts: list[Event] = []
         if self._quotes.halted(event.instrument):
             return facts
+        if isinstance(event, Quote) or not self._quotes.has_quotes(event.instrument):
+            self._taken.pop((event.instrument, "BUY"), None)
+            self._taken.pop((event.instrument, "SELL"), None)
         for order in self._resting[event.instrument][:]:
             fill_price = match_tick(order, event, self._quotes)
             if fill_price is None:
                 continue
             quantity = order.remaining
             if self._model.partial_fills:
-                quantity = min(quantity, self._available(order, event, fill_price))
+                quantity = min(quantity, self._available(order, event))
             if quantity > 0:
                 facts += self._fill(order, fill_price, quantity, event.ts, event.venue)
         return facts
@@ -198,20 +202,17 @@ class SimulatedBroker:
                     facts += self._fill(order, fill_price, order.remaining, bar.ts, "")
         return facts
 
-    def _available(self, order: Resting, event: Trade | Quote, at: float) -> Decimal:
-        """Return the size that may still be taken at price `at`; a quote update shows fresh size."""
+    def _available(self, order: Resting, event: Trade | Quote) -> Decimal:
+        """Take and return what is left of the size shown; a quote update (or print) shows fresh size."""
         instrument, side = event.instrument, order.side
         if self._quotes.has_quotes(instrument):
             shown = self._quotes.ask_size(instrument) if side == "BUY" else self._quotes.bid_size(instrument)
         else:
             shown = event.size if isinstance(event, Trade) else 0.0
         key = (instrument, side)
-        last_price, taken = self._taken.get(key, (at, 0.0))
-        if isinstance(event, Quote) or last_price != at:
-            taken = 0.0
+        taken = self._taken.get(key, 0.0)
         available = max(0.0, shown - taken)
-        take = min(available, float(order.remaining))
-        self._taken[key] = (at, taken + take)
+        self._taken[key] = taken + min(available, float(order.remaining))
         return money(repr(available))
 
     def _fill(self, order: Resting, at: float, quantity: Decimal, ts: int, venue: str) -> list[Event]:
