@@ -36,6 +36,7 @@ Record = Callable[[Event, int, int | None], int]
 """Append an output and fold it: `(event, at, cause) -> seq`."""
 
 MAX_REQUESTS_A_STEP = 1000
+_INTENTS = (OrderIntended, ModifyIntended)  # a tuple: `A | B` would be built anew at each check
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -139,34 +140,34 @@ class Step:
 
     def _settle_one(self, request: Event, at: int, record: Record) -> None:
         seq = record(request, at, None)
-        if isinstance(request, OrderIntended | ModifyIntended):
-            verdict = self._gate.judge(request.ts, request)
-            cause = record(verdict, at, seq)
-            if isinstance(verdict, RiskRefused):
-                self._feed_order(request)
-                return
-            send = OrderSendStarted(
-                request.ts,
-                request.order,
-                verdict.version,
-                request.account,
-                request.strategy,
-                request.instrument,
-            )
-            self.effects.append(Effect(record(send, at, cause), request))
-        elif isinstance(request, CancelIntended):
-            known = self.orders.get(request.order)
-            if known is None or not known.working:
-                return  # nothing to withdraw; the intent stays on record
-            cancel = CancelSendStarted(
-                request.ts, request.order, request.account, request.strategy, request.instrument
-            )
-            self.effects.append(Effect(record(cancel, at, seq), request))
+        if isinstance(request, CancelIntended):
+            self._settle_cancel(request, seq, at, record)
+        elif isinstance(request, _INTENTS):
+            self._settle_intent(request, seq, at, record)
+
+    def _settle_intent(
+        self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record
+    ) -> None:
+        verdict = self._gate.judge(request.ts, request)
+        cause = record(verdict, at, seq)
+        if isinstance(verdict, RiskRefused):
+            self._feed_order(request)
+            return
+        who = (request.account, request.strategy, request.instrument)
+        send = OrderSendStarted(request.ts, request.order, verdict.version, *who)
+        self.effects.append(Effect(record(send, at, cause), request))
+
+    def _settle_cancel(self, request: CancelIntended, seq: int, at: int, record: Record) -> None:
+        known = self.orders.get(request.order)
+        if known is None or not known.working:
+            return  # nothing to withdraw; the intent stays on record
+        who = (request.account, request.strategy, request.instrument)
+        cancel = CancelSendStarted(request.ts, request.order, *who)
+        self.effects.append(Effect(record(cancel, at, seq), request))
 
     def take_effects(self) -> Sequence[Effect]:
         """Return the effects decided since the last call."""
-        effects = self.effects[:]
-        self.effects.clear()
+        effects, self.effects = self.effects, []
         return effects
 
     def _tell_order(self, order_id: str) -> None:

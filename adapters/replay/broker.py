@@ -34,6 +34,9 @@ from core.money import money, price
 from core.views import InstrumentsView, QuotesView
 
 
+_TICKS = (Trade, Quote)
+
+
 class FillModel(msgspec.Struct, frozen=True):
     """The assumptions of a simulation, named and logged.
 
@@ -72,6 +75,7 @@ class SimulatedBroker:
         self._agenda = agenda
         self._resting: dict[str, list[Resting]] = {}
         self._orders: dict[str, Resting] = {}
+        self._done: dict[str, OrderStatus] = {}
         self._in_bars = bar_instruments  # their market orders fill on acceptance
         self._taken: dict[tuple[str, str], float] = {}  # displayed size already taken
         self._expiry: dict[str, tuple[int, int]] = {}
@@ -109,7 +113,7 @@ class SimulatedBroker:
         """Let a market event meet the resting orders of its instrument."""
         if isinstance(event, Bar):
             return self._scan_bar(event)
-        if isinstance(event, Trade | Quote):
+        if isinstance(event, _TICKS):
             return () if event.suspicious else self._scan_tick(event)
         return ()
 
@@ -120,14 +124,17 @@ class SimulatedBroker:
             return self._arrive_new(request, ts)
         order = self._orders.get(request.order)
         if order is None:
-            known = "it is filled or cancelled already"
-            return [_status(ts, request, request_version(request), "Rejected", f"too late: {known}")]
+            done = self._done.get(request.order, "Rejected")
+            message = f"too late: the order was {done.lower()} before"
+            if isinstance(request, ModifyIntended):  # the version is void; the order is what it was
+                return [_status(ts, request, request.version, "Rejected", message)]
+            return [_status(ts, request, 1, done, message)]
         if isinstance(request, CancelIntended):
-            self._remove(order)
+            self._remove(order, "Cancelled")
             return [_status(ts, order.intent, order.version, "Cancelled", request.reason)]
         order.amend(request.version, request.quantity, request.limit, request.stop)
         if order.remaining <= 0:
-            self._remove(order)
+            self._remove(order, "Cancelled")
             message = "the new quantity was filled already"
             return [_status(ts, order.intent, order.version, "Cancelled", message)]
         return [_status(ts, order.intent, order.version, "Submitted")]
@@ -165,12 +172,13 @@ class SimulatedBroker:
         for order in list(self._orders.values()):
             intent = order.intent
             if intent.tif == "DAY" and self._instruments.instrument(intent.instrument).exchange == exchange:
-                self._remove(order)
+                self._remove(order, "Cancelled")
                 facts.append(_status(ts, intent, order.version, "Cancelled", "DAY order: the session closed"))
         return facts
 
-    def _remove(self, order: Resting) -> None:
+    def _remove(self, order: Resting, status: OrderStatus) -> None:
         del self._orders[order.intent.order]
+        self._done[order.intent.order] = status
         self._resting[order.intent.instrument].remove(order)
 
     # -- fills ---------------------------------------------------------------------------------
@@ -227,17 +235,12 @@ class SimulatedBroker:
         order.charged += fee
         order.traded_value += quantity * exact * definition.multiplier
         if order.remaining <= 0:
-            self._remove(order)
+            self._remove(order, "Filled")
         who = (intent.order, intent.account, intent.strategy, intent.instrument)
         return [
             Filled(ts, exec_id, *who, intent.side, quantity, exact, venue),
             CommissionReported(ts, exec_id, *who, fee, definition.currency),
         ]
-
-
-def request_version(request: OrderIntended | ModifyIntended | CancelIntended) -> int:
-    """Return the version of the order that a request speaks of."""
-    return request.version if isinstance(request, ModifyIntended) else 1
 
 
 def _status(

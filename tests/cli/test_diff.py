@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 def tape(log: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROJECT / "cli.py"), "--log", str(log), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
 @pytest.fixture(scope="module")
