@@ -46,6 +46,11 @@ def encode(values: Any, kind: pa.DataType) -> pa.Array:
     return _primitive(kind, data, len(values), valid)
 
 
+def constant(value: Any, kind: pa.DataType, length: int) -> pa.Array:
+    """Return a column that holds one value, or null, everywhere."""
+    return pa.nulls(length, kind) if value is None else encode([value] * length, kind)
+
+
 def from_numpy(
     values: NDArray[np.int64] | NDArray[np.float64], valid: NDArray[np.bool_] | None = None
 ) -> pa.Array:

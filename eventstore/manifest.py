@@ -71,7 +71,11 @@ class SealedSegment(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of `seal.json`. `sessions` are the session dates scheduled in it."""
+    """The whole of `seal.json`. `sessions` are the session dates scheduled in it.
+
+    `fields` names the columns of events' fields per type, so that it is known without opening a file
+    which of them are younger than it.
+    """
 
     format: int
     store: str
@@ -81,6 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     chain: str
     segments: list[SealedSegment]
     types: dict[str, TypeExtent]
+    fields: dict[str, list[str]] = {}
     sessions: list[str]
     files: dict[str, SealedFile]
     schema_version: int

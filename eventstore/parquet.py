@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from core.errors import CorruptLog
 from core.events import EventType
 from eventstore import columns
-from eventstore.schema import arrow_schema, dictionary_columns
+from eventstore.schema import Column, arrow_schema, columns_of, dictionary_columns
 
 ROW_GROUP_ROWS = 65_536
 ZSTD_LEVEL = 3
@@ -100,20 +101,27 @@ def write_typed(path: Path, kind: EventType, batches: Sequence[pa.RecordBatch], 
 class TypedFile:
     """A typed file open for reading, one row group at a time; strings come as dictionaries.
 
-    Columns that an older writer did not know yet are refused rather than guessed. Nothing here checks
-    what the pages hold: compare the file's digest first.
+    A column whose field is younger than the file reads as the field's default (`missing` names them);
+    without a default the file is refused. Nothing here checks what the pages hold: compare the file's
+    digest first.
     """
 
     def __init__(self, path: Path, kind: EventType) -> None:
         self.path = path
         with translated(path):
+            self._metadata = pq.read_metadata(path)
+            self._stored: list[str] = self._metadata.schema.names
             self._file = pq.ParquetFile(
                 path,
-                read_dictionary=dictionary_columns(kind),
+                metadata=self._metadata,
+                read_dictionary=[name for name in dictionary_columns(kind) if name in self._stored],
                 pre_buffer=False,
             )
-            self._metadata = self._file.metadata
-            self.names: list[str] = [n for n in self._file.schema_arrow.names if n != "extra"]
+        self.missing = self._check_missing(kind)
+        self.names: list[str] = [
+            name for name in arrow_schema(kind).names if name in self._stored or name in self.missing
+        ]
+        self.names.remove("extra")
         self.groups: int = self._metadata.num_row_groups
         self.rows: int = self._metadata.num_rows
 
@@ -129,17 +137,38 @@ class TypedFile:
 
     def bounds(self, group: int, column: str) -> tuple[Any, Any] | None:
         """Return the least and greatest value of a column in a row group, if the file states them."""
-        statistics = self._metadata.row_group(group).column(self.names.index(column)).statistics
+        statistics = self._metadata.row_group(group).column(self._stored.index(column)).statistics
         if statistics is None or not statistics.has_min_max:
             return None
         return statistics.min, statistics.max
 
     def read(self, group: int, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a row group (usually as one batch)."""
+        wanted = list(names or self.names)
+        stored = [name for name in wanted if name not in self.missing]
         with translated(self.path):
-            table = self._file.read_row_group(group, columns=list(names or self.names), use_threads=False)
-            batches = table.to_batches()
-        yield from batches
+            batches = self._file.read_row_group(group, columns=stored, use_threads=False).to_batches()
+        for batch in batches:
+            yield batch if len(stored) == len(wanted) else self._completed(batch, wanted)
+
+    def _check_missing(self, kind: EventType) -> dict[str, Column]:
+        missing = {c.name: c for c in columns_of(kind.type) if c.name not in self._stored}
+        lost = [name for name, column in missing.items() if column.default is msgspec.NODEFAULT]
+        if lost:
+            self.close()
+            raise CorruptLog(
+                f"{self.path}: has no column {', '.join(lost)}, which every {kind.tag} has: run `tape verify`"
+            )
+        return missing
+
+    def _completed(self, batch: pa.RecordBatch, wanted: list[str]) -> pa.RecordBatch:
+        arrays = [
+            columns.constant(self.missing[name].default, self.missing[name].type, len(batch))
+            if name in self.missing
+            else batch.column(name)
+            for name in wanted
+        ]
+        return pa.RecordBatch.from_arrays(arrays, names=wanted)
 
 
 @contextmanager

@@ -6,19 +6,24 @@ Beside it, `schema/` holds an empty typed file per event type, since a pattern t
 error in DuckDB. Written by the sealing process, never by a reader.
 """
 
+import io
+from functools import cache
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from core.events import EventType
 from eventstore.files import Files, publish
 from eventstore.layout import Layout
-from eventstore.parquet import file_name, write_typed
-from eventstore.schema import kinds
-from eventstore.sources import TypeSources, raw_view
+from eventstore.parquet import file_name
+from eventstore.schema import arrow_schema, kinds
+from eventstore.sources import FileSet, TypeSources, raw_view
 from eventstore.views import MACROS, VIEWS, events_view
 
 _HEADER = """-- Views over the sealed part of this log, for plain DuckDB (2.0 or later).
 -- In this directory: duckdb -init views.sql
 -- Not in it: what is not sealed yet (`tape seal` seals it, `tape sql` shows it).
+-- A column that an older file does not have is null here; `tape sql` shows its default.
 """
 
 
@@ -48,15 +53,23 @@ def _sources(layout: Layout, kind: EventType) -> TypeSources:
     log = f"s*/**/{name}"
     # Not those that are being built: their directories start with a dot.
     in_runs = f"runs/[0-9a-zA-Z]*/{name}"
-    return TypeSources(sealed=[log], mixed=True, runs=[in_runs] if any(layout.root.glob(in_runs)) else [])
+    runs = [FileSet([in_runs, f"schema/{name}"], mixed=True)] if any(layout.root.glob(in_runs)) else []
+    return TypeSources(sealed=[FileSet([log], mixed=True)], runs=runs)
 
 
 def _write_schema_file(layout: Layout, kind: EventType, files: Files) -> None:
     target = layout.schema / file_name(kind)
-    if target.exists():
+    if target.exists() and target.read_bytes() == _empty_file(kind):
         return
     layout.schema.mkdir(exist_ok=True)
     scratch = layout.tmp / f"schema-{file_name(kind)}"
     scratch.unlink(missing_ok=True)
-    write_typed(scratch, kind, [])
+    scratch.write_bytes(_empty_file(kind))
     files.rename(scratch, target)
+
+
+@cache
+def _empty_file(kind: EventType) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(arrow_schema(kind).empty_table(), buffer)
+    return buffer.getvalue()

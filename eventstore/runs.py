@@ -13,7 +13,7 @@ of each Parquet file: what is read is compared with it first.
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import blake2b
 from itertools import count
 from operator import attrgetter
@@ -34,7 +34,7 @@ from eventstore.fingerprint import TableFingerprint
 from eventstore.layout import Layout
 from eventstore.manifest import SealedFile, check_digest, digest_of
 from eventstore.parquet import TypedFile, TypedWriter, file_name
-from eventstore.schema import columns_of, kind_of, kinds, to_batch, to_entries
+from eventstore.schema import fields_of, kind_of, kinds, to_batch, to_entries
 
 RUN_FORMAT = 1
 _FLUSH_EVENTS = 50_000
@@ -59,8 +59,7 @@ class _Table:
     def __init__(self, event_type: type[Event], directory: Path) -> None:
         kind = self.kind = kind_of(event_type)
         self.writer = TypedWriter(directory / file_name(kind), kind, recv=False)
-        fields = [column.name for column in columns_of(event_type)]
-        self.entire = TableFingerprint(kind.tag, kind.version, ["seq", "at", "cause", *fields])
+        self.entire = TableFingerprint(kind.tag, kind.version, ["seq", "at", "cause", *fields_of(kind)])
         self.decided = _decided(kind)
 
     def write(self, batch: pa.RecordBatch, positions: NDArray[np.int64]) -> None:
@@ -71,10 +70,10 @@ class _Table:
         self.writer.write(batch)
 
 
-def _decided(kind: EventType) -> TableFingerprint | None:
+def _decided(kind: EventType, without: Collection[str] = ()) -> TableFingerprint | None:
     if kind.event_class != "decision":
         return None
-    payload = [column.name for column in columns_of(kind.type) if column.name not in NOT_PROVEN]
+    payload = [name for name in fields_of(kind) if name not in NOT_PROVEN and name not in without]
     return TableFingerprint(kind.tag, kind.version, payload)
 
 
@@ -140,6 +139,7 @@ class RunWriter:
         hashes = {"run_hash": self._run_hash(), "decisions_hash": self._decisions_hash()}
         document = {"format": RUN_FORMAT, "run": run, **summary, "run_events": self.events, **hashes}
         document["types"] = self.counts()
+        document["fields"] = {t.kind.tag: fields_of(t.kind) for t in self._by_tag()}
         document["files"] = {t.writer.path.name: digest_of(t.writer.path) for t in self._by_tag()}
         _write_json(self._path / "run.json", document)
         _write_json(
@@ -354,8 +354,9 @@ _Columns = tuple[NDArray[np.int64], bytes | None]
 
 def _columns_of_run(run: RunReader, kind: EventType) -> _Columns:
     """Return the seqs of a type's events and, for decisions, the digest of their payload."""
-    seqs, decided = [np.empty(0, np.int64)], _decided(kind)
+    seqs = [np.empty(0, np.int64)]
     with TypedFile(run.path / file_name(kind), kind) as file:
+        decided = _decided(kind, file.missing)  # the hash is over the fields that there were
         for group in range(file.groups):
             for batch in file.read(group):
                 seqs.append(columns.vector(batch.column("seq")))

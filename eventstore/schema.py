@@ -2,7 +2,8 @@
 
 Columns: `seq`, `recv` (absent in runs), `at` and `cause` (absent for market data, where `at` is
 `seq` and nothing is a cause), the event's fields in order, and `extra` (JSON of fields that this
-code does not know). Column types never change: a new meaning gets a new name. This module knows
+code does not know). Column types never change: a new meaning gets a new name. A column that a file
+lacks, because its field is younger than the file, reads as the field's default. This module knows
 neither directories nor the journal; it must never lose or alter a value on the way through.
 """
 
@@ -37,12 +38,16 @@ Values: TypeAlias = Sequence[Any] | NDArray[np.int64]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A field of an event as a column: its name in the table, Arrow type and whether it may be null."""
+    """A field of an event as a column: its name in the table, Arrow type and whether it may be null.
+
+    `default` is what it reads as where a file lacks it; `msgspec.NODEFAULT` if every file must have it.
+    """
 
     field: str
     name: str
     type: pa.DataType
     nullable: bool
+    default: Any
 
 
 def kinds() -> list[EventType]:
@@ -64,7 +69,10 @@ def is_market_data(kind: EventType) -> bool:
 def columns_of(event_type: type[Event]) -> tuple[Column, ...]:
     """Return the event's fields as columns, `ts` first; raises `TypeError` for an unstorable field."""
     hints = typing.get_type_hints(event_type)
-    return tuple(_column(event_type, name, hints[name]) for name in event_type.__struct_fields__)
+    return tuple(
+        _column(event_type, field.name, hints[field.name], field.default)
+        for field in msgspec.structs.fields(event_type)
+    )
 
 
 @cache
@@ -133,6 +141,11 @@ def to_entries(kind: EventType, batch: pa.RecordBatch) -> list[Entry]:
     return list(map(Entry, seqs, recvs, ats, causes, to_events(kind, batch)))
 
 
+def fields_of(kind: EventType) -> list[str]:
+    """Return the columns that hold the event's fields: what a manifest says that a table has."""
+    return [column.name for column in columns_of(kind.type)]
+
+
 def dictionary_columns(kind: EventType) -> list[str]:
     """Return the string columns, which are dictionary-encoded in Parquet and read as dictionaries."""
     return [c.name for c in columns_of(kind.type) if c.type == pa.string()]
@@ -157,7 +170,7 @@ def _take(kind: pa.DataType) -> Take:
     return columns.booleans if kind == pa.bool_() else columns.anything
 
 
-def _column(event_type: type[Event], name: str, hint: Any) -> Column:
+def _column(event_type: type[Event], name: str, hint: Any, default: Any) -> Column:
     inner, nullable = _without_none(hint)
     if typing.get_origin(inner) is Literal:
         inner = str
@@ -165,7 +178,7 @@ def _column(event_type: type[Event], name: str, hint: Any) -> Column:
     column = _RENAMED.get((event_type, name), name)
     if arrow is None or column in ENVELOPE:
         raise TypeError(f"{event_type.__name__}.{name}: {hint!r} has no column type, or its name is taken")
-    return Column(field=name, name=column, type=arrow, nullable=nullable)
+    return Column(field=name, name=column, type=arrow, nullable=nullable, default=default)
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:

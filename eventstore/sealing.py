@@ -30,7 +30,7 @@ from eventstore.manifest import (
     digest_of,
 )
 from eventstore.parquet import ROW_GROUP_ROWS, TypedFile, TypedWriter, file_name
-from eventstore.schema import SCHEMA_VERSION, entries_to_batch, kind_of, to_entries
+from eventstore.schema import SCHEMA_VERSION, entries_to_batch, fields_of, kind_of, kinds, to_entries
 from eventstore.seal_client import SealFailure, SealResult, SealWorker
 from eventstore.segments import SegmentHeader, Walk, read_header
 
@@ -167,6 +167,7 @@ def _build(building: Path, closed: _Closed, result: SealResult, files: Files) ->
         chain=result.chain,
         segments=[_sealed_segment(closed, result, len(frame))],
         types=types,
+        fields={tag: fields_of(kind) for kind in kinds() if (tag := kind.tag) in types},
         sessions=session_dates(closed.entries),
         files={path.name: digest_of(path) for path in sorted(building.iterdir())},
         schema_version=SCHEMA_VERSION,

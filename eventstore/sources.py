@@ -6,7 +6,7 @@ envelope, the event's fields, `extra`. Each branch is a bare scan, so that filte
 reach the files. Text only: this module runs no SQL and opens no file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from core.events import EventType
 from eventstore import columns
-from eventstore.schema import arrow_schema, columns_of, is_market_data
+from eventstore.schema import Column, arrow_schema, columns_of, fields_of, is_market_data
 
 _SQL_TYPES = {
     pa.int64(): "BIGINT",
@@ -26,21 +26,37 @@ _SQL_TYPES = {
 }
 
 
-class TypeSources(msgspec.Struct, frozen=True, kw_only=True):
-    """The places of one type's rows: sealed files (or globs), a table of hot rows, files of runs.
+class FileSet(msgspec.Struct, frozen=True):
+    """Parquet files (or globs) of one type that all lack the columns `without`, younger than they are.
 
-    `mixed` tells that the sealed files were written under different schema versions.
+    `mixed` tells that what they lack is not known: then those columns are null, not their defaults.
     """
 
-    sealed: Sequence[str] = ()
+    paths: Sequence[str]
+    without: frozenset[str] = frozenset()
     mixed: bool = False
+
+
+class TypeSources(msgspec.Struct, frozen=True, kw_only=True):
+    """The places of one type's rows: sealed files, a table of hot rows, files of runs."""
+
+    sealed: Sequence[FileSet] = ()
     hot_table: str | None = None
-    runs: Sequence[str] = ()
+    runs: Sequence[FileSet] = ()
 
     @property
     def empty(self) -> bool:
         """Whether there is no row anywhere."""
         return not (self.sealed or self.hot_table or self.runs)
+
+
+def file_sets(kind: EventType, files: Iterable[tuple[str, Collection[str] | None]]) -> list[FileSet]:
+    """Group files by the columns that they lack, given which fields each has (`None`: all)."""
+    groups: dict[frozenset[str], list[str]] = {}
+    for path, fields in files:
+        lacking = frozenset() if fields is None else frozenset(fields_of(kind)).difference(fields)
+        groups.setdefault(lacking, []).append(path)
+    return [FileSet(paths, lacking) for lacking, paths in groups.items()]
 
 
 def quoted(name: str) -> str:
@@ -55,13 +71,10 @@ def literal(text: str) -> str:
 
 def raw_view(kind: EventType, sources: TypeSources) -> str:
     """Return the statement that creates `raw.<tag>`."""
-    branches = []
-    if sources.sealed:
-        branches.append(_log_branch(kind, _scan(sources.sealed, union=sources.mixed)))
+    branches = [_log_branch(kind, _scan(files), files.without) for files in sources.sealed]
     if sources.hot_table:
         branches.append(_log_branch(kind, sources.hot_table))
-    if sources.runs:
-        branches.append(_run_branch(kind, _scan(sources.runs, union=True, filename=True)))
+    branches += [_run_branch(kind, _scan(files, filename=True), files.without) for files in sources.runs]
     if not branches:
         branches.append(_empty_branch(kind))
     return f"CREATE OR REPLACE VIEW raw.{quoted(kind.tag)} AS\n" + "\nUNION ALL\n".join(branches)
@@ -78,27 +91,27 @@ def posix(path: Path) -> str:
     return path.as_posix()
 
 
-def _scan(paths: Sequence[str], *, union: bool = False, filename: bool = False) -> str:
-    listed = ", ".join(literal(path) for path in paths)
-    options = ", union_by_name = true" if union else ""
+def _scan(files: FileSet, *, filename: bool = False) -> str:
+    listed = ", ".join(literal(path) for path in files.paths)
+    options = ", union_by_name = true" if files.mixed else ""
     if filename:
         options += ", filename = true"
     return f"read_parquet([{listed}]{options})"
 
 
-def _log_branch(kind: EventType, relation: str) -> str:
-    return f"SELECT NULL::VARCHAR AS run, seq, recv, {_rest(kind)} FROM {relation}"
+def _log_branch(kind: EventType, relation: str, without: Collection[str] = ()) -> str:
+    return f"SELECT NULL::VARCHAR AS run, seq, recv, {_rest(kind, without)} FROM {relation}"
 
 
-def _run_branch(kind: EventType, relation: str) -> str:
+def _run_branch(kind: EventType, relation: str, without: Collection[str]) -> str:
     run = "parse_filename(parse_dirpath(filename))"
-    return f"SELECT {run} AS run, seq, NULL::BIGINT AS recv, {_rest(kind)} FROM {relation}"
+    return f"SELECT {run} AS run, seq, NULL::BIGINT AS recv, {_rest(kind, without)} FROM {relation}"
 
 
-def _rest(kind: EventType) -> str:
+def _rest(kind: EventType, without: Collection[str]) -> str:
     # Market data are inputs: what their files leave out follows from that.
     at, cause = ("seq", "NULL::BIGINT") if is_market_data(kind) else ('"at"', '"cause"')
-    return f'{at} AS "at", {cause} AS "cause", {_fields(kind)}'
+    return f'{at} AS "at", {cause} AS "cause", {_fields(kind, without)}'
 
 
 def _empty_branch(kind: EventType) -> str:
@@ -109,5 +122,12 @@ def _empty_branch(kind: EventType) -> str:
     )
 
 
-def _fields(kind: EventType) -> str:
-    return ", ".join([*(quoted(c.name) for c in columns_of(kind.type)), "extra"])
+def _fields(kind: EventType, without: Collection[str]) -> str:
+    fields = [_default(c) if c.name in without else quoted(c.name) for c in columns_of(kind.type)]
+    return ", ".join([*fields, "extra"])
+
+
+def _default(column: Column) -> str:
+    value = None if column.default is msgspec.NODEFAULT else column.default
+    text = "NULL" if value is None else literal(str(value))
+    return f"{text}::{_SQL_TYPES[column.type]} AS {quoted(column.name)}"

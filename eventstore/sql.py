@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from core.errors import DataMissing, UsageError
-from core.events import Entry, Event
+from core.events import Entry, Event, EventType
 from eventstore.codec import decode_records
 from eventstore.guard import check_reads_only
 from eventstore.hot import hot_segments
@@ -26,11 +26,12 @@ from eventstore.layout import Layout
 from eventstore.manifest import Catalogue, SealedPart
 from eventstore.parquet import file_name
 from eventstore.runs import list_runs
-from eventstore.schema import SCHEMA_VERSION, entries_to_batch, kind_of, kinds
-from eventstore.sources import TypeSources, literal, posix, raw_view, table_definition
+from eventstore.schema import entries_to_batch, kind_of, kinds
+from eventstore.sources import TypeSources, file_sets, literal, posix, raw_view, table_definition
 from eventstore.views import MACROS, VIEWS, events_view, names
 
 _MAX_RETRIES = 20
+_RunFiles = dict[str, list[tuple[str, list[str] | None]]]  # per tag: path and the fields it has
 _RUN_COLUMNS = {
     "run": "VARCHAR",
     "period": "VARCHAR",
@@ -171,7 +172,7 @@ class Sql:
             entries = tables.hot.get(kind.type)
             if entries:
                 _load_hot(connection, kind.tag, entries)
-            sources = _sources(kind.tag, tables.sealed, bool(entries), run_files)
+            sources = _sources(kind, tables.sealed, bool(entries), run_files)
             connection.execute(raw_view(kind, sources))
             if not sources.empty:
                 present.add(kind.tag)
@@ -229,23 +230,24 @@ def _load_hot(connection: duckdb.DuckDBPyConnection, tag: str, entries: list[Ent
     connection.unregister("arriving")
 
 
-def _sources(tag: str, sealed: Sequence[SealedPart], hot: bool, runs: dict[str, list[str]]) -> TypeSources:
-    parts = [part for part in sealed if tag in part.manifest.types]
+def _sources(kind: EventType, sealed: Sequence[SealedPart], hot: bool, runs: _RunFiles) -> TypeSources:
+    parts = [part for part in sealed if kind.tag in part.manifest.types]
+    files = [(posix(part.path / file_name(kind)), part.manifest.fields.get(kind.tag)) for part in parts]
     return TypeSources(
-        sealed=[posix(part.path / f"{tag}.parquet") for part in parts],
-        mixed=any(part.manifest.schema_version != SCHEMA_VERSION for part in parts),
-        hot_table=f"hot.{tag}" if hot else None,
-        runs=runs.get(tag, []),
+        sealed=file_sets(kind, files),
+        hot_table=f"hot.{kind.tag}" if hot else None,
+        runs=file_sets(kind, runs.get(kind.tag, [])),
     )
 
 
-def _run_files(layout: Layout) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _run_files(layout: Layout) -> _RunFiles:
+    found: _RunFiles = {}
     for run in list_runs(layout.root):
+        fields = run.summary.get("fields", {})
         for kind in kinds():
             path = run.path / file_name(kind)
             if path.exists():
-                found.setdefault(kind.tag, []).append(posix(path))
+                found.setdefault(kind.tag, []).append((posix(path), fields.get(kind.tag)))
     return found
 
 
