@@ -4,7 +4,7 @@
 may leave bytes visible that a power cut would still take) and copies a torn tail to quarantine. Old
 bytes are never edited: the next segment's header fixes where they end.
 
-The rules, numbered as in docs/event-log.md: (2) a segment with a successor must reach exactly the length
+The rules, numbered as in docs/log-format.md: (2) a segment with a successor must reach exactly the length
 and hash in the successor's header; (3) in the last one, damage at seq s is a torn tail unless a later
 block says that s was durable; (4) ending before the high-water mark is `LostDurableData`.
 """
