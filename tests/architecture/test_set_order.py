@@ -11,11 +11,9 @@ MODULES = sorted(p for package in ("core", "projections") for p in (PROJECT / pa
 
 def iterated_sets(source: str) -> list[int]:
     """Return the lines where a set display, a set comprehension or `set(…)` is iterated."""
-    lines = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.For | ast.comprehension) and is_set(node.iter):
-            lines.append(node.iter.lineno)
-    return lines
+    nodes = ast.walk(ast.parse(source))
+    loops = [node for node in nodes if isinstance(node, ast.For | ast.comprehension)]
+    return [loop.iter.lineno for loop in loops if is_set(loop.iter)]
 
 
 def is_set(node: ast.expr) -> bool:
