@@ -92,7 +92,6 @@ TABLE = [
     ("SELL", {"stop": 9.5}, T, [trade(at(1), 9.2)], (1, "9.2")),
     # a stop that triggered is a market order and waits for the side that is missing
     ("BUY", {"stop": 10.5}, quote(at(0), 9.0), [trade(at(1), 11), quote(at(2), None, 9.5)], (2, "9.5")),
-    ("BUY", {"stop": 10.5}, quote(at(0), 9.0), [trade(at(1), 11), trade(at(2), 9), quote(at(3), 7, 8)], (3, "8")),
 ]  # fmt: skip
 
 
