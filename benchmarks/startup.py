@@ -53,11 +53,10 @@ def main() -> None:
         make = ["--log", str(log), "import", "--format", "sample", "-q"]
         seconds(cache, str(PROJECT / "cli.py"), *make)
         rows = {
-            "help / import click": (["cli.py", "--help"], ["-c", "import click"]),
+            "help / import click": ([str(PROJECT / "cli.py"), "--help"], ["-c", "import click"]),
             "replay to first event / bare imports": (["-c", FIRST_EVENT, str(log)], ["-c", BARE]),
         }
         for name, (ours, yardstick) in rows.items():
-            ours = [str(PROJECT / ours[0]), *ours[1:]] if ours[0] == "cli.py" else ours
             ratio, mine, theirs = compare(cache, ours, yardstick)
             print(f"{name:40} {ratio:.2f}   ({mine:.3f} s vs {theirs:.3f} s CPU)")
 

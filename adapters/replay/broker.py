@@ -33,7 +33,6 @@ from core.matching import Resting, market_price_in_bars, match_bar, match_tick
 from core.money import money, price
 from core.views import InstrumentsView, QuotesView
 
-
 _TICKS = (Trade, Quote)
 
 
