@@ -7,12 +7,14 @@ log order is processing order whatever the batch size. Effects are released afte
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import localcontext
 from typing import Any, Protocol
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.effects import Effect
 from core.events import Bar, Entry, Event, Quote, QuoteBar, SessionEnded, Trade
 from core.failures import failure_of, raised
+from core.money import SESSION_CONTEXT
 from core.ports import Broker, Recorder, Source
 from core.sampling import EquitySampler
 from core.step import Step
@@ -109,6 +111,10 @@ class Loop:
         Raises `StrategyRaised` if a handler raised: all up to and including the failing input is
         committed, ending in `StrategyFailed`.
         """
+        with localcontext(SESSION_CONTEXT):
+            self._run(source, session, start_ts, warm_up)
+
+    def _run(self, source: Source, session: int, start_ts: int, warm_up: Source | None) -> None:
         try:
             self._start(start_ts, warm_up)
             for batch in source.batches():

@@ -11,6 +11,8 @@ from functools import lru_cache
 from core.errors import InvalidEvent
 
 CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
+SESSION_CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
+"""What a session runs in: a strategy's file may have set the thread's own context."""
 QUANTUM = Decimal("1e-8")
 ZERO = Decimal(0)
 _ONE = Decimal(1)
