@@ -16,6 +16,8 @@ from core.events import Event
 from core.ports import EntryReader, MarketChunk, Selection
 
 BATCH_EVENTS = 8_192
+SMALL_EVENTS = 1_024
+"""Chunks below this are joined: a slice of bars must not spread over more than two batches."""
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ class LogSource:
 
     def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
         """Yield `(seq, event)` pairs, `BATCH_EVENTS` at a time."""
-        for chunk in self._chunks():
+        for chunk in joined(self._chunks()):
             for start in range(0, len(chunk.events), BATCH_EVENTS):
                 seqs = chunk.seqs[start : start + BATCH_EVENTS]
                 self._remember(seqs)
@@ -87,6 +89,30 @@ class LogSource:
 def _extra_chunk(extra: Sequence[tuple[int, Event]]) -> MarketChunk:
     seqs = np.array([seq for seq, _ in extra], dtype=np.int64)
     return MarketChunk(seqs, np.array([e.ts for _, e in extra], dtype=np.int64), [e for _, e in extra])
+
+
+def joined(chunks: Iterable[MarketChunk]) -> Iterator[MarketChunk]:
+    """Join neighbouring chunks until they hold `SMALL_EVENTS`; a log read while hot has many tiny ones."""
+    held: list[MarketChunk] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk.events)
+        if size >= SMALL_EVENTS:
+            yield _concatenated(held)
+            held, size = [], 0
+    if held:
+        yield _concatenated(held)
+
+
+def _concatenated(chunks: Sequence[MarketChunk]) -> MarketChunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    return MarketChunk(
+        np.concatenate([chunk.seqs for chunk in chunks]),
+        np.concatenate([chunk.ts for chunk in chunks]),
+        [event for chunk in chunks for event in chunk.events],
+    )
 
 
 class _Cursor:
