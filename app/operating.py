@@ -20,11 +20,11 @@ from core.errors import StoreError
 from core.events import BY_TYPE, SegmentSealed, SessionScheduled
 from core.ports import Coverage, Selection
 from eventstore import control
+from eventstore.accepting import accept_loss
 from eventstore.layout import Layout
 from eventstore.lock import holder
 from eventstore.platform import choose
 from eventstore.reader import LogReader
-from eventstore.recovery import accept_loss
 from eventstore.runs import list_runs
 from eventstore.verify import Report, verify
 

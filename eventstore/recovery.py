@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from core.errors import CorruptLog, LostDurableData, StoreError, UsageError
+from core.errors import CorruptLog, LostDurableData, StoreError
 from eventstore.blocks import HEADER_BYTES, MAGIC, decode_header, genesis, salt
 from eventstore.files import Files, publish
 from eventstore.layout import Layout, segment_number
@@ -185,19 +185,6 @@ def wipe_build_area(layout: Layout) -> None:
         else:
             with suppress(OSError):
                 path.unlink()
-
-
-def accept_loss(root: Path, reason: str) -> Recovery:
-    """Go on after damage: what follows it moves to quarantine, `LossAccepted` is the next event.
-
-    Returns the prefix that remains. Raises `UsageError` if nothing is damaged or `reason` is empty, and
-    the damage itself where the sealed part of the log is damaged, which has an archive to be rebuilt from.
-    """
-    from eventstore.journal import Journal  # noqa: PLC0415  (the journal opens what this module judges)
-
-    if not reason.strip():
-        raise UsageError("accepting a loss needs a reason, which is kept in the log")
-    return Journal.accept_loss(root, reason)
 
 
 def good_prefix(root: Path) -> tuple[Recovery, Damage | Lost | None]:

@@ -12,10 +12,11 @@ import pytest
 from core.errors import CorruptLog, LostDurableData, StoreError, UnsupportedFormat, UsageError
 from core.events import LossAccepted, Recovered, SegmentSealed
 from eventstore import recovery
+from eventstore.accepting import accept_loss
 from eventstore.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
 from eventstore.reader import LogReader
-from eventstore.recovery import accept_loss, good_prefix, inspect
+from eventstore.recovery import good_prefix, inspect
 from eventstore.sealing import seal
 from tests.faults.journals import (
     UnsyncedFiles,
