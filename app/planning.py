@@ -210,11 +210,9 @@ class Planner:
                     yield entry.seq, event
 
     def _identity(self, part: Part) -> dict[str, object]:
-        """Return what names a part's content: the imported files, or the recorded seqs."""
-        sources = [
-            self._digests.get(span.first_seq) or [span.first_seq, span.last_seq]
-            for span in self._spans_of(part)
-        ]
+        """Return what names a part's content: the imported files in time order, or the recorded seqs."""
+        spans = sorted(self._spans_of(part), key=lambda s: (s.first_ts or 0, s.first_seq))
+        sources = [self._digests.get(s.first_seq) or [s.first_seq, s.last_seq] for s in spans]
         return {
             "feed": part.feed,
             "instruments": part.instruments,
