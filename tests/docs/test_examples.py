@@ -156,3 +156,13 @@ def test_every_view_is_described_with_its_columns(sql):
         listed += re.findall(r"^\| `(\w+)` \|", described, re.MULTILINE)
         assert set(listed) == columns, name
         assert len(listed) == len(columns), name
+
+
+def test_there_is_one_version():
+    import cli  # noqa: PLC0415
+    from app.version import VERSION  # noqa: PLC0415
+
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    changes = re.search(r"^## \[([\d.]+)\]", (PROJECT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert changes
+    assert {cli.VERSION, VERSION, changes[1]} == {project["version"]}
