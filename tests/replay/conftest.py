@@ -1,0 +1,28 @@
+"""Logs to replay from: the built-in sample once, in a directory that tests copy before they write."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from adapters.replay.sample import DAYS, import_sample
+from eventstore.reader import LogReader
+from tests.eventstore.sealed_logs import open_log
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's first day, sealed; tests only read it."""
+    root = tmp_path_factory.mktemp("sample") / "log"
+    journal = open_log(root)
+    import_sample(journal, LogReader(root), DAYS[:1])
+    journal.roll()
+    journal.commit(sync=True)
+    journal.close()
+    return root
+
+
+@pytest.fixture
+def log(sample: Path, tmp_path: Path) -> Path:
+    """A copy of the sample's log that a test may write runs to."""
+    return Path(shutil.copytree(sample, tmp_path / "log"))
