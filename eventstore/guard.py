@@ -47,6 +47,7 @@ _TABLE_FUNCTIONS = frozenset(
         "unnest",
     }
 )
+_CATALOGUE_NAMES = ("duckdb_", "pragma_", "sqlite_", "pg_", "information_schema")
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 _REFUSED = (
     "the log is read-only through SQL: one SELECT (or DESCRIBE, SHOW, SUMMARIZE, EXPLAIN) at a time; "
@@ -54,21 +55,28 @@ _REFUSED = (
 )
 
 
-def check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Raise `UsageError` unless `text` is one statement that can only read.
+def check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> frozenset[str] | None:
+    """Return the tables that `text` names (`trades`, `raw.trade`), `None` if it may mean any of them.
 
-    A syntax error is let through: DuckDB words it best.
+    Raises `UsageError` unless it is one statement that can only read. A syntax error is let through:
+    DuckDB words it best.
     """
     explained = _EXPLAIN.match(text)
     tree = _tree(connection, text[explained.end() :] if explained else text)
     if tree.get("error"):
         if tree.get("error_type") == "parser":
-            return
+            return frozenset()
         raise UsageError(_REFUSED)
     if len(tree["statements"]) != 1:
         raise UsageError(f"{len(tree['statements'])} statements were given: {_REFUSED}")
+    named: set[str] = set()
+    whole_catalogue = False
     for node in _nodes(tree["statements"][0]):
         _check_node(node)
+        if node.get("type") == "BASE_TABLE":
+            named.add(_table_name(node))
+        whole_catalogue |= _asks_for_names(node)
+    return None if whole_catalogue else frozenset(named)
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
@@ -87,6 +95,20 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
             pending += one.values()
         elif isinstance(one, list):
             pending += one
+
+
+def _table_name(node: dict[str, Any]) -> str:
+    schema, table = str(node.get("schema_name", "")).lower(), str(node.get("table_name", "")).lower()
+    return f"{schema}.{table}" if schema not in {"", "main"} else table
+
+
+def _asks_for_names(node: dict[str, Any]) -> bool:
+    """Return whether a node shows the catalogue itself: SHOW, DESCRIBE, `duckdb_views()` and the like."""
+    if node.get("type") == "BASE_TABLE":
+        return _table_name(node).startswith(_CATALOGUE_NAMES)
+    function = node.get("function")
+    name = function.get("function_name", "") if isinstance(function, dict) else ""
+    return node.get("type") == "SHOW_REF" or str(name).lower().startswith(_CATALOGUE_NAMES)
 
 
 def _check_node(node: dict[str, Any]) -> None:

@@ -48,6 +48,33 @@ def test_every_view_can_be_read_to_its_end(log, name):
     assert log.query(f"SELECT * FROM {name}").columns
 
 
+@pytest.mark.parametrize("name", [*names(), "raw.trade", "RAW.Filled", "main.trades", '"bars"'])
+def test_every_view_is_there_for_the_first_statement_that_names_it(root, log, name):
+    with connect(root) as fresh:
+        found = fresh.query(f"WITH x AS (SELECT * FROM {name}) SELECT count(*) FROM x").rows
+    assert found == log.query(f"SELECT count(*) FROM {name}").rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SHOW TABLES",
+        "SELECT name FROM (SHOW TABLES)",
+        "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main' UNION ALL SELECT 'runs'",
+        "SELECT table_name FROM information_schema.tables",
+    ],
+)
+def test_a_statement_about_the_catalogue_finds_all_views(root, text):
+    with connect(root) as fresh:
+        assert {row[0] for row in fresh.query(text).rows} >= set(names())
+
+
+@pytest.mark.parametrize("text", ["DESCRIBE trades", "SUMMARIZE fills", "EXPLAIN SELECT * FROM trades"])
+def test_a_view_may_be_described_before_it_is_read(root, text):
+    with connect(root) as fresh:
+        assert fresh.query(text).rows
+
+
 def test_every_view_exists_in_an_empty_log(tmp_path):
     open_log(tmp_path / "log", sealing=False).close()
     with connect(tmp_path / "log") as connection:

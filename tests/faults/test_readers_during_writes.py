@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eventstore import sql
+from eventstore import database
 from eventstore.codec import decode_records
 from eventstore.hot import hot_segments
 from eventstore.layout import Layout
@@ -84,12 +84,12 @@ def test_a_reader_sees_a_growing_prefix_while_the_log_is_written_rolled_and_seal
     assert min(highest.values()) > 4000
 
 
-def _seqs_of(tables: sql.Tables) -> list[int]:
+def _seqs_of(tables: database.Tables) -> list[int]:
     sealed = [seq for part in tables.sealed for seq in range(part.first_seq, part.last_seq + 1)]
     return sorted([*sealed, *(entry.seq for group in tables.hot.values() for entry in group)])
 
 
-def _broken_snapshot(layout: Layout, between: Callable[[Layout], None]) -> sql.Tables:
+def _broken_snapshot(layout: Layout, between: Callable[[Layout], None]) -> database.Tables:
     """The negative control: sealed listed first, hot read second."""
     sealed = Catalogue(layout.root).parts()
     between(layout)
@@ -100,7 +100,7 @@ def _broken_snapshot(layout: Layout, between: Callable[[Layout], None]) -> sql.T
             for entry in decode_records(block.payload):
                 if entry.seq > last:
                     groups.setdefault(type(entry.event), []).append(entry)
-    return sql.Tables(sealed, groups)
+    return database.Tables(sealed, groups)
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["hot first", "sealed first"])
@@ -125,7 +125,7 @@ def test_what_is_sealed_between_two_steps_of_a_reader_is_seen_once(tmp_path, mon
             return parts(self)
 
         monkeypatch.setattr(Catalogue, "parts", late)
-        tables = sql.snapshot(Layout(root))
+        tables = database.snapshot(Layout(root))
         assert _seqs_of(tables) == list(range(1, last + 1))
         assert tables.hot == {}
     journal.close()

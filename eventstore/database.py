@@ -1,0 +1,205 @@
+"""The DuckDB behind SQL: one moment of a log as tables and views, each made when a statement names it.
+
+DuckDB plans a view when it is made, and all of them take longer than most queries. Sealed files are
+named one by one, so a query sees that moment or, where a compaction has replaced a file, an error:
+`replaced` tells. Nothing outside the log's directory can be read, and nothing be written.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from core.errors import UsageError
+from core.events import BY_TAG, Entry, Event, EventType
+from eventstore.codec import decode_records
+from eventstore.hot import hot_segments
+from eventstore.layout import Layout
+from eventstore.manifest import Catalogue, SealedPart
+from eventstore.parquet import file_name
+from eventstore.runs import RunReader, list_runs
+from eventstore.schema import UNKNOWN, entries_to_batch, kind_of, kinds
+from eventstore.sources import TypeSources, file_sets, literal, posix, raw_view, table_definition
+from eventstore.views import MACROS, VIEWS, events_view, names
+
+_MAX_RETRIES = 20
+_RunFiles = dict[str, list[tuple[str, list[str] | None]]]  # per tag: path and the fields it has
+_RUN_COLUMNS = {
+    "run": "VARCHAR",
+    "period": "VARCHAR",
+    "strategies": "VARCHAR",
+    "fill_model": "VARCHAR",
+    "risk_profile": "VARCHAR",
+    "first_ts": "BIGINT",
+    "last_ts": "BIGINT",
+    "inputs": "BIGINT",
+    "run_events": "BIGINT",
+    "intents": "BIGINT",
+    "refused": "BIGINT",
+    "orders": "BIGINT",
+    "fills": "BIGINT",
+    "commissions": "DECIMAL(38, 8)",
+    "start_equity": "DECIMAL(38, 8)",
+    "end_equity": "DECIMAL(38, 8)",
+    "max_drawdown": "DECIMAL(38, 8)",
+    "run_hash": "VARCHAR",
+    "decisions_hash": "VARCHAR",
+    "config_hash": "VARCHAR",
+    "code_version": "VARCHAR",
+    "document": "JSON",
+}
+_SQL_OF = {view.name: view.sql for view in VIEWS}
+_RAW_IN = {view.name: frozenset(re.findall(r"\braw\.(\w+)", view.sql)) for view in VIEWS}
+
+
+class Tables(msgspec.Struct, frozen=True):
+    """What the views stand on at one moment."""
+
+    sealed: list[SealedPart]
+    hot: dict[type[Event], list[Entry]]
+
+
+class Database:
+    """An in-memory DuckDB over the log as it was when this was made; `prepare` before each statement."""
+
+    def __init__(self, layout: Layout, *, runs: bool) -> None:
+        self._root = layout.root
+        self._tables = snapshot(layout)
+        self._runs = list_runs(layout.root) if runs else []
+        self._run_files = _files_of(self._runs)
+        self._made: set[str] = set()
+        self.connection = duckdb.connect(":memory:")
+        try:
+            self.connection.execute("CREATE SCHEMA raw; CREATE SCHEMA hot;" + MACROS)
+            _lock_down(self.connection, self._root)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Release the connection."""
+        self.connection.close()
+
+    def prepare(self, named: Collection[str] | None) -> None:
+        """Make the tables and views that a statement names (`trades`, `raw.trade`); `None`: all of them."""
+        for name in names() if named is None else sorted(named):
+            if name.startswith(("raw.", "hot.")):
+                self._need_raw([name[4:]])
+            elif name in names() and name not in self._made:
+                self._made.add(name)
+                self._make(name)
+        if named is None:
+            self._need_raw(kind.tag for kind in kinds())
+
+    def replaced(self) -> bool:
+        """Return whether files of that moment are gone: then look at the log anew."""
+        directories = [part.path for part in self._tables.sealed] + [run.path for run in self._runs]
+        return not all(path.is_dir() for path in directories)
+
+    def _make(self, name: str) -> None:
+        if name == "runs":
+            self._make_runs()
+        elif name == "events":
+            present = [kind.tag for kind in kinds() if not self._sources(kind).empty]
+            self._need_raw(present or [kind.tag for kind in kinds()])
+            self.connection.execute(f"CREATE VIEW events AS {events_view(present)}")
+        else:
+            self._need_raw(_RAW_IN[name])
+            self.connection.execute(f"CREATE VIEW {name} AS {_SQL_OF[name]}")
+
+    def _need_raw(self, tags: Iterable[str]) -> None:
+        for tag in tags:
+            kind = UNKNOWN if tag == UNKNOWN.tag else BY_TAG.get(tag)
+            if kind is None or f"raw.{tag}" in self._made:
+                continue
+            self._made.add(f"raw.{tag}")
+            if entries := self._tables.hot.get(kind.type):
+                _load_hot(self.connection, tag, entries)
+            self.connection.execute(raw_view(kind, self._sources(kind)))
+
+    def _sources(self, kind: EventType) -> TypeSources:
+        parts = [part for part in self._tables.sealed if kind.tag in part.manifest.types]
+        files = [(posix(part.path / file_name(kind)), part.manifest.fields.get(kind.tag)) for part in parts]
+        return TypeSources(
+            sealed=file_sets(kind, files),
+            hot_table=f"hot.{kind.tag}" if self._tables.hot.get(kind.type) else None,
+            runs=file_sets(kind, self._run_files.get(kind.tag, [])),
+        )
+
+    def _make_runs(self) -> None:
+        fields = ", ".join(f"{name} {kind}" for name, kind in _RUN_COLUMNS.items())
+        self.connection.execute(f"CREATE TABLE runs ({fields})")
+        rows = [_run_row(run.id, run.summary) for run in self._runs]
+        if rows:
+            marks = ", ".join("?" for _ in _RUN_COLUMNS)
+            self.connection.executemany(f"INSERT INTO runs VALUES ({marks})", rows)  # noqa: S608
+
+
+def snapshot(layout: Layout) -> Tables:
+    """Return sealed parts and decoded hot entries that together hold each event exactly once.
+
+    The hot journal is read first and the sealed directories are listed second: events only ever move
+    from hot to sealed, so none can be missed, and what shows up in both is taken from sealed.
+    """
+    for _ in range(_MAX_RETRIES):
+        try:
+            hot = _read_hot(layout)
+        except FileNotFoundError:
+            continue  # sealed and unlinked while it was being read: look again
+        sealed = Catalogue(layout.root).parts()
+        last = sealed[-1].last_seq if sealed else 0
+        groups: dict[type[Event], list[Entry]] = {}
+        for entry in hot:
+            if entry.seq > last:
+                groups.setdefault(type(entry.event), []).append(entry)
+        return Tables(sealed, groups)
+    raise UsageError(f"{layout.root}: its files keep vanishing while they are read; try again")
+
+
+def _read_hot(layout: Layout) -> list[Entry]:
+    entries: list[Entry] = []
+    for segment in hot_segments(layout):
+        for block in segment.blocks():
+            entries += decode_records(block.payload)
+    return entries
+
+
+def _load_hot(connection: duckdb.DuckDBPyConnection, tag: str, entries: list[Entry]) -> None:
+    kind = kind_of(type(entries[0].event))
+    connection.execute(table_definition(kind, f"hot.{tag}"))
+    table = pa.Table.from_batches([entries_to_batch(kind, entries)])
+    connection.register("arriving", table)
+    connection.execute(f"INSERT INTO hot.{tag} BY NAME SELECT * FROM arriving")  # noqa: S608
+    connection.unregister("arriving")
+
+
+def _files_of(runs: Sequence[RunReader]) -> _RunFiles:
+    found: _RunFiles = {}
+    for run in runs:
+        fields = run.summary.get("fields", {})
+        for kind in kinds():
+            path = run.path / file_name(kind)
+            if path.exists():
+                found.setdefault(kind.tag, []).append((posix(path), fields.get(kind.tag)))
+    return found
+
+
+def _run_row(run: str, summary: dict[str, Any]) -> list[Any]:
+    simple = {**summary, "run": run, "document": msgspec.json.encode(summary).decode()}
+    return [_run_value(simple.get(name)) for name in _RUN_COLUMNS]
+
+
+def _run_value(value: Any) -> Any:
+    return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
+
+
+def _lock_down(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+    # Sealed files never change, so their footers are read once, not once a query and a scan.
+    connection.execute("SET parquet_metadata_cache = true")
+    connection.execute(f"SET allowed_directories = [{literal(posix(root))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
