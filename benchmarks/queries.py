@@ -47,6 +47,9 @@ class SealAtOnce:
     def drain(self, timeout_s: float) -> list[SealResult]:  # noqa: ARG002
         return self.poll()
 
+    def compact(self, timeout_s: float) -> None:
+        """Leave the directories as a trading day leaves them until its end."""
+
 
 def ticks(count: int) -> Iterator[list[Event]]:
     """Yield batches of a random walk of ten instruments over five days, 18 % trades."""

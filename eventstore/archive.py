@@ -6,6 +6,7 @@ segments. It never decides whether they are right: walking them does.
 
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 
 from core.errors import CorruptLog
@@ -20,6 +21,11 @@ _LEVEL = 3
 def compress(data: bytes | memoryview) -> bytes:
     """Return one zstd frame that holds `data`."""
     return bytes(pa.Codec(_CODEC, _LEVEL).compress(data, asbytes=True))
+
+
+def moved(segment: SealedSegment, by: int) -> SealedSegment:
+    """Return where a segment's frame is in an archive in which `by` bytes come before its own."""
+    return msgspec.structs.replace(segment, offset=segment.offset + by)
 
 
 def read_segment(directory: Path, segment: SealedSegment) -> bytes:

@@ -86,7 +86,7 @@ class Journal:
 
     @classmethod
     def accept_loss(cls, root: Path, reason: str, *, files: Files | None = None) -> Recovery:
-        """Go on after damage; see `eventstore.recovery.accept_loss`."""
+        """Go on after damage; see `eventstore.accepting`."""
         layout, files = Layout(root), files or Files()
         lock = _lock_new_or_old(layout, files, time_ns)
         try:
@@ -222,7 +222,7 @@ class Journal:
             self._sealer.offer(closed.path)
 
     def close(self) -> None:
-        """Commit durably, have the closed segments sealed if there is a sealer, and release the log."""
+        """Commit durably, have the closed segments sealed and compacted if there is a sealer, release."""
         if self._dead is not None:
             self._writer.abandon()
             self._lock.release()
@@ -232,6 +232,7 @@ class Journal:
             if self._sealer is not None:
                 self.roll()
                 self._finish_sealed(self._sealer.drain(self.policy.seal_at_close_s))
+                self._sealer.compact(self.policy.compact_at_close_s)
             with _Fatal(self):
                 self._writer.close()
                 if self._writer.events == 0:

@@ -6,6 +6,7 @@ digests in `seal.json` are the check of the Parquet files: DuckDB checks nothing
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from core.errors import CorruptLog, UnsupportedFormat
 from eventstore.layout import MANIFEST_NAME, Layout, sealed_range
 
 MANIFEST_FORMAT = 1
+_MAX_RETRIES = 100
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -178,9 +180,13 @@ class Catalogue:
         Raises `CorruptLog` if they overlap otherwise. Gaps are for the reader to judge, who knows what
         the journal holds.
         """
-        listed = [part for path in self._layout.sealed_directories() if (part := self._part(path))]
-        self._known = {part.path.name: part for part in listed}
-        return visible(listed)
+        for _ in range(_MAX_RETRIES):
+            paths = stable_listing(self._layout)
+            listed = [part for path in paths if (part := self._part(path))]
+            self._known = {part.path.name: part for part in listed}
+            if len(listed) == len(paths):
+                return visible(listed)
+        raise CorruptLog(f"{self._layout.sealed}: its directories keep vanishing while they are read")
 
     def _part(self, path: Path) -> SealedPart | None:
         known = self._known.get(path.name)
@@ -194,6 +200,33 @@ class Catalogue:
                     f"{path / MANIFEST_NAME}: missing: sealed data without a manifest"
                 ) from error
             return None  # removed by a compaction since it was listed
+
+
+def stable_listing(layout: Layout) -> list[Path]:
+    """Return the sealed directories as they were at one moment.
+
+    A compaction makes the wider directory before it removes the narrower ones. One pass over a directory
+    may miss the first and see the second; two passes that agree cannot.
+    """
+    paths = layout.sealed_directories()
+    for _ in range(_MAX_RETRIES):
+        again = layout.sealed_directories()
+        if again == paths:
+            return paths
+        paths = again
+    raise CorruptLog(f"{layout.sealed}: it keeps changing while it is read")
+
+
+def hidden(paths: Iterable[Path]) -> list[Path]:
+    """Return the directories that a wider one hides, going by their names."""
+    found: list[Path] = []
+    last = 0
+    ranges = [(*span, path) for path in paths if (span := sealed_range(path))]
+    for _, last_seq, path in sorted(ranges, key=lambda item: (item[0], -item[1])):
+        if last_seq <= last:
+            found.append(path)
+        last = max(last, last_seq)
+    return found
 
 
 def visible(parts: list[SealedPart]) -> list[SealedPart]:

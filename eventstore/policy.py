@@ -38,6 +38,9 @@ class Sealer(Protocol):
     def drain(self, timeout_s: float) -> Sequence[SealResult]:
         """Wait for what was offered and return it."""
 
+    def compact(self, timeout_s: float) -> None:
+        """Merge small sealed directories, for that long at most; called once, at the end."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -53,3 +56,4 @@ class Policy:
     min_free_bytes: int = 64 << 20
     free_check_s: float = 1.0
     seal_at_close_s: float = 60.0
+    compact_at_close_s: float = 60.0

@@ -91,6 +91,14 @@ class LogReader:
 
     def coverage(self) -> list[Coverage]:
         """Return what market data there are, by type, feed and instrument."""
+        for _ in range(_MAX_RETRIES):
+            try:
+                return self._coverage()
+            except FileNotFoundError:
+                continue  # replaced by a compaction since it was listed
+        raise CorruptLog(f"{self.root}: its files keep vanishing while they are read")
+
+    def _coverage(self) -> list[Coverage]:
         snapshot = self.snapshot()
         found = [item for part in snapshot.sealed for item in coverage.of_part(part)]
         sealed_to = snapshot.sealed[-1].last_seq if snapshot.sealed else 0

@@ -1,4 +1,4 @@
-"""The client of the sealing process: hands it closed segments, collects what it sealed.
+"""The client of the sealing process: hands it closed segments, collects what it sealed, has it compact.
 
 One spawned process, started on the first segment and kept: a thread would stall the live loop for
 seconds, a forked child would keep the log's lock. It imports neither pyarrow nor duckdb itself. A
@@ -16,15 +16,19 @@ from typing import IO
 
 import msgspec
 
+from eventstore.layout import Layout
+
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 _CLOSE_TIMEOUT_S = 5.0
+_MIN_DIRECTORIES = 4  # fewer are never merged (eventstore.compacting), so no need to ask
 
 
 class SealJob(msgspec.Struct, frozen=True):
-    """One line to the worker: the log and its closed segment."""
+    """One line to the worker: the log and its closed segment; without one, compact for `budget_s`."""
 
     root: str
-    segment: str
+    segment: str | None
+    budget_s: float = 0.0
 
 
 class SealResult(msgspec.Struct, frozen=True):
@@ -52,10 +56,11 @@ class SealFailure(msgspec.Struct, frozen=True):
 
 
 class SealReply(msgspec.Struct, frozen=True):
-    """One line from the worker: exactly one of the two is set."""
+    """One line from the worker: exactly one of the three is set. `compacted`: directories fewer."""
 
     result: SealResult | None = None
     failure: SealFailure | None = None
+    compacted: int | None = None
 
 
 class SealWorker:
@@ -84,13 +89,7 @@ class SealWorker:
         self._waiting.append(segment)
         if self._process is None:
             self._start()
-        job = msgspec.json.encode(SealJob(str(self.root), str(segment)))
-        try:
-            stdin = self._pipe()
-            stdin.write(job + b"\n")
-            stdin.flush()
-        except (BrokenPipeError, ValueError):
-            self._lost()
+        self._send(SealJob(str(self.root), str(segment)))
 
     def poll(self) -> list[SealResult]:
         """Return what was sealed since the last call; never waits."""
@@ -112,6 +111,20 @@ class SealWorker:
             except queue.Empty:
                 break
         return results
+
+    def compact(self, timeout_s: float) -> None:
+        """Merge small sealed directories if this worker sealed any, and wait for it at most `timeout_s`.
+
+        What is not done by then stays as it is; a merge that is cut short leaves nothing behind. A failure
+        is reported like that of a seal.
+        """
+        if self._process is None or self._waiting:
+            return
+        if len(Layout(self.root).sealed_directories()) < _MIN_DIRECTORIES:
+            return
+        self._waiting.append(Layout(self.root).sealed)
+        self._send(SealJob(str(self.root), None, timeout_s / 2))
+        self.drain(timeout_s)
 
     def close(self) -> None:
         """Let the worker finish its segment and end it; idempotent."""
@@ -153,6 +166,14 @@ class SealWorker:
             pass
         self._replies.put(None)
 
+    def _send(self, job: SealJob) -> None:
+        try:
+            stdin = self._pipe()
+            stdin.write(msgspec.json.encode(job) + b"\n")
+            stdin.flush()
+        except (BrokenPipeError, ValueError):
+            self._lost()
+
     def _pipe(self) -> IO[bytes]:
         if self._process is None or self._process.stdin is None:
             raise BrokenPipeError
@@ -163,7 +184,9 @@ class SealWorker:
             self._lost()
             return
         reply = msgspec.json.decode(line, type=SealReply)
-        journal = reply.result.journal if reply.result else reply.failure.journal if reply.failure else ""
+        journal = str(Layout(self.root).sealed)
+        if reply.result or reply.failure:
+            journal = reply.result.journal if reply.result else reply.failure.journal if reply.failure else ""
         self._waiting = [path for path in self._waiting if str(path) != journal]
         if reply.result:
             results.append(reply.result)

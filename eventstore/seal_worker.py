@@ -1,5 +1,7 @@
 """The sealing process: `python -m eventstore.seal_worker`, one job a line on stdin, one answer on stdout.
 
+A job is a segment to be sealed, or the compaction of what is sealed.
+
 Niced, so that it never competes with the loop. It ends when its stdin does, that is, with its parent.
 It never unlinks a journal: the log's writer does, once the seal is in the log.
 """
@@ -13,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from core.errors import TapeError
+from eventstore.compacting import compact
 from eventstore.plain import write_views_sql
 from eventstore.seal_client import SealFailure, SealJob, SealReply
 from eventstore.sealing import seal
@@ -27,18 +30,25 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     for line in sys.stdin.buffer:
-        answer = _answer(msgspec.json.decode(line, type=SealJob))
+        job = msgspec.json.decode(line, type=SealJob)
+        answer = _answer(job)
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
         if answer.result:
-            _refresh_views(Path(answer.result.journal).parents[1])
+            _refresh_views(Path(job.root))
 
 
 def _answer(job: SealJob) -> SealReply:
     try:
+        if job.segment is None:
+            return SealReply(compacted=compact(Path(job.root), budget_s=job.budget_s))
         return SealReply(result=seal(Path(job.root), Path(job.segment)))
     except (TapeError, OSError) as error:
-        return SealReply(failure=SealFailure(job.segment, f"{type(error).__name__}: {error}"))
+        return SealReply(
+            failure=SealFailure(
+                job.segment or str(Path(job.root) / "sealed"), f"{type(error).__name__}: {error}"
+            )
+        )
 
 
 def _refresh_views(root: Path) -> None:

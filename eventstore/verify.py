@@ -15,7 +15,7 @@ from core.events import Entry
 from eventstore import archive
 from eventstore.codec import decode_records
 from eventstore.layout import MANIFEST_NAME, Layout
-from eventstore.manifest import Manifest, SealedPart, SealedSegment, digest_of, read_manifest
+from eventstore.manifest import Manifest, SealedPart, SealedSegment, digest_of, hidden, read_manifest
 from eventstore.recovery import inspect
 from eventstore.runs import verify_run
 from eventstore.sealing import compare_tables
@@ -76,7 +76,11 @@ def verify(root: Path, *, deep: bool = False, progress: Callable[[str], None] = 
     if not layout.exists():
         raise DataMissing(f"{root}: there is no log here")
     tally = _Tally()
-    for directory in layout.sealed_directories():
+    listed = layout.sealed_directories()
+    unread = hidden(listed)  # a compaction was interrupted: nobody reads these, the next one removes them
+    for directory in listed:
+        if directory in unread:
+            continue
         progress(directory.name)
         _check_sealed(directory, tally, deep=deep)
     last_seq, chain = _check_journal(layout, tally)

@@ -26,6 +26,7 @@ from core.events import (
 )
 from core.ports import EntryReader, Selection
 from eventstore.base import LogWriter
+from eventstore.compacting import compact
 from eventstore.journal import Journal
 from eventstore.memory import MemoryLog
 from eventstore.reader import LogReader
@@ -58,6 +59,9 @@ class SealAtOnce:
 
     def drain(self, timeout_s: float) -> list[SealResult]:
         return self.poll()
+
+    def compact(self, timeout_s: float) -> None:
+        compact(self._root)
 
 
 class SealedJournal(Journal):

@@ -35,6 +35,9 @@ class SealAtOnce:
     def drain(self, timeout_s: float) -> list[SealResult]:
         return self.poll()
 
+    def compact(self, timeout_s: float) -> None:
+        """Nothing: tests of compaction say when."""
+
 
 def open_log(root: Path, *, sealing: bool = True, **policy: Any) -> Journal:
     return Journal.open(
