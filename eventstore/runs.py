@@ -45,7 +45,10 @@ NOT_PROVEN = frozenset({"order"})
 """Fields of decisions that `decisions_hash` leaves out: ids hold the session's number."""
 
 _ORDER_MARKS = {
-    event_type: f"{kind.tag}\n" if kind.event_class == "decision" else ""
+    # What stands for a type in the order of decisions; never of zeros alone, which numpy would strip.
+    event_type: blake2b(kind.tag.encode(), digest_size=7).digest() + b"!"
+    if kind.event_class == "decision"
+    else b""
     for event_type, kind in BY_TYPE.items()
 }
 Ordinals = Callable[[NDArray[np.int64]], NDArray[np.int64]]
@@ -183,11 +186,12 @@ class RunWriter:
         positions = np.concatenate(self._positions)
         ats, causes = np.array(self._ats, dtype=np.int64), np.array(self._causes, dtype=np.int64)
         kinds_seen = list(map(type, self._events))
-        self._order.update("".join(map(_ORDER_MARKS.__getitem__, kinds_seen)).encode())
         everything = np.empty(len(kinds_seen), dtype=object)
         everything[:] = self._events
         codes = {event_type: code for code, event_type in enumerate(dict.fromkeys(kinds_seen))}
         code_of = np.fromiter(map(codes.__getitem__, kinds_seen), np.int32, len(kinds_seen))
+        marks = np.array([_ORDER_MARKS[event_type] for event_type in codes], dtype="S8")
+        self._order.update(marks[code_of[(marks != b"")[code_of]]].tobytes())
         for event_type, code in codes.items():
             rows = np.flatnonzero(code_of == code)
             table = self._table(event_type)
@@ -370,8 +374,9 @@ def _decisions_hash(tables: dict[str, _Columns]) -> str:
     tags = list(decided)
     seqs = np.concatenate([np.empty(0, np.int64), *(decided[tag][0] for tag in tags)])
     codes = np.repeat(np.arange(len(tags)), [len(decided[tag][0]) for tag in tags])
-    marks = [f"{tags[code]}\n" for code in codes[np.argsort(seqs, kind="stable")].tolist()]
-    order = blake2b("".join(marks).encode(), digest_size=16).digest()
+    marks = np.array([_ORDER_MARKS[BY_TAG[tag].type] for tag in tags], dtype="S8")
+    ordered = marks[codes[np.argsort(seqs, kind="stable")]].tobytes() if tags else b""
+    order = blake2b(ordered, digest_size=16).digest()
     return _joined_hash(order, *(digest for tag in sorted(decided) if (digest := decided[tag][1])))
 
 

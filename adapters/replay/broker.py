@@ -21,6 +21,7 @@ from core.events import (
     CommissionReported,
     Event,
     Filled,
+    InstrumentDefined,
     ModifyIntended,
     OrderIntended,
     OrderSent,
@@ -30,10 +31,11 @@ from core.events import (
     Trade,
 )
 from core.matching import Resting, market_price_in_bars, match_bar, match_tick
-from core.money import money, price
+from core.money import CONTEXT, money, price
 from core.views import InstrumentsView, QuotesView
 
 _TICKS = (Trade, Quote)
+_WHOLE_FEES_MAX = 100_000
 
 
 class FillModel(msgspec.Struct, frozen=True):
@@ -75,6 +77,7 @@ class SimulatedBroker:
         self._resting: dict[str, list[Resting]] = {}
         self._orders: dict[str, Resting] = {}
         self._done: dict[str, OrderStatus] = {}
+        self._whole_fees: dict[tuple[str, Decimal, Decimal], Decimal] = {}
         self._in_bars = bar_instruments  # their market orders fill on acceptance
         self._taken: dict[tuple[str, str], float] = {}  # displayed size already taken
         self._expiry: dict[str, tuple[int, int]] = {}
@@ -186,7 +189,7 @@ class SimulatedBroker:
         facts: list[Event] = []
         if self._quotes.halted(event.instrument):
             return facts
-        if isinstance(event, Quote) or not self._quotes.has_quotes(event.instrument):
+        if self._taken and (isinstance(event, Quote) or not self._quotes.has_quotes(event.instrument)):
             self._taken.pop((event.instrument, "BUY"), None)
             self._taken.pop((event.instrument, "SELL"), None)
         for order in self._resting[event.instrument][:]:
@@ -227,19 +230,33 @@ class SimulatedBroker:
         self.fills += 1
         exec_id, exact = f"F-{self.fills}", price(at)
         definition = self._instruments.instrument(intent.instrument)
-        fee = self._commission.commission(
-            definition, order.filled, order.charged, quantity, exact, order.traded_value
-        )
-        order.filled += quantity
-        order.charged += fee
-        order.traded_value += quantity * exact * definition.multiplier
-        if order.remaining <= 0:
+        fee = self._fee(order, definition, quantity, exact)
+        order.filled = CONTEXT.add(order.filled, quantity)
+        if order.filled >= order.quantity:
             self._remove(order, "Filled")
         who = (intent.order, intent.account, intent.strategy, intent.instrument)
         return [
             Filled(ts, exec_id, *who, intent.side, quantity, exact, venue),
             CommissionReported(ts, exec_id, *who, fee, definition.currency),
         ]
+
+    def _fee(
+        self, order: Resting, definition: InstrumentDefined, quantity: Decimal, exact: Decimal
+    ) -> Decimal:
+        """Return what the schedule asks for the order so far, less what was charged before."""
+        whole = not order.filled and quantity == order.quantity
+        key = (definition.instrument, quantity, exact)
+        if whole and (known := self._whole_fees.get(key)) is not None:
+            return known  # the same order again: nothing in a schedule depends on more than this
+        fee = self._commission.commission(
+            definition, order.filled, order.charged, quantity, exact, order.traded_value
+        )
+        if whole and len(self._whole_fees) < _WHOLE_FEES_MAX:
+            self._whole_fees[key] = fee
+        order.charged = CONTEXT.add(order.charged, fee)
+        value = CONTEXT.multiply(CONTEXT.multiply(quantity, exact), definition.multiplier)
+        order.traded_value = CONTEXT.add(order.traded_value, value)
+        return fee
 
 
 def _status(
