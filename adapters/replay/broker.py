@@ -192,7 +192,7 @@ class SimulatedBroker:
         if self._taken and (isinstance(event, Quote) or not self._quotes.has_quotes(event.instrument)):
             self._taken.pop((event.instrument, "BUY"), None)
             self._taken.pop((event.instrument, "SELL"), None)
-        for order in self._resting[event.instrument][:]:
+        for order in self.resting(event.instrument)[:]:
             fill_price = match_tick(order, event, self._quotes)
             if fill_price is None:
                 continue
@@ -205,7 +205,7 @@ class SimulatedBroker:
 
     def _scan_bar(self, bar: Bar) -> list[Event]:
         facts: list[Event] = []
-        for order in self._resting[bar.instrument][:]:
+        for order in self.resting(bar.instrument)[:]:
             if order.created_ts < bar.ts and not self._quotes.halted(bar.instrument):
                 fill_price = match_bar(order, bar, self._quotes)
                 if fill_price is not None:
