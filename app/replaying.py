@@ -192,6 +192,16 @@ class Replay:
         ]
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
+    @property
+    def fill_rules(self) -> str:
+        """How orders fill, in words: by feed, ticks or bars."""
+        bars = self.plan.bar_instruments
+        ticks = any(set(part.instruments) - bars for part in self.plan.parts)
+        rules = [self._fills.name] if ticks or not bars else []
+        if bars:
+            rules.append(f"{', '.join(sorted(bars))} by bar rules")
+        return "; ".join(rules)
+
     def run(self, progress: Progress | None = None) -> RunReader:
         """Replay and publish; raises `StrategyRaised` (after publishing) or `DataMissing`."""
         started = time.perf_counter_ns()
@@ -270,7 +280,7 @@ class Replay:
                 VERSION,
                 *self._config,
                 msgspec.json.encode(strategies, order="deterministic").decode(),
-                self._fills.name,
+                self.fill_rules,
                 options.limits.profile,
                 options.seed,
             ),
@@ -336,7 +346,7 @@ class Replay:
             "config": msgspec.json.decode(self._config[0]),
             "config_hash": self._config[1],
             "code_version": VERSION,
-            "fill_model": self._fills.name,
+            "fill_model": self.fill_rules,
             "risk_profile": options.limits.profile,
             "inputs": source.inputs,
             "intents": counts.get("order_intended", 0),
