@@ -44,6 +44,9 @@ def big_csv(path: Path, rows: int) -> Path:
 
 def spawn(*args: object) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "cli.py"), *map(str, args)]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Tests that run as a shell's background job ignore SIGINT, and so would their children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -62,7 +62,11 @@ def test_the_vectorised_path_reads_what_the_row_by_row_path_reads(table):
 
 
 @settings(max_examples=60)
-@given(st.lists(st.text(st.characters(blacklist_characters="\n\r"), max_size=12), min_size=1, max_size=20))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=12), min_size=1, max_size=20
+    )
+)
 def test_any_text_gives_one_verdict_a_row(lines):
     text = "\n".join(lines)
     parsed = read(text)
