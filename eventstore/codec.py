@@ -26,6 +26,7 @@ __all__ = [
     "encode_bodies",
     "encode_into",
     "encode_records",
+    "learned",
     "record",
     "upcasts",
     "write_record",
@@ -113,6 +114,16 @@ def decode_records(payload: bytes | memoryview) -> list[Entry]:
     except (msgspec.MsgspecError, ValueError):
         return _decode_in_two_stages(payload)
     return [Entry(r.seq, r.recv, r.at, r.cause, r.body) for r in decoded]
+
+
+def learned(entry: Entry) -> Entry:
+    """Return an entry that was kept as `Unknown` with its own type, if that is known by now."""
+    event = entry.event
+    if type(event) is not Unknown or event.tag not in BY_TAG:
+        return entry
+    _typed_decoder()
+    own = _body(event.tag, event.version, entry.seq, msgspec.Raw(event.body))
+    return Entry(entry.seq, entry.recv, entry.at, entry.cause, own)
 
 
 def _raw(one: Record) -> tuple[Any, ...]:

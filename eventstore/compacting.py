@@ -41,7 +41,7 @@ MAX_EVENTS = 5_000_000
 MIN_DIRECTORIES = 4
 _MAX_DIRECTORIES = 256
 _EVENTS_PER_S = 50_000
-"""A third of what was measured: a group that would not fit the budget is made smaller."""
+"""A quarter of what was measured: a group that would not fit the budget is made smaller."""
 
 Group = Sequence[SealedPart]
 

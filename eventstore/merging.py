@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.events import Entry
+
 MAX_ROWS = 65_536
 """No chunk that leaves this module is longer."""
 
@@ -21,6 +23,13 @@ class Rows(NamedTuple):
     seqs: NDArray[np.int64]
     ts: NDArray[np.int64]
     items: list[Any]
+
+
+def as_rows(entries: list[Entry], *, as_entries: bool) -> Rows:
+    """Return entries, or their bare events, as rows."""
+    seqs = np.fromiter((entry.seq for entry in entries), np.int64, len(entries))
+    ts = np.fromiter((entry.event.ts for entry in entries), np.int64, len(entries))
+    return Rows(seqs, ts, entries if as_entries else [entry.event for entry in entries])
 
 
 class _Buffer:

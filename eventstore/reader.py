@@ -10,17 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from core.errors import CorruptLog, DataMissing
-from core.events import MARKET_DATA, Entry, Event
+from core.events import MARKET_DATA, Entry
 from core.ports import Coverage, MarketChunk, Selection
 from eventstore import coverage
 from eventstore.codec import decode_records
 from eventstore.hot import HotSegment, hot_segments
 from eventstore.layout import Layout
 from eventstore.manifest import Catalogue, SealedPart
-from eventstore.merging import MAX_ROWS, Rows
+from eventstore.merging import MAX_ROWS, Rows, as_rows
 from eventstore.sealed import read_sealed
 from eventstore.segments import Position
 from eventstore.selecting import wants
@@ -195,15 +194,7 @@ def _hot_rows(segment: HotSegment, selection: Selection, *, as_entries: bool) ->
             continue
         pending += [entry for entry in decode_records(block.payload) if wants(selection, entry)]
         while len(pending) >= MAX_ROWS:
-            yield _as_rows(pending[:MAX_ROWS], as_entries=as_entries)
+            yield as_rows(pending[:MAX_ROWS], as_entries=as_entries)
             del pending[:MAX_ROWS]
     if pending:
-        yield _as_rows(pending, as_entries=as_entries)
-
-
-def _as_rows(entries: list[Entry], *, as_entries: bool) -> Rows:
-    count = len(entries)
-    seqs = np.fromiter((entry.seq for entry in entries), np.int64, count)
-    ts = np.fromiter((entry.event.ts for entry in entries), np.int64, count)
-    items: list[Entry] | list[Event] = entries if as_entries else [entry.event for entry in entries]
-    return Rows(seqs, ts, items)
+        yield as_rows(pending, as_entries=as_entries)

@@ -1,23 +1,23 @@
 """Reading the tables of one sealed directory in seq order, skipping all that a selection cannot hold.
 
 A table is read row group by row group, never as a whole. Whole tables are skipped by the extents of
-`seal.json`, row groups by the statistics in the file.
+`seal.json`, row groups by the statistics in the file. Events that were sealed as `Unknown` come as their
+own type once the program has learned it; the views and the coverage of a log do not show them as such.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from core.events import BY_TAG, BY_TYPE, Entry, EventType, Unknown
 from core.ports import Selection
 from eventstore import columns
 from eventstore.archive import walk_segment
-from eventstore.codec import decode_records
+from eventstore.codec import decode_records, learned
 from eventstore.layout import ARCHIVE_NAME
 from eventstore.manifest import SealedPart
-from eventstore.merging import Rows, merge
+from eventstore.merging import Rows, as_rows, merge
 from eventstore.parquet import TypedFile, file_name
 from eventstore.schema import UNKNOWN, columns_of, to_entries, to_events
 from eventstore.selecting import bounds_overlap, mask, may_hold, wants
@@ -36,15 +36,30 @@ def read_sealed(part: SealedPart, selection: Selection, check: Check, *, as_entr
     if the directory was replaced by a compaction.
     """
     convert: Convert = to_entries if as_entries else to_events
-    kinds = [kind for tag in part.manifest.types if (kind := _kind(tag)) and _wanted(kind, part, selection)]
+    kinds = [k for tag in part.manifest.types if (k := BY_TAG.get(tag)) and _wanted(k, part, selection)]
     for kind in kinds:
         check(part, file_name(kind))
     streams = [_read(part, kind, selection, convert) for kind in kinds]
-    foreign = frozenset(tag for tag in part.manifest.types if _kind(tag) is None)
+    if UNKNOWN.tag in part.manifest.types:
+        check(part, file_name(UNKNOWN))
+        streams.append(_read_unknown(part, selection, as_entries=as_entries))
+    foreign = frozenset(part.manifest.types) - set(BY_TAG) - {UNKNOWN.tag}
     if foreign and as_entries and (selection.types is None or Unknown in selection.types):
         check(part, ARCHIVE_NAME)
         streams.append(_read_archived(part, foreign, selection))
     return merge(streams)
+
+
+def _read_unknown(part: SealedPart, selection: Selection, *, as_entries: bool) -> Iterator[Rows]:
+    """Yield what was sealed as `Unknown`; which types are among it is not known before each is looked at."""
+    with TypedFile(part.path / file_name(UNKNOWN), UNKNOWN) as table:
+        for group in range(table.groups):
+            if not bounds_overlap(selection, table.bounds(group, "seq"), table.bounds(group, "ts")):
+                continue
+            for batch in table.read(group):
+                found = [e for e in map(learned, to_entries(UNKNOWN, batch)) if wants(selection, e)]
+                if found:
+                    yield as_rows(found, as_entries=as_entries)
 
 
 def _read_archived(part: SealedPart, tags: frozenset[str], selection: Selection) -> Iterator[Rows]:
@@ -53,17 +68,12 @@ def _read_archived(part: SealedPart, tags: frozenset[str], selection: Selection)
         for block in walk_segment(part.path, part.manifest, segment):
             found = [e for e in decode_records(block.payload) if _tag(e) in tags and wants(selection, e)]
             if found:
-                seqs = np.fromiter((e.seq for e in found), np.int64, len(found))
-                yield Rows(seqs, np.fromiter((e.event.ts for e in found), np.int64, len(found)), found)
+                yield as_rows(found, as_entries=True)
 
 
 def _tag(entry: Entry) -> str:
     event = entry.event
     return event.tag if isinstance(event, Unknown) else BY_TYPE[type(event)].tag
-
-
-def _kind(tag: str) -> EventType | None:
-    return UNKNOWN if tag == UNKNOWN.tag else BY_TAG.get(tag)
 
 
 def _wanted(kind: EventType, part: SealedPart, selection: Selection) -> bool:

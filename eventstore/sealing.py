@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from core.errors import CorruptLog, StoreError
-from core.events import Entry, Event, SessionScheduled
+from core.events import Entry, Event, EventType, SessionScheduled, Unknown
 from eventstore import archive
-from eventstore.codec import decode_records
+from eventstore.codec import decode_records, learned
 from eventstore.extents import Extents
 from eventstore.files import Files, write_all
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout, sealed_name, segment_number
@@ -30,7 +30,7 @@ from eventstore.manifest import (
     digest_of,
 )
 from eventstore.parquet import ROW_GROUP_ROWS, TypedFile, TypedWriter, file_name
-from eventstore.schema import SCHEMA_VERSION, entries_to_batch, fields_of, kind_of, kinds, to_entries
+from eventstore.schema import SCHEMA_VERSION, UNKNOWN, entries_to_batch, fields_of, kind_of, kinds, to_entries
 from eventstore.seal_client import SealFailure, SealResult, SealWorker
 from eventstore.segments import SegmentHeader, Walk, read_header
 
@@ -251,12 +251,14 @@ def compare_tables(directory: Path, journal: Iterator[list[Entry]]) -> int:
 
     Raises `CorruptLog` naming the file and the first seq that differs, is missing or is too many.
     """
+    unknown = _kept_as_unknown(directory)
     open_tables: dict[type[Event], Iterator[list[Entry]]] = {}
     left: dict[type[Event], list[Entry]] = {}
     count = 0
     for entries in journal:
         count += len(entries)
-        for event_type, group in _by_type(entries).items():
+        rest = _without_unknown(directory, entries, unknown) if unknown else entries
+        for event_type, group in _by_type(rest).items():
             if event_type not in open_tables:
                 open_tables[event_type] = _read_table(directory, event_type)
                 left[event_type] = []
@@ -264,11 +266,32 @@ def compare_tables(directory: Path, journal: Iterator[list[Entry]]) -> int:
     for event_type, table in open_tables.items():
         surplus = left[event_type] or next(table, [])
         if surplus:
-            raise CorruptLog(
-                f"{directory / file_name(kind_of(event_type))}: holds seq {surplus[0].seq}, "
-                f"which the journal does not"
-            )
+            raise _surplus(directory, kind_of(event_type), surplus[0].seq)
+    if unknown:
+        raise _surplus(directory, UNKNOWN, min(unknown))
     return count
+
+
+def _kept_as_unknown(directory: Path) -> dict[int, Entry]:
+    if not (directory / file_name(UNKNOWN)).exists():
+        return {}
+    return {entry.seq: entry for entries in _read_table(directory, Unknown) for entry in entries}
+
+
+def _without_unknown(directory: Path, entries: list[Entry], unknown: dict[int, Entry]) -> list[Entry]:
+    """Compare and take out what was sealed as `Unknown`: the program may know its type by now."""
+    rest = []
+    for entry in entries:
+        kept = unknown.pop(entry.seq, None)
+        if kept is None:
+            rest.append(entry)
+        elif learned(kept) != entry:
+            raise CorruptLog(f"{directory / file_name(UNKNOWN)}: seq {entry.seq} differs from the journal's")
+    return rest
+
+
+def _surplus(directory: Path, kind: EventType, seq: int) -> CorruptLog:
+    return CorruptLog(f"{directory / file_name(kind)}: holds seq {seq}, which the journal does not")
 
 
 def _compare_group(
