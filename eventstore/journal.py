@@ -349,6 +349,12 @@ def _dead_at(path: Path, error: OSError) -> LogDead:
 
 def _lock_new_or_old(layout: Layout, files: Files, clock: Callable[[], int]) -> Lock:
     try:
+        if foreign := layout.foreign():
+            some = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+            raise StoreError(
+                f"{layout.root}: holds {some} but no log, and a log needs a directory of its own; "
+                "choose another --log"
+            )
         layout.create()
     except OSError as error:
         raise StoreError(

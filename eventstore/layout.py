@@ -112,6 +112,19 @@ class Layout:
         """Return whether `root` looks like a log."""
         return self.hot.is_dir() or self.sealed.is_dir()
 
+    def foreign(self) -> list[str]:
+        """Return what keeps a log from being made at `root`: another program's files, hidden ones aside.
+
+        Empty for a log, for an empty directory and where nothing is. `tmp/` is wiped by the lock holder
+        and LOCK overwritten, so a directory that is in use for something else must never become a log.
+        """
+        # Listed before it is asked: another process that makes the log makes `hot/` first.
+        try:
+            names = sorted(path.name for path in self.root.iterdir() if not path.name.startswith("."))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [] if self.exists() else names
+
     def create(self) -> None:
         """Make the directories that are missing; the journal syncs them with its own files."""
         for directory in (self.root, *self.directories):

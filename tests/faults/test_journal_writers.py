@@ -239,3 +239,21 @@ def test_text_without_meaning_in_lock_is_ignored(tmp_path: Path) -> None:
     for text in (b"", b"\xff\x00", b"[1]", b'{"pid": '):
         layout.lock.write_bytes(text)
         assert holder(layout) == {}
+
+
+def test_a_directory_of_another_program_never_becomes_a_log(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    (root / "tmp").mkdir(parents=True)
+    (root / "tmp" / "precious.txt").write_text("mine")
+    (root / "LOCK").write_text("theirs")
+    with pytest.raises(StoreError, match=r"project: holds LOCK, tmp but no log.*choose another --log"):
+        Journal.open(root)
+    assert (root / "tmp" / "precious.txt").read_text() == "mine"
+    assert (root / "LOCK").read_text() == "theirs"
+    assert sorted(path.name for path in root.iterdir()) == ["LOCK", "tmp"]
+
+
+def test_an_empty_directory_may_become_a_log_hidden_files_or_not(tmp_path: Path) -> None:
+    (tmp_path / ".gitkeep").touch()
+    Journal.open(tmp_path).close()
+    Journal.open(tmp_path).close()
