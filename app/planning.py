@@ -141,13 +141,27 @@ class Planner:
         feeds = {
             c.feed
             for c in self._coverage
-            if c.instrument == subscription.instrument and c.first_ts < end and c.last_ts >= begin
+            if c.instrument == subscription.instrument
+            and c.first_ts < end
+            and c.last_ts >= begin
+            and self._holds(c, begin, end)
         }
         if subscription.feed is not None:
             return subscription.feed if subscription.feed in feeds else None
         ranked = sorted((RESOLUTIONS.index(self._resolution(f)), f) for f in feeds)
         wanted = [f for r, f in ranked if subscription.resolution in (None, RESOLUTIONS[r])]
         return wanted[0] if wanted else None
+
+    def _holds(self, coverage: Coverage, begin: int, end: int) -> bool:
+        # What a feed covers may have a hole of days; its imports tell where.
+        return any(
+            span.feed in ("", coverage.feed)
+            and coverage.first_seq <= span.last_seq
+            and coverage.last_seq >= span.first_seq
+            and (span.first_ts is None or span.first_ts < end)
+            and (span.last_ts is None or span.last_ts >= begin)
+            for span in self._spans
+        )
 
     def _resolution(self, feed: str) -> str:
         known = self._sessions.feed(feed)
@@ -159,8 +173,9 @@ class Planner:
         days = self.dates([subscription.instrument])
         if not days:
             return DataMissing(f"no data of {label} in this log; next: tape import --help")
+        others = [day for day in days if not period.first <= day <= period.last] or days
         near = sorted(
-            days, key=lambda day: abs((date.fromisoformat(day) - date.fromisoformat(period.first)).days)
+            others, key=lambda day: abs((date.fromisoformat(day) - date.fromisoformat(period.first)).days)
         )
         return DataMissing(
             f"no data of {label} for {period}; the nearest dates are {', '.join(sorted(near[:4]))}"
