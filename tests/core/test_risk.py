@@ -327,7 +327,7 @@ def worst(world, name, order):
     return abs(held + sign * pending) * price
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(STEPS, st.sampled_from([0, 1500]))
 def test_no_sequence_of_requests_lets_an_approval_exceed_a_limit(steps, latency_ms):
     assert breaches(steps, latency_ms) == []
