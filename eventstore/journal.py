@@ -232,12 +232,14 @@ class Journal:
             if self._sealer is not None:
                 self.roll()
                 self._finish_sealed(self._sealer.drain(self.policy.seal_at_close_s))
-                self._sealer.compact(self.policy.compact_at_close_s)
             with _Fatal(self):
                 self._writer.close()
                 if self._writer.events == 0:
                     self._files.unlink(self._writer.path)
             self._dead = "it was closed"
+            if self._sealer is not None:
+                # Last, so that who has no patience for it interrupts nothing else.
+                self._sealer.compact(self.policy.compact_at_close_s)
         finally:
             self._writer.abandon()
             self._lock.release()
