@@ -6,6 +6,7 @@ prompts. rich is imported only for a terminal: a pipe or a file gets aligned pla
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,9 +32,10 @@ _PLAIN_PERIOD_S = 5.0
 class Output:
     """Where a command writes. `as_json` keeps stdout for one JSON document."""
 
-    def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0, again: Sequence[str] = ()) -> None:
         self.as_json = as_json
         self.verbosity = verbosity
+        self._tape = shlex.join(["tape", *again])
 
     def result(self, value: Any) -> None:
         """Print the command's answer as JSON on stdout; does nothing unless JSON was asked for."""
@@ -55,9 +57,9 @@ class Output:
         if self.verbosity > 0:
             print(text, file=sys.stderr, flush=True)
 
-    def next(self, command: str) -> None:
-        """Suggest the useful next command on stderr."""
-        self.note(f"next: tape {command}")
+    def next(self, command: str, *, why: str = "") -> None:
+        """Suggest the useful next command on stderr, with the `again` options that it needs."""
+        self.note(f"{why}next: {self._tape} {command}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
         """Print rows under their columns; silent under `--json`. Numbers are aligned to the right."""

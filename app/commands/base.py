@@ -22,7 +22,9 @@ class Call:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        self.out = Output(as_json=options["json"], verbosity=options["verbosity"])
+        again = [part for name in options["config"] for part in ("-c", name)]
+        again += ["--log", options["log"]] if options["log"] else []
+        self.out = Output(as_json=options["json"], verbosity=options["verbosity"], again=again)
 
     @cached_property
     def config(self) -> "Config":

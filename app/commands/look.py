@@ -1,6 +1,7 @@
 """`positions`, `orders`, `fills`, `events`, `state`, `why`: what happened, and how it stood at any moment."""
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from app.output import jsonable, when
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
 _POLL_S = 0.2
+_LIMIT = 50
 
 
 def _run_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -249,7 +251,7 @@ def why(call: Call, run: str | None, name: str) -> None:
 @click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
 @click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
 @click.option(
-    "--limit", default=50, show_default=True, type=click.IntRange(min=0), help="At most so many; 0: all."
+    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(min=0), help="At most so many; 0: all."
 )
 @click.option(
     "--follow", is_flag=True, help="Wait for more, until interrupted; with --json one object a line."
@@ -291,7 +293,12 @@ def events(
     ]
     call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")
     if len(found) > len(shown):
-        call.out.note(f"there are more; next: tape events --from {found[limit].seq}")
+        narrowing = {"--instrument": instrument, "--strategy": strategy, "--run": run, "--to": last}
+        narrow = [part for name in types for part in ("--type", name)]
+        narrow += [part for option, value in narrowing.items() if value for part in (option, value)]
+        narrow += [] if limit == _LIMIT else ["--limit", str(limit)]
+        rest = shlex.join(["events", *narrow, "--from", str(found[limit].seq)])
+        call.out.next(rest, why="there are more; ")
     else:
         call.out.next("sql 'SELECT type, count(*) FROM events GROUP BY type'")
 

@@ -97,7 +97,7 @@ def verify(call: Call, deep: bool, accept_loss: str | None) -> int:
     if cells:
         call.out.table(["file", "offset", "problem"], cells)
     if lost is not None:
-        call.out.note(f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; next: tape verify")
+        call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
         return 0
     call.out.next("status" if found.ok else "verify --accept-loss REASON (after a copy of the log was made)")
     return 0 if found.ok else 1

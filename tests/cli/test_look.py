@@ -1,6 +1,8 @@
 """The look verbs over a real log and a real run, and that their answers agree with each other."""
 
 import json
+import re
+import shlex
 from decimal import Decimal
 
 import pytest
@@ -152,7 +154,21 @@ def test_events_are_filtered_by_type_instrument_seq_and_time_and_limited(tape, s
 
 def test_events_say_when_there_are_more(tape, sample_log):
     done = tape("--log", sample_log, "events", "--type", "trade", "--limit", 2, "--run", "log")
-    assert "there are more; next: tape events --from " in done.err
+    found = re.search(r"there are more; next: tape (.*)", done.err)
+    assert found is not None
+    assert found[1].startswith(f"--log {sample_log} events --type trade --run log --limit 2 --from ")
+    trades = tape(
+        "--log", sample_log, "events", "--type", "trade", "--limit", 4, "--run", "log", "--json"
+    ).json
+    rest = tape(*shlex.split(found[1]), "--json").json
+    assert rest == trades[2:]
+
+
+def test_the_next_command_names_the_log_and_the_configuration_that_were_given(tape, sample_log, tmp_path):
+    (tmp_path / "my desk.toml").write_text("")
+    done = tape("-c", "my desk.toml", "fills", "--log", sample_log)
+    assert done.err.endswith(f"next: tape -c 'my desk.toml' --log {sample_log} why F-1\n")
+    assert tape("strategies").err.startswith("next: tape replay")
 
 
 def test_following_prints_what_is_there_one_object_a_line(tape, sample_log):
