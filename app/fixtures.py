@@ -100,11 +100,12 @@ def export_fixture(root: Path, run: str, name: str, directory: Path) -> list[Pat
     for path in (target, test):
         if path.exists():
             raise UsageError(f"{path}: exists already, and export overwrites nothing; choose another name")
+    found = find_run(root, run)
     building = directory / f".{name}.partial"
     shutil.rmtree(building, ignore_errors=True)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _build(root, find_run(root, run), building)
+        _build(root, found, building)
         building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -112,6 +112,11 @@ def test_what_cannot_be_exported_is_refused_and_leaves_nothing(tape, sample_log,
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
+def test_a_fixture_of_no_run_leaves_nothing_behind(tape, tmp_path):
+    assert tape("export", "--fixture", "nothing").code == 7
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_becomes_a_test_that_passes_without_its_log(tape, log, tmp_path):
     done = tape("--log", log, "export", "--fixture", "quiet_morning", "--json")
     assert done.code == 0, done.err
