@@ -233,7 +233,7 @@ class NondeterministicRun(TapeError):
         super().__init__(
             f"run {run} came out different from before, with the same inputs, code and parameters: the "
             f"strategy depends on something else (a clock, a file, a random number, memory of an earlier "
-            f"run). The new result is kept as {other}; next: tape diff {run} {other}"
+            f"run), or truetape's own code was edited. The new result is kept as {other}; next: tape diff {run} {other}"
         )
         self.run = run
         self.other = other
