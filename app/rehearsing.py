@@ -16,7 +16,8 @@ import msgspec
 from app.books import open_book, snapshot
 from app.data import ImportRequest, run_import
 from app.planning import parse_period
-from app.replaying import Replay, ReplayOptions, StrategySpec
+from app.replaying import Replay, ReplayOptions
+from app.seating import StrategySpec
 from core.errors import UsageError
 from core.events import Recorded
 from core.ports import Selection

@@ -15,16 +15,15 @@ import msgspec
 
 from adapters.replay.broker import FillModel, SimulatedBroker
 from adapters.replay.source import LogSource
-from app.discovery import FoundStrategy, find, parameters
 from app.planning import Period, Plan, Planner
+from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
-from core.desk import Views
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
-    Entry,
     Event,
     FeedDefined,
     InstrumentDefined,
@@ -37,14 +36,8 @@ from core.ports import EntryReader, Selection
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.step import Step
-from core.strategy import AnyStrategy, Subscription, WarmUp
+from core.strategy import Subscription, WarmUp
 from eventstore.runs import RunReader, RunWriter
-from projections.account import Account
-from projections.base import Projection
-from projections.orders import Orders
-from projections.positions import Positions
-from projections.quotes import Quotes
-from projections.risk import Risk
 from projections.sessions import Sessions
 
 ACCOUNT = "SIM"
@@ -53,14 +46,6 @@ SESSION = 1
 
 Progress = Callable[[int, int], None]
 """Called with the inputs taken and the inputs expected."""
-
-
-class StrategySpec(msgspec.Struct, frozen=True):
-    """A strategy to run: its name or `path.py:Class`, an optional instance id, and parameters as given."""
-
-    name: str
-    parameters: dict[str, Any] = {}
-    id: str | None = None
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,58 +59,6 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     feed: str | None = None
     seed: int = 0
-
-
-class Seated(msgspec.Struct, frozen=True):
-    """A loaded strategy with its instance id and checked parameters."""
-
-    id: str
-    found: FoundStrategy
-    strategy: AnyStrategy
-
-    def described(self) -> dict[str, Any]:
-        """Return what a run records of it; a file is named without its folder, which proves nothing."""
-        return {
-            "id": self.id,
-            "name": self.found.name.rpartition("/")[2],
-            "source": self.found.source,
-            "parameters": msgspec.to_builtins(self.strategy.params),
-        }
-
-
-class World:
-    """The projections of a session, wired; every definition of the log is folded at the start."""
-
-    def __init__(self, sessions: Sessions, definitions: Sequence[Entry], currency: str) -> None:
-        self.quotes = Quotes()
-        self.orders = Orders()
-        self.positions = Positions()
-        self.account = Account(self.quotes, self.positions, currency)
-        self.risk = Risk(self.positions, self.account)
-        self.sessions = sessions
-        self._all: tuple[Projection, ...] = (
-            self.quotes,
-            self.orders,
-            self.positions,
-            self.account,
-            self.risk,
-        )
-        for entry in definitions:
-            for projection in self._all:
-                projection.apply(entry)
-
-    @property
-    def views(self) -> Views:
-        """What strategies see."""
-        return Views(self.orders, self.positions, self.account, self.quotes, self.sessions)
-
-    def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
-        """Return the handlers by event type, in a fixed order."""
-        routes: dict[type[Event], list[Callable[[Entry], None]]] = {}
-        for projection in (self.sessions, *self._all):
-            for event_type, handler in projection.handlers.items():
-                routes.setdefault(event_type, []).append(handler)
-        return routes
 
 
 class WatchedSource:
@@ -358,36 +291,6 @@ class Replay:
             "end_equity": None if equity is None else plain(money(equity)),
             "max_drawdown": plain(world.risk.drawdown_max(ACCOUNT, options.currency) or ZERO),
         }
-
-
-def seat(specs: Sequence[StrategySpec]) -> list[Seated]:
-    """Load the strategies and give each an id: its name, and a number from the second one on."""
-    seated: list[Seated] = []
-    taken: dict[str, int] = {}
-    for spec in specs:
-        found = find(spec.name)
-        base = spec.id or found.name.rpartition(":")[2]
-        taken[base] = taken.get(base, 0) + 1
-        instance = base if taken[base] == 1 else f"{base}.{taken[base]}"
-        checked = parameters(found, spec.parameters)
-        seated.append(Seated(instance, found, found.type(checked)))
-    return seated
-
-
-def spread(names: Sequence[str], settings: Sequence[str]) -> list[StrategySpec]:
-    """Return the strategies with `--set` values: `key=value` for all of them, `name.key=value` for one."""
-    found = [StrategySpec(name, {}) for name in names]
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--set {text}: expected key=value")
-        owner, dot, inner = key.rpartition(".")
-        targets = [spec for spec in found if not dot or spec.name.rpartition(":")[2] == owner]
-        if not targets:
-            raise UsageError(f"--set {text}: no strategy {owner!r} is being run")
-        for spec in targets:
-            spec.parameters[inner] = value
-    return found
 
 
 def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:

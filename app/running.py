@@ -13,7 +13,8 @@ from adapters.replay.sample import DAYS, INSTRUMENT
 from app.books import open_log
 from app.config import Config, canonical
 from app.planning import parse_period
-from app.replaying import Progress, Replay, ReplayOptions, StrategySpec, again, spread
+from app.replaying import Progress, Replay, ReplayOptions, again
+from app.seating import StrategySpec, spread
 from app.settings import RiskSection
 from core.errors import InvalidEvent, UsageError
 from core.money import money

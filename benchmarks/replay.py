@@ -24,7 +24,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions, StrategySpec, seat
+from app.replaying import Replay, ReplayOptions
+from app.seating import StrategySpec, seat
 from benchmarks.market import days, names
 from core.events import Trade
 from core.strategy import AnyStrategy

@@ -12,7 +12,8 @@ import pytest
 from adapters.replay.lean import import_lean, parse_days
 from adapters.replay.sample import DAYS
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions, StrategySpec, again
+from app.replaying import Replay, ReplayOptions, again
+from app.seating import StrategySpec
 from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed
 from core.ports import Selection

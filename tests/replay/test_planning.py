@@ -4,7 +4,8 @@ import pytest
 
 from adapters.replay.source import LogSource
 from app.planning import Period, Planner, parse_period
-from app.replaying import Replay, ReplayOptions, StrategySpec, again, seat, spread
+from app.replaying import Replay, ReplayOptions, again
+from app.seating import StrategySpec, seat, spread
 from core.errors import DataMissing, UnknownInstrument, UsageError
 from core.events import (
     FeedDefined,

@@ -1,0 +1,48 @@
+"""The projections of one session, wired to each other: what strategies see, what events are folded into."""
+
+from collections.abc import Callable, Sequence
+
+from core.desk import Views
+from core.events import Entry, Event
+from projections.account import Account
+from projections.base import Projection
+from projections.orders import Orders
+from projections.positions import Positions
+from projections.quotes import Quotes
+from projections.risk import Risk
+from projections.sessions import Sessions
+
+
+class World:
+    """The projections of a session, wired; every definition of the log is folded at the start."""
+
+    def __init__(self, sessions: Sessions, definitions: Sequence[Entry], currency: str) -> None:
+        self.quotes = Quotes()
+        self.orders = Orders()
+        self.positions = Positions()
+        self.account = Account(self.quotes, self.positions, currency)
+        self.risk = Risk(self.positions, self.account)
+        self.sessions = sessions
+        self._all: tuple[Projection, ...] = (
+            self.quotes,
+            self.orders,
+            self.positions,
+            self.account,
+            self.risk,
+        )
+        for entry in definitions:
+            for projection in self._all:
+                projection.apply(entry)
+
+    @property
+    def views(self) -> Views:
+        """What strategies see."""
+        return Views(self.orders, self.positions, self.account, self.quotes, self.sessions)
+
+    def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
+        """Return the handlers by event type, in a fixed order."""
+        routes: dict[type[Event], list[Callable[[Entry], None]]] = {}
+        for projection in (self.sessions, *self._all):
+            for event_type, handler in projection.handlers.items():
+                routes.setdefault(event_type, []).append(handler)
+        return routes
