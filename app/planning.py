@@ -6,6 +6,7 @@ taken unless a subscription names another; never two of one kind. Reads the log,
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 
@@ -92,7 +93,7 @@ class Planner:
     def plan(self, period: Period, subscriptions: Sequence[Subscription]) -> Plan:
         """Return what to replay; raises `DataMissing` (naming the nearest dates) or `UnknownInstrument`."""
         parts = self._parts(period, subscriptions)
-        slices = tuple(self._slice(part) for part in parts)
+        slices = tuple(self._slice(part, rates=part is parts[0]) for part in parts)
         content = msgspec.json.encode([self._identity(part) for part in parts]).decode()
         rows = sum(c.count for part in parts for c in self._covering(part))
         return Plan(period, tuple(parts), slices, content, rows)
@@ -203,7 +204,7 @@ class Planner:
             and (span.last_ts is None or span.last_ts >= part.begin_ts)
         ]
 
-    def _slice(self, part: Part) -> Slice:
+    def _slice(self, part: Part, *, rates: bool) -> Slice:
         selection = Selection(
             feeds=frozenset({part.feed}),
             instruments=frozenset(part.instruments),
@@ -211,10 +212,11 @@ class Planner:
             end_ts=part.end_ts,
         )
         streams: list[Stream] = join(self._spans_of(part))
-        return Slice(selection=selection, streams=tuple(streams), extra=tuple(self._extra(part)))
+        return Slice(selection=selection, streams=tuple(streams), extra=tuple(self._extra(part, rates=rates)))
 
-    def _extra(self, part: Part) -> Iterable[tuple[int, Event]]:
-        wanted = frozenset[type[Event]]({HaltChanged, FxRateReported})
+    def _extra(self, part: Part, *, rates: bool) -> Iterable[tuple[int, Event]]:
+        """Yield the part's halts, and exchange rates if they are to come with this part."""
+        wanted = frozenset[type[Event]]({HaltChanged, FxRateReported} if rates else {HaltChanged})
         for batch in self._reader.entries(Selection(types=wanted)):
             for entry in batch:
                 event = entry.event
@@ -225,16 +227,23 @@ class Planner:
                     yield entry.seq, event
 
     def _identity(self, part: Part) -> dict[str, object]:
-        """Return what names a part's content: the imported files in time order, or the recorded seqs."""
+        """Return what names a part's content: files in time order (or recorded seqs), and definitions."""
         spans = sorted(self._spans_of(part), key=lambda s: (s.first_ts or 0, s.first_seq))
         sources = [self._digests.get(s.first_seq) or [s.first_seq, s.last_seq] for s in spans]
+        feed = self._sessions.feed(part.feed)
+        instruments = [self._sessions.instrument(name) for name in part.instruments]
         return {
-            "feed": part.feed,
-            "instruments": part.instruments,
+            "feed": part.feed if feed is None else _meaning(feed),
+            "instruments": [_meaning(instrument) for instrument in instruments],
             "begin": iso(part.begin_ts),
             "end": iso(part.end_ts),
             "sources": sources,
         }
+
+
+def _meaning(definition: Event) -> dict[str, Any]:
+    """Return a definition without its time, which only says when it was imported."""
+    return {k: v for k, v in msgspec.to_builtins(definition).items() if k != "ts"}
 
 
 def _digests(frames: Sequence[Entry], spans: Sequence[Span]) -> dict[int, str]:

@@ -18,6 +18,7 @@ from adapters.replay.source import LogSource
 from app.planning import Period, Plan, Planner
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.warming import plan_warm_up
 from app.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
@@ -26,6 +27,7 @@ from core.events import (
     CashAdjusted,
     Event,
     FeedDefined,
+    FxRateReported,
     InstrumentDefined,
     SessionScheduled,
     SessionStarted,
@@ -36,7 +38,8 @@ from core.ports import EntryReader, Selection
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.step import Step
-from core.strategy import Subscription, WarmUp
+from core.strategy import Subscription
+from eventstore.plain import write_views_sql
 from eventstore.runs import RunReader, RunWriter
 from projections.sessions import Sessions
 
@@ -97,6 +100,7 @@ class Replay:
         self._config = (config, config_hash)
         wanted = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
         self._definitions = [e for batch in reader.entries(Selection(types=wanted)) for e in batch]
+        self._rates = [e for b in reader.entries(Selection(types=frozenset({FxRateReported}))) for e in b]
         self._sessions = Sessions()
         for entry in self._definitions:
             self._sessions.apply(entry)
@@ -104,7 +108,9 @@ class Replay:
         planner = Planner(reader, self._sessions)
         subscriptions = self._subscriptions()
         self.plan: Plan = planner.plan(period, subscriptions)
-        self._warm_up, self._warm_plan = self._warm_up_source(planner, subscriptions)
+        needs = [seated.strategy.warm_up for seated in self.seated]
+        self._warm_plan = plan_warm_up(planner, reader, self.plan.period, subscriptions, needs)
+        self._warm_up = LogSource(reader, self._warm_plan.slices) if self._warm_plan else None
         self._fills = FillModel(options.latency_ms, options.partial_fills)
 
     @property
@@ -138,7 +144,8 @@ class Replay:
     def run(self, progress: Progress | None = None) -> RunReader:
         """Replay and publish; raises `StrategyRaised` (after publishing) or `DataMissing`."""
         started = time.perf_counter_ns()
-        world = World(self._sessions, self._definitions, self._options.currency)
+        earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
+        world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
         source = LogSource(self._reader, self.plan.slices)
         writer = RunWriter(self._root, source.ordinals)
         failure: StrategyRaised | None = None
@@ -161,6 +168,7 @@ class Replay:
             summary = self._summary(world, broker, writer, source)
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - started) / 1e9}
             run = writer.publish(self.run_id, summary, meta)
+            write_views_sql(self._root)
         except BaseException:
             writer.abandon()
             raise
@@ -231,21 +239,6 @@ class Replay:
         if self._options.feed is None:
             return found
         return [msgspec.structs.replace(s, feed=self._options.feed) for s in found]
-
-    def _warm_up_source(
-        self, planner: Planner, subscriptions: Sequence[Subscription]
-    ) -> tuple[LogSource | None, Plan | None]:
-        need = WarmUp(max(seated.strategy.warm_up.sessions for seated in self.seated))
-        if not need.sessions:
-            return None, None
-        days = [d for d in planner.dates(s.instrument for s in subscriptions) if d < self.plan.period.first]
-        if len(days) < need.sessions:
-            raise DataMissing(
-                f"the strategy needs {need.sessions} sessions before {self.plan.period.first} to warm up; "
-                f"the log holds {len(days)}; next: import them, or start later"
-            )
-        plan = planner.plan(Period(days[-need.sessions], days[-1]), subscriptions)
-        return LogSource(self._reader, plan.slices), plan
 
     # -- what a run says of itself -------------------------------------------------------------
 

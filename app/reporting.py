@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from core.events import AccountMarked, RiskRefused
+from core.events import AccountMarked, RiskRefused, StrategyFailed
 from core.ports import Selection
 from eventstore.runs import RunReader
 
@@ -26,6 +26,8 @@ class Report(msgspec.Struct, frozen=True):
     figures: dict[str, Any]
     refused_by_rule: dict[str, int]
     equity: list[tuple[int, Decimal | None]]
+    failed: str | None
+    """What a strategy raised and where, if that ended the run."""
 
 
 def report(run: RunReader) -> Report:
@@ -33,16 +35,19 @@ def report(run: RunReader) -> Report:
     told = run.summary
     entries = [
         entry
-        for batch in run.entries(Selection(types=frozenset({RiskRefused, AccountMarked})))
+        for batch in run.entries(Selection(types=frozenset({RiskRefused, AccountMarked, StrategyFailed})))
         for entry in batch
     ]
     refused: dict[str, int] = {}
     equity: list[tuple[int, Decimal | None]] = []
+    failed: str | None = None
     for entry in entries:
         if isinstance(entry.event, RiskRefused):
             refused[entry.event.rule] = refused.get(entry.event.rule, 0) + 1
         elif isinstance(entry.event, AccountMarked):
             equity.append((entry.event.ts, entry.event.equity))
+        elif isinstance(entry.event, StrategyFailed):
+            failed = _failure(entry.event)
     return Report(
         run=run.id,
         period=str(told["period"]),
@@ -51,6 +56,14 @@ def report(run: RunReader) -> Report:
         figures=_figures(told),
         refused_by_rule=dict(sorted(refused.items())),
         equity=equity,
+        failed=failed,
+    )
+
+
+def _failure(event: StrategyFailed) -> str:
+    return (
+        f"strategy {event.strategy} raised in {event.handler} at {event.file}:{event.line} while processing "
+        f"{event.input_type} {event.input_seq}: {event.error}"
     )
 
 

@@ -19,6 +19,9 @@ from core.events import (
 from core.money import ZERO, money, price
 from core.views import AccountView, InstrumentsView, OrdersView, PositionsView, QuotesView
 
+MAX_REQUESTS_A_STEP = 1000
+"""A handler that asks for more is taken for one that does not end."""
+
 
 class Present:
     """The input being processed: its seq, and the time it speaks of."""
@@ -105,7 +108,7 @@ class StrategyDesk:
         kind: OrderType = "MKT" if limit is None and stop is None else "LMT" if stop is None else "STP"
         self._placed += 1
         order = f"{self._prefix}{self._placed}"
-        self._requests.append(
+        self._request(
             OrderIntended(
                 self._present.ts,
                 order,
@@ -137,7 +140,7 @@ class StrategyDesk:
         known = self.orders.get(order)
         version = self._versions[order] = self._versions.get(order, 1) + 1
         quantity = quantity if quantity is not None else (known.quantity if known else ZERO)
-        self._requests.append(
+        self._request(
             ModifyIntended(
                 self._present.ts,
                 order,
@@ -158,14 +161,17 @@ class StrategyDesk:
             return
         known = self.orders.get(order)
         instrument = known.instrument if known else ""
-        self._requests.append(
-            CancelIntended(self._present.ts, order, self.account, self.id, instrument, reason)
-        )
+        self._request(CancelIntended(self._present.ts, order, self.account, self.id, instrument, reason))
 
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series."""
         if self.is_open:
-            self._requests.append(Recorded(self._present.ts, self.id, name, float(value)))
+            self._request(Recorded(self._present.ts, self.id, name, float(value)))
+
+    def _request(self, request: Event) -> None:
+        if len(self._requests) >= MAX_REQUESTS_A_STEP:
+            raise UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while handling one event")
+        self._requests.append(request)
 
     def set_timer(self, name: str, due: int) -> None:
         """Set or move the timer `name`; a time that is past already is now: time never goes back."""

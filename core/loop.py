@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.effects import Effect
+from core.errors import UsageError
 from core.events import Bar, Entry, Event, Quote, QuoteBar, SessionEnded, Trade
 from core.failures import failure_of, raised
 from core.money import SESSION_CONTEXT
@@ -23,6 +24,9 @@ from core.strategy import HANDLERS, handles
 Handler = Callable[[Any], None]
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 BarEvent = Bar | QuoteBar
+
+MAX_FIRED_AT_ONCE = 10_000
+"""More timers than this at one moment are taken for a timer that sets itself again without an end."""
 
 
 class Book(Protocol):
@@ -279,8 +283,14 @@ class Loop:
         """Fire what is due: all of it before `ts`, and at `ts` what belongs to `phase` or an earlier one."""
         agenda, present = self._agenda, self._step.present
         agenda.horizon = ts
+        fired = 0
         while agenda.due <= ts and (item := agenda.pop(ts, phase)) is not None:
             due, action = item
+            fired = fired + 1 if due == present.ts else 0
+            if fired > MAX_FIRED_AT_ONCE:
+                raise UsageError(
+                    f"more than {MAX_FIRED_AT_ONCE} timers at one time: one sets itself again at once"
+                )
             present.seq, present.ts = seq, due
             for fact in action(due):
                 self._fact(fact, seq)

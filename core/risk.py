@@ -94,6 +94,9 @@ class RiskGate:
 
     def _check_working(self, intent: ModifyIntended) -> Refusal | None:
         order = self._state.orders.get(intent.order)
+        if order is not None and order.strategy != intent.strategy:
+            message = f"{intent.order} is not an order of {intent.strategy}"
+            return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
         if order is not None and order.working:
             return None
         state = order.state if order else "unknown"

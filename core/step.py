@@ -35,7 +35,7 @@ from core.views import Order, OrdersView
 Record = Callable[[Event, int, int | None], int]
 """Append an output and fold it: `(event, at, cause) -> seq`."""
 
-MAX_REQUESTS_A_STEP = 1000
+
 _INTENTS = (OrderIntended, ModifyIntended)  # a tuple: `A | B` would be built anew at each check
 
 
@@ -130,10 +130,7 @@ class Step:
     def settle(self, at: int, record: Record) -> None:
         """Turn the requests made while processing the input `at` into recorded decisions and effects."""
         requests, handled = self.requests, 0
-        while handled < len(requests):
-            if handled >= MAX_REQUESTS_A_STEP:
-                requests.clear()
-                raise UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while processing input {at}")
+        while handled < len(requests):  # refusals may lead to further requests: the desk limits them all
             self._settle_one(requests[handled], at, record)
             handled += 1
         requests.clear()
@@ -159,8 +156,8 @@ class Step:
 
     def _settle_cancel(self, request: CancelIntended, seq: int, at: int, record: Record) -> None:
         known = self.orders.get(request.order)
-        if known is None or not known.working:
-            return  # nothing to withdraw; the intent stays on record
+        if known is None or not known.working or known.strategy != request.strategy:
+            return  # nothing of its own to withdraw; the intent stays on record
         who = (request.account, request.strategy, request.instrument)
         cancel = CancelSendStarted(request.ts, request.order, *who)
         self.effects.append(Effect(record(cancel, at, seq), request))

@@ -38,7 +38,10 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class WarmUp(msgspec.Struct, frozen=True):
-    """Past data fed before the start with orders refused: whole sessions, or a number of events."""
+    """Past data fed before the start with orders refused: so many sessions, or events.
+
+    Whole sessions are fed: as many as hold at least `events` market events of the subscriptions.
+    """
 
     sessions: int = 0
     events: int = 0

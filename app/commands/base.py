@@ -17,6 +17,21 @@ if TYPE_CHECKING:
     from app.config import Config
 
 
+class _Amount(click.FloatRange):
+    """Milliseconds or seconds; click's own range lets NaN through, and nothing can wait for infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fails on one that is negative, NaN or beyond a few decades."""
+        number = super().convert(value, param, ctx)
+        if not number <= _AMOUNT_MAX:
+            self.fail(f"{value} is not in the range 0<=x<={_AMOUNT_MAX:.0f}.", param, ctx)
+        return number
+
+
+_AMOUNT_MAX = 1e9
+AMOUNT = _Amount(min=0)
+
+
 class Call:
     """One invocation of a verb: where to write, which configuration, which log."""
 

@@ -2,7 +2,7 @@
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import AMOUNT, Call, verb
 from app.output import size, when
 
 
@@ -52,9 +52,7 @@ def _span(dates: list[str]) -> str:
 
 
 @verb("seal")
-@click.option(
-    "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Seconds to wait."
-)
+@click.option("--timeout", default=60.0, show_default=True, type=AMOUNT, help="Seconds to wait.")
 def seal(call: Call, timeout: float) -> None:
     """Seal what is recorded so far to Parquet, while a process writes the log or not."""
     from app.operating import seal_log  # noqa: PLC0415

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import AMOUNT, Call, verb
 from app.output import jsonable
 
 _PROMPT = "sql> "
@@ -21,9 +21,7 @@ _MORE = "...> "
 @click.option(
     "--max-rows", default=10_000, show_default=True, type=click.IntRange(min=0), help="0: no limit."
 )
-@click.option(
-    "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Seconds; 0: none."
-)
+@click.option("--timeout", default=60.0, show_default=True, type=AMOUNT, help="Seconds; 0: none.")
 def sql(
     call: Call,
     query: str | None,

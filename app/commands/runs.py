@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import AMOUNT, Call, verb
 from app.output import when
 
 
@@ -24,9 +24,7 @@ from app.output import when
 @click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest).")
 @click.option("--cash", metavar="AMOUNT", help="Starting cash.")
 @click.option("--commission", metavar="NAME", help="Commission schedule.")
-@click.option(
-    "--latency-ms", type=click.FloatRange(min=0), help="Event time between an order and its arrival."
-)
+@click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
 def replay(call: Call, what: str, **options: Any) -> None:
     """Run strategies over recorded session dates, or a RUN again to prove that it comes out the same.
@@ -70,6 +68,8 @@ def _show_head(call: Call, told: Any) -> None:
     for item in told.strategies:
         values = " ".join(f"{name}={value}" for name, value in item["parameters"].items())
         call.out.line(f"  {item['id']}  {item['name']}  {values}")
+    if told.failed:
+        call.out.line(f"FAILED, so the figures end there: {told.failed}")
 
 
 def _show_assumptions(call: Call, told: Any) -> None:

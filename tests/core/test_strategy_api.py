@@ -9,6 +9,7 @@ import pytest
 from msgspec import Meta
 
 from app.discovery import FoundStrategy, parameters
+from core.desk import MAX_REQUESTS_A_STEP
 from core.errors import StrategyRaised, UsageError
 from core.events import (
     CancelIntended,
@@ -23,7 +24,6 @@ from core.events import (
     StrategyFailed,
     TimerFired,
 )
-from core.step import MAX_REQUESTS_A_STEP
 from core.strategies.buy_and_hold import BuyAndHold, BuyAndHoldParameters
 from core.strategies.sma_cross import SmaCross, SmaCrossParameters
 from core.strategy import Parameters, Strategy, Subscription
@@ -379,9 +379,10 @@ def test_a_step_takes_a_bounded_number_of_requests():
             s.buy("ACME", 1, limit=1, reason="r")
 
     bench = Bench(Script({1: flood}))
-    with pytest.raises(UsageError, match=f"more than {MAX_REQUESTS_A_STEP} requests"):
+    with pytest.raises(StrategyRaised, match=f"more than {MAX_REQUESTS_A_STEP} requests"):
         bench.run(ticks(1))
-    assert len(bench.recorded(OrderIntended)) == MAX_REQUESTS_A_STEP
+    assert bench.recorded(OrderIntended) == []  # nothing of a handler that did not end
+    assert [failed.handler for failed in bench.recorded(StrategyFailed)] == ["on_trade"]
 
 
 def test_answering_each_refusal_with_another_order_ends():
@@ -390,7 +391,7 @@ def test_answering_each_refusal_with_another_order_ends():
             self.buy("ACME", 0, reason="again")
 
     bench = Bench(Stubborn({1: lambda s: s.buy("ACME", 0, reason="first")}))
-    with pytest.raises(UsageError, match="more than"):
+    with pytest.raises(StrategyRaised, match="more than"):
         bench.run(ticks(1))
 
 
