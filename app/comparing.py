@@ -9,7 +9,8 @@ import msgspec
 
 from core.events import Entry, Event, types_of
 from core.ports import RUN_BASE, Selection
-from eventstore.runs import NOT_PROVEN, RunReader
+from eventstore.proof import NOT_PROVEN
+from eventstore.runs import RunReader
 
 _DECISIONS = types_of("decision")
 

@@ -40,7 +40,8 @@ from core.sampling import EquitySampler
 from core.step import Step
 from core.strategy import Subscription
 from eventstore.plain import write_views_sql
-from eventstore.runs import RunReader, RunWriter
+from eventstore.run_writer import RunWriter
+from eventstore.runs import RunReader
 from projections.sessions import Sessions
 
 ACCOUNT = "SIM"

@@ -17,7 +17,7 @@ from eventstore.codec import decode_records
 from eventstore.layout import MANIFEST_NAME, Layout
 from eventstore.manifest import Manifest, SealedPart, SealedSegment, digest_of, hidden, read_manifest
 from eventstore.recovery import inspect
-from eventstore.runs import verify_run
+from eventstore.run_checks import verify_run
 from eventstore.sealing import compare_tables
 
 _MAX_RETRIES = 20

@@ -13,7 +13,9 @@ from core.events import AccountMarked, Filled, OrderIntended, Recorded, RiskAppr
 from core.ports import RUN_BASE, Selection
 from eventstore.layout import Layout
 from eventstore.manifest import digest_of
-from eventstore.runs import RunReader, RunWriter, verify_run
+from eventstore.run_checks import verify_run
+from eventstore.run_writer import RunWriter
+from eventstore.runs import RunReader
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log, sample_of, write_ticks
 
@@ -147,7 +149,7 @@ def test_two_decisions_that_changed_places_are_found(root, run):
 
 
 def test_a_gap_in_the_numbering_is_found(run, monkeypatch):
-    monkeypatch.setattr("eventstore.runs.RUN_BASE", RUN_BASE - 1)
+    monkeypatch.setattr("eventstore.run_checks.RUN_BASE", RUN_BASE - 1)
     assert any("without gaps" in problem for problem in verify_run(run))
 
 

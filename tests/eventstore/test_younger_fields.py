@@ -17,7 +17,8 @@ from eventstore.manifest import digest_of, read_manifest
 from eventstore.parquet import TypedFile
 from eventstore.plain import views_sql, write_views_sql
 from eventstore.reader import LogReader
-from eventstore.runs import RunWriter, verify_run
+from eventstore.run_checks import verify_run
+from eventstore.run_writer import RunWriter
 from eventstore.schema import columns_of, kind_of, kinds
 from eventstore.sealing import encode_manifest
 from eventstore.sql import connect

@@ -18,7 +18,9 @@ from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed
 from core.ports import Selection
 from eventstore.reader import LogReader
-from eventstore.runs import NondeterministicRun, list_runs, verify_run
+from eventstore.run_checks import verify_run
+from eventstore.run_writer import NondeterministicRun
+from eventstore.runs import list_runs
 from tests.eventstore.sealed_logs import open_log
 
 ROOT = Path(__file__).resolve().parents[2]

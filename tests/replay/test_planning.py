@@ -20,7 +20,7 @@ from core.ports import Selection
 from core.strategy import Subscription
 from eventstore.memory import MemoryLog
 from eventstore.reader import LogReader
-from eventstore.runs import verify_run
+from eventstore.run_checks import verify_run
 from projections.sessions import Sessions
 from tests.core.bench import BEGIN, CLOSE, END, MIN, OPEN, S, bar, instrument, session, trade
 from tests.eventstore.sealed_logs import open_log

@@ -26,9 +26,11 @@ from core.events import (
     types_of,
 )
 from core.ports import RUN_BASE, Selection
-from eventstore import runs
+from eventstore import run_writer
 from eventstore.files import Files
-from eventstore.runs import RunReader, RunWriter, find_run, list_runs, verify_run
+from eventstore.run_checks import verify_run
+from eventstore.run_writer import RunWriter
+from eventstore.runs import RunReader, find_run, list_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,12 +107,12 @@ def test_hashes_and_bytes_do_not_depend_on_where_batches_and_pieces_were_cut(
 ):
     root, events = tmp_path_factory.mktemp("cuts"), some_events(count)
     whole = write(root, events, cuts=(10_000,), run="whole")
-    before = runs._FLUSH_EVENTS
-    runs._FLUSH_EVENTS = flush
+    before = run_writer._FLUSH_EVENTS
+    run_writer._FLUSH_EVENTS = flush
     try:
         pieces = write(root, events, cuts=cuts, run="pieces")
     finally:
-        runs._FLUSH_EVENTS = before
+        run_writer._FLUSH_EVENTS = before
     assert hashes(pieces) == hashes(whole)
     assert list(pieces.entries()) == list(whole.entries())
 
@@ -250,7 +252,7 @@ def test_an_abandoned_run_leaves_nothing(tmp_path):
 
 def test_a_run_that_differs_is_kept_beside_the_first(tmp_path):
     first = write(tmp_path, some_events(9))
-    with pytest.raises(runs.NondeterministicRun, match=r"kept as abc\.differs"):
+    with pytest.raises(run_writer.NondeterministicRun, match=r"kept as abc\.differs"):
         write(tmp_path, some_events(10))
     assert hashes(find_run(tmp_path, "abc")) == hashes(first)
     assert find_run(tmp_path, "abc.differs").summary["run_events"] == 10

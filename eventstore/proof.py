@@ -1,0 +1,46 @@
+"""What the two hashes of a run are over; they are what a replay proves.
+
+`run_hash` covers every event with its envelope; a source seq in `at` enters as its ordinal among the
+inputs, so that equal data imported elsewhere hash alike. `decisions_hash` covers type, time and payload of
+decisions only, without seqs and order ids.
+"""
+
+from collections.abc import Collection
+from hashlib import blake2b
+
+from core.events import BY_TYPE, EventType
+from eventstore.fingerprint import TableFingerprint
+from eventstore.schema import fields_of
+
+NOT_PROVEN = frozenset({"order"})
+"""Fields of decisions that `decisions_hash` leaves out: ids hold the session's number."""
+
+_SOURCE_SEQS = frozenset({"input_seq"})
+"""Fields that hold a seq of the source: another import of equal data has other ones; `at` says the same."""
+
+ORDER_MARKS = {
+    # What stands for a type in the order of decisions; never of zeros alone, which numpy would strip.
+    event_type: blake2b(kind.tag.encode(), digest_size=7).digest() + b"!"
+    if kind.event_class == "decision"
+    else b""
+    for event_type, kind in BY_TYPE.items()
+}
+
+
+def entire(kind: EventType) -> TableFingerprint:
+    """Return the hash over all that a run holds of one type."""
+    fields = [name for name in fields_of(kind) if name not in _SOURCE_SEQS]
+    return TableFingerprint(kind.tag, kind.version, ["seq", "at", "cause", *fields])
+
+
+def decided(kind: EventType, without: Collection[str] = ()) -> TableFingerprint | None:
+    """Return the hash over a decision's payload, `None` for other types."""
+    if kind.event_class != "decision":
+        return None
+    payload = [name for name in fields_of(kind) if name not in NOT_PROVEN and name not in without]
+    return TableFingerprint(kind.tag, kind.version, payload)
+
+
+def joined_hash(*digests: bytes) -> str:
+    """Return one hash of several, as text."""
+    return blake2b(b"".join(digests), digest_size=16).hexdigest()

@@ -1,0 +1,237 @@
+"""Making a run: events are numbered, hashed and written column by column, aside; then renamed into place.
+
+The run is fsynced before the rename, so it is whole or absent. Memory holds at most a flush of events.
+"""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from hashlib import blake2b
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from core.errors import ExitCode, StoreError, TapeError
+from core.events import Event
+from core.ports import RUN_BASE
+from eventstore import columns
+from eventstore.files import Files
+from eventstore.layout import Layout
+from eventstore.manifest import digest_of
+from eventstore.parquet import TypedWriter, file_name
+from eventstore.proof import ORDER_MARKS, decided, entire, joined_hash
+from eventstore.runs import DIFFERS, RunReader
+from eventstore.schema import fields_of, kind_of, to_batch
+
+RUN_FORMAT = 1
+_FLUSH_EVENTS = 50_000
+
+Ordinals = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+"""Maps source seqs to positions among the inputs of a replay."""
+
+
+class _Table:
+    """One event type of a run being made: the file its rows go to, and the hashes over them."""
+
+    __slots__ = ("decided", "entire", "kind", "writer")
+
+    def __init__(self, event_type: type[Event], directory: Path) -> None:
+        kind = self.kind = kind_of(event_type)
+        self.writer = TypedWriter(directory / file_name(kind), kind, recv=False)
+        self.entire = entire(kind)
+        self.decided = decided(kind)
+
+    def write(self, batch: pa.RecordBatch, positions: NDArray[np.int64]) -> None:
+        """Write rows and hash them; `positions` are those of the inputs that `at` names."""
+        self.entire.update(batch, {"at": positions})
+        if self.decided is not None:
+            self.decided.update(batch)
+        self.writer.write(batch)
+
+
+class RunWriter:
+    """The recorder of a replay: numbers events, hashes them, and writes them column by column."""
+
+    def __init__(self, root: Path, ordinals: Ordinals, files: Files | None = None) -> None:
+        self._files = files or Files()
+        self._layout = Layout(root)
+        self._ordinals = ordinals
+        self._path = _new_directory(self._layout)
+        self._tables: dict[type[Event], _Table] = {}
+        self._next = RUN_BASE + 1
+        # Since the last flush, in seq order: written as columns, so kept as columns.
+        self._events: list[Event] = []
+        self._ats: list[int] = []
+        self._causes: list[int] = []
+        self._positions: list[NDArray[np.int64]] = []  # one array a commit
+        self._looked_up = 0
+        self._order = blake2b(digest_size=16)  # of the decisions' types, in order
+
+    def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
+        """Number an event and keep it; facts carry the input in whose slice they were made as `at`."""
+        seq = self._next
+        self._next = seq + 1
+        self._events.append(event)
+        self._ats.append(seq if at is None else at)
+        self._causes.append(cause or 0)
+        return seq
+
+    def commit(self, *, sync: bool) -> None:  # noqa: ARG002  (a run is durable when it is published)
+        """Look up the inputs that events name; hash and write in large pieces."""
+        if self._looked_up == len(self._ats):
+            return
+        where = np.array(self._ats[self._looked_up :], dtype=np.int64)
+        self._looked_up = len(self._ats)
+        source = where < RUN_BASE
+        where[source] = self._ordinals(where[source])
+        self._positions.append(where)
+        if len(self._events) >= _FLUSH_EVENTS:
+            self._flush()
+
+    @property
+    def events(self) -> int:
+        """The number of events so far."""
+        return self._next - RUN_BASE - 1
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of events per type tag."""
+        self._flush()
+        return {table.kind.tag: table.writer.rows for table in self._by_tag()}
+
+    def publish(self, run: str, summary: dict[str, Any], meta: dict[str, Any]) -> "RunReader":
+        """Make the run visible under its id and return it.
+
+        A run of that id that is there already must be the same, byte for byte: then it stays. If it is
+        not, raises `NondeterministicRun`, and the new one is kept as `<id>.differs`.
+        """
+        self.commit(sync=True)
+        self._flush()
+        for table in self._tables.values():
+            table.writer.close()
+        hashes = {"run_hash": self._run_hash(), "decisions_hash": self._decisions_hash()}
+        document = {"format": RUN_FORMAT, "run": run, **summary, "run_events": self.events, **hashes}
+        document["types"] = self.counts()
+        document["fields"] = {t.kind.tag: fields_of(t.kind) for t in self._by_tag()}
+        document["files"] = {t.writer.path.name: digest_of(t.writer.path) for t in self._by_tag()}
+        _write_json(self._path / "run.json", document)
+        _write_json(
+            self._path / "meta.json", {**meta, "host": platform.node(), "python": platform.python_version()}
+        )
+        _sync_tree(self._files, self._path)
+        return self._install(run, hashes["run_hash"])
+
+    def _install(self, run: str, run_hash: str) -> "RunReader":
+        target = self._layout.runs / run
+        if target.exists():
+            known = RunReader(target)
+            if known.summary.get("run_hash") == run_hash:
+                if not known.problems():
+                    shutil.rmtree(self._path)
+                    return known
+                shutil.rmtree(target)  # damaged since: this one is what it was
+                return self._rename(target)
+            target = self._layout.runs / f"{run}{DIFFERS}"
+            shutil.rmtree(target, ignore_errors=True)
+        found = self._rename(target)
+        if target.name != run:
+            raise NondeterministicRun(run, target.name)
+        return found
+
+    def _rename(self, target: Path) -> "RunReader":
+        self._files.rename(self._path, target)
+        self._files.sync_directory(self._layout.runs)
+        return RunReader(target)
+
+    def abandon(self) -> None:
+        """Remove what was built; nothing was visible."""
+        for table in self._tables.values():
+            table.writer.abandon()
+        shutil.rmtree(self._path, ignore_errors=True)
+
+    def _flush(self) -> None:
+        if not self._positions:
+            return
+        first_seq = self._next - len(self._events)
+        positions = np.concatenate(self._positions)
+        ats, causes = np.array(self._ats, dtype=np.int64), np.array(self._causes, dtype=np.int64)
+        kinds_seen = list(map(type, self._events))
+        everything = np.empty(len(kinds_seen), dtype=object)
+        everything[:] = self._events
+        codes = {event_type: code for code, event_type in enumerate(dict.fromkeys(kinds_seen))}
+        code_of = np.fromiter(map(codes.__getitem__, kinds_seen), np.int32, len(kinds_seen))
+        marks = np.array([ORDER_MARKS[event_type] for event_type in codes], dtype="S8")
+        self._order.update(marks[code_of[(marks != b"")[code_of]]].tobytes())
+        for event_type, code in codes.items():
+            rows = np.flatnonzero(code_of == code)
+            table = self._table(event_type)
+            cause = columns.from_numpy(causes[rows], causes[rows] > 0)
+            events = everything[rows].tolist()
+            table.write(
+                to_batch(table.kind, first_seq + rows, None, ats[rows], cause, events), positions[rows]
+            )
+        self._events, self._ats, self._causes, self._positions, self._looked_up = [], [], [], [], 0
+
+    def _table(self, event_type: type[Event]) -> _Table:
+        table = self._tables.get(event_type)
+        if table is None:
+            table = self._tables[event_type] = _Table(event_type, self._path)
+        return table
+
+    def _by_tag(self) -> list[_Table]:
+        return sorted(self._tables.values(), key=lambda table: table.kind.tag)
+
+    def _run_hash(self) -> str:
+        digests = [table.entire.digest() for table in self._by_tag()]
+        return joined_hash(*digests)
+
+    def _decisions_hash(self) -> str:
+        digests = [table.decided.digest() for table in self._by_tag() if table.decided is not None]
+        return joined_hash(self._order.digest(), *digests)
+
+
+class NondeterministicRun(TapeError):
+    """The same inputs, code and parameters gave other decisions than before."""
+
+    exit_code = ExitCode.FOUND
+
+    def __init__(self, run: str, other: str) -> None:
+        super().__init__(
+            f"run {run} came out different from before, with the same inputs, code and parameters: the "
+            f"strategy depends on something else (a clock, a file, a random number, memory of an earlier "
+            f"run), or truetape's own code was edited. The new result is kept as {other}; "
+            f"next: tape diff {run} {other}"
+        )
+        self.run = run
+        self.other = other
+
+
+def _new_directory(layout: Layout) -> Path:
+    layout.runs.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        path = layout.runs / f".tmp-{os.getpid()}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{path}: cannot build a run here: {error.strerror}") from error
+        return path
+    raise AssertionError("unreachable")
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+
+
+def _sync_tree(files: Files, path: Path) -> None:
+    for file in sorted(path.iterdir()):
+        handle = files.open_read(file)
+        files.data_sync(handle)
+        files.close(handle)
+    files.sync_directory(path)
