@@ -177,7 +177,7 @@ def _rejections(parsed: Parsed, keys: IntColumn) -> dict[int, RowRejected]:
             ts=int(keys[row]),
             file=parsed.file,
             line=parsed.line(row),
-            reason=parsed.reasons[row],
+            reason=parsed.reasons[row][:ROW_TEXT_MAX],
             row=lines[row][:ROW_TEXT_MAX],
         )
         for row in sorted(parsed.reasons)

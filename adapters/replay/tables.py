@@ -7,7 +7,7 @@ plan says in words what was understood. Files are read by table_files.py, append
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from core.ports import EntryReader
 
 FORMATS = ("csv", "parquet")
 RUN_DAYS = 31
+_SECURITY_TYPES = ("STK", "FUT", "OPT", "CASH", "IND")
 _LENGTHS = {"second": 1, "minute": 60, "hour": 3600, "daily": 86_400}
 
 
@@ -123,11 +124,30 @@ def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) 
         raise UsageError(f"--bar-time {options.bar_time!r}: expected start or end")
     if options.kind not in {None, *KINDS}:
         raise UsageError(f"--kind {options.kind!r}: expected one of {', '.join(KINDS)}")
+    _check_instrument(options)
     for path in files:
         if not path.is_file():
-            raise DataMissing(f"{path}: no such file")
+            raise DataMissing(
+                f"{path}: {'is a directory: name the files in it' if path.is_dir() else 'no such file'}"
+            )
     opened = CsvFile if file_format == "csv" else ParquetFile
     return [Table(opened(path), file_format, options) for path in files]
+
+
+def _check_instrument(options: TableOptions) -> None:
+    """Refuse what no instrument can be, before anything is in the log."""
+    if options.security_type not in _SECURITY_TYPES:
+        expected = ", ".join(_SECURITY_TYPES)
+        raise UsageError(f"--security-type {options.security_type!r}: expected one of {expected}")
+    if not (len(options.currency) == 3 and options.currency.isalpha() and options.currency.isupper()):
+        raise UsageError(f"--currency {options.currency!r}: expected three capital letters, such as USD")
+    for option, text in (("--multiplier", options.multiplier), ("--tick-size", options.tick_size)):
+        try:
+            fits = 0 < Decimal(text) < 10**12
+        except InvalidOperation:
+            fits = False
+        if not fits:
+            raise UsageError(f"{option} {text!r}: expected a number above 0, such as 0.01 or 50")
 
 
 class Table:

@@ -207,3 +207,41 @@ def test_a_directory_that_cannot_be_written_is_a_store_error(tape, trades, tmp_p
     done = tape("--log", target, "import", trades, *TABLE)
     assert done.code == 6
     assert str(target) in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--tick-size", "abc", "a number above 0"),
+        ("--tick-size", "0", "a number above 0"),
+        ("--multiplier", "nan", "a number above 0"),
+        ("--multiplier", "-50", "a number above 0"),
+        ("--currency", "dollars", "three capital letters"),
+        ("--security-type", "BOND", "STK, FUT, OPT, CASH, IND"),
+    ],
+)
+def test_what_no_instrument_can_be_is_refused_before_a_log_is_made(
+    tape, trades, tmp_path, option, value, expected
+):
+    done = tape("--log", tmp_path / "log", "import", trades, *TABLE, option, value)
+    assert done.code == 2
+    assert f"{option} {value!r}: expected" in done.err
+    assert expected in done.err
+    assert not Path(tmp_path / "log" / "sealed").exists()
+
+
+def test_a_reason_stays_short_however_long_the_value_was(tape, tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text(
+        "Time,Price,Qty\n2024-01-03 09:30:00,10," + "x" * 100_000 + "\n2024-01-03 09:30:01,10,5\n"
+    )
+    done = tape("--log", tmp_path / "log", "import", path, *TABLE)
+    assert done.code == 0
+    assert "rejected     1" in done.out
+    assert max(map(len, done.out.splitlines())) < 600
+
+
+def test_a_directory_is_not_taken_for_a_file_that_is_missing(tape, tmp_path):
+    done = tape("--log", tmp_path / "log", "import", tmp_path, "--format", "csv", "--symbol", "ABC")
+    assert done.code == 7
+    assert "is a directory: name the files in it" in done.err
