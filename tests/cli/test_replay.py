@@ -169,3 +169,20 @@ def test_hashes_do_not_depend_on_hash_seed_zone_or_place(tape, sample_log, tmp_p
     assert again["run"] == told["run"]
     assert again["run_hash"] == told["figures"]["run_hash"]
     assert again["decisions_hash"] == told["figures"]["decisions_hash"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e300"])
+def test_an_amount_of_time_that_nobody_can_wait_for_is_refused(tape, log, value):
+    assert tape("--log", log, "replay", "2025-07-03", "--latency-ms", value).code == 2
+    assert tape("--log", log, "sql", "SELECT 1", "--timeout", value).code == 2
+    assert tape("--log", log, "seal", "--timeout", value).code == 2
+
+
+def test_the_report_of_a_failed_run_says_what_failed(tape, log, tmp_path):
+    (tmp_path / "raising.py").write_text(RAISING)
+    assert tape("--log", log, "replay", "2025-07-03", "--strategy", "raising.py:Raising").code == 8
+    done = tape("--log", log, "report")
+    assert (
+        "FAILED, so the figures end there: strategy Raising raised in on_trade at raising.py:12" in done.out
+    )
+    assert "as it happens" in tape("--log", log, "report", "--json").json["failed"]
