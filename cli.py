@@ -5,6 +5,7 @@ until a verb runs, so that help is instant; what a verb does lives in `app.comma
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,15 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "seal": ("app.commands.operate:seal", "Seal what is recorded so far to Parquet."),
     },
 }
+
+_STORAGE = {
+    errno.ENOSPC,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    *({errno.EDQUOT} if hasattr(errno, "EDQUOT") else ()),
+}
+"""What the system says of a storage that is full or fails: no bug of ours, wherever it comes up."""
 
 _TARGETS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
 
@@ -133,6 +143,9 @@ def tape(
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never lets a traceback out unless `-v` asks for it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`tape status >&-`): nobody wants to read it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # open to the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -164,6 +177,14 @@ def _failed(error: Exception, *, verbose: bool) -> int:
     if isinstance(error, TapeError):
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        place = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {place}{error.strerror} (errno {error.errno}); what was being written is not kept: "
+            "free some space or check the disk, then run the command again",
+            file=sys.stderr,
+        )
+        return int(ExitCode.STORE)
     what = " ".join(str(error).split()) or "no message"
     print(f"bug: {type(error).__name__}: {what}", file=sys.stderr)
     if not verbose:

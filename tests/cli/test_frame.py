@@ -225,3 +225,25 @@ def test_a_reader_that_goes_away_is_a_normal_end(tmp_path):
     assert done.returncode == 0
     assert b"BrokenPipe" not in done.stderr
     assert b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_no_bug_wherever_it_comes_up(tmp_path):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "cli.py"), "strategies"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == ExitCode.STORE
+    assert b"error: No space left on device (errno 28)" in done.stderr
+    assert b"bug" not in done.stderr
+
+
+def test_a_closed_stdout_is_no_bug(tmp_path):
+    command = ["sh", "-c", 'exec "$0" "$1" strategies >&-', sys.executable, str(ROOT / "cli.py")]
+    done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, b"bug" in done.stderr) == (0, False)
