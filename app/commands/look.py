@@ -31,6 +31,10 @@ def _book(call: Call, run: str | None) -> Any:
     return open_book(call.root, run, currency=call.config.settings.replay.currency)
 
 
+def _same(run: str | None) -> str:
+    return f" --run {shlex.quote(run)}" if run else ""
+
+
 @verb("positions")
 @click.option("--all", "flat", is_flag=True, help="Also positions that were closed.")
 @_run_option
@@ -44,7 +48,7 @@ def positions(call: Call, run: str | None, flat: bool) -> None:
     call.out.result(rows)
     call.out.line(f"positions of {book.label}")
     show_positions(call, rows)
-    call.out.next("fills")
+    call.out.next("fills" + _same(run))
 
 
 def show_positions(call: Call, rows: Any) -> None:
@@ -96,7 +100,7 @@ def orders(
     call.out.result(rows)
     call.out.line(f"orders of {book.label}")
     _show_orders(call, rows, state)
-    call.out.next(f"why {rows[0].id}" if rows else "events")
+    call.out.next((f"why {rows[0].id}" if rows else "events") + _same(run))
 
 
 def _show_orders(call: Call, rows: Any, state: Any) -> None:
@@ -172,7 +176,7 @@ def fills(
         for row in rows
     ]
     call.out.table(columns, cells) if cells else call.out.line("no fills")
-    call.out.next(f"why {rows[0].exec_id}" if rows else "orders")
+    call.out.next((f"why {rows[0].exec_id}" if rows else "orders") + _same(run))
 
 
 @verb("state")
@@ -202,7 +206,7 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     call.out.line()
     for row in view.accounts:
         _show_account(call, row)
-    call.out.next(f"events --to {at or shot.seq} --limit 10" if shot.seq else "replay 2025-07-02")
+    call.out.next(f"events --to {at or shot.seq} --limit 10{_same(run)}" if shot.seq else "replay 2025-07-02")
 
 
 def _show_account(call: Call, row: Any) -> None:
@@ -240,7 +244,7 @@ def why(call: Call, run: str | None, name: str) -> None:
         entry = link.entry
         call.out.line(f"{link.role:<11} {when(entry.event.ts):<31} seq {entry.seq}")
         call.out.line(f"            {looking.summary(entry.event)}")
-    call.out.next(f"state --at {links[-1].entry.seq}")
+    call.out.next(f"state --at {links[-1].entry.seq}" + _same(run))
 
 
 @verb("events")

@@ -206,3 +206,9 @@ def test_looking_changes_no_byte_of_the_log(tape, log):
     ):
         assert tape("--log", log, *args).code == 0
     assert contents() == before
+
+
+@pytest.mark.parametrize("words", ["positions", "orders", "fills", "state", "why F-1"])
+def test_the_next_command_looks_at_the_same_run(tape, sample_log, words):
+    done = tape("--log", sample_log, *words.split(), "--run", "latest")
+    assert done.err.rstrip().endswith("--run latest")
