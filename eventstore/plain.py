@@ -30,6 +30,7 @@ _HEADER = """-- Views over the sealed part of this log, for plain DuckDB (2.0 or
 def write_views_sql(root: Path, files: Files | None = None) -> Path:
     """Write `views.sql` and the empty typed files, where they are missing or out of date; return its path."""
     files, layout = files or Files(), Layout(Path(root))
+    layout.tmp.mkdir(parents=True, exist_ok=True)  # runs alone, as a fixture replays them, have none
     for kind in kinds():
         _write_schema_file(layout, kind, files)
     text = views_sql(layout).encode()
