@@ -58,7 +58,7 @@ class Resting:
     @property
     def remaining(self) -> Decimal:
         """The quantity that may still fill."""
-        return self.quantity - self.filled
+        return self.quantity - self.filled if self.filled else self.quantity
 
     def amend(self, version: int, quantity: Decimal, limit: Decimal | None, stop: Decimal | None) -> None:
         """Take the values of a new version; it meets the market as if it had just arrived."""

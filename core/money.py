@@ -22,6 +22,10 @@ _NAN = Decimal("NaN")
 @lru_cache(maxsize=65_536)
 def money(value: Decimal | int | str) -> Decimal:
     """Return `value` quantised to 1e-8 in canonical form; raises `InvalidEvent` if it is not finite."""
+    return _canonical(value)
+
+
+def _canonical(value: Decimal | int | str) -> Decimal:
     try:
         amount = CONTEXT.quantize(Decimal(value), QUANTUM)
     except InvalidOperation:
@@ -42,7 +46,8 @@ def price(value: float) -> Decimal:
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Return the quotient, rounded once to 1e-8."""
-    return money(CONTEXT.divide(numerator, denominator))
+    # Quotients hardly ever repeat: they would only push amounts that do out of the cache.
+    return _canonical(CONTEXT.divide(numerator, denominator))
 
 
 def plain(value: Decimal) -> str:
