@@ -39,7 +39,7 @@ from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.step import Step
 from core.strategy import Subscription
-from eventstore.plain import write_views_sql
+from eventstore.plain import refresh_views_sql
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
 from projections.sessions import Sessions
@@ -169,7 +169,7 @@ class Replay:
             summary = self._summary(world, broker, writer, source)
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - started) / 1e9}
             run = writer.publish(self.run_id, summary, meta)
-            write_views_sql(self._root)
+            refresh_views_sql(self._root)
         except BaseException:
             writer.abandon()
             raise
@@ -198,7 +198,8 @@ class Replay:
             world.risk,
             options.currency,
         )
-        gate = RiskGate(options.limits, state)
+        priced = frozenset(name for part in self.plan.parts for name in part.instruments)
+        gate = RiskGate(options.limits, state, priced)
         step = Step(gate, world.views, agenda, SESSION, ACCOUNT, options.currency)
         for seated in self.seated:
             step.seat(seated.id, seated.strategy)

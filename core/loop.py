@@ -190,22 +190,24 @@ class Loop:
         due = self._due()
         for seq, event in batch:
             kind = type(event)
-            if event.ts >= due or (kind is not Trade and kind is not Quote):
+            if kind is Trade and event.ts < due:
+                lane = lanes[event.instrument]
+                lane.fold_trade(event)
+                handler = lane.on_trade
+            elif kind is Quote and event.ts < due:
+                lane = lanes[event.instrument]
+                lane.fold_quote(event)
+                handler = lane.on_quote
+            else:
                 self._slice(seq, event)
                 due = self._due()
                 continue
-            lane = lanes[event.instrument]
-            if kind is Trade:
-                lane.fold_trade(event)
-                handler = lane.on_trade
-            else:
-                lane.fold_quote(event)
-                handler = lane.on_quote
             if lane.resting:
                 self._scan(seq, event)
                 due = self._due()
             if handler is not None:
-                present.seq, present.ts = seq, event.ts
+                present.seq = seq
+                present.ts = event.ts
                 handler(event)
                 if requests:
                     self._settle(seq)

@@ -72,16 +72,21 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 class RiskGate:
-    """Judge intents by the order checks and the configured limits, in a fixed order."""
+    """Judge intents by the order checks and the configured limits, in a fixed order.
 
-    def __init__(self, limits: Limits, state: RiskState) -> None:
+    `priced` names the instruments whose market data this session gets: an order in another one could
+    never fill and is refused. `None` leaves that open.
+    """
+
+    def __init__(self, limits: Limits, state: RiskState, priced: frozenset[str] | None = None) -> None:
         self._limits = limits
         self._state = state
+        self._priced = priced
         self.profile = limits.profile
 
     def judge(self, ts: int, intent: OrderIntended | ModifyIntended) -> RiskApproved | RiskRefused:
         """Return the verdict on a new order or a new version."""
-        refusal = check_order(intent, self._state.instruments)
+        refusal = check_order(intent, self._state.instruments) or self._check_priced(intent)
         if isinstance(intent, ModifyIntended):
             refusal = self._check_working(intent) or refusal
         if refusal is None and self.profile != "none":
@@ -91,6 +96,13 @@ class RiskGate:
         if refusal is None:
             return RiskApproved(*subject, self.profile)
         return RiskRefused(*subject, refusal.rule, refusal.limit, refusal.value, refusal.message)
+
+    def _check_priced(self, intent: OrderIntended | ModifyIntended) -> Refusal | None:
+        name = intent.instrument
+        if self._priced is None or name in self._priced:
+            return None
+        message = f"no strategy subscribes to {name}, so it has no prices in this session"
+        return Refusal("instrument", "an instrument with prices", name, message)
 
     def _check_working(self, intent: ModifyIntended) -> Refusal | None:
         order = self._state.orders.get(intent.order)
