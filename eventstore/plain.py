@@ -3,10 +3,14 @@
 Over what is sealed, and the runs there were when it was written; the hot tail is not in it. Paths are
 relative to the log's directory, so it may be copied elsewhere: `cd LOG; duckdb -init views.sql`.
 Beside it, `schema/` holds an empty typed file per event type, since a pattern that matches no file is an
-error in DuckDB. Written by the sealing process, never by a reader.
+error in DuckDB. Written by the sealing process and by a replay, which holds no lock: each file is built
+under a name of its own outside `tmp/`, and appears by rename.
 """
 
 import io
+import os
+import secrets
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -27,16 +31,29 @@ _HEADER = """-- Views over the sealed part of this log, for plain DuckDB (2.0 or
 """
 
 
+_MAX_RETRIES = 10
+
+
 def write_views_sql(root: Path, files: Files | None = None) -> Path:
-    """Write `views.sql` and the empty typed files, where they are missing or out of date; return its path."""
+    """Write `views.sql` and the empty typed files, where they are missing or out of date; return its path.
+
+    Needs no lock: any number of processes may do it at once.
+    """
     files, layout = files or Files(), Layout(Path(root))
-    layout.tmp.mkdir(parents=True, exist_ok=True)  # runs alone, as a fixture replays them, have none
+    layout.schema.mkdir(exist_ok=True)
     for kind in kinds():
-        _write_schema_file(layout, kind, files)
-    text = views_sql(layout).encode()
-    if not layout.views_sql.exists() or layout.views_sql.read_bytes() != text:
-        publish(files, text, layout.views_sql, layout.tmp / "views.sql")
+        _put(files, layout, layout.schema / file_name(kind), _empty_file(kind))
+    # Again if it is out of date by then: whoever began before a first run was published may end last.
+    for _ in range(_MAX_RETRIES):
+        if not _put(files, layout, layout.views_sql, views_sql(layout).encode()):
+            break
     return layout.views_sql
+
+
+def refresh_views_sql(root: Path) -> None:
+    """Write `views.sql` if that is possible: nothing of ours reads it, so nothing fails for want of it."""
+    with suppress(OSError):
+        write_views_sql(root)
 
 
 def views_sql(layout: Layout) -> str:
@@ -58,15 +75,24 @@ def _sources(layout: Layout, kind: EventType) -> TypeSources:
     return TypeSources(sealed=[FileSet([log], mixed=True)], runs=runs)
 
 
-def _write_schema_file(layout: Layout, kind: EventType, files: Files) -> None:
-    target = layout.schema / file_name(kind)
-    if target.exists() and target.read_bytes() == _empty_file(kind):
-        return
-    layout.schema.mkdir(exist_ok=True)
-    scratch = layout.tmp / f"schema-{file_name(kind)}"
-    scratch.unlink(missing_ok=True)
-    scratch.write_bytes(_empty_file(kind))
-    files.rename(scratch, target)
+def _put(files: Files, layout: Layout, target: Path, data: bytes) -> bool:
+    """Make `target` hold `data`, by way of a file that no other process knows; return whether it did not."""
+    with suppress(FileNotFoundError):
+        if target.read_bytes() == data:
+            return False
+    # In the log's own directory, where hidden names mean nothing: a leftover is seen by no pattern.
+    scratch = layout.root / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    try:
+        if target == layout.views_sql:
+            publish(files, data, target, scratch)
+        else:  # dozens of files that are compared each time: not worth a sync each
+            scratch.write_bytes(data)
+            files.rename(scratch, target)
+    except BaseException:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise
+    return True
 
 
 @cache

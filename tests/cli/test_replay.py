@@ -186,3 +186,13 @@ def test_the_report_of_a_failed_run_says_what_failed(tape, log, tmp_path):
         "FAILED, so the figures end there: strategy Raising raised in on_trade at raising.py:12" in done.out
     )
     assert "as it happens" in tape("--log", log, "report", "--json").json["failed"]
+
+
+def test_a_replay_does_not_fail_where_views_sql_cannot_be_written(tape, log):
+    (log / "views.sql").unlink()
+    (log / "views.sql").mkdir()
+    done = tape(
+        "--log", log, "replay", "2025-07-03", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA"
+    )
+    assert done.code == 0, done.err
+    assert len(list(log.glob("runs/[0-9a-f]*"))) == 2

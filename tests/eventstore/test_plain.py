@@ -1,12 +1,15 @@
 """`views.sql` works in plain DuckDB, from the log's directory, and shows the sealed part."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from eventstore.files import Files
 from eventstore.layout import Layout
-from eventstore.plain import write_views_sql
+from eventstore.plain import refresh_views_sql, write_views_sql
 from eventstore.sql import connect
 from eventstore.views import names
 from tests.eventstore.sealed_logs import open_log, write_everything, write_ticks
@@ -56,3 +59,87 @@ def test_writing_it_again_changes_nothing(tmp_path):
     before = path.stat().st_mtime_ns
     assert write_views_sql(root).stat().st_mtime_ns == before
     assert list(Layout(root).tmp.iterdir()) == []
+
+
+AT_ONCE = """
+import sys
+from pathlib import Path
+from pathlib import Path
+from eventstore.files import Files
+from eventstore.layout import Layout
+from eventstore.plain import refresh_views_sql, write_views_sql
+from eventstore.recovery import wipe_build_area
+
+root = Path(sys.argv[1])
+sys.stdin.readline()
+for n in range(12):
+    write_views_sql(root)
+    wipe_build_area(Layout(root))
+    (root / "schema" / "trade.parquet").unlink(missing_ok=True)
+    (root / "views.sql").unlink(missing_ok=True)
+write_views_sql(root)
+"""
+
+
+def test_several_processes_write_it_at_once(tmp_path):
+    """Each of them also takes the files away and wipes the build area, as the holder of the lock may."""
+    root = tmp_path / "log"
+    open_log(root, sealing=False).close()
+    expected = write_views_sql(root).read_bytes()
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", AT_ONCE, str(root)],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    assert [(child.communicate()[1], child.returncode) for child in children] == [("", 0)] * 4
+    assert write_views_sql(root).read_bytes() == expected
+    assert list(root.glob(".*")) == []
+    assert _counts_in_plain_duckdb(root, ["trades"]) == {"trades": 0}
+
+
+def test_who_began_before_the_first_run_was_published_does_not_hide_it(tmp_path):
+    root = tmp_path / "log"
+    open_log(root, sealing=False).close()
+
+    class Slow(Files):
+        def rename(self, source, target):
+            if target == Layout(root).views_sql:
+                run = root / "runs" / "0123456789ab"
+                run.mkdir(exist_ok=True)
+                shutil.copyfile(root / "schema" / "filled.parquet", run / "filled.parquet")
+            super().rename(source, target)
+
+    assert b"runs/" in write_views_sql(root, Slow()).read_bytes()
+
+
+def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path):
+    root = tmp_path / "log"
+    open_log(root, sealing=False).close()
+    for name in (".views.sql.7.0a1b2c3d", ".trade.parquet.7.0a1b2c3d"):
+        (root / name).write_bytes(b"half")
+    write_views_sql(root)
+    assert _counts_in_plain_duckdb(root, ["trades"]) == {"trades": 0}
+    open_log(root, sealing=False).close()
+
+
+@pytest.mark.parametrize("name", ["views.sql", "schema"])
+def test_where_it_cannot_be_written_nothing_fails_and_nothing_is_left(tmp_path, name):
+    root = tmp_path / "log"
+    open_log(root, sealing=False).close()
+    if name == "views.sql":
+        (root / name).mkdir()
+    else:
+        (root / name).rmdir()
+        (root / name).write_text("in the way")
+    with pytest.raises(OSError, match=name):
+        write_views_sql(root)
+    refresh_views_sql(root)
+    assert list(root.glob(".*")) == []
