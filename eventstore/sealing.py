@@ -8,7 +8,8 @@ journal is unlinked elsewhere, after the seal itself is in the log. Nothing publ
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def _already_sealed(layout: Layout, result: SealResult) -> bool:
 def _build(building: Path, closed: _Closed, result: SealResult, files: Files) -> None:
     frame = archive.compress(closed.data)
     write_file(files, building / ARCHIVE_NAME, frame)
-    types = _write_tables(building, closed.entries)
+    types = write_tables(building, [closed.entries])
     manifest = Manifest(
         format=MANIFEST_FORMAT,
         store=closed.header.store.hex(),
@@ -218,18 +219,22 @@ def _by_type(entries: list[Entry]) -> dict[type[Event], list[Entry]]:
     return groups
 
 
-def _write_tables(building: Path, entries: list[Entry]) -> dict[str, TypeExtent]:
-    types: dict[str, TypeExtent] = {}
-    for event_type, group in _by_type(entries).items():
-        kind, extents = kind_of(event_type), Extents()
-        with TypedWriter(building / file_name(kind), kind) as writer:
-            for start in range(0, len(group), ROW_GROUP_ROWS):
-                batch = entries_to_batch(kind, group[start : start + ROW_GROUP_ROWS])
-                extents.add(batch)
-                writer.write(batch)
-        if found := extents.result():
-            types[kind.tag] = found
-    return dict(sorted(types.items()))
+def write_tables(building: Path, batches: Iterable[list[Entry]]) -> dict[str, TypeExtent]:
+    """Write one table per event type of what comes in seq order; return what each of them holds."""
+    extents: dict[str, Extents] = {}
+    with ExitStack() as stack:
+        writers: dict[str, TypedWriter] = {}
+        for entries in batches:
+            for event_type, group in _by_type(entries).items():
+                kind = kind_of(event_type)
+                if kind.tag not in writers:
+                    writers[kind.tag] = stack.enter_context(TypedWriter(building / file_name(kind), kind))
+                    extents[kind.tag] = Extents()
+                for start in range(0, len(group), ROW_GROUP_ROWS):
+                    batch = entries_to_batch(kind, group[start : start + ROW_GROUP_ROWS])
+                    extents[kind.tag].add(batch)
+                    writers[kind.tag].write(batch)
+    return {tag: found for tag in sorted(extents) if (found := extents[tag].result())}
 
 
 def _compare(building: Path, closed: _Closed) -> None:

@@ -7,6 +7,7 @@ from a finding (refuse to trade, accept the loss) is decided elsewhere.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -14,21 +15,31 @@ from core.errors import CorruptLog, DataMissing, StoreError, UnsupportedFormat
 from core.events import Entry
 from eventstore import archive
 from eventstore.codec import decode_records
-from eventstore.layout import MANIFEST_NAME, Layout
-from eventstore.manifest import Manifest, SealedPart, SealedSegment, digest_of, hidden, read_manifest
-from eventstore.recovery import inspect
+from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
+from eventstore.manifest import SealedPart, SealedSegment, digest_of, hidden, read_manifest
+from eventstore.recovery import Damage, Lost, inspect
 from eventstore.run_checks import verify_run
 from eventstore.sealing import compare_tables
 
 _MAX_RETRIES = 20
 
+REBUILDING = ".rebuilding"
+"""Ends the name in `quarantine/` of a directory whose rebuilt form is about to take its place."""
+
+Remedy = Literal["none", "rebuild", "accept_loss", "restore"]
+"""What helps: nothing is needed, tables can be made again, the journal may go on, only a backup does."""
+
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong; `offset` is a byte offset in `path`, where that means something."""
+    """One thing that is wrong; `offset` is a byte offset in `path`, where that means something.
+
+    `rebuildable` says that the archive beside it is intact, so that the table can be made again.
+    """
 
     path: str
     message: str
     offset: int | None = None
+    rebuildable: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     deep: bool
     findings: list[Finding]
+    remedy: Remedy
 
     @property
     def ok(self) -> bool:
@@ -55,6 +67,15 @@ class _Tally:
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.sealed = self.segments = self.files = self.events = self.runs = 0
+        self.loss = self.interrupted = False
+
+    def remedy(self) -> Remedy:
+        if not self.findings:
+            return "none"
+        # Taken back first: while a directory is away, the log looks as if it had lost it.
+        if self.interrupted or all(finding.rebuildable for finding in self.findings):
+            return "rebuild"
+        return "accept_loss" if self.loss else "restore"
 
     def add(self, path: Path, message: str, offset: int | None = None) -> None:
         text = message.removeprefix(f"{path}: ")
@@ -76,11 +97,10 @@ def verify(root: Path, *, deep: bool = False, progress: Callable[[str], None] = 
     if not layout.exists():
         raise DataMissing(f"{root}: there is no log here")
     tally = _Tally()
-    listed = layout.sealed_directories()
-    unread = hidden(listed)  # a compaction was interrupted: nobody reads these, the next one removes them
-    for directory in listed:
-        if directory in unread:
-            continue
+    for path in interrupted(layout):
+        tally.add(path, "a rebuild was interrupted while it replaced this directory")
+        tally.interrupted = True
+    for directory in visible_directories(layout):
         progress(directory.name)
         _check_sealed(directory, tally, deep=deep)
     last_seq, chain = _check_journal(layout, tally)
@@ -95,7 +115,27 @@ def verify(root: Path, *, deep: bool = False, progress: Callable[[str], None] = 
         runs=tally.runs,
         deep=deep,
         findings=tally.findings,
+        remedy=tally.remedy(),
     )
+
+
+def visible_directories(layout: Layout) -> list[Path]:
+    """Return the sealed directories without those that an interrupted compaction left: nobody reads these."""
+    listed = layout.sealed_directories()
+    unread = hidden(listed)
+    return [directory for directory in listed if directory not in unread]
+
+
+def interrupted(layout: Layout) -> list[Path]:
+    """Return the directories that an interrupted rebuild left in `quarantine/`."""
+    return sorted(layout.quarantine.glob(f"*{REBUILDING}")) if layout.quarantine.is_dir() else []
+
+
+def check_sealed(directory: Path, *, deep: bool = False) -> list[Finding]:
+    """Return what is wrong in one sealed directory."""
+    tally = _Tally()
+    _check_sealed(directory, tally, deep=deep)
+    return tally.findings
 
 
 def _check_sealed(directory: Path, tally: _Tally, *, deep: bool) -> None:
@@ -111,11 +151,16 @@ def _check_sealed(directory: Path, tally: _Tally, *, deep: bool) -> None:
     part = SealedPart(directory, manifest)
     before = len(tally.findings)
     tally.sealed += 1
-    _check_files(part, tally)
     _check_manifest(part, tally)
     _check_archive(part, tally)
+    rest = len(tally.findings)
+    _check_files(part, tally)
     if deep and len(tally.findings) == before:
-        _guarded(tally, directory, lambda: compare_tables(directory, _archived(part)))
+        _guarded(tally, directory, lambda: compare_tables(directory, archived_segments(part)))
+    if rest == before and not any(f.path == str(directory / ARCHIVE_NAME) for f in tally.findings[before:]):
+        tally.findings[before:] = [
+            msgspec.structs.replace(finding, rebuildable=True) for finding in tally.findings[before:]
+        ]
 
 
 def _check_files(part: SealedPart, tally: _Tally) -> None:
@@ -157,12 +202,15 @@ def _check_manifest(part: SealedPart, tally: _Tally) -> None:
 def _check_archive(part: SealedPart, tally: _Tally) -> None:
     for segment in part.manifest.segments:
         tally.segments += 1
-        _guarded(tally, part.path, lambda segment=segment: _walk(part, segment))  # type: ignore[misc]
+        _guarded(tally, part.path, lambda segment=segment: walk_archive(part, segment))  # type: ignore[misc]
         tally.events += segment.last_seq - segment.first_seq + 1
 
 
-def _walk(part: SealedPart, segment: SealedSegment) -> None:
-    """Walk an archived segment: its blocks, their chain, and where the manifest says that they end."""
+def walk_archive(part: SealedPart, segment: SealedSegment) -> None:
+    """Walk an archived segment: its blocks, their chain, and where the manifest says that they end.
+
+    Raises `CorruptLog` naming file and offset.
+    """
     walk = archive.walk_segment(part.path, part.manifest, segment)
     for _ in walk:
         pass
@@ -182,11 +230,11 @@ def _walk(part: SealedPart, segment: SealedSegment) -> None:
         raise CorruptLog(f"{name} has another header than {MANIFEST_NAME} states")
 
 
-def _archived(part: SealedPart) -> Iterator[list[Entry]]:
-    manifest: Manifest = part.manifest
-    for segment in manifest.segments:
-        for block in archive.walk_segment(part.path, manifest, segment):
-            yield decode_records(block.payload)
+def archived_segments(part: SealedPart) -> Iterator[list[Entry]]:
+    """Yield the entries of each archived segment; whether it ends as it must, `walk_archive` says."""
+    for segment in part.manifest.segments:
+        walk = archive.walk_segment(part.path, part.manifest, segment)
+        yield [entry for block in walk for entry in decode_records(block.payload)]
 
 
 def _check_journal(layout: Layout, tally: _Tally) -> tuple[int, str]:
@@ -197,6 +245,7 @@ def _check_journal(layout: Layout, tally: _Tally) -> tuple[int, str]:
         except FileNotFoundError:
             continue  # sealed and unlinked while it was being read
         except StoreError as error:
+            tally.loss = isinstance(error, Damage | Lost)
             path = getattr(error, "path", None)
             tally.add(path or _path_in(str(error), layout.root), str(error), getattr(error, "offset", None))
             prefix = getattr(error, "prefix", None)

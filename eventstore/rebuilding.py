@@ -1,0 +1,157 @@
+"""Rebuilding sealed tables from the compressed journal beside them, by the protocol of sealing.
+
+Parquet is derived: as long as a directory's archive has its digest and its chain, everything else in
+it can be made again. The whole directory is built aside, compared event by event with the archive and
+synced; only then does the damaged one go to `quarantine/` and the new one take its place. For that
+moment it bears a name by which an interrupted rebuild is known and taken back. Nothing is deleted.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from core.errors import CorruptLog, DataMissing, StoreError
+from core.events import Entry
+from eventstore import verify
+from eventstore.files import Files
+from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
+from eventstore.lock import Lock
+from eventstore.manifest import Manifest, SealedPart, digest_of, read_manifest
+from eventstore.schema import SCHEMA_VERSION, fields_of, kinds
+from eventstore.sealing import (
+    compare_tables,
+    encode_manifest,
+    publish,
+    session_dates,
+    write_file,
+    write_tables,
+    writer_version,
+)
+
+
+def rebuild(root: Path, files: Files | None = None, *, deep: bool = False) -> list[Path]:
+    """Make damaged sealed tables again from their archives; return the directories that were replaced.
+
+    With `deep`, tables that have their digest are compared with the archive too. Empty if no table is
+    damaged. Raises `LogLocked` beside a writer, `CorruptLog` if nothing can be rebuilt because archives
+    or manifests are damaged themselves, and `StoreError` if the system refuses; a directory is then
+    either as it was or whole.
+    """
+    files, layout = files or Files(), Layout(Path(root))
+    if not layout.exists():
+        raise DataMissing(f"{root}: there is no log here")
+    lock = Lock.acquire(layout, files)
+    try:
+        return _rebuild(layout, files, deep=deep)
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or root}: cannot be rebuilt: {error.strerror or error}; nothing is lost, "
+            "run `tape verify`"
+        ) from error
+    finally:
+        lock.release()
+
+
+def _rebuild(layout: Layout, files: Files, *, deep: bool) -> list[Path]:
+    for path in verify.interrupted(layout):
+        _take_back(layout, path, files)
+    rebuilt, refused = [], []
+    for directory in verify.visible_directories(layout):
+        findings = verify.check_sealed(directory, deep=deep)
+        if findings and all(finding.rebuildable for finding in findings):
+            _replace(layout, SealedPart(directory, read_manifest(directory)), files)
+            rebuilt.append(directory)
+        refused += [finding for finding in findings if not finding.rebuildable]
+    if refused and not rebuilt:
+        raise CorruptLog(_refusal(refused))
+    return rebuilt
+
+
+def _refusal(refused: list[verify.Finding]) -> str:
+    first = Path(refused[0].path)
+    if first.name == ARCHIVE_NAME:
+        directory = first.parent
+        damaged = {finding.path for finding in verify.check_sealed(directory)}
+        left = [path.name for path in sorted(directory.glob("*.parquet")) if str(path) not in damaged]
+        remains = f"what remains of it are {len(left)} whole tables" if left else "no table of it is whole"
+        return (
+            f"{first}: {refused[0].message}: tables are rebuilt from this file, so nothing was changed; "
+            f"{remains}; restore {directory.name} from a backup"
+        )
+    return (
+        f"{first}: {refused[0].message}: it is not a table, so it cannot be rebuilt and nothing was changed; "
+        "restore it from a backup"
+    )
+
+
+def _replace(layout: Layout, part: SealedPart, files: Files) -> None:
+    building = layout.tmp / f"{part.path.name}.{os.getpid()}"
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        _compare(SealedPart(building, _build(building, part, files)), part)
+        aside = layout.quarantine / f"{part.path.name}{verify.REBUILDING}"
+        files.rename(part.path, aside)
+        files.sync_directory(layout.quarantine)
+        publish(layout, building, part.path, files)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    _keep(aside, files)
+
+
+def _take_back(layout: Layout, aside: Path, files: Files) -> None:
+    """Undo a rebuild that was interrupted between its two renames; finish one that was published."""
+    place = layout.sealed / aside.name.removesuffix(verify.REBUILDING)
+    if place.exists():
+        _keep(aside, files)
+        return
+    files.rename(aside, place)
+    files.sync_directory(layout.sealed)
+    files.sync_directory(layout.quarantine)
+
+
+def _keep(aside: Path, files: Files) -> None:
+    stem, n = aside.name.removesuffix(verify.REBUILDING), 1
+    while (target := aside.with_name(f"{stem}.damaged.{n}")).exists():
+        n += 1
+    files.rename(aside, target)
+    files.sync_directory(aside.parent)
+
+
+def _build(building: Path, part: SealedPart, files: Files) -> Manifest:
+    write_file(files, building / ARCHIVE_NAME, (part.path / ARCHIVE_NAME).read_bytes())
+    sessions: set[str] = set()
+
+    def segments() -> Iterator[list[Entry]]:
+        for entries in verify.archived_segments(part):
+            sessions.update(session_dates(entries))
+            yield entries
+
+    types = write_tables(building, segments())
+    manifest = msgspec.structs.replace(
+        part.manifest,
+        types=types,
+        fields={tag: fields_of(kind) for kind in kinds() if (tag := kind.tag) in types},
+        sessions=sorted(sessions),
+        files={path.name: digest_of(path) for path in sorted(building.iterdir())},
+        schema_version=SCHEMA_VERSION,
+        writer=writer_version(),
+    )
+    write_file(files, building / MANIFEST_NAME, encode_manifest(manifest))
+    return manifest
+
+
+def _compare(built: SealedPart, damaged: SealedPart) -> None:
+    """Read everything back from the disk: the archive with its chain, and each event of each table."""
+    archive = built.path / ARCHIVE_NAME
+    if digest_of(archive) != damaged.manifest.files.get(ARCHIVE_NAME):
+        raise CorruptLog(f"{archive}: reads back other bytes than {damaged.path / ARCHIVE_NAME} has")
+    for segment in built.manifest.segments:
+        verify.walk_archive(built, segment)
+    found = compare_tables(built.path, verify.archived_segments(built))
+    if found != built.last_seq - built.first_seq + 1:
+        raise CorruptLog(f"{archive}: holds {found} events for seqs {built.first_seq}..{built.last_seq}")
