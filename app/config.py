@@ -7,7 +7,6 @@ Owns no defaults and no ranges (`app.settings` does); never reads the environmen
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -134,6 +133,8 @@ def _merge(
 
 
 def _read(path: Path) -> _File:
+    import tomllib  # noqa: PLC0415  # a run without a configuration file need not load it
+
     name = str(path)
     text = _text(path)
     try:

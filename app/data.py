@@ -13,7 +13,8 @@ import msgspec
 
 from adapters.replay.importing import ImportResult, ImportWriter, import_sets
 from adapters.replay.lean import lean_sets, parse_days
-from adapters.replay.sample import DAYS, import_sample
+from adapters.replay.sample import import_sample
+from adapters.replay.sample_names import DAYS
 from adapters.replay.tables import TableOptions, open_tables, plan_tables
 from app.output import Advance
 from app.writing import writing

@@ -10,7 +10,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,6 +70,8 @@ def find(spec: str) -> FoundStrategy:
     for point in _entry_points():
         if point.name == spec:
             return _from_entry_point(spec, point)
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
     near = get_close_matches(spec, names(), n=1)
     hint = (
         f"did you mean {near[0]!r}?"
@@ -137,6 +138,8 @@ def _worded(error: msgspec.ValidationError) -> str:
 
 
 def _unknown(strategy: str, key: str, declared: Iterable[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
     near = get_close_matches(key, list(declared), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(declared) or 'none'}"
     return f"{strategy}: no parameter {key!r}; {hint}"

@@ -177,6 +177,11 @@ class Replay:
             raise StrategyRaised(f"{failure}\nthe run up to there is kept as {run.id}") from failure
         return run
 
+    def _refresh_views(self) -> None:
+        from eventstore.plain import write_views_sql  # noqa: PLC0415  # not needed to begin a replay
+
+        write_views_sql(self._root)
+
     def _broker(self, agenda: Agenda, world: World) -> SimulatedBroker:
         return SimulatedBroker(
             self._fills,

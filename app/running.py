@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.replay.sample import DAYS, INSTRUMENT
+from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.books import open_log
 from app.config import Config, canonical
 from app.planning import parse_period

@@ -9,7 +9,6 @@ regulatory fees, and exchange rebates. A real statement will therefore differ by
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Protocol
 
@@ -168,6 +167,8 @@ def commission_model(name: str) -> CommissionModel:
     """Return the model of that name; raises `UsageError` listing the names there are."""
     model = COMMISSION_MODELS.get(name)
     if model is None:
+        from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
         near = get_close_matches(name, COMMISSION_MODELS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UsageError(

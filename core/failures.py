@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from pathlib import PurePath
-from traceback import walk_tb
 
 from core.desk import Present
 from core.errors import StrategyRaised
@@ -18,7 +17,11 @@ def failure_of(
     The handler is the outermost frame of the traceback that runs in a strategy; file and line are
     those of the innermost frame in the same file.
     """
-    frames = [(frame, line) for frame, line in walk_tb(error.__traceback__)]
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
     for frame, _ in frames:
         owner = _owner(frame.f_locals.get("self"), strategies)
         if owner is None:

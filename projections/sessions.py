@@ -2,7 +2,6 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from core.errors import UnknownInstrument
@@ -143,6 +142,8 @@ class Sessions(Projection):
 
 
 def _unknown(instrument: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
     if not known:
         return f"instrument {instrument!r} is not in this log, which defines none; import data first"
     near = get_close_matches(instrument, known, n=3, cutoff=0.5)

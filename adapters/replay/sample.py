@@ -23,16 +23,14 @@ from adapters.replay.importing import (
 )
 from adapters.replay.rows import CHUNK_ROWS
 from adapters.replay.sample_market import Hours, Incidents, Market, Profile, draws
+from adapters.replay.sample_names import DAYS, FEED, INSTRUMENT
 from core.errors import DataMissing
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 from core.ports import EntryReader
 
-FEED = "sample/tick"
 SEED = 20250702
 VERSION = 1
 """Raised whenever the generator's output changes: the sample's identity."""
-DAYS = ("2025-07-02", "2025-07-03")
-INSTRUMENT = "ZVXA"
 """The instrument that a first example trades: the most active one."""
 
 _HOUR_MS = 3_600_000

@@ -16,7 +16,8 @@ import msgspec
 import pytest
 
 from adapters.replay.calendar import sessions as of_calendar
-from adapters.replay.sample import DAYS, INSTRUMENT, ROWS, import_sample, sample_events
+from adapters.replay.sample import ROWS, import_sample, sample_events
+from adapters.replay.sample_names import DAYS, INSTRUMENT
 from core.errors import DataMissing
 from core.events import FeedDefined, HaltChanged, InstrumentDefined, Quote, SessionScheduled, Trade
 from eventstore.codec import check
@@ -32,7 +33,8 @@ CONTENT = {
 _CHILD = """
 import hashlib, msgspec
 from adapters.replay.calendar import sessions as of_calendar
-from adapters.replay.sample import DAYS, sample_events
+from adapters.replay.sample import sample_events
+from adapters.replay.sample_names import DAYS
 for day in DAYS:
     print(hashlib.blake2b(msgspec.msgpack.encode(sample_events(day)), digest_size=16).hexdigest())
 """

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.replay.sample import DAYS, import_sample
+from adapters.replay.sample import import_sample
+from adapters.replay.sample_names import DAYS
 from eventstore.reader import LogReader
 from tests.eventstore.sealed_logs import open_log
 

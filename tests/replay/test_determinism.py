@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from adapters.replay.lean import import_lean, parse_days
-from adapters.replay.sample import DAYS
+from adapters.replay.sample_names import DAYS
 from app.planning import Period
 from app.replaying import Replay, ReplayOptions, again
 from app.seating import StrategySpec
