@@ -1,6 +1,7 @@
 """The state of a log as files and processes: what it holds, who writes it, sealing it.
 
-Reads sizes and names, and asks the lock. Only `seal_log` writes, by asking the holder or by being it.
+Reads sizes and names, and asks the lock. Only `seal_log` writes, by asking the holder or by being it,
+and the two ways on after damage, `rebuild_tables` and `accept`, by being it.
 """
 
 import os
@@ -16,7 +17,7 @@ import msgspec
 from app.books import open_log
 from app.output import Advance
 from app.writing import writing
-from core.errors import StoreError
+from core.errors import StoreError, UsageError
 from core.events import BY_TYPE, SegmentSealed, SessionScheduled
 from core.ports import Coverage, Selection
 from eventstore import control
@@ -25,6 +26,7 @@ from eventstore.layout import Layout
 from eventstore.lock import holder
 from eventstore.platform import choose
 from eventstore.reader import LogReader
+from eventstore.rebuilding import rebuild
 from eventstore.runs import list_runs
 from eventstore.verify import Report, verify
 
@@ -190,7 +192,39 @@ def check(root: Path, *, deep: bool, progress: Advance) -> Report:
     return verify(root, deep=deep, progress=lambda _: progress(next(done), None))
 
 
-def accept(root: Path, reason: str) -> dict[str, int]:
-    """Give up what is damaged and let the log go on; raises `UsageError` if the journal is whole."""
-    found = accept_loss(root, reason)
-    return {"first_lost_seq": found.next_seq}
+def rebuild_tables(root: Path, found: Report) -> list[str]:
+    """Make the damaged tables that `found` tells of again; return the names of their directories.
+
+    Raises `CorruptLog` if what they are made from is damaged too, `LogLocked` beside a writer.
+    """
+    if found.ok:
+        return []
+    return [path.name for path in rebuild(root, deep=found.deep)]
+
+
+def accept(root: Path, reason: str, found: Report) -> dict[str, int]:
+    """Give up what is damaged and let the log go on; raises `UsageError` if the journal lost nothing."""
+    if found.remedy != "accept_loss":
+        first, command = found.findings[0], next_command(found)
+        raise UsageError(
+            f"{root}: the journal has lost nothing that could be accepted, but {first.path}: "
+            f"{first.message}; {f'next: tape {command}' if command else RESTORE}"
+        )
+    prefix = accept_loss(root, reason)
+    return {"first_lost_seq": prefix.next_seq}
+
+
+RESTORE = "restore from a backup what is named; a damaged run may be deleted and replayed instead"
+
+
+def next_command(found: Report) -> str:
+    """Return the command that follows from a check; empty if no command helps, but `RESTORE` does."""
+    match found.remedy:
+        case "none":
+            return "status"
+        case "rebuild":
+            return f"verify {'--deep ' if found.deep else ''}--rebuild"
+        case "accept_loss":
+            return "verify --accept-loss REASON (after a copy of the log was made)"
+        case "restore":
+            return ""

@@ -75,7 +75,9 @@ class _Tally:
         # Taken back first: while a directory is away, the log looks as if it had lost it.
         if self.interrupted or all(finding.rebuildable for finding in self.findings):
             return "rebuild"
-        return "accept_loss" if self.loss else "restore"
+        if self.loss:
+            return "accept_loss"
+        return "rebuild" if any(finding.rebuildable for finding in self.findings) else "restore"
 
     def add(self, path: Path, message: str, offset: int | None = None) -> None:
         text = message.removeprefix(f"{path}: ")

@@ -4,6 +4,7 @@ import click
 
 from app.commands.base import AMOUNT, Call, verb
 from app.output import size, when
+from core.errors import UsageError
 
 
 @verb("status")
@@ -68,19 +69,30 @@ def seal(call: Call, timeout: float) -> None:
 @click.option(
     "--accept-loss", metavar="REASON", help="Go on without what is damaged; REASON goes into the log."
 )
-def verify(call: Call, deep: bool, accept_loss: str | None) -> int:
+@click.option("--rebuild", is_flag=True, help="Make damaged tables again from the archive beside them.")
+def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> int:
     """Check every byte of the log; exit code 1 if there is damage.
 
-    With --accept-loss, the log goes on behind its good prefix; damaged files are set aside in quarantine/.
+    With --accept-loss, the log goes on behind its good prefix; with --rebuild, sealed tables are made
+    again and all is checked again. Either way damaged files are set aside in quarantine/.
     """
-    from app.operating import accept, check  # noqa: PLC0415
+    from app.operating import RESTORE, accept, check, next_command, rebuild_tables  # noqa: PLC0415
 
+    if rebuild and accept_loss:
+        raise UsageError(
+            "--rebuild comes before --accept-loss: give one of them; next: tape verify --rebuild"
+        )
     with call.out.progress("directories") as advance:
         found = check(call.root, deep=deep, progress=advance)
-    lost = accept(call.root, accept_loss) if accept_loss and found.findings else None
-    call.out.result(
-        {**{name: getattr(found, name) for name in found.__struct_fields__}, "ok": found.ok, "accepted": lost}
-    )
+    rebuilt = rebuild_tables(call.root, found) if rebuild else []
+    if rebuilt:
+        with call.out.progress("directories") as advance:
+            found = check(call.root, deep=deep, progress=advance)
+    lost = accept(call.root, accept_loss, found) if accept_loss and found.findings else None
+    told = {name: getattr(found, name) for name in found.__struct_fields__}
+    call.out.result({**told, "ok": found.ok, "accepted": lost, "rebuilt": rebuilt})
+    for name in rebuilt:
+        call.out.line(f"rebuilt sealed/{name}; the damaged directory is in quarantine/")
     call.out.pairs(
         {
             "sealed": f"{found.sealed} directories, {found.files} files",
@@ -97,5 +109,8 @@ def verify(call: Call, deep: bool, accept_loss: str | None) -> int:
     if lost is not None:
         call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
         return 0
-    call.out.next("status" if found.ok else "verify --accept-loss REASON (after a copy of the log was made)")
+    if command := next_command(found):
+        call.out.next(command)
+    else:
+        call.out.note(f"next: {RESTORE}")
     return 0 if found.ok else 1

@@ -1,6 +1,11 @@
 """`tape verify`: silent on a whole log, exact on a damaged one."""
 
+from pathlib import Path
+
 import pytest
+
+from eventstore.layout import Layout
+from tests.eventstore.sealed_logs import open_log, write_ticks
 
 
 def flip(path, offset: int) -> None:
@@ -36,3 +41,72 @@ def test_there_is_no_loss_to_accept_in_a_whole_log(tape, log):
     done = tape("--log", log, "verify", "--accept-loss", "testing", "--json")
     assert done.code == 0
     assert done.json["accepted"] is None
+
+
+def cut(path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+REPLAY = ("replay", "2025-07-03", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA", "--json")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: flip(path, 900), type(Path()).unlink, cut], ids=["flipped", "deleted", "cut"]
+)
+def test_a_damaged_table_is_rebuilt_by_the_command_that_verify_names(tape, log, damage):
+    events = ("--log", log, "sql", "SELECT count(*), sum(hash(seq, ts, price)) FROM trades", "--json")
+    before = tape(*events).out
+    path = next(log.glob("sealed/*/trade.parquet"))
+    damage(path)
+    found = tape("--log", log, "verify")
+    assert (found.code, str(path) in found.out) == (1, True)
+    assert found.err.splitlines()[-1].endswith("verify --rebuild")
+    refused = tape("--log", log, *REPLAY)
+    assert refused.code != 0
+    done = tape("--log", log, "verify", "--rebuild")
+    assert done.code == 0, done.err
+    assert f"rebuilt sealed/{path.parent.name}" in done.out
+    assert tape("--log", log, "verify", "--deep").code == 0
+    assert tape(*events).out == before
+    replayed = tape("--log", log, *REPLAY)
+    assert replayed.code == 0, replayed.err
+
+
+def test_there_is_nothing_to_rebuild_in_a_whole_log(tape, log):
+    done = tape("--log", log, "verify", "--rebuild", "--json")
+    assert (done.code, done.json["rebuilt"]) == (0, [])
+
+
+def test_a_damaged_archive_is_refused_by_rebuild_and_a_backup_is_asked_for(tape, log):
+    path = next(log.glob("sealed/*/journal.evj.zst"))
+    flip(path, path.stat().st_size // 2)
+    assert "next: restore from a backup" in tape("--log", log, "verify").err
+    done = tape("--log", log, "verify", "--rebuild")
+    assert done.code == 6
+    assert f"{path}: " in done.err
+    assert "restore" in done.err
+
+
+def test_a_damaged_table_is_no_loss_to_accept_and_the_way_on_is_named(tape, log):
+    next(log.glob("sealed/*/trade.parquet")).unlink()
+    done = tape("--log", log, "verify", "--accept-loss", "testing")
+    assert done.code == 2
+    assert "lost nothing" in done.err
+    assert "next: tape verify --rebuild" in done.err
+    assert tape("--log", log, "verify", "--rebuild", "--accept-loss", "testing").code == 2
+
+
+def test_a_damaged_journal_is_a_loss_to_accept_and_the_log_goes_on(tape, tmp_path):
+    root = tmp_path / "hot"
+    journal = open_log(root, sealing=False)
+    write_ticks(journal, 200, batch=50)
+    journal.roll()
+    write_ticks(journal, 50)
+    journal.close()
+    path = Layout(root).segments()[0]
+    flip(path, path.stat().st_size // 2)
+    found = tape("--log", root, "verify")
+    assert (found.code, "verify --accept-loss REASON" in found.err) == (1, True)
+    accepted = tape("--log", root, "verify", "--accept-loss", "testing", "--json")
+    assert (accepted.code, accepted.json["accepted"]["first_lost_seq"]) == (0, 101)
+    assert tape("--log", root, "verify").code == 0
