@@ -34,15 +34,18 @@ _HEADER = """-- Views over the sealed part of this log, for plain DuckDB (2.0 or
 _MAX_RETRIES = 10
 
 
-def write_views_sql(root: Path, files: Files | None = None) -> Path:
+def write_views_sql(root: Path, files: Files | None = None, *, renew_schema: bool = True) -> Path:
     """Write `views.sql` and the empty typed files, where they are missing or out of date; return its path.
 
-    Needs no lock: any number of processes may do it at once.
+    Without `renew_schema` typed files that are there are left alone. Needs no lock: any number of
+    processes may do it at once.
     """
     files, layout = files or Files(), Layout(Path(root))
     layout.schema.mkdir(exist_ok=True)
     for kind in kinds():
-        _put(files, layout, layout.schema / file_name(kind), _empty_file(kind))
+        path = layout.schema / file_name(kind)
+        if renew_schema or not path.exists():
+            _put(files, layout, path, _empty_file(kind))
     # Again if it is out of date by then: whoever began before a first run was published may end last.
     for _ in range(_MAX_RETRIES):
         if not _put(files, layout, layout.views_sql, views_sql(layout).encode()):
@@ -53,7 +56,7 @@ def write_views_sql(root: Path, files: Files | None = None) -> Path:
 def refresh_views_sql(root: Path) -> None:
     """Write `views.sql` if that is possible: nothing of ours reads it, so nothing fails for want of it."""
     with suppress(OSError):
-        write_views_sql(root)
+        write_views_sql(root, renew_schema=False)
 
 
 def views_sql(layout: Layout) -> str:
@@ -98,5 +101,5 @@ def _put(files: Files, layout: Layout, target: Path, data: bytes) -> bool:
 @cache
 def _empty_file(kind: EventType) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(arrow_schema(kind).empty_table(), buffer)
+    pq.ParquetWriter(buffer, arrow_schema(kind)).close()  # write_table would import pandas
     return buffer.getvalue()
