@@ -32,10 +32,22 @@ def main() -> None:
     for line in sys.stdin.buffer:
         job = msgspec.json.decode(line, type=SealJob)
         answer = _answer(job)
-        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-        sys.stdout.buffer.flush()
+        if not _sent(answer):
+            return
         if answer.result:
             _refresh_views(Path(job.root))
+
+
+def _sent(answer: SealReply) -> bool:
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The writer was killed. What is sealed is found when the log is opened next; nobody is there to
+        # be told, and Python must not try to flush again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _answer(job: SealJob) -> SealReply:
