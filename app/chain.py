@@ -28,24 +28,7 @@ from core.events import (
     RiskRefused,
     SendFailed,
 )
-
-_ORDER_SIDE: frozenset[type[Event]] = frozenset(
-    {
-        OrderIntended,
-        ModifyIntended,
-        CancelIntended,
-        RiskApproved,
-        RiskRefused,
-        OrderSendStarted,
-        CancelSendStarted,
-        OrderSent,
-        SendFailed,
-        OrderStatusChanged,
-        Filled,
-        FillCorrected,
-        CommissionReported,
-    }
-)
+from projections.lineage import ORDER_SIDE
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -77,7 +60,7 @@ def chain(book: Book, name: str) -> list[Link]:
 
     Of an execution id, the chain holds that execution alone, with what led to its order.
     """
-    entries = list(book.trading(_ORDER_SIDE))
+    entries = list(book.trading(ORDER_SIDE))
     order, execution = _find(book, entries, name)
     links: list[Link] = []
     seen: set[int] = set()

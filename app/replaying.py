@@ -39,7 +39,6 @@ from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.step import Step
 from core.strategy import Subscription
-from eventstore.plain import refresh_views_sql
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
 from projections.sessions import Sessions
@@ -169,7 +168,7 @@ class Replay:
             summary = self._summary(world, broker, writer, source)
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - started) / 1e9}
             run = writer.publish(self.run_id, summary, meta)
-            refresh_views_sql(self._root)
+            self._refresh_views()
         except BaseException:
             writer.abandon()
             raise
@@ -178,9 +177,9 @@ class Replay:
         return run
 
     def _refresh_views(self) -> None:
-        from eventstore.plain import write_views_sql  # noqa: PLC0415  # not needed to begin a replay
+        from eventstore.plain import refresh_views_sql  # noqa: PLC0415  # not needed to begin a replay
 
-        write_views_sql(self._root)
+        refresh_views_sql(self._root)
 
     def _broker(self, agenda: Agenda, world: World) -> SimulatedBroker:
         return SimulatedBroker(

@@ -58,7 +58,9 @@ def run_replay(
     if not is_date(request.what):
         return _again(root, request, progress)
     text, digest = canonical(config)
-    specs = strategies(config, request, sample=_is_sample(root))
+    # Whether the log is the sample's is a question only where nothing else says what to run.
+    unsaid = not request.strategies and not config.settings.replay.strategy
+    specs = strategies(config, request, sample=unsaid and _is_sample(root))
     replay = Replay(
         root,
         reader,

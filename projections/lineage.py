@@ -44,6 +44,9 @@ _ORDER_TYPES: tuple[type[Event], ...] = (
 )
 _EXECUTION_TYPES: tuple[type[Event], ...] = (Filled, FillCorrected, CommissionReported)
 
+ORDER_SIDE = frozenset((*_ORDER_TYPES, *_EXECUTION_TYPES))
+"""Every type that speaks of an order or of an execution of one."""
+
 
 class Link(msgspec.Struct, frozen=True):
     """One entry in a snapshot; `body` is the event as canonical msgpack. `recv` is not part of a state."""
