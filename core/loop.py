@@ -24,6 +24,7 @@ from core.strategy import HANDLERS, handles
 Handler = Callable[[Any], None]
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 BarEvent = Bar | QuoteBar
+_NO_FOLDS: Sequence[Callable[[Entry], None]] = ()
 
 MAX_FIRED_AT_ONCE = 10_000
 """More timers than this at one moment are taken for a timer that sets itself again without an end."""
@@ -32,8 +33,8 @@ MAX_FIRED_AT_ONCE = 10_000
 class Book(Protocol):
     """One instrument's prices as the hot path folds them: events without their envelope."""
 
-    def on_trade(self, trade: Trade) -> None:
-        """Fold a trade."""
+    last: Trade | None
+    """The last trade that is not suspicious. The loop sets it: a trade folds to no more than this."""
 
     def on_quote(self, quote: Quote) -> None:
         """Fold a quote."""
@@ -50,8 +51,6 @@ class Lane:
 
     __slots__ = (
         "book",
-        "fold_quote",
-        "fold_trade",
         "on_bar",
         "on_quote",
         "on_quote_bar",
@@ -61,8 +60,6 @@ class Lane:
 
     def __init__(self, book: Book, resting: Sequence[object], handlers: dict[str, Handler | None]) -> None:
         self.book = book
-        self.fold_trade = book.on_trade
-        self.fold_quote = book.on_quote
         self.resting = resting  # the broker's own list: empty means that nothing can fill
         self.on_trade = handlers["on_trade"]
         self.on_quote = handlers["on_quote"]
@@ -139,11 +136,9 @@ class Loop:
     def record(self, event: Event, at: int, cause: int | None) -> int:
         """Append an output, fold it, and return its seq."""
         seq = self._append(event, at, cause)
-        folds = self._folds.get(type(event))
-        if folds is not None:
-            entry = Entry(seq, None, at, cause, event)
-            for fold in folds:
-                fold(entry)
+        entry = Entry(seq, None, at, cause, event)
+        for fold in self._folds.get(type(event), _NO_FOLDS):
+            fold(entry)
         return seq
 
     def _start(self, ts: int, warm_up: Source | None) -> None:
@@ -185,29 +180,35 @@ class Loop:
     # -- inputs --------------------------------------------------------------------------------
 
     def _take(self, batch: Iterable[tuple[int, Any]]) -> None:
-        # The hot path: a tick while nothing is due. Everything else goes through `_slice`.
+        # The hot path: a tick while nothing is due. Everything else goes through `_slice`. What a lane
+        # holds is kept in locals: neighbouring ticks mostly are of one instrument, whose name is then
+        # the same object.
         lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
         due = self._due()
+        name: str | None = None
         for seq, event in batch:
-            kind = type(event)
-            if kind is Trade and event.ts < due:
-                lane = lanes[event.instrument]
-                lane.fold_trade(event)
-                handler = lane.on_trade
-            elif kind is Quote and event.ts < due:
-                lane = lanes[event.instrument]
-                lane.fold_quote(event)
-                handler = lane.on_quote
-            else:
+            kind, ts = type(event), event.ts
+            if ts >= due or (kind is not Trade and kind is not Quote):
                 self._slice(seq, event)
                 due = self._due()
                 continue
-            if lane.resting:
+            if event.instrument is not name:
+                name = event.instrument
+                lane = lanes[name]
+                book, resting, on_trade, on_quote = lane.book, lane.resting, lane.on_trade, lane.on_quote
+            if kind is Trade:
+                if not event.suspicious:
+                    book.last = event
+                handler = on_trade
+            else:
+                book.on_quote(event)
+                handler = on_quote
+            if resting:
                 self._scan(seq, event)
                 due = self._due()
             if handler is not None:
                 present.seq = seq
-                present.ts = event.ts
+                present.ts = ts
                 handler(event)
                 if requests:
                     self._settle(seq)
@@ -228,18 +229,17 @@ class Loop:
         if isinstance(event, Trade | Quote):
             self._tick(seq, event)
         else:
-            entry = Entry(seq, None, seq, None, event)
-            self._fold(entry)
-            self._step.feed(entry)
+            self._fold(Entry(seq, None, seq, None, event))
+            self._step.feed(seq, event)
             self._settle(seq)
             self._advance(event.ts, seq, AFTER_SCAN)
 
     def _tick(self, seq: int, event: Trade | Quote) -> None:
         lane = self._lanes[event.instrument]
-        if isinstance(event, Trade):
-            lane.fold_trade(event)
-        else:
-            lane.fold_quote(event)
+        if isinstance(event, Quote):
+            lane.book.on_quote(event)
+        elif not event.suspicious:
+            lane.book.last = event
         if lane.resting:
             self._scan(seq, event)
         self._advance(event.ts, seq, AFTER_SCAN)
@@ -279,7 +279,8 @@ class Loop:
     def _scan(self, seq: int, event: Event) -> None:
         for fact in self._broker.scan(event):
             self._fact(fact, seq)
-        self._accept(seq)
+        if self._step.effects:
+            self._accept(seq)
 
     def _advance(self, ts: int, seq: int, phase: int) -> None:
         """Fire what is due: all of it before `ts`, and at `ts` what belongs to `phase` or an earlier one."""
@@ -312,28 +313,29 @@ class Loop:
 
     def _fact(self, fact: Event, seq: int) -> None:
         """Process a fact that the simulation made in the slice of the input `seq`: an input itself."""
-        own = self._append(fact, seq)
-        entry = Entry(own, None, seq, None, fact)
-        self._fold(entry)
+        own = self.record(fact, seq, None)
         if type(fact) in self._step.heard:
-            self._step.feed(entry)
+            self._step.feed(own, fact)
             if self._step.requests:
                 self._step.settle(own, self.record)
 
     def _settle(self, seq: int) -> None:
-        if self._step.requests:
-            self._step.settle(seq, self.record)
-        self._accept(seq)
+        step = self._step
+        if step.requests:
+            step.settle(seq, self.record)
+        if step.effects:
+            self._accept(seq)
 
     def _accept(self, seq: int) -> None:
-        while self._step.effects:
-            effects = self._step.take_effects()
-            self._decided.extend(effects)
-            for fact in self._broker.accept(effects, self._step.present.ts):
+        step = self._step
+        while step.effects:
+            effects = step.take_effects()
+            self._decided += effects
+            for fact in self._broker.accept(effects, step.present.ts):
                 self._fact(fact, seq)
 
     def _fold(self, entry: Entry) -> None:
-        for fold in self._folds.get(type(entry.event), ()):
+        for fold in self._folds.get(type(entry.event), _NO_FOLDS):
             fold(entry)
 
 

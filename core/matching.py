@@ -16,6 +16,8 @@ An order's prices are converted to float once, on arrival: a float is never comp
 
 from decimal import Decimal
 
+import msgspec
+
 from core.events import Bar, Event, OrderIntended, OrderType, Side, Trade
 from core.money import ZERO
 from core.views import QuotesView
@@ -23,37 +25,28 @@ from core.views import QuotesView
 UNLIMITED = float("inf")
 
 
-class Resting:
+class Resting(msgspec.Struct, gc=False):
     """An order at the simulated broker: what matching needs, and how far it has filled."""
 
-    __slots__ = (
-        "charged",
-        "created_ts",
-        "filled",
-        "fresh",
-        "intent",
-        "limit",
-        "quantity",
-        "side",
-        "stop",
-        "traded_value",
-        "type",
-        "version",
-    )
+    intent: OrderIntended
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    limit: float | None
+    stop: float | None
+    created_ts: int
+    version: int = 1
+    fresh: bool = True  # has not met a market event yet
+    filled: Decimal = ZERO
+    charged: Decimal = ZERO
+    traded_value: Decimal = ZERO
 
-    def __init__(self, intent: OrderIntended, ts: int) -> None:
-        self.intent = intent
-        self.side: Side = intent.side
-        self.type: OrderType = intent.type
-        self.quantity = intent.quantity
-        self.limit = None if intent.limit is None else float(intent.limit)
-        self.stop = None if intent.stop is None else float(intent.stop)
-        self.version = 1
-        self.fresh = True  # has not met a market event yet
-        self.created_ts = ts
-        self.filled = ZERO
-        self.charged = ZERO
-        self.traded_value = ZERO
+    @classmethod
+    def arrived(cls, intent: OrderIntended, ts: int) -> "Resting":
+        """Return a new order that reaches the broker at `ts`."""
+        limit = None if intent.limit is None else float(intent.limit)
+        stop = None if intent.stop is None else float(intent.stop)
+        return cls(intent, intent.side, intent.type, intent.quantity, limit, stop, ts)
 
     @property
     def remaining(self) -> Decimal:

@@ -84,18 +84,20 @@ class RiskGate:
         self._priced = priced
         self.profile = limits.profile
 
-    def judge(self, ts: int, intent: OrderIntended | ModifyIntended) -> RiskApproved | RiskRefused:
+    def judge(self, intent: OrderIntended | ModifyIntended) -> RiskApproved | RiskRefused:
         """Return the verdict on a new order or a new version."""
         refusal = check_order(intent, self._state.instruments) or self._check_priced(intent)
-        if isinstance(intent, ModifyIntended):
+        version = 1
+        if type(intent) is ModifyIntended:
+            version = intent.version
             refusal = self._check_working(intent) or refusal
         if refusal is None and self.profile != "none":
             refusal = self._check_limits(self._proposal(intent))
-        version = intent.version if isinstance(intent, ModifyIntended) else 1
-        subject = (ts, intent.order, version, intent.account, intent.strategy, intent.instrument)
+        ts, order, account, strategy = intent.ts, intent.order, intent.account, intent.strategy
         if refusal is None:
-            return RiskApproved(*subject, self.profile)
-        return RiskRefused(*subject, refusal.rule, refusal.limit, refusal.value, refusal.message)
+            return RiskApproved(ts, order, version, account, strategy, intent.instrument, self.profile)
+        why = (refusal.rule, refusal.limit, refusal.value, refusal.message)
+        return RiskRefused(ts, order, version, account, strategy, intent.instrument, *why)
 
     def _check_priced(self, intent: OrderIntended | ModifyIntended) -> Refusal | None:
         name = intent.instrument
@@ -175,10 +177,15 @@ def check_order(intent: OrderIntended | ModifyIntended, instruments: Instruments
     if intent.quantity <= ZERO:
         value = plain(intent.quantity)
         return Refusal("quantity", "above 0", value, f"a quantity of {value} is no order")
-    for name, price in (("limit", intent.limit), ("stop", intent.stop)):
-        if price is not None and price <= ZERO:
-            return Refusal("price", "above 0", plain(price), f"a {name} price of {plain(price)} is no price")
+    if intent.limit is not None and intent.limit <= ZERO:
+        return _no_price("limit", intent.limit)
+    if intent.stop is not None and intent.stop <= ZERO:
+        return _no_price("stop", intent.stop)
     return None
+
+
+def _no_price(name: str, price: Decimal) -> Refusal:
+    return Refusal("price", "above 0", plain(price), f"a {name} price of {plain(price)} is no price")
 
 
 class _Exposure(msgspec.Struct, frozen=True, gc=False):

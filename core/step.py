@@ -17,13 +17,13 @@ from core.errors import UsageError
 from core.events import (
     CancelIntended,
     CancelSendStarted,
-    Entry,
     Event,
     Filled,
     ModifyIntended,
     OrderIntended,
     OrderSendStarted,
     OrderStatusChanged,
+    Recorded,
     RiskRefused,
     SendFailed,
     TimerFired,
@@ -34,9 +34,6 @@ from core.views import Order, OrdersView
 
 Record = Callable[[Event, int, int | None], int]
 """Append an output and fold it: `(event, at, cause) -> seq`."""
-
-
-_INTENTS = (OrderIntended, ModifyIntended)  # a tuple: `A | B` would be built anew at each check
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -70,6 +67,12 @@ class Step:
             TimerFired: self._feed_timer,
             OrderStatusChanged: self._feed_order,
             SendFailed: self._feed_order,
+        }
+        self._settlers: dict[type[Event], Callable[[Any, int, Record], None]] = {
+            OrderIntended: self._settle_intent,
+            ModifyIntended: self._settle_intent,
+            CancelIntended: self._settle_cancel,
+            Recorded: self._settle_series,
         }
 
     @property
@@ -105,12 +108,11 @@ class Step:
         for seat in self.seats.values():
             seat.desk.is_open = is_open
 
-    def feed(self, entry: Entry) -> None:
+    def feed(self, seq: int, event: Event) -> None:
         """Tell the strategies concerned of an input that is not market data."""
-        event = entry.event
         route = self._routes.get(type(event))
         if route is not None:
-            self.present.seq, self.present.ts = entry.seq, event.ts
+            self.present.seq, self.present.ts = seq, event.ts
             route(event)
 
     def _feed_fill(self, fill: Any) -> None:
@@ -129,32 +131,28 @@ class Step:
 
     def settle(self, at: int, record: Record) -> None:
         """Turn the requests made while processing the input `at` into recorded decisions and effects."""
-        requests, handled = self.requests, 0
-        while handled < len(requests):  # refusals may lead to further requests: the desk limits them all
-            self._settle_one(requests[handled], at, record)
-            handled += 1
+        requests = self.requests
+        for request in requests:  # it may grow: refusals may lead to further requests, which the desk limits
+            self._settlers[type(request)](request, at, record)
         requests.clear()
 
-    def _settle_one(self, request: Event, at: int, record: Record) -> None:
-        seq = record(request, at, None)
-        if isinstance(request, CancelIntended):
-            self._settle_cancel(request, seq, at, record)
-        elif isinstance(request, _INTENTS):
-            self._settle_intent(request, seq, at, record)
+    def _settle_series(self, request: Recorded, at: int, record: Record) -> None:
+        record(request, at, None)
 
-    def _settle_intent(
-        self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record
-    ) -> None:
-        verdict = self._gate.judge(request.ts, request)
+    def _settle_intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
+        seq = record(request, at, None)
+        verdict = self._gate.judge(request)
         cause = record(verdict, at, seq)
-        if isinstance(verdict, RiskRefused):
+        if type(verdict) is RiskRefused:
             self._feed_order(request)
             return
-        who = (request.account, request.strategy, request.instrument)
-        send = OrderSendStarted(request.ts, request.order, verdict.version, *who)
+        send = OrderSendStarted(
+            request.ts, request.order, verdict.version, request.account, request.strategy, request.instrument
+        )
         self.effects.append(Effect(record(send, at, cause), request))
 
-    def _settle_cancel(self, request: CancelIntended, seq: int, at: int, record: Record) -> None:
+    def _settle_cancel(self, request: CancelIntended, at: int, record: Record) -> None:
+        seq = record(request, at, None)
         known = self.orders.get(request.order)
         if known is None or not known.working or known.strategy != request.strategy:
             return  # nothing of its own to withdraw; the intent stays on record

@@ -177,7 +177,9 @@ def _decode_by_dictionary(column: pa.Array) -> list[Any]:
 
 def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.Array:
     # Distinct values are few, often one: convert each once and let Arrow spread them.
-    if values and values.count(values[0]) == len(values) and values[0] is not None:
+    if values and values[0] is values[-1] and values.count(values[0]) == len(values):
+        if values[0] is None:
+            return pa.nulls(len(values), build([]).type)
         return _spread(np.zeros(len(values), np.int32), None, build([values[0]]))
     distinct = dict.fromkeys(values)
     valid = _validity(values) if None in distinct else None

@@ -5,7 +5,7 @@ strings as their UTF-8 and a stream of lengths (-1 for a null). Nothing of Arrow
 takes part: the same rows give the same hash whatever wrote them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -35,10 +35,11 @@ class TableFingerprint:
             else:
                 _add(batch.column(name), values, shape)
 
-    def digest(self) -> bytes:
-        """Return the hash of all rows so far."""
+    def digest(self, names: Collection[str] | None = None) -> bytes:
+        """Return the hash of all rows so far, over all its columns or some of them."""
         whole = _new(f"{self._head} {self._rows}".encode())
-        for name, (values, shape) in sorted(self._streams.items()):
+        for name in sorted(self._streams if names is None else names):
+            values, shape = self._streams[name]
             whole.update(name.encode() + b"\0" + values.digest() + shape.digest())
         return bytes(whole.digest())
 

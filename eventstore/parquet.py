@@ -1,7 +1,8 @@
 """Typed Parquet files: one per event type, written in row groups of fixed size, read group by group.
 
-Encodings were chosen on real ticks: delta for integers (the default dictionary is a trap for seq and
-time), a dictionary for strings and for prices with few distinct values, byte-stream split for others.
+Encodings were chosen on real ticks and orders: delta for integers (the default dictionary is a trap for
+seq and time) and for strings that hardly repeat (ids, reasons: a seventh of a dictionary's size), a
+dictionary for other strings and for prices with few distinct values, byte-stream split for the rest.
 The same rows give the same bytes. Nothing here syncs: whoever publishes a file syncs it first. Errors
 of pyarrow become `CorruptLog` with the file's name.
 """
@@ -26,6 +27,8 @@ ROW_GROUP_ROWS = 65_536
 ZSTD_LEVEL = 3
 # With more distinct values than this share of the rows, a dictionary is larger than the split bytes.
 _DICTIONARY_SHARE = 0.25
+_SAMPLE_ROWS = 1_024
+_PREFIX_DELTA = "DELTA_BYTE_ARRAY"
 
 
 def file_name(kind: EventType) -> str:
@@ -111,10 +114,12 @@ class TypedFile:
         with translated(path):
             self._metadata = pq.read_metadata(path)
             self._stored: list[str] = self._metadata.schema.names
+            self.groups: int = self._metadata.num_row_groups
+            self.rows: int = self._metadata.num_rows
             self._file = pq.ParquetFile(
                 path,
                 metadata=self._metadata,
-                read_dictionary=[name for name in dictionary_columns(kind) if name in self._stored],
+                read_dictionary=[name for name in dictionary_columns(kind) if self._as_dictionary(name)],
                 pre_buffer=False,
             )
         self.missing = self._check_missing(kind)
@@ -122,8 +127,6 @@ class TypedFile:
             name for name in arrow_schema(kind).names if name in self._stored or name in self.missing
         ]
         self.names.remove("extra")
-        self.groups: int = self._metadata.num_row_groups
-        self.rows: int = self._metadata.num_rows
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +153,12 @@ class TypedFile:
             batches = self._file.read_row_group(group, columns=stored, use_threads=False).to_batches()
         for batch in batches:
             yield batch if len(stored) == len(wanted) else self._completed(batch, wanted)
+
+    def _as_dictionary(self, name: str) -> bool:
+        """Return whether a column can be read as a dictionary: prefix deltas cannot."""
+        if name not in self._stored or not self.groups:
+            return name in self._stored
+        return _PREFIX_DELTA not in self._metadata.row_group(0).column(self._stored.index(name)).encodings
 
     def _check_missing(self, kind: EventType) -> dict[str, Column]:
         missing = {c.name: c for c in columns_of(kind.type) if c.name not in self._stored}
@@ -190,12 +199,14 @@ def _open_writer(path: Path, first: pa.Table, strings: list[str]) -> Any:
     decimals = [f.name for f in first.schema if f.type == columns.DECIMAL]
     encodings = {f.name: "DELTA_BINARY_PACKED" for f in first.schema if f.type == pa.int64()}
     encodings |= {name: "BYTE_STREAM_SPLIT" for name in floats if name not in few}
+    repeating = [name for name in strings if _repeats(first.column(name).chunk(0))] if len(first) else strings
+    encodings |= {name: _PREFIX_DELTA for name in strings if name not in repeating}
     return pq.ParquetWriter(
         path,
         first.schema,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
-        use_dictionary=[*strings, *few, *decimals],
+        use_dictionary=[*repeating, *few, *decimals],
         column_encoding=encodings,
         write_page_checksum=True,
         store_schema=True,
@@ -205,3 +216,8 @@ def _open_writer(path: Path, first: pa.Table, strings: list[str]) -> Any:
 def _has_few_values(column: pa.Array) -> bool:
     values = columns.vector(column)[columns.validity(column)]
     return bool(np.unique(values).size <= max(256, _DICTIONARY_SHARE * len(column)))
+
+
+def _repeats(column: pa.Array) -> bool:
+    sample = column.slice(0, _SAMPLE_ROWS)
+    return len(set(columns.strings(sample))) <= max(16, len(sample) // 2)

@@ -33,12 +33,11 @@ def entire(kind: EventType) -> TableFingerprint:
     return TableFingerprint(kind.tag, kind.version, ["seq", "at", "cause", *fields])
 
 
-def decided(kind: EventType, without: Collection[str] = ()) -> TableFingerprint | None:
-    """Return the hash over a decision's payload, `None` for other types."""
+def payload_of(kind: EventType, without: Collection[str] = ()) -> list[str] | None:
+    """Return the columns that `decisions_hash` covers, `None` for a type that is no decision."""
     if kind.event_class != "decision":
         return None
-    payload = [name for name in fields_of(kind) if name not in NOT_PROVEN and name not in without]
-    return TableFingerprint(kind.tag, kind.version, payload)
+    return [name for name in fields_of(kind) if name not in NOT_PROVEN and name not in without]
 
 
 def joined_hash(*digests: bytes) -> str:

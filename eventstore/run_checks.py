@@ -13,8 +13,9 @@ from core.errors import CorruptLog
 from core.events import BY_TAG, EventType
 from core.ports import RUN_BASE
 from eventstore import columns
+from eventstore.fingerprint import TableFingerprint
 from eventstore.parquet import TypedFile, file_name
-from eventstore.proof import ORDER_MARKS, decided, joined_hash
+from eventstore.proof import ORDER_MARKS, joined_hash, payload_of
 from eventstore.runs import RunReader
 from eventstore.schema import kinds
 
@@ -65,7 +66,8 @@ def _columns_of_run(run: RunReader, kind: EventType) -> _Columns:
     """Return the seqs of a type's events and, for decisions, the digest of their payload."""
     seqs = [np.empty(0, np.int64)]
     with TypedFile(run.path / file_name(kind), kind) as file:
-        hashed = decided(kind, file.missing)  # the hash is over the fields that there were
+        payload = payload_of(kind, file.missing)  # the hash is over the fields that there were
+        hashed = None if payload is None else TableFingerprint(kind.tag, kind.version, payload)
         for group in range(file.groups):
             for batch in file.read(group):
                 seqs.append(columns.vector(batch.column("seq")))

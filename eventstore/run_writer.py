@@ -25,33 +25,31 @@ from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.parquet import TypedWriter, file_name
-from eventstore.proof import ORDER_MARKS, decided, entire, joined_hash
+from eventstore.proof import ORDER_MARKS, entire, joined_hash, payload_of
 from eventstore.runs import DIFFERS, RunReader
 from eventstore.schema import fields_of, kind_of, to_batch
 
 RUN_FORMAT = 1
-_FLUSH_EVENTS = 50_000
+_FLUSH_EVENTS = 25_000
 
 Ordinals = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 """Maps source seqs to positions among the inputs of a replay."""
 
 
 class _Table:
-    """One event type of a run being made: the file its rows go to, and the hashes over them."""
+    """One event type of a run being made: the file its rows go to, and the hash over them."""
 
-    __slots__ = ("decided", "entire", "kind", "writer")
+    __slots__ = ("fingerprint", "kind", "payload", "writer")
 
     def __init__(self, event_type: type[Event], directory: Path) -> None:
         kind = self.kind = kind_of(event_type)
         self.writer = TypedWriter(directory / file_name(kind), kind, recv=False)
-        self.entire = entire(kind)
-        self.decided = decided(kind)
+        self.fingerprint = entire(kind)
+        self.payload = payload_of(kind)
 
     def write(self, batch: pa.RecordBatch, positions: NDArray[np.int64]) -> None:
         """Write rows and hash them; `positions` are those of the inputs that `at` names."""
-        self.entire.update(batch, {"at": positions})
-        if self.decided is not None:
-            self.decided.update(batch)
+        self.fingerprint.update(batch, {"at": positions})
         self.writer.write(batch)
 
 
@@ -187,11 +185,10 @@ class RunWriter:
         return sorted(self._tables.values(), key=lambda table: table.kind.tag)
 
     def _run_hash(self) -> str:
-        digests = [table.entire.digest() for table in self._by_tag()]
-        return joined_hash(*digests)
+        return joined_hash(*(table.fingerprint.digest() for table in self._by_tag()))
 
     def _decisions_hash(self) -> str:
-        digests = [table.decided.digest() for table in self._by_tag() if table.decided is not None]
+        digests = [t.fingerprint.digest(t.payload) for t in self._by_tag() if t.payload is not None]
         return joined_hash(self._order.digest(), *digests)
 
 

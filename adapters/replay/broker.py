@@ -5,6 +5,7 @@ keeps its own. Everything it says is an event of the broker or effect class, exa
 Brokers would report it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -34,7 +35,7 @@ from core.matching import Resting, market_price_in_bars, match_bar, match_tick
 from core.money import CONTEXT, money, price
 from core.views import InstrumentsView, QuotesView
 
-_TICKS = (Trade, Quote)
+_Request = OrderIntended | ModifyIntended | CancelIntended
 _WHOLE_FEES_MAX = 100_000
 
 
@@ -74,7 +75,7 @@ class SimulatedBroker:
         self._quotes = quotes
         self._instruments = instruments
         self._agenda = agenda
-        self._resting: dict[str, list[Resting]] = {}
+        self._resting: defaultdict[str, list[Resting]] = defaultdict(list)
         self._orders: dict[str, Resting] = {}
         self._done: dict[str, OrderStatus] = {}
         self._whole_fees: dict[tuple[str, Decimal, Decimal], Decimal] = {}
@@ -89,23 +90,24 @@ class SimulatedBroker:
 
     def resting(self, instrument: str) -> list[Resting]:
         """Return the live list of the instrument's resting orders, empty or not."""
-        return self._resting.setdefault(instrument, [])
+        return self._resting[instrument]
 
     def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
         """Take what a slice decided; without latency it arrives at once."""
         facts: list[Event] = []
         for effect in effects:
             request = effect.request
-            if not isinstance(request, CancelIntended):
-                version = request.version if isinstance(request, ModifyIntended) else 1
-                facts.append(OrderSent(ts, request.order, version))
-                self.orders += version == 1
+            if type(request) is OrderIntended:
+                facts.append(OrderSent(ts, request.order, 1))
+                self.orders += 1
+            elif type(request) is ModifyIntended:
+                facts.append(OrderSent(ts, request.order, request.version))
             if not self._latency_ns:
-                facts += self._arrive(request, ts)
+                self._arrive(request, facts, ts)
                 continue
             self._arrivals += 1
             key = f"arrival:{self._arrivals}"
-            self._agenda.set(key, ts + self._latency_ns, partial(self._arrive, request))
+            self._agenda.set(key, ts + self._latency_ns, partial(self._arrived_late, request))
         return facts
 
     def release(self, effects: Sequence[Effect]) -> None:
@@ -113,17 +115,24 @@ class SimulatedBroker:
 
     def scan(self, event: Event) -> Iterable[Event]:
         """Let a market event meet the resting orders of its instrument."""
-        if isinstance(event, Bar):
-            return self._scan_bar(event)
-        if isinstance(event, _TICKS):
+        if type(event) is Trade or type(event) is Quote:
             return () if event.suspicious else self._scan_tick(event)
-        return ()
+        return self._scan_bar(event) if type(event) is Bar else ()
 
     # -- arrivals ------------------------------------------------------------------------------
 
-    def _arrive(self, request: OrderIntended | ModifyIntended | CancelIntended, ts: int) -> list[Event]:
+    def _arrived_late(self, request: _Request, ts: int) -> list[Event]:
+        facts: list[Event] = []
+        self._arrive(request, facts, ts)
+        return facts
+
+    def _arrive(self, request: _Request, facts: list[Event], ts: int) -> None:
         if isinstance(request, OrderIntended):
-            return self._arrive_new(request, ts)
+            self._arrive_new(request, facts, ts)
+        else:
+            facts += self._arrive_change(request, ts)
+
+    def _arrive_change(self, request: ModifyIntended | CancelIntended, ts: int) -> list[Event]:
         order = self._orders.get(request.order)
         if order is None:
             done = self._done.get(request.order, "Rejected")
@@ -141,19 +150,19 @@ class SimulatedBroker:
             return [_status(ts, order.intent, order.version, "Cancelled", message)]
         return [_status(ts, order.intent, order.version, "Submitted")]
 
-    def _arrive_new(self, intent: OrderIntended, ts: int) -> list[Event]:
-        order = Resting(intent, ts)
-        facts: list[Event] = [_status(ts, intent, 1, "Submitted")]
+    def _arrive_new(self, intent: OrderIntended, facts: list[Event], ts: int) -> None:
+        order, instrument = Resting.arrived(intent, ts), intent.instrument
+        facts.append(
+            OrderStatusChanged(ts, intent.order, 1, intent.account, intent.strategy, instrument, "Submitted")
+        )
         self._orders[intent.order] = order
-        self.resting(intent.instrument).append(order)
+        self.resting(instrument).append(order)
         if intent.tif == "DAY":
-            self._expire_at_end_of_session(intent.instrument, ts)
-        at_once = intent.instrument in self._in_bars and order.type == "MKT"
-        if at_once and not self._quotes.halted(intent.instrument):
+            self._expire_at_end_of_session(instrument, ts)
+        if instrument in self._in_bars and order.type == "MKT" and not self._quotes.halted(instrument):
             market = market_price_in_bars(order, self._quotes)
             if market is not None:
-                facts += self._fill(order, market, order.remaining, ts, "")
-        return facts
+                self._fill(order, market, order.remaining, facts, ts, "")
 
     def _expire_at_end_of_session(self, instrument: str, ts: int) -> None:
         begin, end = self._expiry.get(instrument, (0, 0))
@@ -200,7 +209,7 @@ class SimulatedBroker:
             if self._model.partial_fills:
                 quantity = min(quantity, self._available(order, event))
             if quantity > 0:
-                facts += self._fill(order, fill_price, quantity, event.ts, event.venue)
+                self._fill(order, fill_price, quantity, facts, event.ts, event.venue)
         return facts
 
     def _scan_bar(self, bar: Bar) -> list[Event]:
@@ -209,7 +218,7 @@ class SimulatedBroker:
             if order.created_ts < bar.ts and not self._quotes.halted(bar.instrument):
                 fill_price = match_bar(order, bar, self._quotes)
                 if fill_price is not None:
-                    facts += self._fill(order, fill_price, order.remaining, bar.ts, "")
+                    self._fill(order, fill_price, order.remaining, facts, bar.ts, "")
         return facts
 
     def _available(self, order: Resting, event: Trade | Quote) -> Decimal:
@@ -225,7 +234,9 @@ class SimulatedBroker:
         self._taken[key] = taken + min(available, float(order.remaining))
         return money(repr(available))
 
-    def _fill(self, order: Resting, at: float, quantity: Decimal, ts: int, venue: str) -> list[Event]:
+    def _fill(
+        self, order: Resting, at: float, quantity: Decimal, facts: list[Event], ts: int, venue: str
+    ) -> None:
         intent = order.intent
         self.fills += 1
         exec_id, exact = f"F-{self.fills}", price(at)
@@ -234,11 +245,10 @@ class SimulatedBroker:
         order.filled = CONTEXT.add(order.filled, quantity)
         if order.filled >= order.quantity:
             self._remove(order, "Filled")
-        who = (intent.order, intent.account, intent.strategy, intent.instrument)
-        return [
-            Filled(ts, exec_id, *who, intent.side, quantity, exact, venue),
-            CommissionReported(ts, exec_id, *who, fee, definition.currency),
-        ]
+        name, account, strategy, instrument = intent.order, intent.account, intent.strategy, intent.instrument
+        side, currency = intent.side, definition.currency
+        facts.append(Filled(ts, exec_id, name, account, strategy, instrument, side, quantity, exact, venue))
+        facts.append(CommissionReported(ts, exec_id, name, account, strategy, instrument, fee, currency))
 
     def _fee(
         self, order: Resting, definition: InstrumentDefined, quantity: Decimal, exact: Decimal
@@ -261,7 +271,7 @@ class SimulatedBroker:
 
 def _status(
     ts: int,
-    request: OrderIntended | ModifyIntended | CancelIntended,
+    request: _Request,
     version: int,
     status: OrderStatus,
     message: str = "",

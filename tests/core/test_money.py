@@ -103,7 +103,7 @@ def test_a_price_is_the_shortest_decimal_that_reads_back(value):
 def resting(side, kind, at):
     limit, stop = (at, None) if kind == "LMT" else (None, at)
     intent = OrderIntended(OPEN, "o", "SIM", "s", "ACME", side, D(1), kind, limit, stop, "DAY", "r")
-    return Resting(intent, OPEN)
+    return Resting.arrived(intent, OPEN)
 
 
 CENTS = range(1, 100_001)

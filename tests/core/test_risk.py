@@ -104,8 +104,9 @@ def test_two_requests_in_one_handler_cannot_share_headroom():
 class Forgetful(RiskGate):
     """Broken on purpose: judges every request of a handler by the state before the first one."""
 
-    def judge(self, ts, intent):
-        return RiskApproved(ts, intent.order, 1, intent.account, intent.strategy, intent.instrument, "limits")
+    def judge(self, intent):
+        who = (intent.account, intent.strategy, intent.instrument)
+        return RiskApproved(intent.ts, intent.order, 1, *who, "limits")
 
 
 def test_a_gate_that_lets_them_share_is_caught():
