@@ -14,7 +14,7 @@ import msgspec
 from core.errors import UnknownInstrument
 from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused, Side
 from core.money import ZERO, divide, money, plain
-from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
+from core.views import AccountView, GateView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +75,21 @@ class RiskGate:
     """Judge intents by the order checks and the configured limits, in a fixed order.
 
     `priced` names the instruments whose market data this session gets: an order in another one could
-    never fill and is refused. `None` leaves that open.
+    never fill and is refused. `None` leaves that open. `gate` says, in live trading, whether orders may
+    leave at all; a replay has none.
     """
 
-    def __init__(self, limits: Limits, state: RiskState, priced: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        state: RiskState,
+        priced: frozenset[str] | None = None,
+        gate: GateView | None = None,
+    ) -> None:
         self._limits = limits
         self._state = state
         self._priced = priced
+        self._gate = gate
         self.profile = limits.profile
 
     def judge(self, intent: OrderIntended | ModifyIntended) -> RiskApproved | RiskRefused:
@@ -91,6 +99,8 @@ class RiskGate:
         if type(intent) is ModifyIntended:
             version = intent.version
             refusal = self._check_working(intent) or refusal
+        if refusal is None and self._gate is not None:
+            refusal = self._check_gate(intent, self._gate)
         if refusal is None and self.profile != "none":
             refusal = self._check_limits(self._proposal(intent))
         ts, order, account, strategy = intent.ts, intent.order, intent.account, intent.strategy
@@ -98,6 +108,18 @@ class RiskGate:
             return RiskApproved(ts, order, version, account, strategy, intent.instrument, self.profile)
         why = (refusal.rule, refusal.limit, refusal.value, refusal.message)
         return RiskRefused(ts, order, version, account, strategy, intent.instrument, *why)
+
+    def _check_gate(self, intent: OrderIntended | ModifyIntended, gate: GateView) -> Refusal | None:
+        why = gate.closed(intent.instrument)
+        if why is None and not self._reduces(intent):
+            why = gate.entries_closed(intent.instrument)
+        return None if why is None else Refusal("gate", "open", "closed", why)
+
+    def _reduces(self, intent: OrderIntended | ModifyIntended) -> bool:
+        proposal = self._proposal(intent)
+        held = self._state.positions.position(proposal.account, proposal.instrument).quantity
+        signed = proposal.quantity if proposal.side == "BUY" else -proposal.quantity
+        return held * signed < 0 and abs(signed) <= abs(held)
 
     def _check_priced(self, intent: OrderIntended | ModifyIntended) -> Refusal | None:
         name = intent.instrument

@@ -133,6 +133,16 @@ class PositionsView(Protocol):
         """Return the account-level positions whose quantity is not zero, sorted by account and instrument."""
 
 
+class GateView(Protocol):
+    """Whether orders may leave at all: connection, reconciliation, halts, state of the data."""
+
+    def closed(self, instrument: str) -> str | None:
+        """Return why no order in the instrument may leave, or `None`."""
+
+    def entries_closed(self, instrument: str) -> str | None:
+        """Return why no order that adds to a position may leave, or `None`."""
+
+
 class AccountView(Protocol):
     """Cash and value of one account."""
 

@@ -12,7 +12,16 @@ from core.events.base import Event, event
 Side = Literal["BUY", "SELL"]
 OrderType = Literal["MKT", "LMT", "STP"]
 TimeInForce = Literal["DAY", "GTC"]
-OrderStatus = Literal["Submitted", "PartiallyFilled", "Filled", "Cancelled", "Rejected"]
+OrderStatus = Literal[
+    "Submitted",
+    "PartiallyFilled",
+    "Filled",
+    "Cancelled",
+    "Rejected",
+    "PreSubmitted",
+    "PendingCancel",
+    "Inactive",
+]
 
 
 @event("order_intended", "decision")
@@ -104,6 +113,44 @@ class CancelSendStarted(Event, frozen=True, gc=False):
     account: str
     strategy: str
     instrument: str
+
+
+@event("order_attempted", "effect")
+class OrderAttempted(Event, frozen=True, gc=False):
+    """Under which names a version goes to the broker; durable before its first byte leaves.
+
+    `ref` is unique to the attempt and is never used again. `broker_id` is the order id on the wire, which
+    means something only together with `client_id` and may be issued again by the broker.
+    """
+
+    order: str
+    version: int
+    attempt: int
+    ref: str
+    broker_id: int
+    client_id: int
+
+
+@event("order_bound", "broker")
+class OrderBound(Event, frozen=True, gc=False):
+    """The broker's permanent id of an order, seen for the first time: its identity from now on."""
+
+    order: str
+    perm_id: int
+    broker_id: int
+    client_id: int
+
+
+@event("order_resolved", "broker")
+class OrderResolved(Event, frozen=True, gc=False):
+    """What reconciliation found of an order whose fate was open; `evidence` says what it rests on.
+
+    `outcome` is `live`, `ended`, `not_sent`, `unknown` or `presumed_lost`.
+    """
+
+    order: str
+    outcome: Literal["live", "ended", "not_sent", "unknown", "presumed_lost"]
+    evidence: str
 
 
 @event("order_sent", "effect")

@@ -343,3 +343,39 @@ def test_a_gate_that_forgets_pending_orders_is_caught(monkeypatch):
 def test_a_gate_that_values_sell_limits_at_their_price_is_caught(monkeypatch):
     monkeypatch.setattr(risk, "_worst", lambda p, mark: float(p.limit) if p.limit else mark)
     assert breaches([([("sell", "ACME", 510, 8.0, "LMT")], 10.0)], 0)
+
+
+class Doors:
+    """A gate with two doors, each open or closed for a reason."""
+
+    def __init__(self, everything=None, entries=None):
+        self.everything, self.entries = everything, entries
+
+    def closed(self, instrument):
+        return self.everything
+
+    def entries_closed(self, instrument):
+        return self.entries
+
+
+def judged_at(doors, plan):
+    bench = Bench(Script(plan))
+    bench.step._gate._gate = doors
+    bench.run(ticks(10, 10, 10, 10))
+    return verdicts(bench)
+
+
+def test_nothing_leaves_through_a_closed_gate():
+    assert judged_at(Doors("no connection"), {1: buys(1), 2: sells(1)}) == ["gate", "gate"]
+
+
+def test_a_gate_closed_to_entries_lets_a_position_be_reduced_but_not_turned():
+    doors = Doors()
+
+    def close_entries(strategy):
+        doors.entries = "data are stale"
+        strategy.sell("ACME", 4, reason="r")
+        strategy.sell("ACME", 11, reason="r")
+        strategy.buy("ACME", 1, reason="r")
+
+    assert judged_at(doors, {1: buys(10), 3: close_entries}) == ["ok", "ok", "gate", "gate"]

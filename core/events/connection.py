@@ -1,0 +1,86 @@
+"""The connection to a broker: what it is, what it says, and which market data it brings.
+
+Each change is an event before anything depends on it, so that a replay needs no broker.
+"""
+
+from typing import Literal
+
+from core.events.base import Event, event
+
+LinkState = Literal["connecting", "up", "down", "upstream_down", "upstream_up", "data_lost", "given_up"]
+DataState = Literal["live", "delayed", "stale", "refused", "left_out", "ended"]
+Severity = Literal["info", "warning", "error"]
+
+
+@event("connection", "broker")
+class ConnectionChanged(Event, frozen=True, gc=False):
+    """The link to the broker changed.
+
+    `up` and `down` are our connection to TWS or Gateway; `upstream_down` and `upstream_up` are its own to
+    the exchanges' side (codes 1100 and 1102), `data_lost` is the latter with subscriptions gone (1101).
+    `given_up` follows the last allowed attempt. `attempt` counts attempts since the link was last up.
+    """
+
+    state: LinkState
+    code: int | None = None
+    reason: str = ""
+    attempt: int = 0
+
+
+@event("farm", "broker")
+class FarmChanged(Event, frozen=True, gc=False):
+    """A data farm of the broker was reached or lost; orders do not depend on it."""
+
+    farm: str
+    kind: Literal["market", "historical", "definitions"]
+    up: bool
+    code: int
+
+
+@event("broker_session", "broker")
+class BrokerSessionOpened(Event, frozen=True, gc=False):
+    """A connection is ready for use; `next_order_id` is what the broker named, `accounts` what it manages.
+
+    `capabilities` is canonical JSON: distribution and version of the client library, and its signatures.
+    """
+
+    server_version: int
+    client_id: int
+    accounts: str
+    next_order_id: int
+    skew_ms: int | None
+    capabilities: str
+
+
+@event("broker_message", "broker")
+class BrokerMessage(Event, frozen=True, gc=False):
+    """A numbered message of the broker: an annotation. An order's status never follows from it alone."""
+
+    code: int
+    severity: Severity
+    text: str
+    order: str = ""
+    instrument: str = ""
+
+
+@event("frame_rejected", "broker")
+class FrameRejected(Event, frozen=True, gc=False):
+    """A frame that could not be decoded, kept as it came (hexadecimal); the stream went on after it."""
+
+    message_id: int | None
+    reason: str
+    frame: str
+
+
+@event("data_state", "broker")
+class DataStateChanged(Event, frozen=True, gc=False):
+    """What becomes of an instrument's market data. Entries need `live` (or `delayed`, if that is allowed)."""
+
+    instrument: str
+    state: DataState
+    reason: str = ""
+
+
+@event("clock", "timer")
+class ClockAdvanced(Event, frozen=True, gc=False):
+    """It is `ts`, with nothing else to say: something is due and no other input brought the time."""

@@ -1,0 +1,152 @@
+"""Whether orders may leave: a fold over what the broker, the operator and reconciliation said.
+
+It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
+all but cancels; an instrument with a break is closed; one whose data are not live takes no entries. A
+replay has no gate.
+"""
+
+from typing import Any
+
+from core.events import (
+    BreakAccepted,
+    BreakFound,
+    ConnectionChanged,
+    DataStateChanged,
+    HaltRequested,
+    ReconciliationFinished,
+    ReconciliationStarted,
+    TradingResumed,
+)
+from projections.base import Projection, State
+
+_UNUSABLE = frozenset(("down", "upstream_down", "data_lost", "given_up", "connecting"))
+
+
+class GateState(State, kw_only=True):
+    """Snapshot of `Gate`."""
+
+    link: str
+    link_reason: str
+    reconciled: bool
+    halt: str
+    halt_reason: str
+    breaks: dict[str, str]
+    data: dict[str, str]
+
+
+class Gate(Projection):
+    """Implements `core.views.GateView`. `delayed_data` tells whether delayed prices may be traded on."""
+
+    name = "gate"
+    state_type = GateState
+
+    def __init__(self, *, delayed_data: bool = False) -> None:
+        self.link = "down"
+        self.halt = ""
+        self.reconciled = False
+        self._link_reason = "not connected yet"
+        self._halt_reason = ""
+        self._breaks: dict[str, str] = {}
+        self._data: dict[str, str] = {}
+        self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
+        super().__init__(
+            {
+                ConnectionChanged: self._connection,
+                ReconciliationStarted: self._started,
+                ReconciliationFinished: self._finished,
+                BreakFound: self._break,
+                BreakAccepted: self._accepted,
+                HaltRequested: self._halted,
+                TradingResumed: self._resumed,
+                DataStateChanged: self._data_state,
+            }
+        )
+
+    @property
+    def breaks(self) -> dict[str, str]:
+        """The instruments that are closed by a break, with what it is."""
+        return dict(self._breaks)
+
+    @property
+    def data(self) -> dict[str, str]:
+        """The state of each instrument's market data, as last reported."""
+        return dict(self._data)
+
+    def closed(self, instrument: str) -> str | None:
+        """Return why no order in the instrument may leave, or `None`."""
+        if self.halt:
+            return f"halted ({self.halt}): {self._halt_reason}"
+        if self.link != "up":
+            return f"no usable connection: {self._link_reason}"
+        if not self.reconciled:
+            return "the log is not reconciled with the broker yet"
+        return self._breaks.get(instrument)
+
+    def entries_closed(self, instrument: str) -> str | None:
+        """Return why no order that adds to a position may leave, or `None`."""
+        state = self._data.get(instrument)
+        if state is None or state in self._tradable:
+            return None
+        return f"market data of {instrument} are {state}"
+
+    def _connection(self, entry: Any) -> None:
+        event: ConnectionChanged = entry.event
+        self._link_reason = event.reason or event.state
+        if event.state in _UNUSABLE:
+            self.link = "down"
+            self.reconciled = False
+        else:
+            self.link = "up"
+
+    def _started(self, _entry: Any) -> None:
+        self.reconciled = False
+
+    def _finished(self, _entry: Any) -> None:
+        self.reconciled = True
+
+    def _break(self, entry: Any) -> None:
+        event: BreakFound = entry.event
+        self._breaks[event.instrument] = event.message
+
+    def _accepted(self, entry: Any) -> None:
+        event: BreakAccepted = entry.event
+        self._breaks.pop(event.instrument, None)
+
+    def _halted(self, entry: Any) -> None:
+        event: HaltRequested = entry.event
+        self.halt, self._halt_reason = event.level, event.reason
+
+    def _resumed(self, _entry: Any) -> None:
+        self.halt = self._halt_reason = ""
+
+    def _data_state(self, entry: Any) -> None:
+        event: DataStateChanged = entry.event
+        if event.state == "ended":
+            self._data.pop(event.instrument, None)
+        else:
+            self._data[event.instrument] = event.state
+
+    def describe(self) -> str:
+        """Return for example `gate: open` or `gate: no usable connection: not connected yet, 1 break`."""
+        why = self.closed("") or "open"
+        return f"gate: {why}" + (f", {len(self._breaks)} breaks" if self._breaks else "")
+
+    def state(self) -> GateState:
+        """Return a snapshot, sorted by instrument."""
+        return GateState(
+            applied_seq=self.applied_seq,
+            link=self.link,
+            link_reason=self._link_reason,
+            reconciled=self.reconciled,
+            halt=self.halt,
+            halt_reason=self._halt_reason,
+            breaks=dict(sorted(self._breaks.items())),
+            data=dict(sorted(self._data.items())),
+        )
+
+    def restore(self, state: GateState) -> None:
+        """Replace the state by a snapshot."""
+        self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
+        self.halt, self._halt_reason = state.halt, state.halt_reason
+        self._breaks, self._data = dict(state.breaks), dict(state.data)
+        self.applied_seq = state.applied_seq

@@ -1,0 +1,95 @@
+"""The gate: what lets orders leave, and what does not."""
+
+import pytest
+
+from core.events import (
+    BreakAccepted,
+    BreakFound,
+    ConnectionChanged,
+    DataStateChanged,
+    HaltRequested,
+    ReconciliationFinished,
+    ReconciliationStarted,
+    TradingResumed,
+)
+from projections.gate import Gate
+from tests.projections.build import ACCOUNT, feed
+
+UP = ConnectionChanged(1, "up")
+DOWN = ConnectionChanged(2, "down", reason="connection reset by peer")
+RECONCILED = ReconciliationFinished(3, "start", 0, 0, 0, 0, "d")
+BREAK = BreakFound(4, ACCOUNT, "ACME", "position", "100", "0", "ACME: the log holds 100, the broker 0")
+
+
+def gate(*events, delayed_data=False):
+    found = Gate(delayed_data=delayed_data)
+    feed(found, *events)
+    return found
+
+
+def test_a_gate_that_was_told_nothing_is_closed():
+    assert gate().closed("ACME") == "no usable connection: not connected yet"
+
+
+def test_a_connection_alone_does_not_open_it():
+    assert gate(UP).closed("ACME") == "the log is not reconciled with the broker yet"
+
+
+def test_a_finished_reconciliation_opens_it():
+    opened = gate(UP, RECONCILED)
+    assert opened.closed("ACME") is None
+    assert opened.describe() == "gate: open"
+
+
+@pytest.mark.parametrize("state", ["down", "upstream_down", "data_lost", "given_up", "connecting"])
+def test_a_connection_that_comes_back_is_not_trusted_before_it_is_reconciled(state):
+    back = gate(UP, RECONCILED, ConnectionChanged(4, state), UP)
+    assert back.closed("ACME") == "the log is not reconciled with the broker yet"
+
+
+def test_it_is_closed_while_a_reconciliation_goes_on():
+    assert gate(UP, RECONCILED, ReconciliationStarted(5, "1102")).closed("ACME") is not None
+
+
+def test_the_reason_of_a_lost_connection_is_named():
+    assert gate(UP, RECONCILED, DOWN).closed("ACME") == "no usable connection: connection reset by peer"
+
+
+def test_a_break_closes_its_instrument_alone_until_it_is_accepted():
+    broken = gate(UP, BREAK, RECONCILED)
+    assert broken.closed("ACME") == "ACME: the log holds 100, the broker 0"
+    assert broken.closed("OTHER") is None
+    feed(broken, BreakAccepted(5, ACCOUNT, "ACME", "sold by hand"))
+    assert broken.closed("ACME") is None
+
+
+def test_a_halt_outlasts_a_reconnection_and_ends_with_the_operators_word():
+    halted = gate(UP, RECONCILED, HaltRequested(5, "cancel", "news", "command"), DOWN, UP, RECONCILED)
+    assert halted.closed("ACME") == "halted (cancel): news"
+    feed(halted, TradingResumed(6, "over"))
+    assert halted.closed("ACME") is None
+
+
+@pytest.mark.parametrize("state", ["delayed", "stale", "refused", "left_out"])
+def test_data_that_are_not_live_take_no_entries_but_let_positions_be_closed(state):
+    known = gate(UP, RECONCILED, DataStateChanged(5, "ACME", state))
+    assert known.entries_closed("ACME") == f"market data of ACME are {state}"
+    assert known.closed("ACME") is None
+    assert known.entries_closed("OTHER") is None
+
+
+def test_delayed_data_may_be_allowed():
+    assert gate(DataStateChanged(5, "ACME", "delayed"), delayed_data=True).entries_closed("ACME") is None
+
+
+def test_data_that_come_back_open_it_again():
+    stale = gate(UP, RECONCILED, DataStateChanged(5, "ACME", "stale"), DataStateChanged(6, "ACME", "live"))
+    assert stale.entries_closed("ACME") is None
+
+
+def test_a_snapshot_restores_all_of_it():
+    whole = gate(UP, BREAK, DataStateChanged(5, "ACME", "stale"), HaltRequested(5, "halt", "x", "y"))
+    again = Gate()
+    again.load(whole.encoded())
+    assert again.digest() == whole.digest()
+    assert again.closed("ACME") == whole.closed("ACME")
