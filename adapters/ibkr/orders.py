@@ -1,9 +1,9 @@
 """Our orders at the broker: names for what leaves, and what the broker says of them as events.
 
 Identity is the permanent id, then the reference of the attempt; the order id on the wire counts only for
-messages of this connection. A status is advisory and is told once however often it is sent. A fill is what has
-an execution id: a higher revision of it is a correction. Error codes are annotations; only a closed list ends
-an order, and only one that the broker never acknowledged. It sends nothing itself and never resends.
+messages of this connection. A status is advisory and is told once however often it is sent. A fill is what
+has an execution id: a higher revision of it is a correction. Error codes are annotations; only a closed list
+ends an order, and only one that the broker never acknowledged. It sends nothing itself and never resends.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +38,7 @@ from core.events import (
     OrderBound,
     OrderIntended,
     OrderStatusChanged,
+    Side,
 )
 from core.views import InstrumentsView, Order, OrdersView
 from projections.routes import Routes
@@ -55,33 +56,17 @@ STATUSES = {
 }
 """The broker's words and ours; any other is kept as a message."""
 
-REJECTIONS = frozenset({103, 104, 105, 109, 110, 111, 113, 115, 116, 117, 118, 119, 120, 121, 122, 125, 131})
-REJECTIONS |= {
-    132,
-    133,
-    134,
-    135,
-    136,
-    143,
-    144,
-    145,
-    152,
-    160,
-    163,
-    200,
-    201,
-    203,
-    321,
-    382,
-    383,
-    387,
-    434,
-    463,
-}
-"""Codes after which an order that was never acknowledged is not at the broker. 103 is not final by itself."""
+# fmt: off
+REJECTIONS = frozenset({
+    103, 104, 105, 109, 110, 111, 113, 115, 116, 117, 118, 119, 120, 121, 122, 125, 131, 132, 133, 134, 135,
+    136, 143, 144, 145, 152, 160, 163, 200, 201, 203, 321, 382, 383, 387, 434, 463,
+})
+# fmt: on
+"""Codes after which an order that was never acknowledged is not at the broker."""
 AMBIGUOUS = frozenset({103})
+"""A duplicate order id: which of the two orders it speaks of is not known before the book is looked at."""
 
-_SIDES = {"BOT": "BUY", "SLD": "SELL", "BUY": "BUY", "SELL": "SELL"}
+_SIDES: dict[str, Side] = {"BOT": "BUY", "SLD": "SELL", "BUY": "BUY", "SELL": "SELL"}
 
 
 class Names(Protocol):

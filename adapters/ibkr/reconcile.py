@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from adapters.ibkr.messages import CompletedOrder
 from adapters.ibkr.orders import Names, split_exec_id
 from adapters.ibkr.snapshot import Evidence
 from core.clock import DAY_NS
@@ -96,10 +97,10 @@ def _order(order: Order, evidence: Evidence, folds: Folds, client_id: int, ts: i
         yield from _absent(order, acknowledged=bool(perms), ts=ts)
 
 
-def _ended(order: Order, over: dict[int, object], folds: Folds, ts: int) -> Iterator[Event]:
+def _ended(order: Order, over: dict[int, CompletedOrder], folds: Folds, ts: int) -> Iterator[Event]:
     perm, said = next(iter(over.items()))
     filled = sum((e.quantity for e in folds.orders.executions(order.id)), ZERO)
-    told = getattr(said, "terms").filled  # noqa: B009
+    told = said.terms.filled
     if told is not None and told != filled:
         message = f"{order.id}: the broker filled {plain(told)}, the log holds executions of {plain(filled)}"
         yield BreakFound(
