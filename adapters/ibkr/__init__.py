@@ -1,1 +1,1 @@
-"""Interactive Brokers: nothing here yet; live trading is the next milestone."""
+"""Interactive Brokers: the simulated gateway; live trading is the next milestone."""
