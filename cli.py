@@ -20,6 +20,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),
         "report": ("app.commands.runs:report", "Show the results of a run."),
         "diff": ("app.commands.runs:diff", "Compare two runs: the first decision that differs."),
+        "gateway": ("app.commands.gateway:gateway", "Serve a recorded day as a simulated IB Gateway."),
     },
     "Look": {
         "status": ("app.commands.operate:status", "Show what the log holds and who writes it."),

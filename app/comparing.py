@@ -40,7 +40,7 @@ class Comparison(msgspec.Struct, frozen=True):
 def compare(first: RunReader, second: RunReader) -> Comparison:
     """Compare the decisions of two runs in order."""
     before, after = _decisions(first), _decisions(second)
-    difference = _first(before, after)
+    difference = first_of(before, after)
     return Comparison(
         first.id,
         second.id,
@@ -57,7 +57,8 @@ def first_difference(recorded: RunReader, now: RunReader) -> str:
     return difference.text if difference is not None else ""
 
 
-def _first(before: Sequence[Entry], after: Sequence[Entry]) -> Difference | None:
+def first_of(before: Sequence[Entry], after: Sequence[Entry]) -> Difference | None:
+    """Return where two series of decisions part, or `None`."""
     for number, (one, other) in enumerate(zip(before, after, strict=False), 1):
         changed = _changed(one.event, other.event)
         if changed:

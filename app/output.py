@@ -47,6 +47,10 @@ class Output:
         if not self.as_json:
             print(text)
 
+    def flush(self) -> None:
+        """Let what was printed be seen now: for commands that go on for long after their answer."""
+        sys.stdout.flush()
+
     def note(self, text: str) -> None:
         """Say something about the work on stderr; silent under `-q`."""
         if self.verbosity >= 0:

@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.replay.broker import FillModel, SimulatedBroker
 from adapters.replay.source import LogSource
+from app.assembling import assemble
 from app.planning import Period, Plan, Planner
 from app.seating import StrategySpec, seat
 from app.version import VERSION
@@ -35,9 +36,7 @@ from core.events import (
 from core.loop import Loop
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
-from core.risk import Limits, RiskGate, RiskState
-from core.sampling import EquitySampler
-from core.step import Step
+from core.risk import Limits
 from core.strategy import Subscription
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
@@ -192,23 +191,18 @@ class Replay:
         )
 
     def _loop(self, writer: RunWriter, world: World, broker: SimulatedBroker, agenda: Agenda) -> Loop:
-        options = self._options
-        state = RiskState(
-            world.account,
-            world.positions,
-            world.orders,
-            world.quotes,
-            world.sessions,
-            world.risk,
-            options.currency,
+        loop = assemble(
+            writer,
+            world,
+            broker,
+            agenda,
+            self.seated,
+            limits=self._options.limits,
+            session=SESSION,
+            account=ACCOUNT,
+            currency=self._options.currency,
+            priced=frozenset(name for part in self.plan.parts for name in part.instruments),
         )
-        priced = frozenset(name for part in self.plan.parts for name in part.instruments)
-        gate = RiskGate(options.limits, state, priced)
-        step = Step(gate, world.views, agenda, SESSION, ACCOUNT, options.currency)
-        for seated in self.seated:
-            step.seat(seated.id, seated.strategy)
-        sampler = EquitySampler(agenda, world.account, ACCOUNT, options.currency)
-        loop = Loop(writer, broker, step, agenda, world.quotes.book, world.folds(), sampler)
         self._open_books(loop)
         return loop
 

@@ -114,7 +114,7 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
     """Return the assumptions: the configuration's, with what the command line says instead."""
     section = config.settings.replay
     return ReplayOptions(
-        cash=section.cash if request.cash is None else _amount(request.cash),
+        cash=section.cash if request.cash is None else cash(request.cash),
         currency=section.currency,
         commission=request.commission or section.commission,
         latency_ms=section.latency_ms if request.latency_ms is None else request.latency_ms,
@@ -135,7 +135,8 @@ def limits(section: RiskSection | None) -> Limits:
     )
 
 
-def _amount(text: str) -> Decimal:
+def cash(text: str) -> Decimal:
+    """Return the amount that `--cash` names; raises `UsageError`."""
     try:
         amount = money(text)
     except (InvalidEvent, ArithmeticError) as error:

@@ -6,10 +6,12 @@ from core.desk import Views
 from core.events import Entry, Event
 from projections.account import Account
 from projections.base import Projection
+from projections.gate import Gate
 from projections.orders import Orders
 from projections.positions import Positions
 from projections.quotes import Quotes
 from projections.risk import Risk
+from projections.routes import Routes
 from projections.sessions import Sessions
 
 
@@ -23,6 +25,8 @@ class World:
         self.account = Account(self.quotes, self.positions, currency)
         self.risk = Risk(self.positions, self.account)
         self.sessions = sessions
+        self.gate: Gate | None = None
+        self.routes = Routes()
         self._all: tuple[Projection, ...] = (
             self.quotes,
             self.orders,
@@ -31,8 +35,23 @@ class World:
             self.risk,
         )
         for entry in definitions:
-            for projection in self._all:
-                projection.apply(entry)
+            self.apply(entry)
+
+    def go_live(self, *, delayed_data: bool) -> Gate:
+        """Put up the gate that live orders pass, and know orders by the broker's names; return the gate."""
+        self.gate = Gate(delayed_data=delayed_data)
+        self._all = (*self._all, self.gate, self.routes)
+        return self.gate
+
+    def apply(self, entry: Entry) -> None:
+        """Fold one entry of the log's past."""
+        for projection in self._all:
+            projection.apply(entry)
+
+    @property
+    def types(self) -> frozenset[type[Event]]:
+        """The event types that any of the projections folds."""
+        return frozenset[type[Event]]().union(*(projection.folds for projection in self._all))
 
     @property
     def views(self) -> Views:

@@ -15,6 +15,7 @@ from core.events import (
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
+    SessionStarted,
     TradingResumed,
 )
 from projections.base import Projection, State
@@ -59,6 +60,7 @@ class Gate(Projection):
                 HaltRequested: self._halted,
                 TradingResumed: self._resumed,
                 DataStateChanged: self._data_state,
+                SessionStarted: self._session,
             }
         )
 
@@ -97,6 +99,11 @@ class Gate(Projection):
             self.reconciled = False
         else:
             self.link = "up"
+
+    def _session(self, _entry: Any) -> None:
+        # A connection does not outlast its process; halts and breaks do.
+        self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
+        self._data.clear()
 
     def _started(self, _entry: Any) -> None:
         self.reconciled = False

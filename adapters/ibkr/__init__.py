@@ -1,1 +1,1 @@
-"""Interactive Brokers: the wire so far. Importing this package imports no `ibapi`."""
+"""Interactive Brokers: live connection and simulated gateway. Importing this imports no `ibapi`."""

@@ -73,6 +73,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     delayed_data: bool = False
     lock_step: bool = False
     """The broker is a simulated gateway that holds its next event until it is asked for the time."""
+    start_ns: int = 0
+    """In lock step, the time at which the gateway's day stands at first."""
     limits: TimeLimits = TimeLimits()
 
 
@@ -112,7 +114,7 @@ class IbClient:
         self._resolving: dict[int, InstrumentDefined] = {}
         self._snapshot: Snapshot | None = None
         self._snapshot_reason = ""
-        self._server_ns = 0
+        self._server_ns = settings.start_ns
         self._asked_ns: int | None = None
         self._heard_ns = 0
         self._said: dict[str, str] = {}
@@ -151,7 +153,7 @@ class IbClient:
             events += self._reconnect(0.0 if events else timeout_s)
             return events
         try:
-            if self.settings.lock_step and self.ready and self._server_ns:
+            if self.settings.lock_step and self.ready:
                 events += self._step()
             else:
                 self._selector.select(0.0 if events else timeout_s)
@@ -161,6 +163,10 @@ class IbClient:
         except BrokerError as error:
             events += self._down(str(error))
         return events + self._drained()
+
+    def feed(self, ts: int) -> Event:
+        """Return what defines the feed that market data come in."""
+        return self._data.feed(ts)
 
     def close(self) -> None:
         """End the connection; what waits to be sent is reported as not sent."""

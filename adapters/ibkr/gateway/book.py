@@ -1,0 +1,241 @@
+"""The gateway's own book: orders by client, orderId and permId; executions; what survives a restart.
+
+Everything that happens is an event in a log that was given to it, and all it knows is folded from that
+log: after a kill the same log makes the same book. The wire's part of an order (who sent it under which
+ids) is its `Ticket`, kept as JSON in the intent's `reason`. Never talks to a client; decides nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from adapters.ibkr.gateway.contracts import Contract, Contracts
+from core.events import (
+    CommissionReported,
+    Entry,
+    Event,
+    FillCorrected,
+    Filled,
+    ModifyIntended,
+    OrderIntended,
+    OrderSendStarted,
+    OrderStatusChanged,
+)
+from core.money import ZERO
+from core.ports import Recorder
+from core.views import Execution, Order
+from projections.orders import Orders
+
+PERM_ID_BASE = 1_400_000_000
+EXEC_ID_BASE = 0x65000000
+DONE = frozenset({"Filled", "Cancelled", "Rejected", "Refused"})
+Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
+
+
+class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An order's identity on the wire, and what the engine need not know of it."""
+
+    client_id: int
+    order_id: int
+    perm_id: int
+    order_ref: str = ""
+    parent_id: int = 0
+    oca_group: str = ""
+    outside_rth: bool = False
+    transmit: bool = True
+
+
+class Held:
+    """One order of the book. `intent` is its latest version; `live` means that the engine has it."""
+
+    __slots__ = ("contract", "filled_before", "intent", "key", "live", "message", "ticket", "version")
+
+    def __init__(self, key: str, ticket: Ticket, contract: Contract, intent: OrderIntended) -> None:
+        self.key = key
+        self.ticket = ticket
+        self.contract = contract
+        self.intent = intent
+        self.version = 1
+        self.live = False
+        self.message = ""
+        self.filled_before = ZERO  # when the engine got it: after a restart it only gets the rest
+
+
+class Fills(msgspec.Struct, frozen=True):
+    """What an order's executions add up to."""
+
+    quantity: Decimal = ZERO
+    average: float = 0.0
+    last_price: float = 0.0
+
+
+class Book:
+    """Orders and executions, recorded and folded."""
+
+    def __init__(
+        self, recorder: Recorder, folds: Folds, orders: Orders, contracts: Contracts, account: str
+    ) -> None:
+        self.account = account
+        self.orders = orders
+        self.dirty = False
+        self._recorder = recorder
+        self._folds = folds
+        self._contracts = contracts
+        self._held: dict[str, Held] = {}
+        self._by_id: dict[tuple[int, int], Held] = {}
+        self._first_ids: dict[int, int] = {}
+        self._exec_count = 0
+        self._commissions: dict[str, CommissionReported] = {}
+        self._revisions: dict[str, int] = {}
+
+    # -- recording -----------------------------------------------------------------------------
+
+    def record(self, event: Event, at: int | None = None) -> int:
+        """Append an event, fold it, and return its seq."""
+        seq = self._recorder.append(event, at)
+        self.take(Entry(seq, None, seq if at is None else at, None, event))
+        self.dirty = True
+        return seq
+
+    def mark(self, event: Event) -> None:
+        """Append something that need not survive a power cut."""
+        self._recorder.append(event)
+        self._recorder.commit(sync=False)
+
+    def commit(self) -> None:
+        """Make all that was recorded durable; nothing may be told to a client before."""
+        if self.dirty:
+            self._recorder.commit(sync=True)
+            self.dirty = False
+
+    def take(self, entry: Entry) -> None:
+        """Fold an entry, new or read back."""
+        for fold in self._folds.get(type(entry.event), ()):
+            fold(entry)
+        event = entry.event
+        if isinstance(event, OrderIntended):
+            self._intended(event)
+        elif isinstance(event, ModifyIntended):
+            self._modified(event)
+        elif isinstance(event, OrderSendStarted):
+            self._held[event.order].live = True
+        elif isinstance(event, OrderStatusChanged) and event.message:
+            self._held[event.order].message = event.message
+        elif isinstance(event, Filled):
+            self._exec_count += 1
+        elif isinstance(event, FillCorrected):
+            self._revisions[event.exec_id] = max(self._revisions.get(event.exec_id, 0), event.revision)
+        elif isinstance(event, CommissionReported):
+            self._commissions[event.exec_id] = event
+
+    def _intended(self, event: OrderIntended) -> None:
+        ticket = msgspec.json.decode(event.reason, type=Ticket)
+        held = Held(event.order, ticket, self._contracts.by_instrument[event.instrument], event)
+        self._held[event.order] = held
+        self._by_id.setdefault((ticket.client_id, ticket.order_id), held)
+        known = self._first_ids.get(ticket.client_id, 0)
+        self._first_ids[ticket.client_id] = max(known, ticket.order_id)
+
+    def _modified(self, event: ModifyIntended) -> None:
+        held = self._held[event.order]
+        held.version = event.version
+        held.ticket = msgspec.json.decode(event.reason, type=Ticket)
+        held.intent = msgspec.structs.replace(
+            held.intent, quantity=event.quantity, limit=event.limit, stop=event.stop
+        )
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def find(self, client_id: int, order_id: int) -> Held | None:
+        """Return the order that a client knows under an id."""
+        return self._by_id.get((client_id, order_id))
+
+    def get(self, key: str) -> Held:
+        """Return an order by the book's own id."""
+        return self._held[key]
+
+    def view(self, held: Held) -> Order:
+        """Return an order as it stands."""
+        found = self.orders.get(held.key)
+        assert found is not None
+        return found
+
+    def done(self, held: Held) -> bool:
+        """Return whether an order is over."""
+        return self.view(held).state in DONE
+
+    def all(self) -> list[Held]:
+        """Return all orders, in the order in which they came."""
+        return list(self._held.values())
+
+    def open(self) -> list[Held]:
+        """Return the orders that clients see as open, in the order in which they came.
+
+        What is not transmitted yet is nobody's open order.
+        """
+        return [h for h in self._held.values() if not self.done(h) and self.transmitted(h)]
+
+    def transmitted(self, held: Held) -> bool:
+        """Return whether an order was let go: by its own flag, or by one of its family that came later."""
+        family = self.children(self.parent(held) or held)
+        later = (m for m in family if m.ticket.perm_id > held.ticket.perm_id)
+        return held.live or held.ticket.transmit or any(m.ticket.transmit for m in later)
+
+    def children(self, held: Held) -> list[Held]:
+        """Return the orders whose parent is `held`."""
+        ticket = held.ticket
+        return [
+            h
+            for h in self._held.values()
+            if h.ticket.parent_id == ticket.order_id and h.ticket.client_id == ticket.client_id
+        ]
+
+    def parent(self, held: Held) -> Held | None:
+        """Return the order's parent, if it has one."""
+        return self.find(held.ticket.client_id, held.ticket.parent_id) if held.ticket.parent_id else None
+
+    def fills(self, held: Held) -> Fills:
+        """Return what the order's executions add up to."""
+        executions = self.orders.executions(held.key)
+        total = sum((e.quantity for e in executions), ZERO)
+        if not total:
+            return Fills()
+        value = sum((e.quantity * e.price for e in executions), ZERO)
+        return Fills(total, round(float(value / total), 8), float(executions[-1].price))
+
+    def executions(self) -> list[Execution]:
+        """Return all executions, by time."""
+        return self.orders.executions()
+
+    def commission(self, exec_id: str) -> CommissionReported | None:
+        """Return what an execution cost, if it is known."""
+        return self._commissions.get(exec_id)
+
+    def revision(self, exec_id: str) -> int:
+        """Return how an execution's id ends: 1, and one more for each correction."""
+        return self._revisions.get(exec_id, 1)
+
+    # -- ids -----------------------------------------------------------------------------------
+
+    def next_order_id(self, client_id: int, first: int) -> int:
+        """Return an id that the client has not used and that is not below `first`."""
+        return max(first, self._first_ids.get(client_id, 0) + 1)
+
+    def next_perm_id(self) -> int:
+        """Return a permId that was never given out."""
+        return PERM_ID_BASE + len(self._held) + 1
+
+    def next_exec_id(self) -> str:
+        """Return an execId without its revision."""
+        return f"0000e0d5.{EXEC_ID_BASE + self._exec_count + 1:08x}.01"
+
+
+def rebuild(book: Book, batches: Iterable[Sequence[Entry]]) -> int:
+    """Fold a book's log into it and return how many entries there were."""
+    count = 0
+    for batch in batches:
+        for entry in batch:
+            book.take(entry)
+            count += 1
+    return count

@@ -1,0 +1,90 @@
+"""Requests about contracts: details, matching symbols, market rules, option parameters. Reads only."""
+
+from collections.abc import Callable
+
+from adapters.ibkr.gateway import answers, requests
+from adapters.ibkr.gateway.clients import Client
+from adapters.ibkr.gateway.contracts import Contract, Contracts
+from adapters.ibkr.gateway.times import day, local_time
+from adapters.ibkr.gateway.trading import Refusal
+from adapters.ibkr.gateway.wire import Cursor
+from core.events import SessionScheduled
+from projections.sessions import Sessions
+
+Handler = Callable[[Client, Cursor], None]
+_HOURS_DAYS = 8
+
+
+class Reference:
+    """Answers what is known of contracts."""
+
+    def __init__(self, contracts: Contracts, sessions: Sessions, now: Callable[[], int]) -> None:
+        self._contracts = contracts
+        self._sessions = sessions
+        self._now = now
+
+    def routes(self) -> dict[int, Handler]:
+        """Return the handlers by request id."""
+        return {
+            9: self._details,
+            81: self._matching,
+            91: self._market_rule,
+            78: self._option_parameters,
+            80: lambda client, _cursor: client.post([78, 0]),
+            82: lambda client, _cursor: client.post([80, 0]),
+            85: lambda client, _cursor: client.post([85, 0]),
+            83: self._smart_components,
+        }
+
+    def _details(self, client: Client, cursor: Cursor) -> None:
+        asked = requests.contract_details(cursor)
+        found = self._contracts.find(asked.contract)
+        if not found:
+            raise Refusal(200, "No security definition has been found for the request")
+        for contract in found:
+            hours = self._hours(contract)
+            client.post(answers.contract_details(asked.req_id, contract, hours, client.version))
+        client.post([52, 1, asked.req_id])
+
+    def _hours(self, contract: Contract) -> answers.Hours:
+        now = self._now()
+        known = self._sessions.sessions(contract.calendar)
+        days = [s for s in known if s.end >= now][:_HOURS_DAYS] or known[-1:]
+        spans = ";".join(_span(s, contract.timezone) for s in days)
+        return answers.Hours(spans, spans)
+
+    def _matching(self, client: Client, cursor: Cursor) -> None:
+        req_id, pattern = cursor.integer("reqId"), cursor.text("pattern")
+        found = self._contracts.like(pattern) if pattern.strip() else []
+        client.post(answers.symbol_samples(req_id, found, client.version))
+
+    def _market_rule(self, client: Client, cursor: Cursor) -> None:
+        rule = cursor.integer("marketRuleId")
+        known = {answers.rule_id(c): c for c in self._contracts.by_instrument.values()}
+        if rule not in known:
+            raise Refusal(321, f"Error validating request.-'bX' : cause - Unknown market rule {rule}.")
+        client.post([93, rule, 1, 0, known[rule].tick_size])
+
+    def _option_parameters(self, client: Client, cursor: Cursor) -> None:
+        req_id, symbol = cursor.integer("reqId"), cursor.text("underlyingSymbol")
+        chains: dict[tuple[str, str, str], tuple[set[str], set[str]]] = {}
+        for c in self._contracts.by_instrument.values():
+            if c.kind == "OPT" and c.symbol == symbol:
+                dates, strikes = chains.setdefault(
+                    (c.exchange, c.trading_class, c.multiplier), (set(), set())
+                )
+                dates.add(c.expiry)
+                strikes.add(format(c.strike, "f"))
+        con_id = cursor.fields[-1]
+        for (exchange, trading_class, multiplier), (dates, strikes) in sorted(chains.items()):
+            head: answers.Fields = [75, req_id, exchange, con_id, trading_class, multiplier]
+            client.post([*head, len(dates), *sorted(dates), len(strikes), *sorted(strikes)])
+        client.post([76, req_id])
+
+    def _smart_components(self, client: Client, cursor: Cursor) -> None:
+        client.post([82, cursor.integer("reqId"), 0])
+
+
+def _span(session: SessionScheduled, timezone: str) -> str:
+    opened, closed = local_time(session.open, timezone), local_time(session.close, timezone)
+    return f"{day(session.open, timezone)}:{opened:%H%M}-{day(session.close, timezone)}:{closed:%H%M}"

@@ -1,0 +1,88 @@
+"""Times and durations as Interactive Brokers' requests and answers write them. Pure.
+
+Dates in requests come as `20250702-13:30:00` (UTC), `20250702 09:30:00 America/New_York`, or without a zone,
+which means the instrument's. Answers name the zone.
+"""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from adapters.ibkr.gateway.wire import BadFrame
+from core.clock import DAY_NS, SECOND_NS, from_datetime
+
+_MOMENT = re.compile(r"(\d{8})[- ]{1,2}(\d{1,2}:\d{2}(?::\d{2})?)(?: (\S+))?")
+_DURATION = re.compile(r"\s*(\d+)\s*([SDWMY])\s*", re.IGNORECASE)
+_UNIT_NS = {"S": SECOND_NS, "D": DAY_NS, "W": 7 * DAY_NS, "M": 31 * DAY_NS, "Y": 366 * DAY_NS}
+_BAR = re.compile(r"\s*(\d+)\s*(sec|min|hour|day|week|month|[SDWM])s?\s*", re.IGNORECASE)
+_BAR_NS = {
+    "sec": SECOND_NS,
+    "s": SECOND_NS,
+    "min": 60 * SECOND_NS,
+    "hour": 3600 * SECOND_NS,
+    "day": DAY_NS,
+    "d": DAY_NS,
+    "week": 7 * DAY_NS,
+    "w": 7 * DAY_NS,
+    "month": 31 * DAY_NS,
+    "m": 31 * DAY_NS,
+}
+
+
+@lru_cache(maxsize=64)
+def zone(name: str) -> ZoneInfo:
+    """Return a time zone; raises `BadFrame` for a name that there is not."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadFrame(f"time zone {name!r}: expected such as UTC or America/New_York") from error
+
+
+def local_time(ts: int, timezone: str) -> datetime:
+    """Return nanoseconds as a time of a zone, to the second below."""
+    return datetime.fromtimestamp(ts // SECOND_NS, zone(timezone))
+
+
+def stamp(ts: int, timezone: str) -> str:
+    """Return `20250702 09:30:00 America/New_York`."""
+    return f"{local_time(ts, timezone):%Y%m%d %H:%M:%S} {timezone}"
+
+
+def day(ts: int, timezone: str) -> str:
+    """Return the date `20250702` in a zone."""
+    return f"{local_time(ts, timezone):%Y%m%d}"
+
+
+def moment(shown: str, timezone: str) -> int:
+    """Return what a request's time means, in ns; raises `BadFrame` for one that means nothing."""
+    text = shown.strip()
+    if re.fullmatch(r"\d{8}", text):
+        text += " 00:00:00"
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise BadFrame(f"time {shown!r}: expected such as 20250702-13:30:00 or 20250702 09:30:00 UTC")
+    dashed = text[8] == "-"
+    where = UTC if dashed and match[3] is None else zone(match[3] or timezone)
+    clock = match[2] if match[2].count(":") == 2 else f"{match[2]}:00"
+    try:
+        found = datetime.strptime(f"{match[1]} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=where)
+    except ValueError as error:
+        raise BadFrame(f"time {shown!r}: {error}") from error
+    return from_datetime(found)
+
+
+def duration_ns(shown: str) -> int:
+    """Return how long `1 D`, `3600 S` or `2 W` is, in ns; raises `BadFrame`."""
+    match = _DURATION.fullmatch(shown)
+    if match is None or not int(match[1]):
+        raise BadFrame(f"duration {shown!r}: expected such as 1 D, 3600 S or 2 W")
+    return int(match[1]) * _UNIT_NS[match[2].upper()]
+
+
+def bar_ns(shown: str) -> int:
+    """Return how long a bar of `1 min`, `5 secs` or `1 day` is, in ns; raises `BadFrame`."""
+    match = _BAR.fullmatch(shown)
+    if match is None or not int(match[1]):
+        raise BadFrame(f"bar size {shown!r}: expected such as 5 secs, 1 min, 1 hour or 1 day")
+    return int(match[1]) * _BAR_NS[match[2].lower()]

@@ -1,0 +1,42 @@
+"""A session from its parts: world, risk gate, step, loop; the same for a replay, a proof and live trading."""
+
+from collections.abc import Sequence
+
+from app.seating import Seated
+from app.world import World
+from core.agenda import Agenda
+from core.loop import Loop
+from core.ports import Broker, Recorder
+from core.risk import Limits, RiskGate, RiskState
+from core.sampling import EquitySampler
+from core.step import Step
+
+
+def assemble(
+    recorder: Recorder,
+    world: World,
+    broker: Broker,
+    agenda: Agenda,
+    seated: Sequence[Seated],
+    *,
+    limits: Limits,
+    session: int,
+    account: str,
+    currency: str,
+    priced: frozenset[str] | None,
+) -> Loop:
+    """Return a loop with the strategies seated; orders pass the world's gate, if it has one."""
+    state = RiskState(
+        world.account,
+        world.positions,
+        world.orders,
+        world.quotes,
+        world.sessions,
+        world.risk,
+        currency,
+    )
+    step = Step(RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency)
+    for one in seated:
+        step.seat(one.id, one.strategy)
+    sampler = EquitySampler(agenda, world.account, account, currency)
+    return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler)

@@ -1,0 +1,349 @@
+"""The simulated IB Gateway, wired: a recorded day, the matching of replays, a book of its own, a server.
+
+The day comes from the log, orders meet it in the simulated broker that replays use, and what happens is
+recorded in the gateway's book: an ordinary log, by default beside the day's log, from which a later start
+goes on. Nothing of the day's log is changed.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from adapters.ibkr.gateway.accounts import Accounts
+from adapters.ibkr.gateway.book import Book, rebuild
+from adapters.ibkr.gateway.contracts import Contracts
+from adapters.ibkr.gateway.datarequests import DataRequests
+from adapters.ibkr.gateway.faults import Fault, Faults, parse
+from adapters.ibkr.gateway.feeds import Feeds
+from adapters.ibkr.gateway.market import Market, Speed
+from adapters.ibkr.gateway.reference import Reference
+from adapters.ibkr.gateway.reports import Reports
+from adapters.ibkr.gateway.server import Server
+from adapters.ibkr.gateway.session import Session, Settings
+from adapters.ibkr.gateway.trading import Outbox, Trading
+from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
+from adapters.replay.broker import FillModel, SimulatedBroker
+from adapters.replay.source import LogSource
+from app.planning import Period, Plan, Planner
+from app.version import VERSION
+from app.world import World
+from core.agenda import Agenda
+from core.clock import local
+from core.commissions import commission_model
+from core.errors import ConfigError, DataMissing, UsageError
+from core.events import (
+    AccountMarked,
+    CashAdjusted,
+    Entry,
+    Event,
+    FeedDefined,
+    InstrumentDefined,
+    Recovered,
+    SegmentSealed,
+    SessionScheduled,
+    SessionStarted,
+)
+from core.money import money
+from core.ports import EntryReader, Selection
+from core.strategy import Subscription
+from eventstore.journal import Journal
+from eventstore.layout import Layout
+from eventstore.reader import LogReader
+from projections.sessions import Sessions
+
+ACCOUNT = "DU1000001"
+_NO_TIME = (InstrumentDefined, FeedDefined, SessionScheduled, SegmentSealed, Recovered)
+_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
+
+
+class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway is asked to be. `speed` is a factor, `max` or `step`; port 0 takes a free one.
+
+    `start` is where the day begins: `open` (regular hours), `begin` (the first event) or a clock time of
+    the exchange.
+    """
+
+    date: str
+    host: str = "127.0.0.1"
+    port: int = 4002
+    speed: float | Literal["max", "step"] = 1.0
+    start: str = ""
+    faults: tuple[Fault, ...] = ()
+    server_version: int = VERSION_MAX
+    account: str = ACCOUNT
+    book: Path | None = None
+    fresh: bool = False
+    cash: Decimal = Decimal(100000)
+    currency: str = "USD"
+    commission: str = "ibkr_fixed"
+    fills: FillModel = FillModel()
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """A gateway that listens: `server.run()` serves until `server.stop()`."""
+
+    server: Server
+    session: Session
+    book: Path
+    instruments: tuple[str, ...]
+    resumed: bool
+
+
+def parse_speed(text: str) -> Speed:
+    """Return a factor of real time, `max` or `step`; raises `UsageError`."""
+    if text == "max":
+        return "max"
+    if text == "step":
+        return "step"
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor <= 100_000:
+        raise UsageError(f"--speed {text}: expected a factor such as 1 or 60, max, or step")
+    return factor
+
+
+def read_faults(script: str) -> tuple[Fault, ...]:
+    """Return the faults of a file, or of a script given as text; raises `ConfigError`."""
+    path = Path(script)
+    if script and ":" not in script and "=" not in script:
+        try:
+            return parse(path.read_text("utf-8-sig"), str(path))
+        except OSError as error:
+            raise ConfigError(f"--faults {script}: {error.strerror}; expected a file or a script") from error
+    return parse(script, "--faults")
+
+
+@contextmanager
+def open_gateway(root: Path, request: GatewayRequest) -> Iterator[Gateway]:
+    """Open the log's day, the book and the port; on leaving, all is closed and the book durable.
+
+    Raises `DataMissing` if the log has no data of that date, `UsageError` for a port in use, and what
+    opening a log raises for the book.
+    """
+    if not VERSION_MIN <= request.server_version <= VERSION_MAX:
+        raise UsageError(
+            f"--server-version {request.server_version}: expected {VERSION_MIN} to {VERSION_MAX}; later "
+            f"versions are binary and not spoken here"
+        )
+    day = _Day(LogReader(root), request.date)
+    place = request.book or root.with_name(f"{root.name}-gateway") / request.date
+    if request.fresh:
+        _set_aside(place)
+    journal = Journal.open(place)
+    server: Server | None = None
+    try:
+        parts = _Parts(day, journal, request)
+        resumed = parts.open_book()
+        session = parts.session(resumed)
+        server = Server(session, request.host, request.port, monotonic=time.monotonic)
+        yield Gateway(server, session, place, day.instruments, resumed is not None)
+    finally:
+        if server is not None:
+            server.close()
+        journal.close()
+
+
+def _set_aside(place: Path) -> None:
+    """Rename an older book, so that a new one can begin in its place."""
+    if place.exists():
+        number = 1
+        while (target := place.with_name(f"{place.name}.{number}")).exists():
+            number += 1
+        place.rename(target)
+
+
+class _Day:
+    """What the log holds of a date: the plan, the definitions, the day before."""
+
+    def __init__(self, reader: EntryReader, date: str) -> None:
+        self.reader = reader
+        self.definitions = [e for b in reader.entries(Selection(types=_DEFINITIONS)) for e in b]
+        self.sessions = Sessions()
+        for entry in self.definitions:
+            self.sessions.apply(entry)
+        self._planner = Planner(reader, self.sessions)
+        self.instruments = tuple(
+            i.instrument for i in self.sessions.instruments() if date in self._planner.dates([i.instrument])
+        )
+        if not self.instruments:
+            everything = [i.instrument for i in self.sessions.instruments()]
+            days = self._planner.dates(everything)
+            held = f"it has {', '.join(days[:6])}" if days else "it has none; next: tape import --help"
+            raise DataMissing(f"the log has no market data of {date}; {held}")
+        self.date = date
+        self.plan = self._plan(date, self.instruments)
+
+    def _plan(self, date: str, instruments: Sequence[str]) -> Plan:
+        return self._planner.plan(Period(date, date), [Subscription(i) for i in instruments])
+
+    def before(self) -> LogSource | None:
+        """Return the data of the session before, for history and the day's first `close`."""
+        days = [d for d in self._planner.dates(self.instruments) if d < self.date]
+        if not days:
+            return None
+        there = [i for i in self.instruments if days[-1] in self._planner.dates([i])]
+        return LogSource(self.reader, self._plan(days[-1], there).slices)
+
+    def scheduled(self) -> list[SessionScheduled]:
+        """Return the date's sessions of the exchanges that have data."""
+        exchanges = {self.sessions.instrument(i).exchange for i in self.instruments}
+        found = (self.sessions.session_on(exchange, self.date) for exchange in sorted(exchanges))
+        return [session for session in found if session is not None]
+
+    def start_ts(self, start: str) -> int:
+        """Return where the day begins."""
+        sessions = self.scheduled()
+        if start == "begin":
+            return min(session.begin for session in sessions)
+        if start == "open":
+            return min(session.open for session in sessions)
+        return local(self.date, start, sessions[0].timezone)
+
+    def end_ts(self) -> int:
+        """Return where the day ends."""
+        return max(session.end for session in self.scheduled())
+
+
+class _Parts:
+    """A gateway's parts, wired one after the other."""
+
+    def __init__(self, day: _Day, journal: Journal, request: GatewayRequest) -> None:
+        self._day = day
+        self._journal = journal
+        self._request = request
+        self._world = World(day.sessions, day.definitions, request.currency)
+        self._contracts = Contracts(day.sessions.instruments())
+        self._agenda = Agenda()
+        self._commission = commission_model(request.commission)
+        self._broker = SimulatedBroker(
+            request.fills,
+            self._commission,
+            self._world.quotes,
+            self._world.sessions,
+            self._agenda,
+            day.plan.bar_instruments,
+        )
+        self._book = Book(journal, self._world.folds(), self._world.orders, self._contracts, request.account)
+
+    def open_book(self) -> int | None:
+        """Fold the book that there is and return its last time; `None` for one that begins."""
+        layout = Layout(self._journal.root)
+        if layout.exists() and self._journal.last_seq > 1:
+            reader = LogReader(self._journal.root)
+            last = _last_ts(reader)
+            rebuild(self._book, reader.entries())
+            if last is not None:
+                return last
+        self._begin_book()
+        return None
+
+    def _begin_book(self) -> None:
+        request, ts = self._request, self._start_ts()
+        for entry in self._day.definitions:
+            self._journal.append(entry.event)
+        options = msgspec.json.encode({"date": request.date, "fills": request.fills.name}).decode()
+        started = SessionStarted(
+            ts, 1, "gateway", request.account, VERSION, options, "", "[]", request.fills.name, "none"
+        )
+        self._journal.append(started)
+        cash = CashAdjusted(ts, request.account, request.currency, money(request.cash), "starting cash")
+        self._book.record(cash)
+        self._book.commit()
+
+    def _start_ts(self) -> int:
+        start = self._request.start or ("begin" if self._request.speed == "step" else "open")
+        return self._day.start_ts(start)
+
+    def session(self, resumed: int | None) -> Session:
+        """Return the gateway's session, standing at the day's start or where the book ends."""
+        request, world, day = self._request, self._world, self._day
+        outbox = Outbox()
+        feeds = Feeds(world.quotes)
+        self._look_back(feeds)
+        accounts = Accounts(
+            request.account,
+            request.currency,
+            world.account,
+            world.positions,
+            world.quotes,
+            world.sessions,
+            self._contracts,
+            self._commission,
+        )
+        accounts.start_day(money(request.cash))
+        trading = Trading(
+            self._book,
+            self._broker,
+            self._contracts,
+            outbox,
+            lambda: market.now,
+            accounts.preview,
+            accounts.realised,
+        )
+        start_ts = self._start_ts() if resumed is None else resumed
+        market = Market(
+            LogSource(day.reader, day.plan.slices),
+            self._broker,
+            self._agenda,
+            world.quotes,
+            start_ts=0,
+            end_ts=day.end_ts(),
+            speed=request.speed,
+            monotonic=time.monotonic,
+            take=trading.take,
+            listen=feeds.on_event,
+        )
+        market.skip_to(start_ts)
+        market.minute = self._mark
+        trading.resume()
+        timezone = day.scheduled()[0].timezone
+        settings = Settings(account=request.account, server_version=request.server_version, timezone=timezone)
+        data = DataRequests(feeds, trading, world.sessions, lambda: market.now, market.start)
+        reports = Reports(accounts, trading, self._contracts, lambda: market.now, timezone)
+        reference = Reference(self._contracts, world.sessions, lambda: market.now)
+        faults = Faults(request.faults)
+        return Session(
+            settings, market, trading, outbox, feeds, data, reports, reference, self._contracts, faults
+        )
+
+    def _look_back(self, feeds: Feeds) -> None:
+        """Fold the session before into history and prices; its last prices are the day's `close` ticks."""
+        source = self._day.before()
+        quotes = self._world.quotes
+        if source is not None:
+            for batch in source.batches():
+                for _, event in batch:
+                    handler = quotes.handlers.get(type(event))
+                    if handler is not None:
+                        handler(Entry(0, None, 0, None, event))
+                    feeds.on_event(event)
+        for instrument in self._day.instruments:
+            mark = quotes.mark(instrument)
+            if mark is not None:
+                feeds.closes[instrument] = mark
+            feeds.archive(instrument).new_day()
+
+    def _mark(self, ts: int) -> None:
+        """Note the time and the equity each minute, so that a restart goes on from there."""
+        request, account = self._request, self._world.account
+        equity = account.equity(request.account, request.currency)
+        cash = account.total_cash(request.account, request.currency)
+        if cash is not None:
+            self._book.mark(AccountMarked(ts, request.account, request.currency, equity, cash))
+
+
+def _last_ts(reader: EntryReader) -> int | None:
+    """Return the last time a book speaks of; `None` if it holds definitions only."""
+    last: int | None = None
+    for batch in reader.entries():
+        for entry in batch:
+            if not isinstance(entry.event, _NO_TIME):
+                last = max(last or 0, entry.event.ts)
+    return last

@@ -1,0 +1,199 @@
+"""One live session, from taking the log's lock to giving it back.
+
+Composes the log, the folds of its past, the connection, the strategies and the loop; decides nothing of
+trading. The session is recorded as it happens, and a proof of it is a replay of that record.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters.ibkr.client import IbClient, LinkSettings
+from adapters.ibkr.marketdata import MarketData
+from adapters.ibkr.orders import OrderChannel
+from adapters.ibkr.reconcile import Folds
+from app.assembling import assemble
+from app.live.recording import LiveRecorder
+from app.live.source import Commands, LiveSource
+from app.past import past_of
+from app.seating import StrategySpec, seat
+from app.version import VERSION
+from app.writing import writing
+from core.agenda import Agenda
+from core.errors import BrokerUnreachable, UsageError
+from core.events import (
+    Event,
+    FeedDefined,
+    InstrumentDefined,
+    SessionScheduled,
+    SessionStarted,
+)
+from core.risk import Limits
+from eventstore.journal import Journal
+from eventstore.reader import LogReader
+from projections.sessions import Sessions
+
+_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
+_FILLS = "Interactive Brokers"
+
+
+class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run live. `until_ts` ends the session; `mode` is `demo` or `live`."""
+
+    mode: str
+    link: LinkSettings
+    strategies: tuple[StrategySpec, ...]
+    account: str
+    currency: str = "USD"
+    limits: Limits = Limits()
+    watchlist: tuple[str, ...] = ()
+    config: str = "{}"
+    config_hash: str = ""
+    until_ts: int | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a session left in the log: its number and the seqs from its start to its end."""
+
+    session: int
+    first_seq: int
+    last_seq: int
+
+
+class _InstrumentNames:
+    """Names of instruments by what the broker calls them; one that was never defined is named by its id."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def instrument(self, con_id: int | None, symbol: str) -> str:
+        """Return our name of a contract."""
+        for known in self._sessions.instruments():
+            if con_id and known.con_id == con_id:
+                return known.instrument
+        return f"{symbol}-{con_id}" if con_id else symbol
+
+
+class LiveSession:
+    """A session with everything checked and nothing done yet; `run` does it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        request: LiveRequest,
+        commands: Commands,
+        *,
+        watch: Callable[["LiveSession"], None] = lambda _: None,
+    ) -> None:
+        self._journal = journal
+        self._request = request
+        self._watch = watch
+        self._commands = commands
+        self.stopping = ""
+        past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
+        self.world = past.world
+        self.session = past.sessions + 1
+        self.seated = seat(request.strategies)
+        self.agenda = Agenda()
+        self.client = self._client()
+
+    def _client(self) -> IbClient:
+        request, world = self._request, self.world
+        names = _InstrumentNames(world.sessions)
+        link = request.link
+        channel = OrderChannel(
+            link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
+        )
+        data = MarketData(link.lines_max, link.tick_by_tick_max, delayed=link.delayed_data)
+        folds = Folds(world.orders, world.positions, world.account, world.routes, names)
+        return IbClient(link, channel, data, folds)
+
+    @property
+    def wanted(self) -> list[InstrumentDefined]:
+        """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
+        held = [
+            p.instrument for p in self.world.positions.open_positions() if p.account == self._request.account
+        ]
+        asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
+        names = dict.fromkeys([*held, *self._request.watchlist, *asked])
+        return [self.world.sessions.instrument(name) for name in names]
+
+    def run(self) -> Outcome:
+        """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
+        request, client, journal = self._request, self.client, self._journal
+        client.wanted = self.wanted
+        recorder = LiveRecorder(journal)
+        loop = assemble(
+            recorder,
+            self.world,
+            client,
+            self.agenda,
+            self.seated,
+            limits=request.limits,
+            session=self.session,
+            account=request.account,
+            currency=request.currency,
+            priced=frozenset(instrument.instrument for instrument in client.wanted),
+        )
+        first = journal.last_seq + 1
+        ts = client.now
+        loop.record(self._started(ts), first, None)
+        loop.record(client.feed(ts), first, None)
+        source = LiveSource(
+            recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
+        )
+        try:
+            loop.run(source, self.session, ts)
+        finally:
+            client.close()
+        if client.given_up:
+            raise BrokerUnreachable(client.given_up)
+        return Outcome(self.session, first, journal.last_seq)
+
+    def _stop(self) -> bool:
+        until = self._request.until_ts
+        return bool(
+            self.stopping
+            or self.client.given_up
+            or self.client.over
+            or (until is not None and self.client.now >= until)
+        )
+
+    def _started(self, ts: int) -> SessionStarted:
+        request = self._request
+        strategies: list[dict[str, Any]] = [
+            {**one.described(), "spec": one.found.name} for one in self.seated
+        ]
+        return SessionStarted(
+            ts,
+            self.session,
+            request.mode,
+            request.account,
+            VERSION,
+            request.config,
+            request.config_hash,
+            msgspec.json.encode(strategies, order="deterministic").decode(),
+            _FILLS,
+            request.limits.profile,
+        )
+
+
+def run_live(
+    root: Path,
+    request: LiveRequest,
+    *,
+    commands: Commands = lambda _: (),
+    watch: Callable[[LiveSession], None] = lambda _: None,
+) -> Outcome:
+    """Hold the log, run one session, and give the log back, sealed."""
+    if not request.strategies and not request.watchlist:
+        raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
+    with writing(root) as writer:
+
+        def serve(session: LiveSession) -> None:
+            writer.serve()
+            watch(session)
+
+        return LiveSession(writer.journal, request, commands, watch=serve).run()

@@ -1,0 +1,126 @@
+"""ib_async, a client that nobody here wrote: connects, streams, trades, cancels, reconciles."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+ib_async = pytest.importorskip("ib_async")
+
+
+@pytest.fixture
+def ib(request: pytest.FixtureRequest) -> Iterator[object]:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    client = ib_async.IB()
+    client.RaiseRequestErrors = True
+    yield client
+    client.disconnect()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    asyncio.set_event_loop(None)
+
+
+def connect(ib, gateway, client_id: int = 7):
+    ib.connect(gateway.host, gateway.port, clientId=client_id, timeout=10)
+    (contract,) = ib.qualifyContracts(ib_async.Stock("ZVXA", "SMART", "USD"))
+    return contract
+
+
+def wait(ib, condition, seconds: float = 10.0) -> None:
+    """Let the client's loop run until something is so."""
+    for _ in range(2000):
+        if condition():
+            return
+        ib.waitOnUpdate(timeout=seconds)
+    raise AssertionError("it did not come")
+
+
+def test_it_connects_without_a_warning_or_a_timeout(ib, ib_gateway, caplog):
+    caplog.set_level(logging.INFO)
+    connect(ib, ib_gateway())
+    assert ib.client.serverVersion() == 178
+    assert ib.managedAccounts() == ["DU1000001"]
+    assert {v.tag for v in ib.accountValues()} >= {"NetLiquidation", "AvailableFunds"}
+    assert [r.message for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+def test_it_streams_quotes_and_prints(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    ticker = ib.reqMktData(contract)
+    prints = ib.reqTickByTickData(contract, "AllLast")
+    wait(ib, lambda: ticker.bid > 0 and ticker.ask > ticker.bid and prints.tickByTicks)
+    assert prints.tickByTicks[0].price > 0
+
+
+def test_it_asks_for_history(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    bars = ib.reqHistoricalData(contract, "", "1 D", "5 mins", "TRADES", useRTH=False, formatDate=1)
+    assert len(bars) > 5
+    assert all(bar.low <= bar.close <= bar.high for bar in bars)
+    assert ib.reqHeadTimeStamp(contract, "TRADES", useRTH=False)
+
+
+def test_it_trades_and_sees_the_result(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    trade = ib.placeOrder(contract, ib_async.MarketOrder("BUY", 100, orderRef="mine"))
+    wait(ib, lambda: trade.fills and trade.fills[0].commissionReport.execId)
+    assert trade.orderStatus.status == "Filled"
+    assert trade.order.permId > 0
+    assert [(p.contract.symbol, p.position) for p in ib.positions()] == [("ZVXA", 100.0)]
+    assert [p.position for p in ib.portfolio()] == [100.0]
+
+
+def test_it_cancels_an_order(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    trade = ib.placeOrder(contract, ib_async.LimitOrder("SELL", 100, 99.0))
+    wait(ib, lambda: trade.orderStatus.status == "Submitted")
+    ib.cancelOrder(trade.order)
+    wait(ib, lambda: trade.orderStatus.status == "Cancelled")
+
+
+def test_it_sends_brackets(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    for order in ib.bracketOrder("BUY", 50, limitPrice=90.0, takeProfitPrice=99.0, stopLossPrice=70.0):
+        ib.placeOrder(contract, order)
+    wait(ib, lambda: sorted(t.orderStatus.status for t in ib.trades())[:1] == ["Filled"])
+    wait(ib, lambda: {t.orderStatus.status for t in ib.openTrades()} == {"Submitted", "PreSubmitted"})
+
+
+def test_it_previews_margins(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    state = ib.whatIfOrder(contract, ib_async.MarketOrder("BUY", 10))
+    assert float(state.initMarginChange) > 0
+    assert state.commission == 1.0
+
+
+def test_it_reconciles_after_a_reconnect(ib, ib_gateway):
+    gateway = ib_gateway()
+    contract = connect(ib, gateway)
+    filled = ib.placeOrder(contract, ib_async.MarketOrder("BUY", 100, orderRef="filled"))
+    resting = ib.placeOrder(contract, ib_async.LimitOrder("SELL", 100, 99.0, tif="GTC", orderRef="resting"))
+    wait(ib, lambda: filled.isDone() and resting.orderStatus.status == "Submitted")
+    ib.disconnect()
+    gateway.stop()
+    again = ib_gateway()
+    other = ib_async.IB()
+    try:
+        other.connect(again.host, again.port, clientId=7, timeout=10)
+        assert [t.order.orderRef for t in other.openTrades()] == ["resting"]
+        assert [f.execution.orderRef for f in other.fills()] == ["filled"]
+        assert [f.commissionReport.commission for f in other.fills()] == [1.0]
+        assert [p.position for p in other.positions()] == [100.0]
+        assert other.openTrades()[0].order.permId == resting.order.permId
+        assert other.client.getReqId() > resting.order.orderId
+    finally:
+        other.disconnect()
+
+
+def test_a_refused_order_ends_as_refused(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    trade = ib.placeOrder(
+        contract, ib_async.Order(action="BUY", totalQuantity=1, orderType="TRAIL", auxPrice=1)
+    )
+    wait(ib, trade.isDone)
+    assert trade.log[-1].errorCode == 387

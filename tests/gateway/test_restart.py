@@ -1,0 +1,120 @@
+"""The gateway as a process: what it prints, how it ends, and what is left after a kill."""
+
+import signal
+from decimal import Decimal
+
+from app.books import open_book, snapshot
+from tests.gateway.raw import ACCOUNT, Raw, connected
+
+STEP = ("--speed", "step", "--start", "open")
+
+
+def fill(raw: Raw, order_id: int, **given: object) -> None:
+    raw.place(order_id, **given)
+    for _ in range(400):
+        raw.send(105)
+        raw.seek(109)
+        if any(m[0] == "59" for m in raw.messages):
+            return
+    raise AssertionError("the order did not fill")
+
+
+def facts(raw: Raw) -> dict[str, list[list[str]]]:
+    """Return positions, open orders, executions and completed orders as the gateway tells them."""
+    first = len(raw.messages)
+    raw.send(61, 1)
+    raw.seek(62)
+    raw.send(16, 1)
+    raw.seek(53)
+    raw.send(7, 3, 5, 0, "", "", "", "", "", "", 2147483647, 0)
+    raw.seek(55)
+    raw.send(99, 0)
+    raw.seek(102)
+    found = raw.messages[first:]
+    return {kind: [m for m in found if m[0] == kind] for kind in ("61", "5", "3", "11", "101")}
+
+
+def test_a_killed_gateway_knows_its_book_when_it_is_started_again(serve):
+    first = serve(*STEP)
+    with connected(first.ready()) as raw:
+        raw.subscribe()
+        fill(raw, 1, ref="filled")
+        raw.place(2, "SELL", 100, "LMT", 99, tif="GTC", ref="resting")
+        raw.place(3, "SELL", 100, "LMT", 98)
+        raw.cancel(3)
+        raw.error(202)
+        before = facts(raw)
+        first.kill()
+    again = serve(*STEP)
+    with connected(again.ready()) as raw:
+        assert again.told["resumed"] is True
+        assert facts(raw) == before
+        assert [len(before[kind]) for kind in ("61", "5", "11", "101")] == [1, 1, 1, 2]
+        raw.send(8, 1, 1)
+        assert raw.seek(9)[2] == "4"
+
+
+def test_what_was_resting_fills_after_a_restart(serve):
+    first = serve(*STEP)
+    with connected(first.ready()) as raw:
+        raw.place(1, "BUY", 100, "LMT", 99)  # takes at the next price: nothing has happened yet
+        raw.seek(3)
+        first.kill()
+    with connected(serve(*STEP).ready()) as raw:
+        raw.subscribe()
+        for _ in range(50):
+            raw.send(105)
+            raw.seek(109)
+        assert [m[14] for m in raw.messages if m[0] == "11"] == ["0000e0d5.65000001.01.01"]
+
+
+def test_the_day_goes_on_where_the_book_ends(serve):
+    first = serve(*STEP)
+    with connected(first.ready()) as raw:
+        raw.subscribe()
+        fill(raw, 1)
+        raw.send(49, 1)
+        before = int(raw.seek(49)[2])
+        first.kill()
+    with connected(serve(*STEP).ready()) as raw:
+        raw.send(49, 1)
+        assert int(raw.seek(49)[2]) == before
+
+
+def test_the_book_is_an_ordinary_log(serve, tmp_path):
+    served = serve(*STEP)
+    with connected(served.ready()) as raw:
+        raw.subscribe()
+        fill(raw, 1)
+    assert served.end() == 143
+    state = snapshot(open_book(tmp_path / "book", "log"))
+    assert state.positions.quantity("ZVXA") == Decimal(100)
+    assert [e.account for e in state.orders.executions()] == [ACCOUNT]
+
+
+def test_a_new_book_sets_the_old_one_aside(serve, tmp_path):
+    first = serve(*STEP)
+    with connected(first.ready()) as raw:
+        raw.place(1, "SELL", 100, "LMT", 99)
+        raw.seek(3)
+    first.end()
+    second = serve(*STEP, "--new")
+    with connected(second.ready()) as raw:
+        assert second.told["resumed"] is False
+        assert facts(raw)["5"] == []
+    assert (tmp_path / "book.1").is_dir()
+
+
+def test_an_interrupt_ends_it_in_order(serve):
+    served = serve()
+    with connected(served.ready()) as raw:
+        assert served.end(signal.SIGINT) == 130
+        assert raw.to_end() == []
+
+
+def test_a_port_in_use_is_a_usage_error(serve):
+    port = serve().ready()
+    second = serve("--port", str(port), "--new")
+    _, errors = second.process.communicate(timeout=20)
+    assert second.process.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in errors
