@@ -16,6 +16,9 @@ import click
 VERSION = "0.1.0"
 
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Trade": {
+        "live": ("app.commands.trade:live", "Trade live; --demo works offline, on a recorded day."),
+    },
     "Test": {
         "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),
         "report": ("app.commands.runs:report", "Show the results of a run."),

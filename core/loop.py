@@ -106,12 +106,16 @@ class Loop:
 
     # -- a session -----------------------------------------------------------------------------
 
-    def run(self, source: Source, session: int, start_ts: int, warm_up: Source | None = None) -> None:
+    def run(
+        self, source: Source, session: int, start_ts: int, warm_up: Source | None = None, start_seq: int = 0
+    ) -> None:
         """Start the strategies, feed `warm_up` with orders refused, then `source`; end the session.
 
+        `start_seq` is the entry that what happens before the first input refers to: the session's start.
         Raises `StrategyRaised` if a handler raised: all up to and including the failing input is
         committed, ending in `StrategyFailed`.
         """
+        self._step.present.seq = start_seq
         with localcontext(SESSION_CONTEXT):
             self._run(source, session, start_ts, warm_up)
 

@@ -145,7 +145,7 @@ class LiveSession:
             recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
         try:
-            loop.run(source, self.session, ts)
+            loop.run(source, self.session, ts, start_seq=first)
         finally:
             client.close()
         if client.given_up:
@@ -163,6 +163,13 @@ class LiveSession:
 
     def _started(self, ts: int) -> SessionStarted:
         request = self._request
+        # What a proof needs beside the strategies.
+        config = {
+            "settings": msgspec.json.decode(request.config),
+            "limits": msgspec.to_builtins(request.limits),
+            "currency": request.currency,
+            "instruments": [instrument.instrument for instrument in self.client.wanted],
+        }
         strategies: list[dict[str, Any]] = [
             {**one.described(), "spec": one.found.name} for one in self.seated
         ]
@@ -172,7 +179,7 @@ class LiveSession:
             request.mode,
             request.account,
             VERSION,
-            request.config,
+            msgspec.json.encode(config, order="deterministic").decode(),
             request.config_hash,
             msgspec.json.encode(strategies, order="deterministic").decode(),
             _FILLS,
