@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.replay.recorded import RecordedSource, SilentBroker
+from adapters.replay.recorded import INPUTS, RecordedSource, SilentBroker
 from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
@@ -29,6 +29,8 @@ from core.events import (
     Entry,
     Event,
     Filled,
+    ImportResumed,
+    ImportStarted,
     OrderAttempted,
     SessionEnded,
     SessionScheduled,
@@ -43,7 +45,8 @@ from eventstore.runs import RunReader
 
 _FRAMES = frozenset[type[Event]]({SessionStarted, SessionEnded})
 _DECISIONS = types_of("decision")
-_SESSIONS = frozenset(("demo", "live"))
+_IMPORTS = frozenset[type[Event]]({ImportStarted, ImportResumed})
+_SESSIONS = frozenset(("demo", "live", "observe"))
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -63,7 +66,8 @@ class Differs(TapeError):
 def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded]:
     """Return the recorded sessions of these session dates, oldest first.
 
-    A session belongs to the dates of the exchange sessions in which it started.
+    A session belongs to the dates of all exchange sessions that it had a part of. One whose process was
+    killed has no end of its own: it goes up to the next session or import.
     """
     days = [
         entry.event
@@ -71,16 +75,36 @@ def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded
         for entry in batch
         if isinstance(entry.event, SessionScheduled) and first <= entry.event.date <= last
     ]
-    frames = [entry for batch in reader.entries(Selection(types=_FRAMES)) for entry in batch]
+    frames = [e for batch in reader.entries(Selection(types=_FRAMES | _IMPORTS)) for e in batch]
     found: list[Recorded] = []
     for place, entry in enumerate(frames):
         event = entry.event
         if not isinstance(event, SessionStarted) or event.mode not in _SESSIONS:
             continue
-        end = next((e.seq for e in frames[place + 1 :]), reader.last_seq())
-        if any(day.begin <= event.ts < day.end for day in days):
-            found.append(Recorded(event, entry.seq, end))
+        after = frames[place + 1] if place + 1 < len(frames) else None
+        ended = after is not None and isinstance(after.event, SessionEnded)
+        last = reader.last_seq() if after is None else after.seq if ended else after.seq - 1
+        until = after.event.ts if after is not None and ended else _last_ts(reader, entry.seq, last, event.ts)
+        if any(day.begin <= until and event.ts < day.end for day in days):
+            found.append(Recorded(event, entry.seq, last))
     return found
+
+
+def _last_ts(reader: LogReader, first_seq: int, last_seq: int, ts: int) -> int:
+    """Return the time that a session without an end had come to."""
+    chosen = Selection(first_seq=first_seq, last_seq=last_seq, types=INPUTS)
+    return max((e.event.ts for batch in reader.entries(chosen) for e in batch), default=ts)
+
+
+def specs_of(started: SessionStarted) -> list[StrategySpec]:
+    """Return the strategies that a session ran, as they were asked for."""
+    told: Sequence[dict[str, Any]] = msgspec.json.decode(started.strategies)
+    return [StrategySpec(s["spec"], s["parameters"], s["id"]) for s in told]
+
+
+def limits_of(started: SessionStarted) -> Limits:
+    """Return the limits that a session ran under."""
+    return msgspec.convert(msgspec.json.decode(started.config).get("limits", {}), Limits)
 
 
 def prove(root: Path, recorded: Recorded) -> RunReader:
@@ -108,10 +132,9 @@ class Proof:
         self._recorded = recorded
         started = recorded.started
         config = msgspec.json.decode(started.config)
-        self._limits = msgspec.convert(config.get("limits", {}), Limits)
+        self._limits = limits_of(started)
         self._currency = str(config.get("currency", "USD"))
-        specs: Sequence[dict[str, Any]] = msgspec.json.decode(started.strategies)
-        self._seated: list[Seated] = seat([StrategySpec(s["spec"], s["parameters"], s["id"]) for s in specs])
+        self._seated: list[Seated] = seat(specs_of(started))
 
     @property
     def run_id(self) -> str:
