@@ -83,10 +83,10 @@ def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded
             continue
         after = frames[place + 1] if place + 1 < len(frames) else None
         ended = after is not None and isinstance(after.event, SessionEnded)
-        last = reader.last_seq() if after is None else after.seq if ended else after.seq - 1
-        until = after.event.ts if after is not None and ended else _last_ts(reader, entry.seq, last, event.ts)
+        end = reader.last_seq() if after is None else after.seq if ended else after.seq - 1
+        until = after.event.ts if after is not None and ended else _last_ts(reader, entry.seq, end, event.ts)
         if any(day.begin <= until and event.ts < day.end for day in days):
-            found.append(Recorded(event, entry.seq, last))
+            found.append(Recorded(event, entry.seq, end))
     return found
 
 

@@ -5,7 +5,7 @@ so that a value outside it can never be constructed from a file.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -68,10 +68,17 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
 
 
 class TradingSection(_Section, frozen=True, kw_only=True):
-    """`[trading]`: what to watch and how strong a signal must be."""
+    """`[trading]`: with whose money, what to watch and how strong a signal must be."""
 
+    mode: Literal["paper", "live"] = "paper"
     watchlist: list[Name] = []
     signal_threshold: NotNegative = 0.0
+
+
+class LiveSection(_Section, frozen=True, kw_only=True):
+    """`[live]`: what trades live when the command line names no strategy."""
+
+    strategy: list[StrategySection] = []
 
 
 class Settings(_Section, frozen=True, kw_only=True):
@@ -82,6 +89,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     risk_management: RiskSection | None = None
     ibkr: IbkrSection = IbkrSection()
     trading: TradingSection = TradingSection()
+    live: LiveSection = LiveSection()
 
 
 def masked(value: Any, key: str = "") -> Any:

@@ -1,17 +1,19 @@
 """Whether orders may leave: a fold over what the broker, the operator and reconciliation said.
 
 It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
-all but cancels; an instrument with a break is closed; one whose data are not live takes no entries. A
-replay has no gate.
+all but cancels and outlasts sessions, until the operator resumes; it may rise to a higher level, never fall
+to a lower one. A session that only observes sends nothing. An instrument with a break is closed; one whose
+data are not live takes no entries. A replay has no gate.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from core.events import (
     BreakAccepted,
     BreakFound,
     ConnectionChanged,
     DataStateChanged,
+    HaltLevel,
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
@@ -20,6 +22,8 @@ from core.events import (
 )
 from projections.base import Projection, State
 
+HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
+"""From the mildest to the strongest."""
 _UNUSABLE = frozenset(("down", "upstream_down", "data_lost", "given_up", "connecting"))
 
 
@@ -31,12 +35,17 @@ class GateState(State, kw_only=True):
     reconciled: bool
     halt: str
     halt_reason: str
+    observing: bool
+    halts: int
     breaks: dict[str, str]
     data: dict[str, str]
 
 
 class Gate(Projection):
-    """Implements `core.views.GateView`. `delayed_data` tells whether delayed prices may be traded on."""
+    """Implements `core.views.GateView`. `delayed_data` tells whether delayed prices may be traded on.
+
+    `halts` counts the halts ever asked for.
+    """
 
     name = "gate"
     state_type = GateState
@@ -45,6 +54,8 @@ class Gate(Projection):
         self.link = "down"
         self.halt = ""
         self.reconciled = False
+        self.observing = False
+        self.halts = 0
         self._link_reason = "not connected yet"
         self._halt_reason = ""
         self._breaks: dict[str, str] = {}
@@ -74,8 +85,20 @@ class Gate(Projection):
         """The state of each instrument's market data, as last reported."""
         return dict(self._data)
 
+    @property
+    def halt_reason(self) -> str:
+        """Why trading is halted; empty if it is not."""
+        return self._halt_reason
+
+    @property
+    def link_reason(self) -> str:
+        """What was last said of the connection."""
+        return self._link_reason
+
     def closed(self, instrument: str) -> str | None:
         """Return why no order in the instrument may leave, or `None`."""
+        if self.observing:
+            return "this session only observes: it sends nothing"
         if self.halt:
             return f"halted ({self.halt}): {self._halt_reason}"
         if self.link != "up":
@@ -100,7 +123,9 @@ class Gate(Projection):
         else:
             self.link = "up"
 
-    def _session(self, _entry: Any) -> None:
+    def _session(self, entry: Any) -> None:
+        event: SessionStarted = entry.event
+        self.observing = event.mode == "observe"
         # A connection does not outlast its process; halts and breaks do.
         self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
         self._data.clear()
@@ -121,7 +146,9 @@ class Gate(Projection):
 
     def _halted(self, entry: Any) -> None:
         event: HaltRequested = entry.event
-        self.halt, self._halt_reason = event.level, event.reason
+        self.halts += 1
+        if not self.halt or HALT_LEVELS.index(event.level) >= HALT_LEVELS.index(self.halt):
+            self.halt, self._halt_reason = event.level, event.reason
 
     def _resumed(self, _entry: Any) -> None:
         self.halt = self._halt_reason = ""
@@ -147,6 +174,8 @@ class Gate(Projection):
             reconciled=self.reconciled,
             halt=self.halt,
             halt_reason=self._halt_reason,
+            observing=self.observing,
+            halts=self.halts,
             breaks=dict(sorted(self._breaks.items())),
             data=dict(sorted(self._data.items())),
         )
@@ -154,6 +183,7 @@ class Gate(Projection):
     def restore(self, state: GateState) -> None:
         """Replace the state by a snapshot."""
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
-        self.halt, self._halt_reason = state.halt, state.halt_reason
+        self.halt, self._halt_reason, self.halts = state.halt, state.halt_reason, state.halts
+        self.observing = state.observing
         self._breaks, self._data = dict(state.breaks), dict(state.data)
         self.applied_seq = state.applied_seq

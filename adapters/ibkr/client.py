@@ -449,6 +449,33 @@ class IbClient:
             SendFailed(self.now, intent.order, getattr(intent, "version", 1), bytes_written, why)
         )
 
+    # -- what a halt asks for ------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn to leave."""
+        return sum(self._pacer.waiting(lane) for lane in Lane)
+
+    def cancel_all(self) -> bool:
+        """Ask to cancel every order of the login, whoever placed it; `False` if not connected."""
+        if self._codec is None or not self.ready:
+            return False
+        self._pacer.offer(Lane.CANCEL, self._codec.requests.global_cancel())
+        return True
+
+    def withdraw(self, why: str) -> None:
+        """Report orders and changes that still wait for their turn as not sent."""
+        for lane in (Lane.NEW_ORDER, Lane.MODIFY):
+            for request in self._pacer.withdraw(lane):
+                if isinstance(request, Request):
+                    self._failed(request.effect, 0, why)
+
+    def snapshot_now(self, reason: str) -> list[Event]:
+        """Begin to compare the log with the broker's book; nothing if that is not possible now."""
+        if not self.ready or self._snapshot is not None:
+            return []
+        return self._start_snapshot(reason)
+
 
 def request_kind(intent: Any) -> str:
     """Return `new`, `modify` or `cancel`."""

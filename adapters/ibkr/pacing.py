@@ -56,6 +56,12 @@ class Pacer(Generic[T]):
         """Return how many requests of a lane wait."""
         return len(self._lanes[lane])
 
+    def withdraw(self, lane: Lane) -> list[T]:
+        """Return what waits in one lane, and forget it."""
+        withdrawn = list(self._lanes[lane])
+        self._lanes[lane].clear()
+        return withdrawn
+
     def drain(self) -> list[T]:
         """Return all that waits, most urgent first, and forget it: the connection is gone."""
         drained = [request for lane in Lane for request in self._lanes[lane]]

@@ -44,6 +44,7 @@ from app.commands.base import Call, verb
 @click.option("--account", default="DU1000001", show_default=True, metavar="ID", help="Name of the account.")
 @click.option("--cash", metavar="AMOUNT", help="Starting cash of a new book.")
 @click.option("--book", metavar="DIR", help="Where orders are kept (default: beside the log).")
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input ends.")
 @click.option("--new", "fresh", is_flag=True, help="Set an older book aside and begin a new one.")
 def gateway(call: Call, date: str, **options: Any) -> None:
     """Serve a recorded DATE as a simulated IB Gateway, until stopped.
@@ -80,7 +81,23 @@ def gateway(call: Call, date: str, **options: Any) -> None:
         call.out.line(f"book {opened.book} ({begun})")
         call.out.flush()
         call.out.note("connect a client of the TWS API; stop with Ctrl-C")
+        if options["with_parent"]:
+            _stop_with_parent(server)
         server.run()
+
+
+def _stop_with_parent(server: Any) -> None:
+    """Stop serving when whoever started us is gone, however it went: standard input ends then."""
+    import os  # noqa: PLC0415
+    from threading import Thread  # noqa: PLC0415
+
+    def wait() -> None:
+        # Not sys.stdin: its lock, held by a thread that waits, would disturb the end of the process.
+        while os.read(0, 1024):
+            pass
+        server.stop()
+
+    Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:

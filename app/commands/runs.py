@@ -56,7 +56,7 @@ def replay(call: Call, what: str, **options: Any) -> None:
     request = msgspec.structs.replace(request, fills=None)
     with call.out.progress("events") as advance:
         run = running.run_replay(call.root, call.config, request, advance)
-    _show(call, run, result(run))
+    show_run(call, run, result(run))
 
 
 def _prove(call: Call, request: Any) -> None:
@@ -65,7 +65,7 @@ def _prove(call: Call, request: Any) -> None:
 
     proven = running.run_proofs(call.root, request)
     last = proven[-1]
-    _show(call, last.run, {**result(last.run), "session": last.session})
+    show_run(call, last.run, {**result(last.run), "session": last.session})
     for one in proven:
         run = one.run
         call.out.note(
@@ -73,7 +73,8 @@ def _prove(call: Call, request: Any) -> None:
         )
 
 
-def _show(call: Call, run: Any, told_json: dict[str, Any]) -> None:
+def show_run(call: Call, run: Any, told_json: dict[str, Any]) -> None:
+    """Show what a replay or a session ends with: its figures, its assumptions, and the next command."""
     from app import reporting  # noqa: PLC0415
 
     call.out.result(told_json)

@@ -4,7 +4,7 @@ Composes the log, the folds of its past, the connection, the strategies and the 
 trading. The session is recorded as it happens, and a proof of it is a replay of that record.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,18 @@ from adapters.ibkr.marketdata import MarketData
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.reconcile import Folds
 from app.assembling import assemble
+from app.live.commands import OperatorDesk
+from app.live.guarding import GuardedBroker
+from app.live.kill_file import KillFile
+from app.live.pacing import PacedLink
 from app.live.recording import LiveRecorder
-from app.live.source import Commands, LiveSource
+from app.live.source import LiveSource
+from app.live.supervising import Supervisor
+from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
-from app.writing import writing
+from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import BrokerUnreachable, UsageError
 from core.events import (
@@ -30,8 +36,8 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.loop import Loop
 from core.risk import Limits
-from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
 
@@ -40,7 +46,11 @@ _FILLS = "Interactive Brokers"
 
 
 class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run live. `until_ts` ends the session; `mode` is `demo` or `live`."""
+    """What to run live. `until_ts` ends the session; `mode` is `demo`, `live` or `observe`.
+
+    `speed` paces a demo: session time passes so many times faster than real time; `None` waits for nothing.
+    `day` bounds a demo's day, for its progress.
+    """
 
     mode: str
     link: LinkSettings
@@ -52,14 +62,22 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
+    speed: float | None = None
+    day: tuple[int, int] | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a session left in the log: its number and the seqs from its start to its end."""
+    """What a session left in the log: its number and the seqs from its start to its end, and what is open.
+
+    `halt` is the level that trading is halted at, `breaks` names the instruments that differ from the
+    broker's.
+    """
 
     session: int
     first_seq: int
     last_seq: int
+    halt: str
+    breaks: tuple[str, ...]
 
 
 class _InstrumentNames:
@@ -81,26 +99,34 @@ class LiveSession:
 
     def __init__(
         self,
-        journal: Journal,
+        writer: Writer,
         request: LiveRequest,
-        commands: Commands,
         *,
         watch: Callable[["LiveSession"], None] = lambda _: None,
     ) -> None:
-        self._journal = journal
-        self._request = request
+        journal = writer.journal
+        self.request = request
+        self._writer = writer
         self._watch = watch
-        self._commands = commands
         self.stopping = ""
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
+        assert past.world.gate is not None
+        self.gate = past.world.gate
         self.session = past.sessions + 1
         self.seated = seat(request.strategies)
         self.agenda = Agenda()
         self.client = self._client()
+        self.recorder = LiveRecorder(journal)
+        kill_file = KillFile(journal.root)
+        self.broker = GuardedBroker(self.client, self.gate, kill_file)
+        supervisor = Supervisor(self.client, self.broker, self.world, self.gate, request.account, kill_file)
+        self.link = supervisor if request.speed is None else PacedLink(supervisor, request.speed)
+        self._desk = OperatorDesk(writer, Desk(journal.root, self.world, request.account))
+        self.source = LiveSource(self.recorder, self.link, self.agenda, self._desk, self._stop, self._after)
 
     def _client(self) -> IbClient:
-        request, world = self._request, self.world
+        request, world = self.request, self.world
         names = _InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
@@ -114,46 +140,66 @@ class LiveSession:
     def wanted(self) -> list[InstrumentDefined]:
         """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
         held = [
-            p.instrument for p in self.world.positions.open_positions() if p.account == self._request.account
+            p.instrument for p in self.world.positions.open_positions() if p.account == self.request.account
         ]
         asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
-        names = dict.fromkeys([*held, *self._request.watchlist, *asked])
+        names = dict.fromkeys([*held, *self.request.watchlist, *asked])
         return [self.world.sessions.instrument(name) for name in names]
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
-        request, client, journal = self._request, self.client, self._journal
+        client, journal = self.client, self._writer.journal
         client.wanted = self.wanted
-        recorder = LiveRecorder(journal)
-        loop = assemble(
-            recorder,
+        loop = self._loop()
+        first = journal.last_seq + 1
+        ts = client.now
+        loop.record(self._started(ts), first, None)
+        loop.record(client.feed(ts), first, None)
+        self._watch(self)
+        try:
+            loop.run(_Ending(self.source, loop, self), self.session, ts, start_seq=first)
+        finally:
+            client.close()
+        self._watch(self)
+        if client.given_up:
+            raise BrokerUnreachable(client.given_up)
+        return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
+
+    def _loop(self) -> Loop:
+        request = self.request
+        return assemble(
+            self.recorder,
             self.world,
-            client,
+            self.broker,
             self.agenda,
             self.seated,
             limits=request.limits,
             session=self.session,
             account=request.account,
             currency=request.currency,
-            priced=frozenset(instrument.instrument for instrument in client.wanted),
+            priced=frozenset(instrument.instrument for instrument in self.client.wanted),
         )
-        first = journal.last_seq + 1
-        ts = client.now
-        loop.record(self._started(ts), first, None)
-        loop.record(client.feed(ts), first, None)
-        source = LiveSource(
-            recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
-        )
-        try:
-            loop.run(source, self.session, ts, start_seq=first)
-        finally:
-            client.close()
-        if client.given_up:
-            raise BrokerUnreachable(client.given_up)
-        return Outcome(self.session, first, journal.last_seq)
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last event recorded."""
+        return self._writer.journal.last_seq
+
+    @property
+    def ending(self) -> str:
+        """The reason that the session's end is recorded with, if it ended now."""
+        if self.stopping or self.client.given_up:
+            return "stopped"
+        return "halted" if self.gate.halt else "finished"
+
+    def _after(self) -> None:
+        """Look up from trading: what was asked for, answers that are due, those who watch."""
+        self._desk.answer()
+        self._writer.serve()
+        self._watch(self)
 
     def _stop(self) -> bool:
-        until = self._request.until_ts
+        until = self.request.until_ts
         return bool(
             self.stopping
             or self.client.given_up
@@ -162,7 +208,7 @@ class LiveSession:
         )
 
     def _started(self, ts: int) -> SessionStarted:
-        request = self._request
+        request = self.request
         # What a proof needs beside the strategies.
         config = {
             "settings": msgspec.json.decode(request.config),
@@ -187,20 +233,25 @@ class LiveSession:
         )
 
 
+class _Ending:
+    """A source that tells the loop, at its end, why it ended."""
+
+    def __init__(self, source: LiveSource, loop: Loop, session: LiveSession) -> None:
+        self._source = source
+        self._loop = loop
+        self._session = session
+
+    def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
+        """Yield the batches of the source."""
+        yield from self._source.batches()
+        self._loop.ending = self._session.ending
+
+
 def run_live(
-    root: Path,
-    request: LiveRequest,
-    *,
-    commands: Commands = lambda _: (),
-    watch: Callable[[LiveSession], None] = lambda _: None,
+    root: Path, request: LiveRequest, *, watch: Callable[[LiveSession], None] = lambda _: None
 ) -> Outcome:
     """Hold the log, run one session, and give the log back, sealed."""
     if not request.strategies and not request.watchlist:
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
-
-        def serve(session: LiveSession) -> None:
-            writer.serve()
-            watch(session)
-
-        return LiveSession(writer.journal, request, commands, watch=serve).run()
+        return LiveSession(writer, request, watch=watch).run()

@@ -1,0 +1,66 @@
+"""A demo at a pace: what a lock step brings is held until its time has come, N times faster than it happened.
+
+Holds events, never drops or reorders them, and lets the loop go on looking at the operator while it waits.
+Hours in which nothing happens are not waited for.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from core.events import Event
+
+GAP_NS = 60_000_000_000
+"""Session time without any event that is waited for, at most."""
+
+
+class Link(Protocol):
+    """The broker's side of a session."""
+
+    @property
+    def now(self) -> int:
+        """The time of what happens now."""
+
+    def inputs(self, timeout_s: float) -> list[Event]:
+        """Return what happened; wait at most so long for it."""
+
+
+class PacedLink:
+    """An `app.live.source.Link` that lets session time pass `speed` times as fast as real time."""
+
+    def __init__(
+        self,
+        link: Link,
+        speed: float,
+        *,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._link = link
+        self._speed = speed
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._held: list[Event] = []
+        self._began_ns: int | None = None
+        self._began_ts = 0
+        self.now = link.now
+
+    def inputs(self, timeout_s: float) -> list[Event]:
+        """Return what is due; waits at most `timeout_s`."""
+        if not self._held:
+            self._held = self._link.inputs(timeout_s)
+            if self._link.now - self.now > GAP_NS or self._began_ns is None:
+                self._began_ns, self._began_ts = self._monotonic(), self._link.now
+        wait_s = self._wait_s()
+        if wait_s > 0:
+            self._sleep(min(wait_s, timeout_s))
+            if wait_s > timeout_s:
+                return []
+        events, self._held = self._held, []
+        self.now = self._link.now
+        return events
+
+    def _wait_s(self) -> float:
+        assert self._began_ns is not None
+        due_ns = (self._link.now - self._began_ts) / self._speed
+        return (due_ns - (self._monotonic() - self._began_ns)) / 1e9
