@@ -23,6 +23,7 @@ from core.events import (
     Event,
     HaltLevel,
     HaltRequested,
+    HaltVerified,
     PositionAdjusted,
     SessionStarted,
     TradingResumed,
@@ -35,6 +36,7 @@ from eventstore.reader import LogReader
 from projections.gate import HALT_LEVELS
 
 _TRIES = 3
+_LOOK_S = 0.1
 LIVE_MODES = frozenset(("live", "demo", "observe"))
 
 
@@ -202,6 +204,24 @@ def _do_here(root: Path, command: str, currency: str, args: dict[str, Any]) -> A
             writer.journal.append(event)
         writer.journal.commit(sync=True)
     return Answer(told.answer, "this command", running=False, from_seq=first)
+
+
+def verified(root: Path, answer: Answer, timeout_s: float) -> HaltVerified | None:
+    """Wait for what the broker shows once a running session obeyed; `None` after the time."""
+    reader, deadline = LogReader(root), time.monotonic() + timeout_s
+    chosen = Selection(first_seq=answer.from_seq, types=frozenset({HaltVerified}))
+    while True:
+        for batch in reader.entries(chosen):
+            for entry in batch:
+                event = entry.event
+                # A level that is not reached ends the attempt, whichever step of it that was.
+                if isinstance(event, HaltVerified) and (
+                    event.level == answer.told["halt"] or not event.reached
+                ):
+                    return event
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_LOOK_S)
 
 
 def last_account(reader: LogReader) -> str:

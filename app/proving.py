@@ -20,6 +20,7 @@ from app.figures import figures
 from app.past import past_of
 from app.seating import Seated, StrategySpec, seat
 from app.version import VERSION
+from app.world import World
 from core.agenda import Agenda
 from core.clock import iso
 from core.errors import ExitCode, TapeError
@@ -37,8 +38,10 @@ from core.events import (
     SessionStarted,
     types_of,
 )
+from core.money import ZERO
 from core.ports import Selection
 from core.risk import Limits
+from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
@@ -188,7 +191,8 @@ class Proof:
         opening = [
             e.event.amount for e in facts if isinstance(e.event, CashAdjusted) and e.event.account == account
         ]
-        return sum(opening, world.account.cash(account, self._currency))
+        held = (_at_cost(world, p) for p in world.positions.open_positions() if p.account == account)
+        return sum((*opening, *held), world.account.cash(account, self._currency))
 
     def _summary(self, source: RecordedSource, facts: Sequence[Entry]) -> dict[str, Any]:
         started = self._recorded.started
@@ -219,6 +223,13 @@ class Proof:
             "orders": sum(isinstance(e.event, OrderAttempted) and e.event.version == 1 for e in facts),
             "fills": len({e.event.exec_id for e in facts if isinstance(e.event, Filled)}),
         }
+
+
+def _at_cost(world: World, held: Position) -> Decimal:
+    """Return what a position that a session began with had cost: there is no price yet to value it at."""
+    if world.sessions.instrument(held.instrument).kind == "FUT":
+        return ZERO
+    return held.quantity * held.average_cost * world.positions.multiplier(held.instrument)
 
 
 _FACTS = frozenset[type[Event]]({OrderAttempted, Filled, CommissionReported, CashAdjusted})

@@ -41,9 +41,15 @@ class PacedLink:
         self._monotonic = monotonic
         self._sleep = sleep
         self._held: list[Event] = []
+        self._hurry = False
         self._began_ns: int | None = None
         self._began_ts = 0
         self.now = link.now
+
+    def hurry(self) -> bool:
+        """Wait no more, since the session is to end; return whether something is still held."""
+        self._hurry = True
+        return bool(self._held)
 
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what is due; waits at most `timeout_s`."""
@@ -61,6 +67,7 @@ class PacedLink:
         return events
 
     def _wait_s(self) -> float:
-        assert self._began_ns is not None
+        if self._hurry or self._began_ns is None:
+            return 0.0
         due_ns = (self._link.now - self._began_ts) / self._speed
         return (due_ns - (self._monotonic() - self._began_ns)) / 1e9

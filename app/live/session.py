@@ -200,12 +200,14 @@ class LiveSession:
 
     def _stop(self) -> bool:
         until = self.request.until_ts
-        return bool(
+        stop = bool(
             self.stopping
             or self.client.given_up
             or self.client.over
-            or (until is not None and self.client.now >= until)
+            or (until is not None and self.link.now >= until)
         )
+        # What the broker has said already is taken in, however slowly the demo was to go.
+        return stop and not (isinstance(self.link, PacedLink) and self.link.hurry())
 
     def _started(self, ts: int) -> SessionStarted:
         request = self.request

@@ -1,13 +1,11 @@
 """What a running session says of itself: one small struct, for the terminal and for `status`.
 
 Read from the session's parts at the moment of asking; it changes nothing and is cheap enough to be made a few
-times a second. The status file beside the log is its JSON, replaced as a whole.
+times a second.
 """
 
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,12 @@ import msgspec
 import psutil
 
 from app.live.session import LiveSession
+from app.live.status_file import remove_status, write_status
 from app.output import to_json
 from core.clock import SECOND_NS
 from core.events import Event
-from eventstore.layout import Layout
-from eventstore.platform import choose
 
 STATUS_PERIOD_S = 1.0
-_NAME = "status.json"
 
 
 class PositionTold(msgspec.Struct, frozen=True):
@@ -109,7 +105,7 @@ class Teller:
         self._started = session.client.now
         self._process = psutil.Process()
         self._process.cpu_percent()
-        self._path = status_path(root)
+        self._root = root
         self._written_s = 0.0
 
     def tell(self) -> LiveStatus:
@@ -167,20 +163,15 @@ class Teller:
         return list(self.session.recorder.recent)[-count:]
 
     def keep_file(self) -> None:
-        """Write the status file, at most once a second; one that cannot be written does not stop trading."""
+        """Write the status file, at most once a second."""
         now = time.monotonic()
-        if now - self._written_s < STATUS_PERIOD_S:
-            return
-        self._written_s = now
-        scratch = self._path.with_name(f".{_NAME}.{os.getpid()}")
-        with suppress(OSError):
-            scratch.write_text(to_json(self.tell()), "utf-8")
-            choose().rename(scratch, self._path)
+        if now - self._written_s >= STATUS_PERIOD_S:
+            self._written_s = now
+            write_status(self._root, to_json(self.tell()))
 
     def close(self) -> None:
         """Remove the status file."""
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        remove_status(self._root)
 
     def _progress(self, now: int) -> float | None:
         day = self.session.request.day
@@ -216,17 +207,3 @@ def _order(order: Any) -> OrderTold:
         order.filled,
         order.state,
     )
-
-
-def status_path(root: Path) -> Path:
-    """Return where a running session keeps its status."""
-    return Layout(root).control / _NAME
-
-
-def read_status(root: Path, pids: Iterable[int | None]) -> dict[str, Any] | None:
-    """Return what the session of one of these processes last said; `None` if there is no such session."""
-    with suppress(OSError, ValueError):
-        told = msgspec.json.decode(status_path(root).read_bytes(), type=dict[str, Any])
-        if told.get("pid") in set(pids):
-            return told
-    return None
