@@ -227,8 +227,9 @@ class Proof:
 
 def _at_cost(world: World, held: Position) -> Decimal:
     """Return what a position that a session began with had cost: there is no price yet to value it at."""
-    if world.sessions.instrument(held.instrument).kind == "FUT":
-        return ZERO
+    kinds = {item.instrument: item.kind for item in world.sessions.instruments()}
+    if kinds.get(held.instrument) == "FUT":
+        return ZERO  # a future moves cash by its result only
     return held.quantity * held.average_cost * world.positions.multiplier(held.instrument)
 
 
