@@ -10,7 +10,7 @@ from app.books import open_log
 from app.config import Config, canonical
 from app.live.demo import demo_gateway
 from app.live.session import LiveRequest, LiveSession, Outcome, run_live
-from app.proving import Recorded, prove
+from app.live.proving import Recorded, prove
 from app.replaying import result
 from app.running import ReplayRequest, options, strategies
 from app.seating import StrategySpec
