@@ -126,8 +126,8 @@ class Lineage(Projection):
     def _owner(self, entry: Entry) -> str | None:
         event: Any = entry.event
         if type(event) in _EXECUTION_TYPES:
-            return self._order_of.get(event.exec_id, event.order)
-        return getattr(event, "order", None)
+            return self._order_of.get(event.exec_id)
+        return event.order if type(event) in _ORDER_TYPES else None
 
     def _order(self, order_or_exec_id: str) -> str:
         if order_or_exec_id in self._by_order:
