@@ -44,6 +44,8 @@ from eventstore.runs import RunReader
 from projections.sessions import Sessions
 
 ACCOUNT = "SIM"
+TERMINATED = 143
+"""What the command line ends with at a termination signal, from wherever it is."""
 SESSION = 1
 """A run is a session of its own, whatever its log holds: ids and hashes do not depend on the log's past."""
 
@@ -161,6 +163,13 @@ class Replay:
                 )
             except StrategyRaised as error:
                 failure = error
+            except SystemExit as error:
+                if error.code == TERMINATED:
+                    raise
+                raise StrategyRaised(
+                    f"a strategy called sys.exit({error.code!r}): the run ended there and is not kept; "
+                    "let it raise an error instead"
+                ) from error
             if not source.inputs and failure is None:
                 raise DataMissing(
                     f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
@@ -238,12 +247,15 @@ class Replay:
         loop.record(CashAdjusted(ts, ACCOUNT, options.currency, cash, "starting cash"), 0, None)
 
     def _subscriptions(self) -> list[Subscription]:
-        found = [s for seated in self.seated for s in seated.strategy.subscriptions()]
+        found = [s for seated in self.seated for s in seated.subscriptions()]
         if not found:
             names = ", ".join(seated.id for seated in self.seated)
             raise UsageError(f"{names}: subscribes to nothing; next: --set instrument=SYMBOL")
         if self._options.feed is None:
             return found
+        if self._sessions.feed(self._options.feed) is None:
+            known = ", ".join(feed.feed for feed in self._sessions.feeds()) or "none"
+            raise DataMissing(f"no feed {self._options.feed!r} in this log; it has {known}")
         return [msgspec.structs.replace(s, feed=self._options.feed) for s in found]
 
     # -- what a run says of itself -------------------------------------------------------------

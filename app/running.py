@@ -74,6 +74,11 @@ def run_replay(
 
 
 def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> RunReader:
+    if re.search(r"-|/|\.\.", request.what):  # no run's name has one of these
+        raise UsageError(
+            f"{request.what!r} is neither a date (2025-07-02, or 2025-07-02..2025-07-03) nor the id of a run"
+        )
+    run = find_run(root, request.what)
     given = [
         name
         for name in request.__struct_fields__
@@ -84,7 +89,7 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Run
             f"replaying run {request.what} again takes all from the run: leave out {', '.join(given)}, "
             f"or give a DATE instead of a run"
         )
-    return again(root, open_log(root), find_run(root, request.what)).run(progress)
+    return again(root, open_log(root), run).run(progress)
 
 
 def strategies(config: Config, request: ReplayRequest, *, sample: bool) -> list[StrategySpec]:

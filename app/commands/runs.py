@@ -83,7 +83,8 @@ def _shown(key: str, value: Any) -> Any:
     if value is None:
         return "unknown" if key == "end_equity" else "none"
     if key in {"return", "max_drawdown", "win_rate"}:
-        return f"{Decimal(str(value)):.3%}"
+        text = f"{Decimal(str(value)):.3%}"
+        return text if text.strip("-0.%") else text.removeprefix("-")
     return f"{value:,}" if isinstance(value, int) else value
 
 
