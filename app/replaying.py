@@ -22,7 +22,7 @@ from app.warming import plan_warm_up
 from app.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
-from core.errors import DataMissing, StrategyRaised, UsageError
+from core.errors import DataMissing, ExitCode, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
     Event,
@@ -39,13 +39,12 @@ from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.step import Step
 from core.strategy import Subscription
+from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
 from projections.sessions import Sessions
 
 ACCOUNT = "SIM"
-TERMINATED = 143
-"""What the command line ends with at a termination signal, from wherever it is."""
 SESSION = 1
 """A run is a session of its own, whatever its log holds: ids and hashes do not depend on the log's past."""
 
@@ -164,7 +163,7 @@ class Replay:
             except StrategyRaised as error:
                 failure = error
             except SystemExit as error:
-                if error.code == TERMINATED:
+                if error.code == ExitCode.TERMINATED:  # a signal asked for the end
                     raise
                 raise StrategyRaised(
                     f"a strategy called sys.exit({error.code!r}): the run ended there and is not kept; "
@@ -290,6 +289,7 @@ class Replay:
             "config": msgspec.json.decode(self._config[0]),
             "config_hash": self._config[1],
             "code_version": VERSION,
+            "hash_version": HASH_VERSION,
             "fill_model": self.fill_rules,
             "risk_profile": options.limits.profile,
             "inputs": source.inputs,

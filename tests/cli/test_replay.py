@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,35 @@ def test_the_same_replay_again_is_the_same_run(tape, sample_log, log):
     assert again.json["run"] == told["run"]
     assert again.json["run_hash"] == told["figures"]["run_hash"]
     assert tape("--log", log, "status", "--json").json["runs"]["count"] == 1
+
+
+@pytest.fixture
+def held(tape, log, tmp_path):
+    """A run of a strategy whose file can be changed: the run's id and the file."""
+    source = tmp_path / "mine.py"
+    shutil.copy(ROOT / "core" / "strategies" / "buy_and_hold.py", source)
+    chosen = ["--strategy", "mine.py:BuyAndHold", "--set", "instrument=ZVXA"]
+    return tape("--log", log, "replay", "2025-07-03", *chosen, "--json").json["run"], source
+
+
+def test_a_run_whose_strategy_decides_otherwise_now_is_not_proven(tape, log, held):
+    run, source = held
+    source.write_text(source.read_text().replace("self.params.quantity,", "self.params.quantity + 1,"))
+    done = tape("--log", log, "replay", run, "--json")
+    assert (done.code, done.out) == (1, "")
+    assert "decision 1 differs: OrderIntended: quantity was Decimal('100') and is Decimal('101')" in done.err
+    assert "changed since then: the code of BuyAndHold (mine.py:BuyAndHold)" in done.err
+    differing = re.search(r"tape diff (\w+) (\w+)", done.err)
+    assert tape("--log", log, "diff", *differing.groups()).code == 1
+
+
+def test_a_run_whose_strategy_was_edited_without_effect_is_proven_and_the_change_is_named(tape, log, held):
+    run, source = held
+    source.write_text(source.read_text() + "# a remark\n")
+    done = tape("--log", log, "replay", run, "--json")
+    assert done.code == 0
+    assert done.json["run"] != run
+    assert f"run {run} comes out the same, though there is a change in the code of BuyAndHold" in done.err
 
 
 def test_another_assumption_is_another_run(tape, log):
