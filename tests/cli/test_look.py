@@ -101,6 +101,15 @@ def test_why_leads_from_a_fill_back_to_the_tick_and_on_to_its_commission(tape, s
     assert chain[-1]["data"]["exec_id"] == fill["exec_id"]
 
 
+def test_the_view_chain_has_the_links_of_why_in_their_order(tape, sample_log):
+    for order in tape("--log", sample_log, "orders", "--json").json[:3]:
+        query = f"SELECT seq FROM chain WHERE order_id = '{order['id']}' ORDER BY link"
+        links = [row["seq"] for row in tape("--log", sample_log, "sql", query, "--json").json]
+        assert links == [
+            link["seq"] for link in tape("--log", sample_log, "why", order["id"], "--json").json["chain"]
+        ]
+
+
 def test_why_takes_an_order_id_too(tape, sample_log):
     order = tape("--log", sample_log, "orders", "--json").json[0]
     done = tape("--log", sample_log, "why", order["id"])
