@@ -13,6 +13,7 @@ from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.books import open_log
 from app.config import Config, canonical
 from app.planning import parse_period
+from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
@@ -50,10 +51,20 @@ def needs_sample(root: Path, what: str) -> bool:
     return not Layout(root).exists() and is_date(what) and set(what.split("..")) <= set(DAYS)
 
 
+class Replayed(msgspec.Struct, frozen=True):
+    """A run, and, of one that was made again, what changed since without changing its outcome."""
+
+    run: RunReader
+    changed: str = ""
+
+
 def run_replay(
     root: Path, config: Config, request: ReplayRequest, progress: Progress | None = None
-) -> RunReader:
-    """Replay dates through strategies, or a run again; raises what `app.replaying` raises."""
+) -> Replayed:
+    """Replay dates through strategies, or a run again to prove it.
+
+    Raises what `app.replaying` raises, and `OutcomeChanged`.
+    """
     reader = open_log(root)
     if not is_date(request.what):
         return _again(root, request, progress)
@@ -70,10 +81,15 @@ def run_replay(
         config=text,
         config_hash=digest,
     )
-    return replay.run(progress)
+    return Replayed(replay.run(progress))
 
 
-def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> RunReader:
+def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Replayed:
+    if re.search(r"-|/|\.\.", request.what):  # no run's name has one of these
+        raise UsageError(
+            f"{request.what!r} is neither a date (2025-07-02, or 2025-07-02..2025-07-03) nor the id of a run"
+        )
+    run = find_run(root, request.what)
     given = [
         name
         for name in request.__struct_fields__
@@ -84,7 +100,8 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Run
             f"replaying run {request.what} again takes all from the run: leave out {', '.join(given)}, "
             f"or give a DATE instead of a run"
         )
-    return again(root, open_log(root), find_run(root, request.what)).run(progress)
+    now = again(root, open_log(root), run).run(progress)
+    return Replayed(now, prove(run, now))
 
 
 def strategies(config: Config, request: ReplayRequest, *, sample: bool) -> list[StrategySpec]:

@@ -43,7 +43,12 @@ def replay(call: Call, what: str, **options: Any) -> None:
         with call.out.progress("rows") as advance:
             import_builtin_sample(call.root, advance)
     with call.out.progress("events") as advance:
-        run = running.run_replay(call.root, call.config, request, advance)
+        done = running.run_replay(call.root, call.config, request, advance)
+    run = done.run
+    if done.changed:
+        call.out.note(
+            f"run {what} comes out the same, though there is a change in {done.changed}; this is run {run.id}"
+        )
     call.out.result(result(run))
     told = reporting.report(run)
     _show_head(call, told)
@@ -83,7 +88,8 @@ def _shown(key: str, value: Any) -> Any:
     if value is None:
         return "unknown" if key == "end_equity" else "none"
     if key in {"return", "max_drawdown", "win_rate"}:
-        return f"{Decimal(str(value)):.3%}"
+        text = f"{Decimal(str(value)):.3%}"
+        return text if text.strip("-0.%") else text.removeprefix("-")
     return f"{value:,}" if isinstance(value, int) else value
 
 
