@@ -89,3 +89,48 @@ class StrategyRaised(TapeError):
     """A strategy's handler raised; the run is published all the same."""
 
     exit_code = ExitCode.STRATEGY_RAISED
+
+
+class BrokerLibraryUnusable(UsageError):
+    """The installed `ibapi` is absent, too old, or a mixture of two distributions."""
+
+
+class UnsendableRequest(UsageError):
+    """A request that the broker's protocol cannot carry at the agreed version; nothing was sent."""
+
+
+class BrokerError(TapeError):
+    """The broker cannot be reached, or a connection to it ended."""
+
+    exit_code = ExitCode.BROKER_UNREACHABLE
+
+
+class BrokerUnreachable(BrokerError):
+    """Nobody answers at the configured address."""
+
+
+class HandshakeFailed(BrokerUnreachable):
+    """Somebody answers, but does not agree with us on a protocol version in time."""
+
+
+class ConnectionLost(BrokerError):
+    """The connection ended; what was sent before may or may not have arrived."""
+
+
+class StreamOutOfStep(ConnectionLost):
+    """The length of a frame is impossible, so nothing after it can be read.
+
+    `frames` are the complete frames that came before it in the same bytes: they count.
+    """
+
+    def __init__(self, message: str, frames: tuple[bytes, ...] = ()) -> None:
+        super().__init__(message)
+        self.frames = frames
+
+
+class WriteFailed(ConnectionLost):
+    """A send did not complete. Only with `bytes_written` = 0 is it certain that nothing went out."""
+
+    def __init__(self, message: str, bytes_written: int) -> None:
+        super().__init__(message)
+        self.bytes_written = bytes_written

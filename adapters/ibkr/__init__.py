@@ -1,1 +1,1 @@
-"""Interactive Brokers: nothing here yet; live trading is the next milestone."""
+"""Interactive Brokers: the wire so far. Importing this package imports no `ibapi`."""
