@@ -186,6 +186,11 @@ def test_a_text_that_the_protocol_cannot_carry_is_refused_before_anything_is_wri
     assert sent(NEWEST.req_matching_symbols(5, "AAP")) == ["81", "5", "AAP"]
 
 
+def test_a_request_for_which_ibapi_writes_nothing_and_says_nothing_is_not_taken_as_sent():
+    with pytest.raises(UnsendableRequest, match="nothing was written"):
+        NEWEST._request("msgLoopTmo")
+
+
 def test_a_request_that_the_server_is_too_old_for_is_refused():
     other = msgspec.structs.replace(LIMIT, algo="Adaptive")
     encoder = at(40)
