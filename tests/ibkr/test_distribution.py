@@ -136,7 +136,7 @@ def test_a_release_that_cannot_be_imported_is_refused(site):
 
 def test_importing_the_adapter_imports_no_ibapi():
     program = (
-        "import sys; import adapters.ibkr.distribution, adapters.ibkr.transport; "
+        "import sys; import adapters.ibkr.codec, adapters.ibkr.translation; "
         "print([name for name in sys.modules if name.split('.')[0] == 'ibapi'])"
     )
     answer = subprocess.run(
