@@ -183,25 +183,28 @@ def _failed(error: Exception, *, verbose: bool) -> int:
     if verbose:
         import traceback  # noqa: PLC0415
 
-        traceback.print_exception(error)
+        _say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, TapeError):
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return int(error.exit_code)
     if isinstance(error, OSError) and error.errno in _STORAGE:
         place = f"{error.filename}: " if error.filename else ""
-        print(
+        _say(
             f"error: {place}{error.strerror} (errno {error.errno}); what was being written is not kept: "
-            "free some space or check the disk, then run the command again",
-            file=sys.stderr,
+            "free some space or check the disk, then run the command again"
         )
         return int(ExitCode.STORE)
     what = " ".join(str(error).split()) or "no message"
-    print(f"bug: {type(error).__name__}: {what}", file=sys.stderr)
+    _say(f"bug: {type(error).__name__}: {what}")
     if not verbose:
-        print(
-            "This should not happen; run the same command with -v for the details to report.", file=sys.stderr
-        )
+        _say("This should not happen; run the same command with -v for the details to report.")
     return int(ExitCode.BUG)
+
+
+def _say(text: str) -> None:
+    """Print to stderr, if it takes anything: the exit code says it too."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

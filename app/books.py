@@ -170,8 +170,11 @@ def parse_time(text: str) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
 
 
-def snapshot(book: Book, moment: Moment | None = None) -> Snapshot:
-    """Fold a book up to a moment (or all of it); marks are looked up for what is held then."""
+def snapshot(book: Book, moment: Moment | None = None, *, marks: bool = True) -> Snapshot:
+    """Fold a book up to a moment (or all of it); `marks` are looked up for what is held then.
+
+    Who shows no values leaves them out: then no market data are read.
+    """
     quotes, positions, orders, sessions = Quotes(), Positions(), Orders(), Sessions()
     account = Account(quotes, positions, book.currency)
     risk = Risk(positions, account)
@@ -188,7 +191,7 @@ def snapshot(book: Book, moment: Moment | None = None) -> Snapshot:
             projection.apply(last)
     seq = last.seq if last is not None else 0
     ts = moment.ts if moment is not None else _end(book, sessions, last)
-    held = frozenset(position.instrument for position in positions.open_positions())
+    held = frozenset(position.instrument for position in positions.open_positions() if marks)
     _mark(quotes, book, held, moment or Moment(None, ts))
     return Snapshot(orders, positions, account, quotes, risk, sessions, seq, ts)
 

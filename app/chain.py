@@ -1,7 +1,7 @@
 """Why an order exists and what became of it: the chain from the market event to the commission.
 
-The links are those that the log itself records: `at` names the input that was being processed, `cause` the
-decision that an output follows from, and broker facts join by order and execution id. Reads only.
+`projections.Lineage` joins what belongs together; this module adds the inputs that led there, which a book
+looks up, and names each link's part. Reads only.
 """
 
 from difflib import get_close_matches
@@ -28,7 +28,7 @@ from core.events import (
     RiskRefused,
     SendFailed,
 )
-from projections.lineage import ORDER_SIDE
+from projections.lineage import Lineage
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -58,61 +58,32 @@ _ROLES: dict[type[Event], str] = {
 def chain(book: Book, name: str) -> list[Link]:
     """Return the chain of an order id or execution id, in log order; raises `UsageError` for another name.
 
-    Of an execution id, the chain holds that execution alone, with what led to its order.
+    Of an execution id, the chain holds that execution alone, with what led to its order. A fill of another
+    order may have led to this one; then that fill, and what filled it, come before.
     """
-    entries = list(book.trading(ORDER_SIDE))
-    order, execution = _find(book, entries, name)
-    links: list[Link] = []
-    seen: set[int] = set()
-    for entry in entries:
-        if getattr(entry.event, "order", None) != order or not _belongs(entry.event, execution):
-            continue
-        for source in _sources(book, entry, order):
-            if source.seq not in seen:
-                seen.add(source.seq)
-                links.append(Link(_role(source), source))
-        links.append(Link(_role(entry), entry))
-    return links
+    lineage = Lineage()
+    for entry in book.trading(lineage.folds):
+        lineage.apply(entry)
+    links: dict[int, Link] = {}
+    for entry in lineage.chain(name) or _unknown(book, lineage, name):
+        for seq in reversed(lineage.trail(entry)):
+            if seq not in links:
+                links[seq] = _link(lineage.entry(seq) or book.entry(seq))
+        links[entry.seq] = _link(entry)
+    return list(links.values())
 
 
-def _belongs(event: Event, execution: str | None) -> bool:
-    return execution is None or getattr(event, "exec_id", execution) == execution
-
-
-def _find(book: Book, entries: list[Entry], name: str) -> tuple[str, str | None]:
-    order_ids, executions = set[str](), dict[str, str]()
-    for entry in entries:
-        event = entry.event
-        order_ids.add(getattr(event, "order", ""))
-        if isinstance(event, Filled | FillCorrected):
-            executions[event.exec_id] = event.order
-    if name in executions:
-        return executions[name], name
-    if name in order_ids:
-        return name, None
-    if not order_ids:
+def _unknown(book: Book, lineage: Lineage, name: str) -> list[Entry]:
+    orders, executions = lineage.orders(), lineage.executions()
+    if not orders:
         raise UsageError(f"{book.label} has no orders; next: tape replay DATE --strategy NAME")
-    near = get_close_matches(name, [*sorted(order_ids), *executions], n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(sorted(order_ids)[:3])}"
+    near = get_close_matches(name, [*sorted(orders), *executions], n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(sorted(orders)[:3])}"
     raise UsageError(f"{book.label} has no order or execution {name!r}; {hint} (tape orders, tape fills)")
 
 
-def _sources(book: Book, entry: Entry, order: str) -> list[Entry]:
-    """Return the inputs that an entry came from, earliest first: usually one market event.
-
-    A fill of another order may have led to this one; then that fill, and what filled it, come before.
-    """
-    found: list[Entry] = []
-    while entry.at != entry.seq and entry.at > 0:
-        entry = book.entry(entry.at)
-        if getattr(entry.event, "order", None) == order:
-            break  # the order's own news: it is a link of the chain already
-        found.append(entry)
-    return found[::-1]
-
-
-def _role(entry: Entry) -> str:
+def _link(entry: Entry) -> Link:
     kind = type(entry.event)
     if kind in _ROLES:
-        return _ROLES[kind]
-    return BY_TYPE[kind].tag if kind in BY_TYPE else "input"
+        return Link(_ROLES[kind], entry)
+    return Link(BY_TYPE[kind].tag if kind in BY_TYPE else "input", entry)

@@ -7,6 +7,7 @@ Owns no defaults and no ranges (`app.settings` does); never reads the environmen
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -66,6 +67,8 @@ def load(paths: Sequence[Path] = (), *, log: str | None = None) -> Config:
     if problems:
         raise ConfigError("\n".join(problems))
     if log is not None:
+        if not log:
+            raise ConfigError("--log: expected a directory, found an empty name")
         merged.setdefault("log", {})["path"] = log
         origins["log.path"] = "--log"
     return Config(msgspec.convert(merged, Settings), origins, tuple(str(path) for path in chosen))
@@ -147,12 +150,23 @@ def _read(path: Path) -> _File:
     except json.JSONDecodeError as error:
         raise ConfigError(f"{name}:{error.lineno}: not JSON: {error.msg} (column {error.colno})") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: not TOML: {error}") from error
+        place, said = _toml_place(str(error), text)
+        raise ConfigError(f"{name}{place}: not TOML: {said}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{name}: expected an object with sections, found {type(data).__name__}")
     return _File(name, data, lines)
+
+
+def _toml_place(message: str, text: str) -> tuple[str, str]:
+    """Return `:line` and what is wrong there; the parser puts the place behind its words."""
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
+    if not found:
+        return "", message
+    if found[2] is None:
+        return f":{text.rstrip().count(chr(10)) + 1}", f"{found[1]} (at the end)"
+    return f":{found[2]}", f"{found[1]} (column {found[3]})"
 
 
 def _text(path: Path) -> str:
@@ -169,7 +183,8 @@ def _text(path: Path) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not {encoding.upper()} text; save the file as UTF-8") from error
+        named = "UTF-16" if encoding == "utf-16" else "UTF-8"
+        raise ConfigError(f"{path}:{line}: not {named} text; save the file as UTF-8") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from adapters.replay.tables import TableOptions, open_tables, plan_tables
 from app.output import Advance
 from app.writing import writing
 from core.errors import DataMissing, UsageError
-from core.events import Recovered
+from core.events import Recovered, RowRejected
 from core.ports import EntryReader
 from eventstore.reader import LogReader
 
@@ -117,12 +117,17 @@ def describe(request: ImportRequest) -> list[str]:
     return [plan.describe() for plan in plan_tables(request.files, request.format, _table_options(request))]
 
 
+def first_rejections(result: ImportResult) -> list[RowRejected]:
+    """Return the rejected rows to show, by file and line: their log order is by stage of the check."""
+    return sorted(result.rejections, key=lambda item: (item.file, item.line))[:REJECTIONS_SHOWN]
+
+
 def outcome(imported: Imported) -> dict[str, Any]:
     """Return what `import --json` prints; `rejections` are the first of the rejected rows."""
     result = imported.result
     shown = [
         {"file": item.file, "line": item.line, "reason": item.reason, "row": item.row}
-        for item in result.rejections[:REJECTIONS_SHOWN]
+        for item in first_rejections(result)
     ]
     found: dict[str, Any] = {
         name: getattr(result, name) for name in result.__struct_fields__ if name != "rejections"

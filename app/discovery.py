@@ -161,10 +161,16 @@ def _found(name: str, kind: Any, origin: str) -> FoundStrategy:
     return FoundStrategy(name, kind, origin, _digest(kind))
 
 
+def source_file(kind: type) -> Path | None:
+    """Return the file that a class was loaded from, `None` if there is none."""
+    name = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return Path(name) if name else None
+
+
 def _digest(kind: type) -> str:
     """Digest the whole source file, blind to line endings: equal code has equal digests anywhere."""
-    source = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    raw = Path(source).read_bytes() if source else kind.__qualname__.encode()
+    source = source_file(kind)
+    raw = source.read_bytes() if source else kind.__qualname__.encode()
     return hashlib.blake2b(raw.replace(b"\r\n", b"\n"), digest_size=16).hexdigest()
 
 
@@ -210,11 +216,11 @@ def _load(path: Path) -> ModuleType:
     except SyntaxError as error:
         raise UnknownStrategy(f"{error.filename}:{error.lineno}: {error.msg}") from error
     except Exception as error:
-        raise UnknownStrategy(f"{_place(error, absolute)}: {type(error).__name__}: {error}") from error
+        raise UnknownStrategy(f"{place_of(error, absolute)}: {type(error).__name__}: {error}") from error
     return module
 
 
-def _place(error: BaseException, path: Path) -> str:
+def place_of(error: BaseException, path: Path) -> str:
     """Return file and line of the deepest frame inside the strategy file."""
     line, trace = None, error.__traceback__
     while trace:

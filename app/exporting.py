@@ -4,6 +4,7 @@ One file per event type, with the columns of the log's own tables. A file or dir
 rename, or not at all; nothing is overwritten.
 """
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,15 +16,16 @@ import pyarrow as pa
 import pyarrow.csv
 
 from app.books import Book
-from app.looking import Bounds, EventFilter, events
+from app.looking import Bounds, EventFilter, check_names, events
 from app.planning import parse_period
-from core.errors import DataMissing, UsageError
+from core.errors import DataMissing, StoreError, UsageError
 from core.events import BY_TYPE, Entry, Event, SessionScheduled, Unknown
 from eventstore.parquet import TypedWriter
 from eventstore.schema import arrow_schema, entries_to_batch, kind_of
 
 FORMATS = ("parquet", "csv")
 _BATCH = 50_000
+_STORAGE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class _Writer(Protocol):
@@ -66,6 +68,7 @@ def export(book: Book, chosen: EventFilter, target: Path, file_format: str) -> E
     with _aside(target) as building:
         rows, unknown = _write(book, chosen, building, form)
         if not rows:
+            check_names(book, instrument=chosen.instrument, strategy=chosen.strategy)
             raise DataMissing(f"{book.label} has no such events; next: tape events")
         if single:
             building.joinpath(next(iter(rows))).rename(target)
@@ -123,9 +126,8 @@ def _aside(target: Path) -> Iterator[Path]:
         building.mkdir(parents=True)
         yield building
     except OSError as error:
-        raise UsageError(
-            f"{error.filename or target}: cannot be written: {error.strerror or error}"
-        ) from error
+        wrong = StoreError if error.errno in _STORAGE else UsageError
+        raise wrong(f"{error.filename or target}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             shutil.rmtree(building, ignore_errors=True)

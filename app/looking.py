@@ -3,6 +3,7 @@
 Computes from `app.books` and the projections; knows nothing of tables, terminals or JSON.
 """
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from difflib import get_close_matches
@@ -11,11 +12,12 @@ from typing import Any, TypedDict
 import msgspec
 
 from app.books import Book, Snapshot, parse_time
-from core.errors import UsageError
-from core.events import BY_TAG, BY_TYPE, Entry, Event, Unknown
+from core.errors import UnknownStrategy, UsageError
+from core.events import BY_TAG, BY_TYPE, Entry, Event, SessionStarted, Unknown
 from core.money import ZERO, money
 from core.ports import RUN_BASE, Selection
 from core.views import Execution, Order, Position
+from projections.sessions import Sessions
 
 _UNLIMITED = 1 << 62
 
@@ -203,16 +205,19 @@ def state_view(book: Book, state: Snapshot, at: str) -> StateView:
 
 
 def event_types(names: tuple[str, ...]) -> frozenset[type[Event]] | None:
-    """Return event types by tag (`filled`) or class name (`Filled`); `None` for all. Raises `UsageError`."""
+    """Return event types by tag (`filled`) or class name (`Filled`), in any case; `None` for all.
+
+    Raises `UsageError` for a name that is none.
+    """
     if not names:
         return None
-    known = {tag: entry.type for tag, entry in BY_TAG.items()} | {t.__name__: t for t in BY_TYPE}
-    unknown = [name for name in names if name not in known]
+    known = {t.__name__.lower(): t for t in BY_TYPE} | {tag: entry.type for tag, entry in BY_TAG.items()}
+    unknown = [name for name in names if name.lower() not in known]
     if unknown:
-        near = [match for name in unknown for match in get_close_matches(name, known, n=1, cutoff=0.5)]
+        near = [m for name in unknown for m in get_close_matches(name.lower(), BY_TAG, n=1, cutoff=0.5)]
         hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(BY_TAG)}"
         raise UsageError(f"no event type {', '.join(map(repr, unknown))}; {hint}")
-    return frozenset(known[name] for name in names)
+    return frozenset(known[name.lower()] for name in names)
 
 
 def bounds(first: str | None, last: str | None) -> Bounds:
@@ -255,11 +260,38 @@ def event_row(entry: Entry, when: str) -> dict[str, Any]:
     }
 
 
-def summary(event: Event) -> str:
-    """Return an event's body in one line, without what is empty."""
+def summary(event: Event, *, value_max: int | None = None) -> str:
+    """Return an event's body in one line, without what is empty; longer values are cut at `value_max`."""
     parts: list[str] = []
     for name in event.__struct_fields__:
         value = getattr(event, name)
         if name != "ts" and value not in (None, "", False):
-            parts.append(f"{name}={format(value, 'f') if isinstance(value, Decimal) else value}")
+            text = format(value, "f") if isinstance(value, Decimal) else str(value)
+            cut = value_max is not None and len(text) > value_max
+            parts.append(f"{name}={text[:value_max]}…" if cut else f"{name}={text}")
     return " ".join(parts)
+
+
+def check_names(book: Book, *, instrument: str | None = None, strategy: str | None = None) -> None:
+    """Refuse names that a book does not know, for who found nothing by them.
+
+    Raises `UnknownInstrument` or `UnknownStrategy`.
+    """
+    if instrument is not None:
+        sessions = Sessions()
+        for entry in book.definitions():
+            sessions.apply(entry)
+        sessions.instrument(instrument)
+    if strategy is not None:
+        known = strategies_of(book)
+        if strategy not in known:
+            raise UnknownStrategy(
+                f"{book.label} has no strategy {strategy!r}; it has {', '.join(known) or 'none'}"
+            )
+
+
+def strategies_of(book: Book) -> list[str]:
+    """Return the ids of the strategies that a book's sessions ran, in their order."""
+    entries = book.trading({SessionStarted})
+    told = [json.loads(e.event.strategies) for e in entries if isinstance(e.event, SessionStarted)]
+    return list(dict.fromkeys(str(item["id"]) for strategies in told for item in strategies))

@@ -37,10 +37,10 @@ def current_holder(layout: Layout) -> dict[str, Any]:
     """
     try:
         fd = os.open(layout.lock, os.O_RDWR)
-    except PermissionError:
-        fd = os.open(layout.lock, os.O_RDONLY)
     except FileNotFoundError:
         return {}
+    except OSError:  # no permission to write, or a file system that is mounted read-only
+        fd = os.open(layout.lock, os.O_RDONLY)
     try:
         return {} if choose().try_lock(fd) else dict(holder(layout)) or {"pid": None}
     finally:

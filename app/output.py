@@ -27,6 +27,7 @@ Advance = Callable[[int, int | None], None]
 
 _NS = 1_000_000_000
 _PLAIN_PERIOD_S = 5.0
+_FOLDED_WIDTH_MIN = 20
 
 
 class Output:
@@ -61,9 +62,13 @@ class Output:
         if self.verbosity > 0:
             print(text, file=sys.stderr, flush=True)
 
+    def command(self, verb: str) -> str:
+        """Return how to call a verb again, with the `again` options that it needs."""
+        return f"{self._tape} {verb}"
+
     def next(self, command: str, *, why: str = "") -> None:
-        """Suggest the useful next command on stderr, with the `again` options that it needs."""
-        self.note(f"{why}next: {self._tape} {command}")
+        """Suggest the useful next command on stderr."""
+        self.note(f"{why}next: {self.command(command)}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
         """Print rows under their columns; silent under `--json`. Numbers are aligned to the right."""
@@ -221,12 +226,20 @@ def _rich_table(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console()
+    widths = [max(Text(text).cell_len for text in column) for column in zip(columns, *cells, strict=True)]
+    widest = max(range(len(columns)), key=lambda index: (not numeric[index], widths[index]))
+    # Folding every column makes a narrow table unreadable: one takes what room is left, or, if that is too
+    # little, the lines are as long as they are and the terminal wraps them.
+    needed = sum(widths) + 3 * len(columns)
+    if needed - console.width > widths[widest] - _FOLDED_WIDTH_MIN:
+        console = Console(width=max(needed, console.width))
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, right in zip(columns, numeric, strict=True):
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for index, (name, right) in enumerate(zip(columns, numeric, strict=True)):
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=index != widest)
     for row in cells:
         table.add_row(*(Text(text) for text in row))
-    Console().print(table)
+    console.print(table)
 
 
 @contextmanager

@@ -99,11 +99,11 @@ class Planner:
         rows = sum(c.count for part in parts for c in self._covering(part))
         return Plan(period, tuple(parts), slices, content, rows)
 
-    def dates(self, instruments: Iterable[str]) -> list[str]:
-        """Return the session dates for which there may be data of any of the instruments."""
+    def dates(self, instruments: Iterable[str], feed: str | None = None) -> list[str]:
+        """Return the session dates for which there may be data of any of the instruments (in a feed)."""
         found = set()
         for instrument in instruments:
-            mine = [c for c in self._coverage if c.instrument == instrument]
+            mine = [c for c in self._coverage if c.instrument == instrument and feed in (None, c.feed)]
             for session in self._sessions.sessions(self._sessions.instrument(instrument).exchange):
                 if any(c.first_ts < session.end and c.last_ts >= session.begin for c in mine):
                     found.add(session.date)
@@ -173,7 +173,7 @@ class Planner:
     def _missing(self, period: Period, subscription: Subscription) -> DataMissing:
         what = subscription.feed or subscription.resolution or ""
         label = f"{subscription.instrument} {what}".strip()
-        days = self.dates([subscription.instrument])
+        days = self.dates([subscription.instrument], subscription.feed)
         if not days:
             return DataMissing(f"no data of {label} in this log; next: tape import --help")
         others = [day for day in days if not period.first <= day <= period.last] or days

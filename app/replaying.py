@@ -23,7 +23,7 @@ from app.warming import plan_warm_up
 from app.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
-from core.errors import DataMissing, StrategyRaised, UsageError
+from core.errors import DataMissing, ExitCode, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
     Event,
@@ -38,6 +38,7 @@ from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.risk import Limits
 from core.strategy import Subscription
+from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
 from projections.sessions import Sessions
@@ -160,6 +161,13 @@ class Replay:
                 )
             except StrategyRaised as error:
                 failure = error
+            except SystemExit as error:
+                if error.code == ExitCode.TERMINATED:  # a signal asked for the end
+                    raise
+                raise StrategyRaised(
+                    f"a strategy called sys.exit({error.code!r}): the run ended there and is not kept; "
+                    "let it raise an error instead"
+                ) from error
             if not source.inputs and failure is None:
                 raise DataMissing(
                     f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
@@ -232,12 +240,15 @@ class Replay:
         loop.record(CashAdjusted(ts, ACCOUNT, options.currency, cash, "starting cash"), 0, None)
 
     def _subscriptions(self) -> list[Subscription]:
-        found = [s for seated in self.seated for s in seated.strategy.subscriptions()]
+        found = [s for seated in self.seated for s in seated.subscriptions()]
         if not found:
             names = ", ".join(seated.id for seated in self.seated)
             raise UsageError(f"{names}: subscribes to nothing; next: --set instrument=SYMBOL")
         if self._options.feed is None:
             return found
+        if self._sessions.feed(self._options.feed) is None:
+            known = ", ".join(feed.feed for feed in self._sessions.feeds()) or "none"
+            raise DataMissing(f"no feed {self._options.feed!r} in this log; it has {known}")
         return [msgspec.structs.replace(s, feed=self._options.feed) for s in found]
 
     # -- what a run says of itself -------------------------------------------------------------
@@ -272,6 +283,7 @@ class Replay:
             "config": msgspec.json.decode(self._config[0]),
             "config_hash": self._config[1],
             "code_version": VERSION,
+            "hash_version": HASH_VERSION,
             "fill_model": self.fill_rules,
             "risk_profile": options.limits.profile,
             "inputs": source.inputs,

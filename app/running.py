@@ -12,8 +12,10 @@ import msgspec
 from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.books import open_log
 from app.config import Config, canonical
+from app.live import proving
+from app.live.proving import Recorded, limits_of, recorded_sessions, specs_of
 from app.planning import Period, parse_period
-from app.proving import Recorded, limits_of, prove, recorded_sessions, specs_of
+from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
@@ -59,10 +61,20 @@ def needs_sample(root: Path, what: str) -> bool:
     return not Layout(root).exists() and is_date(what) and set(what.split("..")) <= set(DAYS)
 
 
+class Replayed(msgspec.Struct, frozen=True):
+    """A run, and, of one that was made again, what changed since without changing its outcome."""
+
+    run: RunReader
+    changed: str = ""
+
+
 def run_replay(
     root: Path, config: Config, request: ReplayRequest, progress: Progress | None = None
-) -> RunReader:
-    """Replay dates through strategies, or a run again; raises what `app.replaying` raises."""
+) -> Replayed:
+    """Replay dates through strategies, or a run again to prove it.
+
+    Raises what `app.replaying` raises, and `OutcomeChanged`.
+    """
     reader = open_log(root)
     if not is_date(request.what):
         return _again(root, request, progress)
@@ -75,7 +87,8 @@ def run_replay(
     assumed = options(config, request)
     if before is not None and config.settings.risk_management is None:
         assumed = msgspec.structs.replace(assumed, limits=limits_of(before.started))
-    return Replay(root, reader, period, specs, assumed, config=text, config_hash=digest).run(progress)
+    replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
+    return Replayed(replay.run(progress))
 
 
 def run_proofs(root: Path, request: ReplayRequest) -> list[Proven]:
@@ -84,14 +97,14 @@ def run_proofs(root: Path, request: ReplayRequest) -> list[Proven]:
     Raises `Differs` for the first one that decides otherwise, `DataMissing` if there is none.
     """
     reader = open_log(root)
-    _refuse_extra(request, {"what", "fills"}, "the recorded session")
+    _refuse_extra(request, {"what", "fills"}, "a recorded session")
     period = parse_period(request.what)
     found = recorded_sessions(reader, period.first, period.last)
     if not found:
         raise DataMissing(
             f"no session was recorded on {period}; next: tape live --demo {period.first} records one"
         )
-    return [Proven(one.started.session, prove(root, one)) for one in found]
+    return [Proven(one.started.session, proving.prove(root, one)) for one in found]
 
 
 def _traded(reader: LogReader, period: Period) -> Recorded | None:
@@ -100,9 +113,17 @@ def _traded(reader: LogReader, period: Period) -> Recorded | None:
     return found[-1] if found else None
 
 
-def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> RunReader:
+def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Replayed:
+    if re.search(r"-|/|\.\.", request.what):  # no run's name has one of these
+        raise UsageError(
+            f"{request.what!r} is neither a date (2025-07-02, or 2025-07-02..2025-07-03) nor the id of a run"
+        )
+    run = find_run(root, request.what)
     _refuse_extra(request, {"what"}, f"run {request.what}")
-    return again(root, open_log(root), find_run(root, request.what)).run(progress)
+    if "session" in run.summary:
+        return Replayed(proving.prove(root, proving.session_of(LogReader(root), run)))
+    now = again(root, open_log(root), run).run(progress)
+    return Replayed(now, prove(run, now))
 
 
 def _refuse_extra(request: ReplayRequest, known: set[str], source: str) -> None:
@@ -113,7 +134,7 @@ def _refuse_extra(request: ReplayRequest, known: set[str], source: str) -> None:
     ]
     if given:
         raise UsageError(
-            f"replaying {source} again takes all from it: leave out {', '.join(given)}, "
+            f"replaying {source} again takes all from the run: leave out {', '.join(given)}, "
             f"or replay a DATE with simulated fills"
         )
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from app.discovery import FoundStrategy, find, parameters
-from core.errors import UsageError
-from core.strategy import AnyStrategy
+from app.discovery import FoundStrategy, find, parameters, place_of, source_file
+from core.errors import StrategyRaised, TapeError, UsageError
+from core.strategy import AnyStrategy, Parameters, Subscription
 
 
 class StrategySpec(msgspec.Struct, frozen=True):
@@ -27,6 +27,15 @@ class Seated(msgspec.Struct, frozen=True):
     id: str
     found: FoundStrategy
     strategy: AnyStrategy
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return what the strategy asks to be told of; raises `StrategyRaised` if it raises."""
+        try:
+            return list(self.strategy.subscriptions())
+        except TapeError:
+            raise
+        except Exception as error:
+            raise _failed(self.id, self.found, "subscriptions", error) from error
 
     def described(self) -> dict[str, Any]:
         """Return what a run records of it; a file is named without its folder, which proves nothing."""
@@ -48,8 +57,26 @@ def seat(specs: Sequence[StrategySpec]) -> list[Seated]:
         taken[base] = taken.get(base, 0) + 1
         instance = base if taken[base] == 1 else f"{base}.{taken[base]}"
         checked = parameters(found, spec.parameters)
-        seated.append(Seated(instance, found, found.type(checked)))
+        seated.append(Seated(instance, found, _made(instance, found, checked)))
     return seated
+
+
+def _made(instance: str, found: FoundStrategy, checked: Parameters) -> AnyStrategy:
+    try:
+        return found.type(checked)
+    except TapeError:
+        raise
+    except Exception as error:
+        raise _failed(instance, found, "__init__", error) from error
+
+
+def _failed(instance: str, found: FoundStrategy, method: str, error: Exception) -> StrategyRaised:
+    source = source_file(found.type)
+    where = f" at {place_of(error, source)}" if source else ""
+    return StrategyRaised(
+        f"strategy {instance} raised in {method}{where}: {type(error).__name__}: {error}; "
+        "there is no run of it: nothing was replayed yet"
+    )
 
 
 def spread(names: Sequence[str], settings: Sequence[str]) -> list[StrategySpec]:

@@ -113,9 +113,10 @@ def queries(root: Path) -> dict[str, tuple[str, str]]:
         for tag, name in links.items()
     )
     root_tick = " UNION ALL ".join(
-        f"""SELECT t.seq, t.ts, '{tag}' FROM {bare(tag)} AS t JOIN (SELECT "at" FROM {bare("order_intended")}
+        f"""SELECT t.seq, t.ts, '{tag}' FROM {bare(tag)} AS t JOIN (SELECT "at" FROM {bare(cause)}
         WHERE "order" = '{wanted}') AS s ON t.seq = s."at" """
         for tag in ("trade", "quote")
+        for cause in ("order_intended", "filled")
     )
     asof = (
         "SELECT count(*), avg(q.bid) FROM {fills} AS f ASOF JOIN (SELECT instrument, ts, bid FROM {quotes} "

@@ -7,12 +7,13 @@ request made in a handler shows up in them with the next input.
 """
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args, get_origin
 
 import msgspec
 
-from core.errors import UsageError
+from core.errors import InvalidEvent, UsageError
 from core.events import Bar, Event, Filled, Quote, QuoteBar, Side, TimeInForce, TimerFired, Trade
 from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
 
@@ -214,7 +215,7 @@ class Strategy(Generic[P]):
         reason: str,
     ) -> str:
         """Ask to buy (market, or limit, or stop); return the order's id."""
-        return self.desk.place(instrument, "BUY", Decimal(quantity), limit, stop, tif, reason)
+        return self.desk.place(instrument, "BUY", _quantity(quantity), limit, stop, tif, reason)
 
     def sell(
         self,
@@ -227,7 +228,7 @@ class Strategy(Generic[P]):
         reason: str,
     ) -> str:
         """Ask to sell (market, or limit, or stop); return the order's id."""
-        return self.desk.place(instrument, "SELL", Decimal(quantity), limit, stop, tif, reason)
+        return self.desk.place(instrument, "SELL", _quantity(quantity), limit, stop, tif, reason)
 
     def modify(
         self,
@@ -239,14 +240,19 @@ class Strategy(Generic[P]):
         reason: str,
     ) -> None:
         """Ask for a changed version of a working order; what is not given stays."""
-        self.desk.modify(order, None if quantity is None else Decimal(quantity), limit, stop, reason)
+        self.desk.modify(order, None if quantity is None else _quantity(quantity), limit, stop, reason)
 
     def cancel(self, order: str, *, reason: str) -> None:
         """Ask to withdraw an order."""
         self.desk.cancel(order, reason)
 
     def record(self, name: str, value: float) -> None:
-        """Record one value of a named series; it is in the log, in SQL (`recorded`) and in reports."""
+        """Record one value of a named series; it is in the log, in SQL (`recorded`) and in reports.
+
+        Raises `InvalidEvent` for NaN and infinity, which no log takes.
+        """
+        if not isfinite(value):
+            raise InvalidEvent(f"series {name!r}: {value!r} cannot be recorded: expected a finite number")
         self.desk.record(name, value)
 
     def set_timer(self, name: str, *, at: int | None = None, after_s: float | None = None) -> None:
@@ -261,6 +267,14 @@ class Strategy(Generic[P]):
 
 
 AnyStrategy = Strategy[Any]
+
+
+def _quantity(value: Decimal | int) -> Decimal:
+    try:
+        return Decimal(value)
+    except (InvalidOperation, TypeError, ValueError) as error:
+        raise InvalidEvent(f"quantity {value!r}: expected a number, such as 100") from error
+
 
 HANDLERS: dict[type[Event], str] = {
     Trade: "on_trade",

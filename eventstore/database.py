@@ -38,6 +38,7 @@ _RUN_COLUMNS = {
     "last_ts": "BIGINT",
     "inputs": "BIGINT",
     "run_events": "BIGINT",
+    "failed": "BOOLEAN",
     "intents": "BIGINT",
     "refused": "BIGINT",
     "orders": "BIGINT",
@@ -189,7 +190,8 @@ def _files_of(runs: Sequence[RunReader]) -> _RunFiles:
 
 
 def _run_row(run: str, summary: dict[str, Any]) -> list[Any]:
-    simple = {**summary, "run": run, "document": msgspec.json.encode(summary).decode()}
+    failed = "strategy_failed" in summary.get("types", {})
+    simple = {**summary, "run": run, "failed": failed, "document": msgspec.json.encode(summary).decode()}
     return [_run_value(simple.get(name)) for name in _RUN_COLUMNS]
 
 

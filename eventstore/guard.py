@@ -67,7 +67,9 @@ def check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> frozen
         if tree.get("error_type") == "parser":
             return frozenset()
         raise UsageError(_REFUSED)
-    if len(tree["statements"]) != 1:
+    if not tree["statements"]:
+        raise UsageError("no statement was given; try SELECT * FROM runs, or SHOW TABLES")
+    if len(tree["statements"]) > 1:
         raise UsageError(f"{len(tree['statements'])} statements were given: {_REFUSED}")
     named: set[str] = set()
     whole_catalogue = False

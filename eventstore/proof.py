@@ -12,6 +12,12 @@ from core.events import BY_TYPE, EventType
 from eventstore.fingerprint import TableFingerprint
 from eventstore.schema import fields_of
 
+HASH_VERSION = 1
+"""What a run says its hashes were made by; changes with what they are over, and only with a new release.
+
+Where it differs, a hash that differs is no sign of damage.
+"""
+
 NOT_PROVEN = frozenset({"order"})
 """Fields of decisions that `decisions_hash` leaves out: ids hold the session's number."""
 

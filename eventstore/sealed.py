@@ -24,6 +24,8 @@ from eventstore.selecting import bounds_overlap, mask, may_hold, wants
 
 _CONVERT_ROWS = 8_192
 """So many events at a time stay in the processor's cache while they are built and used (measured)."""
+_CONVERT_ROWS_FIRST = 512
+"""So many are built first of a batch, then twice as many each time: the first event waits for few others."""
 
 Check = Callable[[SealedPart, str], None]
 Convert = Callable[[EventType, pa.RecordBatch], list[Any]]
@@ -95,7 +97,9 @@ def _select(kind: EventType, batch: pa.RecordBatch, selection: Selection, conver
     keep = mask(selection, batch)
     if keep is not None:
         batch = columns.keep_rows(batch, keep)
-    for start in range(0, len(batch), _CONVERT_ROWS):
-        some = batch.slice(start, _CONVERT_ROWS)
+    start, rows = 0, _CONVERT_ROWS_FIRST
+    while start < len(batch):
+        some = batch.slice(start, rows)
+        start, rows = start + rows, min(2 * rows, _CONVERT_ROWS)
         seqs, ts = columns.vector(some.column("seq")), columns.vector(some.column("ts"))
         yield Rows(seqs, ts, convert(kind, some))

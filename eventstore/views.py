@@ -205,12 +205,12 @@ _MARKET_SUMMARY = """concat(tag, CASE tag
     WHEN 'bar' THEN concat_ws(' ', '', a, b, c, d, 'volume', e)
     ELSE concat(' bid ' || a || ' x ' || b, ' ask ' || c || ' x ' || d) END, ' on ' || NULLIF(venue, ''))"""
 # An input that is not market data: a fact of the broker or a timer. In a run it has an input of its own.
-_FACT_LINKS = {  # kind, summary, instrument
-    "timer_fired": ("timer", "concat('timer ', t.name)", "NULL"),
-    "filled": ("fill", "concat(t.side, ' ', plain(t.quantity), ' at ', plain(t.price))", "t.instrument"),
-    "order_status": ("status", "concat(t.status, ' ' || NULLIF(t.message, ''))", "t.instrument"),
-    "commission": ("commission", "concat(plain(t.amount), ' ', t.currency)", "t.instrument"),
-    "session_started": ("session", "concat('session ', t.session, ' started (', t.mode, ')')", "NULL"),
+_FACT_LINKS = {  # kind, summary
+    "timer_fired": ("timer", "concat('timer ', t.name)"),
+    "filled": ("fill", "concat(t.side, ' ', plain(t.quantity), ' at ', plain(t.price))"),
+    "order_status": ("status", "concat(t.status, ' ' || NULLIF(t.message, ''))"),
+    "commission": ("commission", "concat(plain(t.amount), ' ', t.currency)"),
+    "session_started": ("session", "concat('session ', t.session, ' started (', t.mode, ')')"),
 }
 _ORDER_LINKS = {
     "order_intended": "'intent', concat(side, ' ', plain(quantity), ' ', instrument, ' ', type, "
@@ -237,26 +237,35 @@ def _chain() -> str:
     # leaves must prune the scans of market data.
     order_links = [
         f'SELECT run, "order" AS order_id, seq, ts, {"instrument" if _has(tag, "instrument") else "NULL"} '
-        f"AS instrument, {text} FROM raw.{tag}"
+        f"AS instrument, seq AS place, {text} FROM raw.{tag}"
         for tag, text in _ORDER_LINKS.items()
     ]
     return f"""
-WITH starts AS NOT MATERIALIZED (SELECT run, "order" AS order_id, "at" AS at_seq FROM raw.order_intended),
+WITH starts AS NOT MATERIALIZED (
+    SELECT run, order_id, at_seq, min(seq) AS place FROM (
+        SELECT run, "order" AS order_id, "at" AS at_seq, seq FROM raw.order_intended
+        UNION ALL SELECT run, "order", "at", seq FROM raw.filled WHERE "at" <> seq)
+    GROUP BY run, order_id, at_seq),
 facts AS NOT MATERIALIZED ({_facts()}),
 near AS NOT MATERIALIZED (
-    SELECT s.run, s.order_id, s.at_seq, f.seq, f.ts, f.instrument, f.kind, f.summary, f.at_seq AS behind
-    FROM starts AS s LEFT JOIN facts AS f ON f.seq = s.at_seq AND {_SAME_LOG}),
+    SELECT s.run, s.order_id, s.at_seq, s.place, f.seq, f.ts, f.instrument, f.kind, f.summary,
+           f.at_seq AS behind
+    FROM starts AS s LEFT JOIN facts AS f ON f.seq = s.at_seq AND {_SAME_LOG}
+        AND f.order_id IS DISTINCT FROM s.order_id),
+roots AS NOT MATERIALIZED (
+    SELECT run, order_id, coalesce(behind, at_seq) AS seq, min(place) AS place FROM near GROUP BY ALL),
 ticks AS NOT MATERIALIZED (
-    SELECT n.run, n.order_id, m.seq, m.ts, m.instrument,
+    SELECT r.run, r.order_id, m.seq, m.ts, m.instrument, r.place,
            CASE WHEN tag IN ('trade', 'quote') THEN 'tick' ELSE 'bar' END AS kind,
            {_MARKET_SUMMARY} AS summary
-    FROM near AS n JOIN ({_MARKET}) AS m ON m.seq = coalesce(n.behind, n.at_seq)),
-links(run, order_id, seq, ts, instrument, kind, summary) AS NOT MATERIALIZED (
+    FROM roots AS r JOIN ({_MARKET}) AS m ON m.seq = r.seq),
+links(run, order_id, seq, ts, instrument, place, kind, summary) AS NOT MATERIALIZED (
     {" UNION ALL ".join(order_links)}
     UNION ALL SELECT * FROM ticks
-    UNION ALL SELECT run, order_id, seq, ts, instrument, kind, summary FROM near WHERE seq IS NOT NULL)
-SELECT run, order_id, row_number() OVER (PARTITION BY run, order_id ORDER BY seq) AS link, kind, seq, ts,
-       {_TIME}, instrument, summary
+    UNION ALL SELECT run, order_id, seq, ts, instrument, place, kind, summary FROM near WHERE seq IS NOT NULL)
+SELECT run, order_id,
+       row_number() OVER (PARTITION BY run, order_id ORDER BY place, seq = place, seq) AS link,
+       kind, seq, ts, {_TIME}, instrument, summary
 FROM links"""
 
 
@@ -267,9 +276,13 @@ _SAME_LOG = f"(CASE WHEN s.at_seq > {RUN_BASE} THEN f.run IS NOT DISTINCT FROM s
 def _facts() -> str:
     return " UNION ALL ".join(
         f"SELECT t.run, t.seq, t.ts, t.at AS at_seq, {literal(kind)} AS kind, {summary} AS summary, "
-        f"{instrument} AS instrument FROM raw.{tag} AS t"
-        for tag, (kind, summary, instrument) in _FACT_LINKS.items()
+        f"{_field(tag, 'instrument')} AS instrument, {_field(tag, 'order')} AS order_id FROM raw.{tag} AS t"
+        for tag, (kind, summary) in _FACT_LINKS.items()
     )
+
+
+def _field(tag: str, field: str) -> str:
+    return f"t.{quoted(field)}" if _has(tag, field) else "NULL"
 
 
 def _has(tag: str, field: str) -> bool:

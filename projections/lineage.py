@@ -44,9 +44,6 @@ _ORDER_TYPES: tuple[type[Event], ...] = (
 )
 _EXECUTION_TYPES: tuple[type[Event], ...] = (Filled, FillCorrected, CommissionReported)
 
-ORDER_SIDE = frozenset((*_ORDER_TYPES, *_EXECUTION_TYPES))
-"""Every type that speaks of an order or of an execution of one."""
-
 
 class Link(msgspec.Struct, frozen=True):
     """One entry in a snapshot; `body` is the event as canonical msgpack. `recv` is not part of a state."""
@@ -81,40 +78,56 @@ class Lineage(Projection):
         handlers[TimerFired] = self._note
         super().__init__(handlers)
 
+    def orders(self) -> list[str]:
+        """Return the ids of all orders, oldest first."""
+        return list(self._by_order)
+
+    def executions(self) -> list[str]:
+        """Return the ids of all executions whose order is known, oldest first."""
+        return list(self._order_of)
+
     def order_of(self, exec_id: str) -> str | None:
         """Return the order that an execution belongs to, or `None`."""
         return self._order_of.get(exec_id)
 
+    def entry(self, seq: int) -> Entry | None:
+        """Return the folded entry of that seq, or `None`: market data are not folded here."""
+        return self._by_seq.get(seq)
+
     def chain(self, order_or_exec_id: str) -> list[Entry]:
-        """Return all entries of the order (or of the order behind an execId), by seq; empty if unknown."""
+        """Return all entries of an order by seq; empty if the id is unknown.
+
+        Of an execution id: that execution alone, with what its order went through.
+        """
         order = self._order(order_or_exec_id)
         entries = {entry.seq: entry for entry in self._by_order.get(order, ())}
         for exec_id, owner in self._order_of.items():
-            if owner == order:
+            if owner == order and order_or_exec_id in (order, exec_id):
                 entries.update((entry.seq, entry) for entry in self._by_execution[exec_id])
         return [entries[seq] for seq in sorted(entries)]
 
-    def origin(self, order_or_exec_id: str) -> int | None:
-        """Return the seq of the input that the intent was made at, or `None` if the intent is unknown."""
-        for entry in self._by_order.get(self._order(order_or_exec_id), ()):
-            if type(entry.event) is OrderIntended:
-                return entry.at
-        return None
+    def trail(self, entry: Entry) -> list[int]:
+        """Return the seqs of the inputs that led to an entry of an order, nearest first: as a rule one tick.
 
-    def origins(self, order_or_exec_id: str) -> list[int]:
-        """Return the seqs of the inputs that led to the intent, nearest first.
-
-        In a run an intent may be made at a fill or a timer, which is itself an event of the run and was
-        made at an earlier input. The last seq is the one where the trail leaves what is folded here:
-        as a rule the tick.
+        In a run an intent may be made at a fill or a timer, which is itself an event of the run and was made
+        at an earlier input. The trail ends where it leaves what is folded here, and at the order's own news.
         """
-        seq = self.origin(order_or_exec_id)
-        trail: list[int] = []
-        while seq is not None and seq not in trail:
-            trail.append(seq)
-            entry = self._by_seq.get(seq)
-            seq = None if entry is None else entry.at
-        return trail
+        order, trail = self._owner(entry), [entry.seq]
+        while 0 < entry.at != entry.seq and entry.at not in trail:
+            found = self._by_seq.get(entry.at)
+            if found is not None and self._owner(found) == order:
+                break
+            trail.append(entry.at)
+            if found is None:
+                break
+            entry = found
+        return trail[1:]
+
+    def _owner(self, entry: Entry) -> str | None:
+        event: Any = entry.event
+        if type(event) in _EXECUTION_TYPES:
+            return self._order_of.get(event.exec_id)
+        return event.order if type(event) in _ORDER_TYPES else None
 
     def _order(self, order_or_exec_id: str) -> str:
         if order_or_exec_id in self._by_order:

@@ -22,7 +22,8 @@ import msgspec
 from adapters.ibkr.transport import OLDEST_SERVER_VERSION
 from core.errors import BrokerLibraryUnusable
 
-REMEDY = "pip uninstall -y ibapi ibapi-stable && pip install ibapi-stable"
+PROVIDERS = ("ibapi", "ibapi-stable")
+"""The distributions most often met; a remedy names whatever others are found too."""
 
 
 class Installation(msgspec.Struct, frozen=True):
@@ -48,7 +49,8 @@ def installed() -> Installation:
     if found.max_client_version < OLDEST_SERVER_VERSION:
         raise BrokerLibraryUnusable(
             f"{_named(owners)} knows protocol versions up to {found.max_client_version}, expected "
-            f"{OLDEST_SERVER_VERSION} or more: older ones cut fractional sizes to whole ones; run: {REMEDY}"
+            f"{OLDEST_SERVER_VERSION} or more: older ones cut fractional sizes to whole ones; "
+            f"run: {remedy(owners)}"
         )
     return found
 
@@ -73,7 +75,7 @@ def owning(folder: Path, candidates: Iterable[Distribution]) -> Iterator[Distrib
 def refuse_mixtures(folder: Path, owners: Sequence[Distribution]) -> None:
     """Raise `BrokerLibraryUnusable` unless one distribution made all of the folder as it is now."""
     if len(owners) > 1:
-        raise _mixed(folder, f"{_named(owners)} overwrite each other's files")
+        raise _mixed(folder, owners, f"{_named(owners)} overwrite each other's files")
     if not owners or owners[0].read_text("RECORD") is None:
         return  # an installation without a record of its files: nothing to compare with
     recorded = {
@@ -84,15 +86,24 @@ def refuse_mixtures(folder: Path, owners: Sequence[Distribution]) -> None:
     present = set(folder.rglob("*.py"))
     wrong = [path for path, digest in recorded.items() if path not in present or not _equals(path, digest)]
     if odd := sorted({*wrong, *(present - recorded.keys())}):
-        raise _mixed(folder, f"{len(odd)} files are not those of {_named(owners)}, such as {odd[0].name}")
+        what = f"{len(odd)} files are not those of {_named(owners)}, such as {odd[0].name}"
+        raise _mixed(folder, owners, what)
+
+
+def remedy(owners: Sequence[Distribution] = ()) -> str:
+    """Return the command that leaves one whole `ibapi`.
+
+    All go first: without their shared files pip would still take one of them for installed.
+    """
+    names = dict.fromkeys((*PROVIDERS, *(item.metadata["Name"] for item in owners)))
+    return f"pip uninstall -y {' '.join(names)} && pip install ibapi-stable"
 
 
 def _folder() -> Path:
     spec = find_spec("ibapi")
     if spec is None or spec.origin is None:
         raise BrokerLibraryUnusable(
-            "the module ibapi is not installed, expected Interactive Brokers' Python API; run: "
-            "pip install ibapi-stable"
+            f"the module ibapi is not installed, expected Interactive Brokers' Python API; run: {remedy()}"
         )
     return Path(spec.origin).resolve().parent
 
@@ -111,10 +122,10 @@ def _equals(path: Path, digest: Any) -> bool:
     return bool(urlsafe_b64encode(content).rstrip(b"=").decode() == digest.value)
 
 
-def _mixed(folder: Path, what: str) -> BrokerLibraryUnusable:
+def _mixed(folder: Path, owners: Sequence[Distribution], what: str) -> BrokerLibraryUnusable:
     return BrokerLibraryUnusable(
         f"{folder}: {what}; expected the files of one distribution, since a mixture can lose orders in "
-        f"silence; run: {REMEDY}"
+        f"silence; run: {remedy(owners)}"
     )
 
 
@@ -130,7 +141,8 @@ def _probe(owners: Sequence[Distribution]) -> Installation:
         versions = load("server_versions")
     except ImportError as error:
         raise BrokerLibraryUnusable(
-            f"{_named(owners)} cannot be imported ({error}), expected it with all it needs; run: {REMEDY}"
+            f"{_named(owners)} cannot be imported ({error}), expected it with all it needs; "
+            f"run: {remedy(owners)}"
         ) from error
     cancel = _parameters(client.cancelOrder)
     return Installation(

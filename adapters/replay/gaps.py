@@ -20,9 +20,10 @@ _BARS = (Bar, QuoteBar)
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A hole in regular hours. `kind` is `ticks`, `bars` or `session`; `begin`..`end` are ns UTC.
+    """A hole in regular hours, `begin`..`end` in ns UTC.
 
-    `missing` counts bars or sessions; for ticks it is 0 and `begin`..`end` is the time without any.
+    `kind` is `ticks`, `bars`, `quote bars` or `session`. `missing` counts bars or sessions; for ticks it is 0
+    and `begin`..`end` is the time without any.
     """
 
     instrument: str
@@ -169,12 +170,13 @@ class GapFinder:
         return sorted(known, key=lambda gap: (gap.instrument, gap.begin, gap.kind))
 
     def _missing_bars(self) -> Iterable[Gap]:
-        for (instrument, date, _), seen in self._bars.items():
+        for (instrument, date, kind), seen in self._bars.items():
             session = self._session(instrument, seen.first)
             assert session is not None
             expected = -(-(session.close - session.open) // seen.length)
             if seen.count < expected:
-                yield Gap(instrument, "bars", date, session.open, session.close, expected - seen.count)
+                name = "bars" if kind is Bar else "quote bars"
+                yield Gap(instrument, name, date, session.open, session.close, expected - seen.count)
 
     def _missing_sessions(self) -> Iterable[Gap]:
         for instrument, seen in sorted(self._traded.items()):

@@ -22,8 +22,11 @@ class _Amount(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number; fails on one that is negative, NaN or beyond a few decades."""
-        number = super().convert(value, param, ctx)
-        if not number <= _AMOUNT_MAX:
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        if not 0 <= number <= _AMOUNT_MAX:
             self.fail(f"{value} is not in the range 0<=x<={_AMOUNT_MAX:.0f}.", param, ctx)
         return number
 

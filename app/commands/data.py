@@ -82,10 +82,17 @@ def _by_ending(files: tuple[Path, ...]) -> str:
         return "csv"
     if endings and endings <= {".parquet", ".pq"}:
         return "parquet"
+    if files:
+        raise click.UsageError(
+            f"{', '.join(map(str, files))}: the ending does not say what this is: add --format csv or "
+            "--format parquet; a folder of LEAN data is named by --format lean --root FOLDER"
+        )
     raise click.UsageError("say what to import: FILE.csv, FILE.parquet, or --format lean|sample")
 
 
 def _show(call: Call, result: Any) -> None:
+    from app.data import first_rejections  # noqa: PLC0415
+
     call.out.pairs(
         {
             "rows read": f"{result.read:,}",
@@ -100,13 +107,15 @@ def _show(call: Call, result: Any) -> None:
         title=f"imported into {call.root}: {result.feed}",
     )
     if result.rejected:
-        cells = [(item.file, item.line, item.reason) for item in result.rejections[:10]]
+        cells = [(item.file, item.line, item.reason) for item in first_rejections(result)]
         call.out.table(["file", "line", "rejected because"], cells)
         if result.rejected > len(cells):
-            call.out.line(f"… and {result.rejected - len(cells):,} more: tape events --type row_rejected")
+            all_of_them = call.out.command("events --run log --type row_rejected --limit 0")
+            call.out.line(f"… and {result.rejected - len(cells):,} more: {all_of_them}")
     if result.gaps:
         holes = [
-            (g.instrument, g.kind, g.date, when(g.begin), when(g.end), g.missing) for g in result.gaps[:10]
+            (g.instrument, g.kind, g.date, when(g.begin), when(g.end), g.missing or None)
+            for g in result.gaps[:10]
         ]
         call.out.table(["gap in", "of", "date", "from", "to", "missing"], holes)
         if len(result.gaps) > 10:

@@ -10,11 +10,14 @@ import click
 
 from app.commands.base import Call, verb
 from app.output import jsonable, when
+from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
 _POLL_S = 0.2
 _ANSWER_S = 20.0
 _LIMIT = 50
+_VALUE_MAX = 100
+"""A table of events cuts longer values, such as a session's whole configuration; `--json` has all of them."""
 
 
 def _run_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -135,8 +138,10 @@ def orders(
     from app.books import snapshot  # noqa: PLC0415
 
     book = _book(call, run)
-    state = snapshot(book)
+    state = snapshot(book, marks=False)
     rows = looking.orders(state, strategy=strategy, instrument=instrument, working=working)
+    if not rows:
+        looking.check_names(book, instrument=instrument, strategy=strategy)
     call.out.result(rows)
     call.out.line(f"orders of {book.label}")
     _show_orders(call, rows, state)
@@ -186,8 +191,14 @@ def fills(
     from app.books import snapshot  # noqa: PLC0415
 
     book = _book(call, run)
-    state = snapshot(book)
+    state = snapshot(book, marks=False)
     rows = looking.fills(state, strategy=strategy, instrument=instrument, order=order)
+    if not rows:
+        looking.check_names(book, instrument=instrument, strategy=strategy)
+    if order is not None and state.orders.get(order) is None:
+        raise UsageError(
+            f"{book.label} has no order {order!r}; next: {call.out.command('orders' + _same(run))}"
+        )
     call.out.result(rows)
     call.out.line(f"fills of {book.label}")
     columns = [
@@ -246,7 +257,7 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     call.out.line()
     for row in view.accounts:
         _show_account(call, row)
-    call.out.next(f"events --to {at or shot.seq} --limit 10{_same(run)}" if shot.seq else "replay 2025-07-02")
+    call.out.next(f"events --to {at or shot.seq} --limit 10{_same(run)}" if shot.seq else "status")
 
 
 def _show_account(call: Call, row: Any) -> None:
@@ -329,10 +340,12 @@ def events(
         return
     found = list(islice(looking.events(book, chosen), limit + 1 if limit else None))
     shown = found[:limit] if limit else found
+    if not found:
+        looking.check_names(book, instrument=instrument, strategy=strategy)
     rows = [looking.event_row(entry, when(entry.event.ts)) for entry in shown]
     call.out.result(rows)
     cells = [
-        (row["seq"], row["time"], row["type"], looking.summary(e.event))
+        (row["seq"], row["time"], row["type"], looking.summary(e.event, value_max=_VALUE_MAX))
         for row, e in zip(rows, shown, strict=True)
     ]
     call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")

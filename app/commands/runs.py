@@ -55,8 +55,13 @@ def replay(call: Call, what: str, **options: Any) -> None:
         return
     request = msgspec.structs.replace(request, fills=None)
     with call.out.progress("events") as advance:
-        run = running.run_replay(call.root, call.config, request, advance)
-    show_run(call, run, result(run))
+        done = running.run_replay(call.root, call.config, request, advance)
+    if done.changed:
+        call.out.note(
+            f"run {what} comes out the same, though there is a change in {done.changed}; "
+            f"this is run {done.run.id}"
+        )
+    show_run(call, done.run, result(done.run))
 
 
 def _prove(call: Call, request: Any) -> None:
@@ -116,7 +121,8 @@ def _shown(key: str, value: Any) -> Any:
     if value is None:
         return "unknown" if key == "end_equity" else "none"
     if key in {"return", "max_drawdown", "win_rate"}:
-        return f"{Decimal(str(value)):.3%}"
+        text = f"{Decimal(str(value)):.3%}"
+        return text if text.strip("-0.%") else text.removeprefix("-")
     return f"{value:,}" if isinstance(value, int) else value
 
 

@@ -12,10 +12,10 @@ from app.books import open_log
 from app.config import Config, canonical
 from app.live.accounts import account_for
 from app.live.demo import DemoBook, demo_gateway
+from app.live.proving import Recorded, prove
 from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
-from app.proving import Recorded, prove
 from app.replaying import result
 from app.running import ReplayRequest, limits, options, strategies
 from app.seating import StrategySpec

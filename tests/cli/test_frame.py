@@ -243,6 +243,13 @@ def test_a_full_disk_is_no_bug_wherever_it_comes_up(tmp_path):
     assert b"bug" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_stderr_that_takes_nothing_still_gives_an_exit_code(tmp_path):
+    command = [sys.executable, str(ROOT / "cli.py"), "--log", str(tmp_path / "none"), "status"]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stderr=full, stdout=full, timeout=60, check=False).returncode == 7
+
+
 def test_a_closed_stdout_is_no_bug(tmp_path):
     command = ["sh", "-c", 'exec "$0" "$1" strategies >&-', sys.executable, str(ROOT / "cli.py")]
     done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, timeout=60, check=False)

@@ -1,6 +1,7 @@
 """`tape import` and `tape seal`: counts, bad rows, repetition, interruption, and a log held elsewhere."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def test_the_same_file_again_changes_nothing(tape, trades, tmp_path):
     ("args", "code", "says"),
     [
         ([], 2, "say what to import"),
+        (["abc.json"], 2, "abc.json: the ending does not say what this is"),
         (["--format", "lean"], 2, "--root"),
         (["--format", "lean", "--root", "nowhere", "--symbol", "IBM"], 7, "no such folder"),
         (["--format", "sample", "--date", "2025-07-04"], 7, "2025-07-02 and 2025-07-03"),
@@ -245,3 +247,17 @@ def test_a_directory_is_not_taken_for_a_file_that_is_missing(tape, tmp_path):
     done = tape("--log", tmp_path / "log", "import", tmp_path, "--format", "csv", "--symbol", "ABC")
     assert done.code == 7
     assert "is a directory: name the files in it" in done.err
+
+
+def test_rejected_rows_are_shown_by_line_whatever_was_wrong_with_them(tape, tmp_path):
+    rows = ["2025-07-02T10:00:00,1,-5", "2025-07-02T10:00:01,x,5", "2025-07-02T10:00:02,1,-6", "short"]
+    (tmp_path / "bad.csv").write_text("\n".join(["ts,price,size", "2025-07-02T09:59:00,1,1", *rows]))
+    done = tape("--log", tmp_path / "log", "import", "bad.csv", *TABLE, "--json")
+    assert [item["line"] for item in done.json["rejections"]] == [3, 4, 5, 6]
+
+
+def test_the_way_to_the_other_rejected_rows_leads_there_although_there_are_runs(tape, log, tmp_path):
+    (tmp_path / "bad.csv").write_text("ts,price,size\n2025-07-02T09:59:00,1,1\n" + "short\n" * 30)
+    done = tape("--log", log, "import", "bad.csv", *TABLE)
+    command = done.out.partition("more: tape ")[2].splitlines()[0]
+    assert tape(*shlex.split(command)).out.count("row_rejected") == 30

@@ -101,6 +101,15 @@ def test_why_leads_from_a_fill_back_to_the_tick_and_on_to_its_commission(tape, s
     assert chain[-1]["data"]["exec_id"] == fill["exec_id"]
 
 
+def test_the_view_chain_has_the_links_of_why_in_their_order(tape, sample_log):
+    for order in tape("--log", sample_log, "orders", "--json").json[:3]:
+        query = f"SELECT seq FROM chain WHERE order_id = '{order['id']}' ORDER BY link"
+        links = [row["seq"] for row in tape("--log", sample_log, "sql", query, "--json").json]
+        assert links == [
+            link["seq"] for link in tape("--log", sample_log, "why", order["id"], "--json").json["chain"]
+        ]
+
+
 def test_why_takes_an_order_id_too(tape, sample_log):
     order = tape("--log", sample_log, "orders", "--json").json[0]
     done = tape("--log", sample_log, "why", order["id"])
@@ -116,6 +125,15 @@ def test_why_takes_an_order_id_too(tape, sample_log):
         (["state", "--at", "yesterday"], 2, "neither a seq nor a time"),
         (["state", "--at", "2025-07-03T25:00:00Z"], 2, "not a time"),
         (["events", "--type", "fileld"], 2, "did you mean filled?"),
+        (["events", "--type", "FILELD"], 2, "did you mean filled?"),
+        (["events", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
+        (["events", "--strategy", "nobody"], 2, "it has sma_cross, buy_and_hold"),
+        (["orders", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
+        (["orders", "--strategy", "nobody"], 2, "it has sma_cross, buy_and_hold"),
+        (["fills", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
+        (["fills", "--order", "nothing"], 2, "has no order 'nothing'"),
+        (["export", "out", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
+        (["--log", "", "status"], 2, "--log: expected a directory"),
         (["fills", "--run", "nonesuch"], 7, "the latest are"),
         (["report", "nonesuch"], 7, "the latest are"),
     ],
@@ -150,6 +168,36 @@ def test_events_are_filtered_by_type_instrument_seq_and_time_and_limited(tape, s
     by_time = events("--type", "Trade", "--instrument", "ZVXA", "--from", first["time"], "--to", last["time"])
     assert {row["seq"] for row in trades[1:4]} <= {row["seq"] for row in by_time}
     assert all(first["ts"] <= row["ts"] <= last["ts"] for row in by_time)
+
+
+def test_a_known_instrument_without_orders_is_an_empty_answer(tape, sample_log):
+    done = tape("--log", sample_log, "orders", "--instrument", "ZVXB", "--json")
+    assert (done.code, done.json) == (0, [])
+
+
+def test_event_types_are_found_in_any_case(tape, sample_log):
+    shown = {
+        tape("--log", sample_log, "events", "--type", name).out for name in ("filled", "Filled", "FILLED")
+    }
+    assert len(shown) == 1
+
+
+def test_a_table_of_events_cuts_long_values_and_json_has_them_whole(tape, sample_log):
+    asked = ("--log", sample_log, "events", "--type", "session_started")
+    (event,) = tape(*asked, "--json").json
+    assert len(event["data"]["config"]) > 200
+    assert event["data"]["config"][:100] + "… " in tape(*asked).out
+    assert max(map(len, tape(*asked).out.splitlines())) < 700
+
+
+def test_orders_and_fills_are_shown_where_prices_are_damaged(tape, log):
+    whole = [tape("--log", log, verb, "--json").out for verb in ("orders", "fills")]
+    (trades,) = log.glob("sealed/*/trade.parquet")
+    data = bytearray(trades.read_bytes())
+    data[len(data) // 2] ^= 1
+    trades.write_bytes(data)
+    assert [tape("--log", log, verb, "--json").out for verb in ("orders", "fills")] == whole
+    assert tape("--log", log, "positions").code == 6  # its marks are read from there: not guessed
 
 
 def test_events_say_when_there_are_more(tape, sample_log):

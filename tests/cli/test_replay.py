@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,35 @@ def test_the_same_replay_again_is_the_same_run(tape, sample_log, log):
     assert tape("--log", log, "status", "--json").json["runs"]["count"] == 1
 
 
+@pytest.fixture
+def held(tape, log, tmp_path):
+    """A run of a strategy whose file can be changed: the run's id and the file."""
+    source = tmp_path / "mine.py"
+    shutil.copy(ROOT / "core" / "strategies" / "buy_and_hold.py", source)
+    chosen = ["--strategy", "mine.py:BuyAndHold", "--set", "instrument=ZVXA"]
+    return tape("--log", log, "replay", "2025-07-03", *chosen, "--json").json["run"], source
+
+
+def test_a_run_whose_strategy_decides_otherwise_now_is_not_proven(tape, log, held):
+    run, source = held
+    source.write_text(source.read_text().replace("self.params.quantity,", "self.params.quantity + 1,"))
+    done = tape("--log", log, "replay", run, "--json")
+    assert (done.code, done.out) == (1, "")
+    assert "decision 1 differs: OrderIntended: quantity was Decimal('100') and is Decimal('101')" in done.err
+    assert "changed since then: the code of BuyAndHold (mine.py:BuyAndHold)" in done.err
+    differing = re.search(r"tape diff (\w+) (\w+)", done.err)
+    assert tape("--log", log, "diff", *differing.groups()).code == 1
+
+
+def test_a_run_whose_strategy_was_edited_without_effect_is_proven_and_the_change_is_named(tape, log, held):
+    run, source = held
+    source.write_text(source.read_text() + "# a remark\n")
+    done = tape("--log", log, "replay", run, "--json")
+    assert done.code == 0
+    assert done.json["run"] != run
+    assert f"run {run} comes out the same, though there is a change in the code of BuyAndHold" in done.err
+
+
 def test_another_assumption_is_another_run(tape, log):
     args = ["--log", log, "replay", "2025-07-03", "--json"]
     slow = tape(*args, "--latency-ms", "250").json
@@ -107,7 +137,10 @@ def test_the_configuration_chooses_strategy_limits_and_cash(tape, log, tmp_path)
         (["2025-07-03", "--set", "quantity=0"], 2, "quantity=0"),
         (["2025-07-03", "--cash", "lots"], 2, "--cash lots"),
         (["2025-07-03", "--commission", "free"], 2, "free"),
-        (["2025-07-03", "--feed", "lean/tick"], 7, "lean/tick"),
+        (["2025-07-03", "--feed", "lean/tick"], 7, "no feed 'lean/tick' in this log; it has sample/tick"),
+        (["2025-7-3", "--set", "fast=3"], 2, "'2025-7-3' is neither a date"),
+        (["2025-07-02..", "--cash", "5"], 2, "'2025-07-02..' is neither a date"),
+        (["nonesuch", "--cash", "5"], 7, "run 'nonesuch' is not there"),
         (["latest", "--cash", "5"], 2, "leave out cash"),
     ],
 )
@@ -127,6 +160,40 @@ def test_a_strategy_that_raises_ends_in_8_with_its_run_kept(tape, log, tmp_path)
     assert "Traceback" not in done.err
     (failed,) = tape("--log", log, "events", "--type", "strategy_failed", "--json").json
     assert (failed["data"]["handler"], failed["data"]["line"]) == ("on_trade", 12)
+
+
+HEAD = """
+import sys
+
+from truetape import Parameters, Strategy
+
+
+class P(Parameters, frozen=True):
+    instrument: str = "ZVXA"
+
+
+class Odd(Strategy[P]):
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("def __init__(self, params):\n        raise ValueError('too early')", "in __init__ at {}/odd.py:13"),
+        (
+            "def subscriptions(self):\n        return 1 / 0",
+            "in subscriptions at {}/odd.py:13: ZeroDivisionError",
+        ),
+        ("def on_trade(self, trade):\n        sys.exit(3)", "called sys.exit(3)"),
+        ("def on_trade(self, trade):\n        self.record('x', float('nan'))", "nan cannot be recorded"),
+        ("def on_trade(self, trade):\n        self.buy('ZVXA', 'many', reason='')", "quantity 'many'"),
+    ],
+)
+def test_a_strategy_that_goes_wrong_is_no_bug_of_ours_and_ends_in_8(tape, log, tmp_path, body, says):
+    (tmp_path / "odd.py").write_text(f"{HEAD}    {body}\n")
+    done = tape("--log", log, "replay", "2025-07-03", "--strategy", "odd.py:Odd", "--json")
+    assert (done.code, done.out) == (8, "")
+    assert says.format(tmp_path) in done.err
 
 
 @pytest.mark.parametrize(
@@ -176,6 +243,21 @@ def test_an_amount_of_time_that_nobody_can_wait_for_is_refused(tape, log, value)
     assert tape("--log", log, "replay", "2025-07-03", "--latency-ms", value).code == 2
     assert tape("--log", log, "sql", "SELECT 1", "--timeout", value).code == 2
     assert tape("--log", log, "seal", "--timeout", value).code == 2
+
+
+def test_a_latency_that_is_no_number_is_refused_as_one(tape, log):
+    done = tape("--log", log, "replay", "2025-07-03", "--latency-ms", "soon")
+    assert done.code == 2
+    assert "'soon' is not a number" in done.err
+
+
+def test_a_run_that_failed_is_marked_in_sql(tape, log, tmp_path):
+    (tmp_path / "raising.py").write_text(RAISING)
+    tape("--log", log, "replay", "2025-07-03", "--strategy", "raising.py:Raising")
+    rows = tape(
+        "--log", log, "sql", "SELECT failed, count(*) AS n FROM runs GROUP BY ALL ORDER BY ALL", "--json"
+    )
+    assert rows.json == [{"failed": False, "n": 1}, {"failed": True, "n": 1}]
 
 
 def test_the_report_of_a_failed_run_says_what_failed(tape, log, tmp_path):

@@ -66,6 +66,13 @@ def test_what_writes_or_reads_elsewhere_or_is_wrong_is_refused(tape, sample_log,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("query", ["", "  ", ";"])
+def test_no_statement_is_called_that(tape, sample_log, query):
+    done = tape("--log", sample_log, "sql", query)
+    assert done.code == 2
+    assert done.err.startswith("error: no statement was given")
+
+
 def test_a_query_that_takes_too_long_is_ended(tape, sample_log):
     done = tape(
         "--log",

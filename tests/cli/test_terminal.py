@@ -1,6 +1,7 @@
 """On a real terminal: drawn tables, no colour where none is wanted, and a prompt for SQL."""
 
 import os
+import re
 import select
 import subprocess
 import sys
@@ -42,6 +43,19 @@ def on_terminal(*args: object, typed: str = "", **env: str) -> str:
 def test_tables_are_drawn_on_a_terminal_only(sample_log, tape):
     assert "──" in on_terminal("--log", sample_log, "fills")
     assert "──" not in tape("--log", sample_log, "fills").out
+
+
+def test_a_table_wider_than_the_screen_folds_its_widest_text_and_nothing_else(sample_log):
+    lines = on_terminal("--log", sample_log, "orders", COLUMNS="140").splitlines()
+    first = next(line for line in lines if "sma_cross-1-1 " in line)
+    assert "2025-07-03T" in first
+    assert "Filled" in first
+    assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in lines) <= 140
+
+
+def test_a_screen_too_narrow_for_a_table_gets_whole_lines(sample_log):
+    shown = on_terminal("--log", sample_log, "fills", COLUMNS="60")
+    assert any("sma_cross-1-1" in line and "USD" in line and "-04:00" in line for line in shown.splitlines())
 
 
 def test_no_color_means_no_colour(sample_log):

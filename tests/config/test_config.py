@@ -124,7 +124,13 @@ def test_cash_must_be_a_finite_amount(tmp_path, value):
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("a.toml", "[replay\n", "not TOML"),
+        (
+            "a.toml",
+            "\n[replay\n",
+            "a.toml:2: not TOML: Expected ']' at the end of a table declaration (column 8)",
+        ),
+        ("a.toml", "[replay]\ncash =", "a.toml:2: not TOML: Invalid value (at the end)"),
+        ("a.toml", "[replay]\ncash = 1\ncash = 2\n", "a.toml:3: not TOML: Cannot overwrite a value"),
         ("a.json", '{"replay": {\n', "not JSON"),
         ("a.json", "[]", "expected an object"),
         ("a.json", '{"ibkr": {"port": 1, "port": 2}}', "key given twice: 'port'"),

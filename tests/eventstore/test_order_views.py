@@ -160,17 +160,56 @@ def test_a_chain_leads_from_the_tick_to_the_commission(with_run):
         (1, "tick", 1),
         (2, "intent", RUN_BASE + 1),
         (3, "verdict", RUN_BASE + 2),
-        (4, "fill", RUN_BASE + 3),
-        (5, "commission", RUN_BASE + 4),
+        (4, "tick", 2),
+        (5, "fill", RUN_BASE + 3),
+        (6, "commission", RUN_BASE + 4),
     ]
     assert rows[0][3] == "trade 100.0 at 100.0 on P"
     assert rows[1][3] == "BUY 10 IBM MKT: because"
+    assert rows[3][3] == "trade 100.0 at 101.0 on P"
 
 
 def test_an_order_from_a_timer_leads_back_through_it_to_the_tick(with_run):
     with connect(with_run) as log:
         rows = log.query("SELECT kind, seq FROM chain WHERE order_id = 's-1-2' ORDER BY link").rows
     assert rows == [("tick", 3), ("timer", RUN_BASE + 5), ("intent", RUN_BASE + 6)]
+
+
+def _one_order(root, intended_at, filled_at, *more):
+    intended = OrderIntended(10, "s-1-1", *WHO, "BUY", D("10"), "MKT", None, None, "DAY", "")
+    fill = Filled(11, "F-1", "s-1-1", *WHO, "BUY", D("10"), D("101"))
+    rows = [(RUN_BASE + 1, intended_at, None, intended), (RUN_BASE + 2, filled_at, None, fill), *more]
+    journal = open_log(root)
+    journal.append(Trade(10, "f", "IBM", 100.0, 100.0, "P"))
+    journal.append(Trade(11, "f", "IBM", 101.0, 100.0, "P"))
+    journal.close()
+    _write_run(root, "r1", rows)
+    with connect(root) as log:
+        asked = "SELECT kind, seq FROM chain WHERE order_id = 's-1-1' ORDER BY link"
+        return log.query(asked).rows
+
+
+def test_an_order_that_its_own_tick_fills_has_that_tick_once(tmp_path):
+    rows = _one_order(tmp_path / "log", 2, 2)
+    assert rows == [("tick", 2), ("intent", RUN_BASE + 1), ("fill", RUN_BASE + 2)]
+
+
+def test_two_fills_at_one_tick_share_it(tmp_path):
+    second = Filled(11, "F-2", "s-1-1", *WHO, "BUY", D("5"), D("101"))
+    rows = _one_order(tmp_path / "log", 1, 2, (RUN_BASE + 3, 2, None, second))
+    assert [kind for kind, _ in rows] == ["tick", "intent", "tick", "fill", "fill"]
+
+
+def test_a_fill_that_the_log_received_itself_is_not_a_link_twice(tmp_path):
+    journal = open_log(tmp_path / "log")
+    journal.append(Trade(10, "f", "IBM", 100.0, 100.0, "P"))
+    journal.append(OrderIntended(10, "s-1-1", *WHO, "BUY", D("10"), "MKT", None, None, "DAY", ""), at=1)
+    journal.append(Filled(11, "F-1", "s-1-1", *WHO, "BUY", D("10"), D("101")))
+    journal.commit(sync=True)
+    journal.close()
+    with connect(tmp_path / "log") as log:
+        rows = log.query("SELECT kind, seq FROM chain ORDER BY link").rows
+    assert rows == [("tick", 1), ("intent", 2), ("fill", 3)]
 
 
 def test_rows_of_a_run_are_marked_and_those_of_the_log_are_not(with_run):

@@ -198,3 +198,8 @@ def test_an_unknown_event_survives_sealing_byte_for_byte(tmp_path):
     journal.close()
     assert Layout(tmp_path / "log").sealed_directories()
     assert [e.event for e in read_all(tmp_path / "log") if type(e.event) is Unknown] == [later, later]
+
+
+def test_the_first_events_are_built_a_few_at_a_time_and_the_later_ones_many_at_a_time(root):
+    sizes = [len(chunk.events) for chunk in LogReader(root).market()]
+    assert max(sizes[:2]) <= sealed._CONVERT_ROWS_FIRST < max(sizes)

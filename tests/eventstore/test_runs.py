@@ -11,6 +11,7 @@ import pytest
 from core.errors import CorruptLog
 from core.events import AccountMarked, Filled, OrderIntended, Recorded, RiskApproved
 from core.ports import RUN_BASE, Selection
+from eventstore import proof
 from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.run_checks import verify_run
@@ -176,3 +177,10 @@ def test_amounts_in_a_run_read_back_exactly(root):
     run = writer.publish("amounts", {}, {})
     [[entry]] = run.entries()
     assert (str(entry.event.equity), str(entry.event.cash)) == ("0.1", "-3")
+
+
+def test_a_hash_made_another_way_is_no_damage_but_a_changed_file_still_is(root, run):
+    _edit(run, decisions_hash="00", hash_version=proof.HASH_VERSION + 1)
+    assert verify(root).ok
+    _flip(run / "filled.parquet", 0.5)
+    assert [Path(found.path).name for found in verify(root).findings] == ["filled.parquet"]

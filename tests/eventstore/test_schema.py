@@ -152,3 +152,14 @@ with TypedFile(path, kind) as file:
 assert not {{"pandas", "duckdb"}} & set(sys.modules), "a heavy import on the replay path"
 """
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind.type is not Unknown], ids=lambda k: k.tag)
+@pytest.mark.parametrize("step", [1, 2, 3, 100])
+def test_the_rows_kept_are_those_that_arrow_keeps(kind, step):
+    entries = [Entry(n, None, n, None, sample_of(kind.type, n)) for n in range(1, 40)]
+    whole = schema.entries_to_batch(kind, entries)
+    coded = [c.dictionary_encode() if c.type == pa.string() else c for c in whole.columns]
+    batch = pa.RecordBatch.from_arrays(coded, names=whole.schema.names).slice(3)
+    keep = np.arange(len(batch)) % step == 1 % step
+    assert columns.keep_rows(batch, keep).to_pylist() == batch.filter(pa.array(keep)).to_pylist()

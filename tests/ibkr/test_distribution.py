@@ -12,11 +12,12 @@ import ibapi
 import pytest
 from ibapi.client import EClient
 
-from adapters.ibkr.distribution import REMEDY, installed, owning, refuse_mixtures
+from adapters.ibkr.distribution import installed, owning, refuse_mixtures, remedy
 from core.errors import BrokerLibraryUnusable, ExitCode
 
 INSTALLED = Path(ibapi.__file__).parent
 OWNER = next(owning(INSTALLED, distributions()))
+NAME = OWNER.metadata["Name"]
 PROJECT = Path(__file__).resolve().parents[2]
 PROBE = "from adapters.ibkr.distribution import installed; print(installed())"
 
@@ -26,7 +27,7 @@ def site(tmp_path):
     """Lay out a copy of the installed `ibapi` as pip does."""
     shutil.copytree(INSTALLED, tmp_path / "ibapi", ignore=shutil.ignore_patterns("__pycache__"))
     info = Path(str(OWNER.locate_file("")))
-    source = next(info.glob("ibapi_stable-*.dist-info"))
+    source = info / f"{NAME.replace('-', '_')}-{OWNER.version}.dist-info"
     shutil.copytree(source, tmp_path / source.name)
     return tmp_path.resolve()
 
@@ -39,17 +40,17 @@ def check(site):
     refuse_mixtures(site / "ibapi", found_in(site))
 
 
-def second_distribution(site):
+def second_distribution(site, name="ibapi", version="9.81.1.post1"):
     """Add what `pip install ibapi` leaves beside: its own metadata, and files over the others."""
-    info = site / "ibapi-9.81.1.post1.dist-info"
+    info = site / f"{name}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ibapi\nVersion: 9.81.1.post1\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "RECORD").write_text("ibapi/__init__.py,,\nibapi/client.py,,\n")
 
 
 def test_capabilities_are_those_of_the_signatures():
     found = installed()
-    assert found.distributions == ("ibapi-stable",)
+    assert found.distributions == (NAME,)
     assert found.version == OWNER.version
     assert found.cancel_order_arity == len(inspect.signature(EClient.cancelOrder).parameters) - 1
     assert found.has_error_time
@@ -64,12 +65,16 @@ def test_a_clean_installation_is_accepted(site):
 
 def test_two_distributions_over_each_other_are_refused_with_the_remedy(site):
     second_distribution(site)
-    with pytest.raises(
-        BrokerLibraryUnusable, match=r"ibapi-stable.* and ibapi 9\.81|ibapi 9\.81.* and"
-    ) as caught:
+    with pytest.raises(BrokerLibraryUnusable, match=rf"{NAME} .* and |and {NAME} ") as caught:
         check(site)
-    assert REMEDY in str(caught.value)
+    assert remedy(found_in(site)) in str(caught.value)
     assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_the_remedy_names_every_distribution_that_was_found(site):
+    second_distribution(site, "nautilus_ibapi", "10.46.1")
+    with pytest.raises(BrokerLibraryUnusable, match=r"pip uninstall -y ibapi .*nautilus_ibapi.* && pip"):
+        check(site)
 
 
 def test_a_file_of_another_release_is_refused(site):
@@ -100,7 +105,7 @@ def test_a_distribution_in_another_folder_does_not_count(site, tmp_path_factory)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     second_distribution(elsewhere)
     every = distributions(path=[str(site), str(elsewhere)])
-    assert [item.metadata["Name"] for item in owning(site / "ibapi", every)] == ["ibapi-stable"]
+    assert [item.metadata["Name"] for item in owning(site / "ibapi", every)] == [NAME]
 
 
 def probe(path):
@@ -119,7 +124,7 @@ def test_a_release_that_cuts_fractional_sizes_is_refused(site):
     shutil.rmtree(next(site.glob("*.dist-info")))
     answer = probe(site)
     assert "knows protocol versions up to 157, expected 163 or more" in answer.stderr
-    assert REMEDY in answer.stderr
+    assert remedy() in answer.stderr
 
 
 def test_a_release_that_cannot_be_imported_is_refused(site):

@@ -96,7 +96,7 @@ def test_a_cancel_with_the_wrong_kind_of_argument_is_never_taken_as_sent():
         Encoder(wrong, 200).cancel_order(17)
 
 
-def test_the_official_client_swallows_that_mistake():
+def test_the_official_client_writes_nothing_for_that_mistake():
     told = []
 
     class Wrapper:
@@ -106,9 +106,14 @@ def test_the_official_client_swallows_that_mistake():
     client = EClient(Wrapper())
     client.conn, client.serverVersion_ = encoding._Written(), 200
     client.setConnState(EClient.CONNECTED)
-    client.cancelOrder(17, "")  # returns as if all were well
+    try:
+        client.cancelOrder(
+            17, ""
+        )  # most releases return as if all were well, and tell the wrapper of error 515
+    except AttributeError as error:
+        told.append(error)
     assert client.conn.data == b""
-    assert "515" in str(told)
+    assert "'str' object has no attribute" in str(told)
 
 
 @pytest.mark.parametrize(("version", "more"), [(199, []), (200, ["3", "0"])])
@@ -179,6 +184,11 @@ def test_a_text_that_the_protocol_cannot_carry_is_refused_before_anything_is_wri
     with pytest.raises(UnsendableRequest, match="reqMatchingSymbols cannot be sent at protocol version 200"):
         NEWEST.req_matching_symbols(5, "société")
     assert sent(NEWEST.req_matching_symbols(5, "AAP")) == ["81", "5", "AAP"]
+
+
+def test_a_request_for_which_ibapi_writes_nothing_and_says_nothing_is_not_taken_as_sent():
+    with pytest.raises(UnsendableRequest, match="nothing was written"):
+        NEWEST._request("msgLoopTmo")
 
 
 def test_a_request_that_the_server_is_too_old_for_is_refused():

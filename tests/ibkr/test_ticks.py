@@ -136,6 +136,6 @@ def test_a_tick_that_we_do_not_expect_is_left_to_ibapi():
     assert DECODERS[200].decode([longer]) == [TickPrice(9001, 1, 100.25, 300.0, 0)]
 
 
-def test_a_tick_whose_end_is_missing_is_bad():
-    [said] = DECODERS[200].decode([payload(1, 6, 9001, 1, "100.25", "300", 0)[:-1]])
-    assert isinstance(said, BadFrame)
+@pytest.mark.parametrize("frame", [TICK := payload(1, 6, 9001, 1, "100.25", "300", 0), TICK + b"7\0"])
+def test_a_tick_whose_end_is_missing_is_bad(frame):
+    assert [type(said) for said in DECODERS[200].decode([frame[:-1]])] == [BadFrame]

@@ -1,5 +1,6 @@
 """Our connection against a raw server on loopback: handshake, reading, sending, every way of failing."""
 
+import os
 import socket
 import threading
 from selectors import EVENT_READ, DefaultSelector
@@ -334,7 +335,10 @@ def test_keepalive_is_on():
         greet(conn)
         hear_end(conn)
 
-    with serving(script) as port, opened(port) as transport, socket.socket(fileno=transport.fileno()) as sock:
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        sock.detach()
+    with (
+        serving(script) as port,
+        opened(port) as transport,
+        socket.socket(fileno=os.dup(transport.fileno())) as same,
+    ):
+        assert same.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert same.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
