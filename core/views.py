@@ -123,8 +123,8 @@ class OrdersView(Protocol):
 class PositionsView(Protocol):
     """Positions per account and instrument, with a sub-ledger per strategy that sums to them."""
 
-    def quantity(self, instrument: str, strategy: str | None = None) -> Decimal:
-        """Return the signed quantity held, over all accounts; of one strategy if given."""
+    def quantity(self, instrument: str, strategy: str | None = None, account: str | None = None) -> Decimal:
+        """Return the signed quantity held; of one strategy, in one account if given."""
 
     def position(self, account: str, instrument: str, strategy: str | None = None) -> Position:
         """Return the position; flat if there never was one."""

@@ -5,6 +5,7 @@ evidence for reconciliation and is not read here. The figures depend on the set 
 highest revision, ordered by (execution time, execId), not on the order of delivery.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -59,10 +60,15 @@ class Positions(Projection):
             }
         )
 
-    def quantity(self, instrument: str, strategy: str | None = None) -> Decimal:
-        """Return the signed quantity held, over all accounts; of one strategy if given."""
+    def quantity(self, instrument: str, strategy: str | None = None, account: str | None = None) -> Decimal:
+        """Return the signed quantity held; of one strategy, in one account if given."""
         total = ZERO
-        for holding in self._by_instrument.get(instrument, ()):
+        if account is None:
+            holdings: Iterable[Holding] = self._by_instrument.get(instrument, ())
+        else:
+            known = self._holdings.get((account, instrument))
+            holdings = () if known is None else (known,)
+        for holding in holdings:
             ledger = holding.total if strategy is None else holding.ledgers.get(strategy)
             if ledger is not None:
                 total = _add(total, ledger.quantity)
