@@ -22,7 +22,7 @@ from app.seating import StrategySpec, seat
 from app.version import VERSION
 from app.writing import writing
 from core.agenda import Agenda
-from core.errors import BrokerUnreachable, UsageError
+from core.errors import UsageError
 from core.events import (
     Event,
     FeedDefined,
@@ -148,15 +148,15 @@ class LiveSession:
             loop.run(source, self.session, ts, start_seq=first)
         finally:
             client.close()
-        if client.given_up:
-            raise BrokerUnreachable(client.given_up)
+        if client.failure is not None:
+            raise client.failure
         return Outcome(self.session, first, journal.last_seq)
 
     def _stop(self) -> bool:
         until = self._request.until_ts
         return bool(
             self.stopping
-            or self.client.given_up
+            or self.client.failure
             or self.client.over
             or (until is not None and self.client.now >= until)
         )
