@@ -24,7 +24,8 @@ from projections.base import Projection, State
 
 HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
 """From the mildest to the strongest."""
-_UNUSABLE = frozenset(("down", "upstream_down", "data_lost", "given_up", "connecting"))
+_USABLE = frozenset(("up", "upstream_up", "data_lost"))
+"""With these orders may leave once reconciled; whatever else a link may be, they may not."""
 
 
 class GateState(State, kw_only=True):
@@ -117,11 +118,9 @@ class Gate(Projection):
     def _connection(self, entry: Any) -> None:
         event: ConnectionChanged = entry.event
         self._link_reason = event.reason or event.state
-        if event.state in _UNUSABLE:
-            self.link = "down"
-            self.reconciled = False
-        else:
-            self.link = "up"
+        # A link that comes back, in whatever way, is not trusted before the books were compared again.
+        self.link = "up" if event.state in _USABLE else "down"
+        self.reconciled = False
 
     def _session(self, entry: Any) -> None:
         event: SessionStarted = entry.event

@@ -28,7 +28,7 @@ from app.seating import StrategySpec, seat
 from app.version import VERSION
 from app.writing import Writer, writing
 from core.agenda import Agenda
-from core.errors import BrokerUnreachable, UsageError
+from core.errors import UsageError
 from core.events import (
     Event,
     FeedDefined,
@@ -161,8 +161,8 @@ class LiveSession:
         finally:
             client.close()
         self._watch(self)
-        if client.given_up:
-            raise BrokerUnreachable(client.given_up)
+        if client.failure is not None:
+            raise client.failure
         return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
 
     def _loop(self) -> Loop:
@@ -202,7 +202,7 @@ class LiveSession:
         until = self.request.until_ts
         stop = bool(
             self.stopping
-            or self.client.given_up
+            or self.client.failure
             or self.client.over
             or (until is not None and self.link.now >= until)
         )

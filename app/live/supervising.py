@@ -68,7 +68,7 @@ class Supervisor:
         self._at = 0  # when to look next
         self._looks = 0
         self._asked = 0  # how often the whole login was cancelled
-        self._looking = ""  # the reason of the look that is going on
+        self._looking = False
         self._shown: ReconciliationFinished | None = None
         self._inherited = gate.halt not in ("", "halt")
         self._restarting = False
@@ -88,7 +88,7 @@ class Supervisor:
             if type(event) is ReconciliationFinished:
                 self._finished(event)
             elif type(event) is ConnectionChanged and event.state not in ("up", "upstream_up"):
-                self._looking = ""
+                self._looking = False
         return events + told
 
     # -- who asks for a halt beside the operator -----------------------------------------------
@@ -99,8 +99,8 @@ class Supervisor:
         return [HaltRequested(self.now, "cancel_all", self._kill_file.reason(), "kill file")]
 
     def _finished(self, event: ReconciliationFinished) -> None:
-        if self._looking and event.reason == self._looking:
-            self._looking, self._shown = "", event
+        if self._looking:
+            self._looking, self._shown = False, event
         elif self._inherited and not self._goal:
             self._inherited = False
             self._begin(looked=event)
@@ -128,10 +128,9 @@ class Supervisor:
             self._asked += self._client.cancel_all()
             self._at = self.now + SETTLE_NS
             return []
-        reason = f"halt: {self._goal}"
-        events = self._client.snapshot_now(reason)
+        events = self._client.snapshot_now(f"halt: {self._goal}")
         if events:
-            self._looking = reason
+            self._looking = True
             self._looks += 1
         return events
 
@@ -140,7 +139,7 @@ class Supervisor:
         self._client.withdraw(f"halted: {self._gate.halt_reason}")
         halt = self._gate.halt
         self._goal = "cancel_all" if halt == "flatten" else halt
-        self._asked, self._looks, self._looking, self._shown = 0, 0, "", looked
+        self._asked, self._looks, self._looking, self._shown = 0, 0, False, looked
         self._at = self.now + (SETTLE_NS if halt in ("cancel", "halt") else 0)
         self._restarting = looked is not None
 

@@ -163,7 +163,10 @@ class OrderSent(Event, frozen=True, gc=False):
 
 @event("send_failed", "effect")
 class SendFailed(Event, frozen=True, gc=False):
-    """The send did not complete. Only with `bytes_written` = 0 is the order certainly not out."""
+    """The send did not complete. Only with `bytes_written` = 0 is the order certainly not out.
+
+    `version` 0 is the request to cancel: the order itself stands as it did.
+    """
 
     order: str
     version: int
