@@ -120,7 +120,8 @@ class Step:
         """Tell the strategies concerned of an input that is not market data."""
         route = self._routes.get(type(event))
         if route is not None:
-            self.present.seq, self.present.ts = seq, event.ts
+            # Time does not go back: the broker tells of an execution later, and in whole seconds.
+            self.present.seq, self.present.ts = seq, max(self.present.ts, event.ts)
             route(event)
 
     def _feed_fill(self, fill: Any) -> None:

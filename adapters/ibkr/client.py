@@ -36,7 +36,7 @@ from adapters.ibkr.pacing import Lane
 from adapters.ibkr.reconcile import Folds, reconcile
 from adapters.ibkr.sending import Sending
 from adapters.ibkr.snapshot import Snapshot
-from core.clock import SECOND_NS
+from core.clock import NEVER, SECOND_NS
 from core.effects import Effect
 from core.errors import (
     AccountRefused,
@@ -108,6 +108,8 @@ class IbClient:
         self._server_ns = settings.start_ns
         self._said: dict[str, str] = {}
         self._fault: WriteFailed | None = None
+        self._acted = False  # in lock step: something was sent since the last step
+        self.due: Callable[[], int] = lambda: NEVER
 
     @property
     def failure(self) -> Exception | None:
@@ -137,6 +139,7 @@ class IbClient:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
         for effect in effects:
             self._offer(effect)
+        self._acted = self._acted or bool(effects)
         self._flush_or_leave()
 
     # -- inputs --------------------------------------------------------------------------------
@@ -205,8 +208,11 @@ class IbClient:
         codec = self._connection.codec
         fault: BrokerError | None = None
         messages: list[Message] = []
+        # What was sent is answered before anything else happens, as in a replay.
+        waiting, self._acted = self._acted or self._snapshot is not None, False
+        until = self._server_ns if waiting else self.due()
         try:
-            self._connection.send(codec.requests.req_current_time_in_millis())
+            self._connection.send(codec.requests.req_step(until))
             deadline = self._monotonic() + round(self.settings.step_deadline_s * SECOND_NS)
             while not any(isinstance(message, CurrentTime) for message in messages):
                 messages += codec.decode(self._connection.turn(min(1.0, self.settings.step_deadline_s)))
@@ -219,11 +225,15 @@ class IbClient:
         before = self._server_ns
         told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
         self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
+        passed = self._server_ns > until
+        if 0 <= until - self._server_ns < 1_000_000:
+            self._server_ns = until  # the answer is in ms
         events = [event for message in messages for event in self._events(message)]
         if fault is not None:
             return [*events, *self._down(fault)]
         idle = self._snapshot is None and self._sending.next_ns() is None
-        self.over = not events and self._server_ns == before and idle
+        stood = not events and self._server_ns == before and until > before
+        self.over = idle and not waiting and (passed or stood)
         return events
 
     def _events(self, message: Message) -> list[Event]:
@@ -513,6 +523,7 @@ class IbClient:
         if not self.ready or not self._connection.is_open():
             return False
         self._sending.offer(Lane.CANCEL, self._connection.codec.requests.global_cancel())
+        self._acted = True
         return True
 
     def withdraw(self, why: str) -> None:

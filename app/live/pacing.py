@@ -42,8 +42,9 @@ class PacedLink:
         self._sleep = sleep
         self._held: list[Event] = []
         self._hurry = False
-        self._began_ns: int | None = None
-        self._began_ts = 0
+        self._holding = False
+        self._began_ns, self._began_ts = monotonic(), link.now
+        self._last_ts = link.now  # when something last happened
         self.now = link.now
 
     def hurry(self) -> bool:
@@ -53,21 +54,23 @@ class PacedLink:
 
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what is due; waits at most `timeout_s`."""
-        if not self._held:
+        if not self._holding:
             self._held = self._link.inputs(timeout_s)
-            if self._link.now - self.now > GAP_NS or self._began_ns is None:
+            self._holding = True
+            if self._link.now - self._last_ts > GAP_NS:
                 self._began_ns, self._began_ts = self._monotonic(), self._link.now
+            self._last_ts = self._link.now if self._held else self._last_ts
         wait_s = self._wait_s()
         if wait_s > 0:
             self._sleep(min(wait_s, timeout_s))
             if wait_s > timeout_s:
                 return []
-        events, self._held = self._held, []
+        events, self._held, self._holding = self._held, [], False
         self.now = self._link.now
         return events
 
     def _wait_s(self) -> float:
-        if self._hurry or self._began_ns is None:
+        if self._hurry:
             return 0.0
         due_ns = (self._link.now - self._began_ts) / self._speed
         return (due_ns - (self._monotonic() - self._began_ns)) / 1e9

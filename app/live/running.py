@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,6 +12,7 @@ from app.books import open_log
 from app.config import Config, canonical
 from app.live.accounts import account_for
 from app.live.demo import DemoBook, demo_gateway
+from app.live.linking import link_of
 from app.live.proving import Recorded, prove
 from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
@@ -141,21 +142,10 @@ def run_broker(root: Path, config: Config, asked: LiveAsked, *, look: Look = lam
     account = account_for(config, asked.account)
     specs = _configured(config, asked)
     limited = limits(config.settings.risk_management or RiskSection())
-    link = link_settings(config, account)
+    expects: Literal["paper", "real"] = "real" if config.settings.trading.mode == "live" else "paper"
+    link = link_of(config.settings.ibkr, account=account, expects=expects)
     request = _request(config, asked, link, account, specs, limited)
     return _run(root, request, look)
-
-
-def link_settings(config: Config, account: str) -> LinkSettings:
-    """Return where and how to connect: every key of `[ibkr]` that the link knows."""
-    section = config.settings.ibkr
-    known = {
-        name: getattr(section, name) for name in LinkSettings.__struct_fields__ if hasattr(section, name)
-    }
-    mode = "real" if config.settings.trading.mode == "live" else "paper"
-    if "expects" in LinkSettings.__struct_fields__:
-        known["expects"] = mode
-    return LinkSettings(**{**known, "account": account})
 
 
 def _configured(config: Config, asked: LiveAsked) -> list[StrategySpec]:

@@ -117,6 +117,7 @@ class LiveSession:
         self.seated = seat(request.strategies)
         self.agenda = Agenda()
         self.client = self._client()
+        self.client.due = lambda: self.agenda.due
         self.recorder = LiveRecorder(journal)
         kill_file = KillFile(journal.root)
         self.broker = GuardedBroker(self.client, self.gate, kill_file)

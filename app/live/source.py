@@ -58,7 +58,7 @@ class LiveSource:
             asked = self._commands(now)
             due = self._agenda.due
             # What happened brings the time itself, in the order that a replay knows: prices before timers.
-            told = due > now or any(event.ts >= due for event in happened)
+            told = due > now or any(event.ts >= due for event in happened) or self._stop()
             late = [] if told else [ClockAdvanced(now)]
             yield self._taken([*asked, *late, *happened])
             self._after()

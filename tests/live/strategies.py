@@ -46,7 +46,7 @@ class Timed(Strategy[OneInstrument]):
     started = False
 
     def on_quote(self, quote: Quote) -> None:
-        if not self.started:
+        if not self.started and self.quotes.bid(quote.instrument) is not None:
             self.started = True
             self.set_timer("repeat", after_s=37.5)
             self.set_clock_timer("open", quote.instrument, "09:31")
