@@ -81,7 +81,13 @@ class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
     cash: Decimal = Decimal(100000)
     currency: str = "USD"
     commission: str = "ibkr_fixed"
-    fills: FillModel = FillModel()
+    latency_ms: float = 0.0
+    partial_fills: bool = False
+
+    @property
+    def fills(self) -> FillModel:
+        """How orders fill."""
+        return FillModel(self.latency_ms, self.partial_fills)
 
 
 class Gateway(msgspec.Struct, frozen=True):
@@ -180,6 +186,12 @@ class _Day:
         self.date = date
         self.plan = self._plan(date, self.instruments)
 
+    @property
+    def timezone(self) -> str:
+        """The time zone of most of the day's instruments: the gateway's own."""
+        zones = [self.sessions.instrument(i).timezone for i in self.instruments]
+        return max(sorted(set(zones)), key=zones.count)
+
     def _plan(self, date: str, instruments: Sequence[str]) -> Plan:
         return self._planner.plan(Period(date, date), [Subscription(i) for i in instruments])
 
@@ -204,7 +216,7 @@ class _Day:
             return min(session.begin for session in sessions)
         if start == "open":
             return min(session.open for session in sessions)
-        return local(self.date, start, sessions[0].timezone)
+        return local(self.date, start, self.timezone)
 
     def end_ts(self) -> int:
         """Return where the day ends."""
@@ -286,6 +298,7 @@ class _Parts:
             lambda: market.now,
             accounts.preview,
             accounts.realised,
+            accounts.refuses,
         )
         start_ts = self._start_ts() if resumed is None else resumed
         market = Market(
@@ -303,7 +316,7 @@ class _Parts:
         market.skip_to(start_ts)
         market.minute = self._mark
         trading.resume()
-        timezone = day.scheduled()[0].timezone
+        timezone = day.timezone
         settings = Settings(account=request.account, server_version=request.server_version, timezone=timezone)
         data = DataRequests(feeds, trading, world.sessions, lambda: market.now, market.start)
         reports = Reports(accounts, trading, self._contracts, lambda: market.now, timezone)

@@ -58,6 +58,7 @@ _TEXTS = {
     10197: "No market data during competing live session",
     10349: "Order TIF was set to DAY based on order preset.",
 }
+_INSIDE_BYTES = 9  # less than any tick takes: what is cut off is part of a message
 _UNSET_AT = {"commissionReport": (5, 6), "pnl": (2, 3, 4), "pnlSingle": (3, 4, 5, 6), "portfolio": (17, 18)}
 
 
@@ -169,7 +170,7 @@ class Mischief:
 
     def _split(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
-            each.piece = max(1, options["bytes"])
+            each.piece, each.pause_s = max(1, options["bytes"]), options["pause"]
 
     def _coalesce(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
@@ -177,12 +178,16 @@ class Mischief:
 
     def _burst(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
-            each.bursts.append((burst(each, options["bytes"]), options["quiet"]))
+            size = options["bytes"]
+            data = burst(each, size + (_INSIDE_BYTES if options["inside"] else 0))
+            each.bursts.append((data[:size], options["quiet"]))
+            if options["inside"]:
+                each.bursts.append((data[size:], 0.0))
 
     def _cut(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         def cut(each: Client, _name: str, fields: Fields) -> list[Fields]:
             each.write(message(fields)[: options["bytes"]])
-            each.closing = True
+            each.closing = each.muted = True
             return []
 
         for each in self._each(client):

@@ -39,6 +39,7 @@ from core.views import Execution
 
 TYPES = frozenset({"MKT", "LMT", "STP"})
 _TIFS = {"": "DAY", "DAY": "DAY", "GTC": "GTC"}
+_PENDING = {"CancelPending": "PendingCancel", "Sending": "PendingSubmit", "Sent": "PendingSubmit"}
 _FINAL = {"Filled": "Filled", "Cancelled": "Cancelled", "Rejected": "Inactive", "Refused": "Inactive"}
 
 
@@ -71,6 +72,7 @@ class Trading:
         now: Callable[[], int],
         preview: Callable[[Contract, str, Decimal], Preview],
         realised: Callable[[Filled], Decimal | None],
+        refuses: Callable[[str], str],
     ) -> None:
         self.book = book
         self._broker = broker
@@ -79,6 +81,7 @@ class Trading:
         self._now = now
         self._preview = preview
         self._realised = realised
+        self._refuses = refuses
         self._realised_by: dict[str, Decimal | None] = {}
         self.filled: Callable[[Held], None] = lambda _held: None
 
@@ -88,7 +91,8 @@ class Trading:
         """Take a new order or the modification of one; raises `Refusal`. Returns `None` for a preview."""
         known = self.book.find(client.id, asked.order_id)
         contract = self.resolve(asked.contract)
-        self._check(asked, contract)
+        self._check_kind(asked, contract)
+        self._check_values(asked, contract)
         if asked.what_if:
             self._show_preview(client, asked, contract)
             return None
@@ -108,17 +112,23 @@ class Trading:
             raise Refusal(200, f"The contract description specified for {wanted.shown} is ambiguous.")
         return found[0]
 
-    def _check(self, asked: PlaceOrder, contract: Contract) -> None:
+    def _check_kind(self, asked: PlaceOrder, contract: Contract) -> None:
+        """Refuse what is not simulated."""
         if asked.type not in TYPES:
             raise Refusal(387, f"Unsupported order type for this exchange and security type: {asked.type}")
         if asked.unsupported:
             raise Refusal(201, f"Order rejected - reason:not simulated: {', '.join(asked.unsupported)}")
+        if why := self._refuses(contract.instrument):
+            raise Refusal(201, f"Order rejected - reason:{why}")
         if asked.action not in ("BUY", "SELL"):
             raise Refusal(201, f"Order rejected - reason:action {asked.action!r}: expected BUY or SELL")
         if asked.tif not in _TIFS:
             raise Refusal(201, f"Order rejected - reason:time in force {asked.tif!r} is not simulated")
         if asked.oca_group and asked.oca_type not in (0, 1):
             raise Refusal(201, f"Order rejected - reason:ocaType {asked.oca_type} is not simulated")
+
+    def _check_values(self, asked: PlaceOrder, contract: Contract) -> None:
+        """Refuse what makes no sense."""
         if asked.quantity is None or asked.quantity <= 0:
             raise Refusal(434, "The order size cannot be zero")
         if asked.account not in ("", self.book.account):
@@ -389,8 +399,8 @@ class Trading:
         state = self.book.view(held).state
         if state in _FINAL:
             return _FINAL[state]
-        if state == "CancelPending":
-            return "PendingCancel"
+        if state in _PENDING:
+            return _PENDING[state]
         return "PreSubmitted" if not held.live or held.intent.type == "STP" else "Submitted"
 
     def order_frames(self, held: Held, version: int) -> list[Fields]:
