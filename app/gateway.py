@@ -25,7 +25,8 @@ from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
 from adapters.ibkr.gateway.server import Server
 from adapters.ibkr.gateway.session import Session, Settings
-from adapters.ibkr.gateway.trading import Outbox, Trading
+from adapters.ibkr.gateway.telling import Outbox, Telling
+from adapters.ibkr.gateway.trading import Trading
 from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
 from adapters.replay.broker import FillModel, SimulatedBroker
 from adapters.replay.source import LogSource
@@ -242,7 +243,24 @@ class _Parts:
             self._agenda,
             day.plan.bar_instruments,
         )
-        self._book = Book(journal, self._world.folds(), self._world.orders, self._contracts, request.account)
+        self._accounts = Accounts(
+            request.account,
+            request.currency,
+            self._world.account,
+            self._world.positions,
+            self._world.quotes,
+            self._world.sessions,
+            self._contracts,
+            self._commission,
+        )
+        self._book = Book(
+            journal,
+            self._world.folds(),
+            self._world.orders,
+            self._contracts,
+            request.account,
+            self._accounts.realised,
+        )
 
     def open_book(self) -> int | None:
         """Fold the book that there is and return its last time; `None` for one that begins."""
@@ -279,25 +297,15 @@ class _Parts:
         outbox = Outbox()
         feeds = Feeds(world.quotes)
         self._look_back(feeds)
-        accounts = Accounts(
-            request.account,
-            request.currency,
-            world.account,
-            world.positions,
-            world.quotes,
-            world.sessions,
-            self._contracts,
-            self._commission,
-        )
+        accounts = self._accounts
         accounts.start_day(money(request.cash))
         trading = Trading(
             self._book,
             self._broker,
             self._contracts,
-            outbox,
+            Telling(self._book, outbox, lambda: market.now),
             lambda: market.now,
             accounts.preview,
-            accounts.realised,
             accounts.refuses,
         )
         start_ts = self._start_ts() if resumed is None else resumed

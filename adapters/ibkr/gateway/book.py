@@ -74,7 +74,13 @@ class Book:
     """Orders and executions, recorded and folded."""
 
     def __init__(
-        self, recorder: Recorder, folds: Folds, orders: Orders, contracts: Contracts, account: str
+        self,
+        recorder: Recorder,
+        folds: Folds,
+        orders: Orders,
+        contracts: Contracts,
+        account: str,
+        realises: Callable[[Filled], Decimal | None],
     ) -> None:
         self.account = account
         self.orders = orders
@@ -86,6 +92,8 @@ class Book:
         self._by_id: dict[tuple[int, int], Held] = {}
         self._first_ids: dict[int, int] = {}
         self._exec_count = 0
+        self._realises = realises
+        self._realised: dict[str, Decimal | None] = {}
         self._commissions: dict[str, CommissionReported] = {}
         self._revisions: dict[str, int] = {}
 
@@ -111,9 +119,11 @@ class Book:
 
     def take(self, entry: Entry) -> None:
         """Fold an entry, new or read back."""
-        for fold in self._folds.get(type(entry.event), ()):
-            fold(entry)
         event = entry.event
+        if isinstance(event, Filled):  # what it closes can only be seen before it is folded
+            self._realised[event.exec_id] = self._realises(event)
+        for fold in self._folds.get(type(event), ()):
+            fold(entry)
         if isinstance(event, OrderIntended):
             self._intended(event)
         elif isinstance(event, ModifyIntended):
@@ -211,6 +221,10 @@ class Book:
     def commission(self, exec_id: str) -> CommissionReported | None:
         """Return what an execution cost, if it is known."""
         return self._commissions.get(exec_id)
+
+    def realised(self, exec_id: str) -> Decimal | None:
+        """Return what an execution realised before commissions; `None` if it only opened."""
+        return self._realised.get(exec_id)
 
     def revision(self, exec_id: str) -> int:
         """Return how an execution's id ends: 1, and one more for each correction."""

@@ -20,8 +20,9 @@ from adapters.ibkr.gateway.market import Market
 from adapters.ibkr.gateway.mischief import Mischief
 from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
+from adapters.ibkr.gateway.telling import Outbox
 from adapters.ibkr.gateway.times import local_time
-from adapters.ibkr.gateway.trading import Outbox, Refusal, Trading
+from adapters.ibkr.gateway.trading import Refusal, Trading
 from adapters.ibkr.gateway.wire import (
     VERSION_MAX,
     VERSION_MIN,
