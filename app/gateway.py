@@ -140,7 +140,8 @@ def open_gateway(root: Path, request: GatewayRequest) -> Iterator[Gateway]:
             f"versions are binary and not spoken here"
         )
     day = _Day(LogReader(root), request.date)
-    place = request.book or root.with_name(f"{root.name}-gateway") / request.date
+    named = root if root.name not in ("", "..") else root.resolve()
+    place = request.book or named.with_name(f"{named.name}-gateway") / request.date
     if request.fresh:
         _set_aside(place)
     journal = Journal.open(place)

@@ -50,18 +50,19 @@ def test_a_clock_time_is_due_from_then_on():
 
 def test_every_mistake_is_named_with_a_hint():
     script = (
-        "ordr 2: mute; order 1: mut; order 1: split byte=2; order 1: split bytes=x; order 1: garbage kind=y"
+        "ordr 2: mut; order 1: mut; order 1: split byte=2; order 1: split bytes=x; order 1: garbage kind=y"
     )
     with pytest.raises(ConfigError) as caught:
         parse(script, "faults.toml")
     lines = str(caught.value).splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "fault 1: when = 'ordr 2'" in lines[0]
     assert "did you mean 'order'?" in lines[0]
     assert "did you mean 'mute'?" in lines[1]
-    assert "did you mean 'bytes'?" in lines[2]
-    assert "bytes = 'x': expected int" in lines[3]
-    assert "expected one of" in lines[4]
+    assert "fault 2" in lines[2]
+    assert "did you mean 'bytes'?" in lines[3]
+    assert "bytes = 'x': expected int" in lines[4]
+    assert "expected one of" in lines[5]
 
 
 def test_broken_toml_names_its_place():

@@ -259,8 +259,9 @@ class Session:
 
     def _waits(self, client: Client) -> bool:
         """Return whether the client can hear of anything: else lock step would run through the whole day."""
-        orders = self.trading.book.open()
-        return bool(client.streams or client.bars or any(h.ticket.client_id == client.id for h in orders))
+        if client.streams or client.bars:
+            return True
+        return any(held.ticket.client_id == client.id for held in self.trading.book.open())
 
     @property
     def wall_ns(self) -> int:

@@ -298,7 +298,7 @@ class Trading:
         self.telling.tell_order(held)
         if fact.status == "Cancelled":
             self.telling.error(held, 202, f"Order Canceled - reason:{fact.message}")
-            for child in self.book.children(held):
+            for child in list(self.book.children(held)):
                 if not self.book.done(child) and not child.live:
                     self._cancel(child, "the parent was cancelled")
 
@@ -317,22 +317,11 @@ class Trading:
             self._cancel(other, "one cancels all")
 
     def _rivals(self, held: Held) -> list[Held]:
-        """Return the orders that a fill of `held` cancels."""
-        ticket = held.ticket
-        return [
-            other
-            for other in self.book.all()
-            if other is not held
-            and not self.book.done(other)
-            and (
-                (ticket.oca_group and other.ticket.oca_group == ticket.oca_group)
-                or (
-                    ticket.parent_id
-                    and other.ticket.parent_id == ticket.parent_id
-                    and other.ticket.client_id == ticket.client_id
-                )
-            )
-        ]
+        """Return the orders that a fill of `held` cancels: of its group, and its siblings."""
+        parent = self.book.parent(held)
+        family = [*self.book.group(held.ticket.oca_group), *(self.book.children(parent) if parent else ())]
+        rivals = {other.key: other for other in family if other is not held}
+        return [other for other in rivals.values() if not self.book.done(other)]
 
     def correct(self, exec_id: str, price: Decimal) -> None:
         """Correct the price of an execution: a new revision that replaces it."""
