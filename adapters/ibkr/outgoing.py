@@ -1,8 +1,8 @@
-"""Orders on their way out: names for what leaves, its bytes, and what has to wait for its order's own way.
+"""Orders on their way out: names for what leaves, its bytes, and changes that wait for their order.
 
-A change waits until the broker has acknowledged its order, a cancel until the order itself has left: the
-broker answers either with "unknown order" otherwise, and the order stays. What waits longer than a limit, or
-while the gate has closed, is not sent. It sends nothing itself and never resends.
+A change waits until the broker has acknowledged its order, which else takes the change for a second order
+with the same id. What waits too long, or finds the gate closed, is not sent. It sends nothing itself and
+never resends.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +62,6 @@ class Outgoing:
         self._acknowledged = acknowledged
         self._gate = gate
         self._next_id = 0
-        self._queued: set[str] = set()
         self._waiting: list[Waiting] = []
 
     # -- names ---------------------------------------------------------------------------------
@@ -138,10 +137,7 @@ class Outgoing:
 
     def holds(self, effect: Effect, now_ns: int) -> bool:
         """Take an effect that is about to be sent; return whether it has to wait for its order."""
-        if isinstance(effect.request, OrderIntended):
-            self._queued.add(effect.request.order)
-            return False
-        if self._free(effect):
+        if not isinstance(effect.request, ModifyIntended) or self._acknowledged(effect.request.order):
             return False
         self._waiting.append(Waiting(effect, now_ns + round(WAIT_S * SECOND_NS)))
         return True
@@ -151,11 +147,6 @@ class Outgoing:
         if self._gate is None or isinstance(effect.request, CancelIntended):
             return ""
         return self._gate.closed(effect.request.instrument) or ""
-
-    def left(self, effect: Effect) -> None:
-        """Take that an effect was sent, or never will be."""
-        if isinstance(effect.request, OrderIntended):
-            self._queued.discard(effect.request.order)
 
     @property
     def waits(self) -> bool:
@@ -170,7 +161,7 @@ class Outgoing:
             order = self._orders.get(effect.request.order)
             if order is None or not order.working:
                 never.append((effect, "the order has ended"))
-            elif self._free(effect):
+            elif self._acknowledged(order.id):
                 go.append(effect)
             elif now_ns >= waiting.until_ns:
                 never.append((effect, f"the order was not acknowledged within {WAIT_S:g} s"))
@@ -182,11 +173,5 @@ class Outgoing:
     def drop(self) -> list[Effect]:
         """Forget what waits: the connection is gone. Return what was not sent."""
         dropped = [waiting.effect for waiting in self._waiting]
-        self._waiting, self._queued = [], set()
+        self._waiting = []
         return dropped
-
-    def _free(self, effect: Effect) -> bool:
-        order = effect.request.order
-        if order in self._queued:
-            return False
-        return isinstance(effect.request, CancelIntended) or self._acknowledged(order)

@@ -8,11 +8,11 @@ were nowhere make it look again later. It sends nothing itself: the requests it 
 from adapters.ibkr.encoder import Encoder
 from adapters.ibkr.messages import Message
 from adapters.ibkr.orders import OrderChannel
-from adapters.ibkr.pacing import Lane
 from adapters.ibkr.reconcile import PATIENCE_S, Folds, reconcile
 from adapters.ibkr.snapshot import PAUSE_S, Snapshot
 from core.clock import DAY_NS, SECOND_NS
-from core.events import BreakFound, CancelSent, Event, OrderResolved, ReconciliationStarted
+from core.effects import Effect
+from core.events import CancelIntended, Event, OrderResolved, ReconciliationStarted
 
 DAYS_MAX = 7
 """Executions of more days than this cannot be asked for."""
@@ -39,7 +39,7 @@ class Recovery:
         self._reason = ""
         self._again = ""
         self._look_ns: int | None = None
-        self._cancels: list[str] = []
+        self._cancels: list[Effect] = []
 
     @property
     def active(self) -> bool:
@@ -67,20 +67,28 @@ class Recovery:
         if self._snapshot is not None:
             self._snapshot.feed(message)
 
+    def spoil(self, why: str) -> None:
+        """Take that what is being shown cannot be trusted: another look follows without a comparison."""
+        if self._snapshot is not None:
+            self._again = why
+
     def look(self, ts: int, now_ns: int) -> list[Event]:
         """Return what a finished look found, or that one begins.
 
         To be called before anything is read: everything heard up to here is in the folds.
         """
-        self._channel.folded()
-        if self._snapshot is not None and self._snapshot.done:
-            return self._compared(self._snapshot, ts, now_ns)
-        doubt = self._channel.take_doubt()
-        if not doubt and self._look_ns is not None and now_ns >= self._look_ns and self._snapshot is None:
+        doubt = self._channel.take_doubt(looking=self.active)
+        if self._snapshot is not None:
+            self._again = self._again or doubt
+            return self._compared(self._snapshot, ts, now_ns) if self._snapshot.done else []
+        if not doubt and self._look_ns is not None and now_ns >= self._look_ns:
             doubt = "orders whose fate is open"
         return self.begin(doubt, self.account, ts) if doubt and self.account else []
 
     def _compared(self, snapshot: Snapshot, ts: int, now_ns: int) -> list[Event]:
+        if self._again:
+            self._snapshot = None
+            return self.begin(self._again, self.account, ts)
         events = reconcile(
             self._reason,
             self.account,
@@ -94,32 +102,29 @@ class Recovery:
         self.looks += 1
         if any(isinstance(e, OrderResolved) and e.outcome == "unknown" for e in events):
             self._look_ns = now_ns + round(self._patience_s * SECOND_NS)
-        if any(isinstance(e, BreakFound) and e.kind == "lost_order" for e in events):
-            lost = self._folds.routes.lost()
-            self._cancels += [e.order for e in events if isinstance(e, OrderResolved) and e.order in lost]
-        if self._again:
-            events += self.begin(self._again, self.account, ts)
+        lost = self._folds.routes.lost()
+        found = {e.order for e in events if isinstance(e, OrderResolved) and e.outcome == "live"}
+        self._cancels += [self._cancel(order, ts) for order in lost if order in found]
         return events
 
-    def due(self, encoder: Encoder, now_ns: int) -> list[tuple[Lane, bytes]]:
-        """Return the requests that the look under way needs now."""
-        request = self._snapshot.due(encoder, now_ns) if self._snapshot is not None else None
-        return [(Lane.RECOVERY, request)] if request is not None else []
+    def due(self, encoder: Encoder, now_ns: int) -> bytes | None:
+        """Return the request that the look under way needs now, or `None`."""
+        return self._snapshot.due(encoder, now_ns) if self._snapshot is not None else None
 
-    def cancels(self, encoder: Encoder, ts: int) -> list[tuple[bytes, CancelSent]]:
-        """Return cancels that no strategy asked for, each with what to record when it was sent."""
+    def cancels(self) -> list[Effect]:
+        """Return the cancels that a look asks for, once: no strategy does, so no decision goes with them."""
         wanted, self._cancels = self._cancels, []
-        found = []
-        for order in wanted:
-            attempt = self._folds.routes.attempt(order)
-            if attempt is not None and attempt.client_id == self._channel.client_id:
-                told = CancelSent(ts, order, "presumed lost and seen again")
-                found.append((encoder.cancel_order(attempt.broker_id), told))
-        return found
+        return wanted
+
+    def _cancel(self, order: str, ts: int) -> Effect:
+        known = self._folds.orders.get(order)
+        assert known is not None
+        who = (known.account, known.strategy, known.instrument)
+        return Effect(0, CancelIntended(ts, order, *who, "presumed lost and seen again"))
 
     def drop(self) -> None:
         """Forget a look that is under way: the connection is gone."""
-        self._snapshot, self._again = None, ""
+        self._snapshot, self._again, self._cancels = None, "", []
 
     def _days(self, ts: int) -> int:
         last = self._folds.routes.last_fill_ts

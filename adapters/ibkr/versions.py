@@ -1,21 +1,11 @@
 """Which version of an order the broker shows: its terms against those that were sent. Pure."""
 
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Protocol
 
 from adapters.ibkr.order_fields import LIMITED, STOPPED
 from adapters.ibkr.terms import OrderTerms
 from core.events import OrderType
-
-
-class Version(Protocol):
-    """A version as sent: its number and full terms."""
-
-    number: int
-    quantity: Decimal
-    limit: Decimal | None
-    stop: Decimal | None
+from projections.records import Version
 
 
 def shown_version(kind: OrderType, versions: Sequence[Version], said: OrderTerms) -> int | None:
