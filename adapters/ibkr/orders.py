@@ -301,6 +301,8 @@ class OrderChannel:
             )
             when = parse_time(said.time, self.zone) or ts
             what = (side, money(said.quantity), money(said.price), said.exchange)
+            if known is not None and known.state in ("Cancelled", "Rejected", "Lost"):
+                self._doubt = f"{known.id} was taken for {known.state} and has filled"
             self._fills[exec_id] = who
             self._revisions.setdefault(exec_id, set()).add(revision)
             if revision > 1:

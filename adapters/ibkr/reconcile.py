@@ -113,7 +113,7 @@ def reconcile(
             found += _order(order, here, folds, client_id, ts, round(patience_s * SECOND_NS))
         elif order.id.startswith("external-"):
             found += _external(order, evidence, ts)
-    found += _lost_but_seen(ours, folds, ts)
+    found += _back(ours, folds, ts)
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
     found += _cash(account, evidence, folds, ts)
@@ -232,12 +232,17 @@ def _external(order: Order, evidence: Evidence, ts: int) -> Iterator[Event]:
         yield as_external(order, over.state.status if over is not None else "Gone", ts)
 
 
-def _lost_but_seen(ours: dict[str, Found], folds: Folds, ts: int) -> Iterator[Event]:
-    for name in folds.routes.lost():
+def _back(ours: dict[str, Found], folds: Folds, ts: int) -> Iterator[Event]:
+    """Yield orders that the log takes for ended and that are working at the broker."""
+    working = {order.id for order in folds.orders.working()}
+    lost = set(folds.routes.lost())
+    for name in sorted(ours.keys() - working):
         order = folds.orders.get(name)
-        if order is not None and name in ours and ours[name].live:
-            yield OrderResolved(ts, name, "live", "presumed lost, and now among the open orders")
-            yield lost_order_seen(order, ts)
+        if order is not None and ours[name].live and order.state != "Filled":
+            yield OrderResolved(ts, name, "live", f"taken for {order.state}, and among the open orders")
+            yield _status(order, "Submitted", "", ts)
+            if name in lost:
+                yield lost_order_seen(order, ts)
 
 
 def _overfilled(evidence: Evidence, folds: Folds, ts: int) -> Iterator[Event]:

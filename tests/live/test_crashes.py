@@ -1,7 +1,7 @@
 """kill -9 at every named point of an order's way, a restart, and the log against the gateway's own book.
 
-I3: every order at the broker has its intent in the recovered log. I4: at most one broker order per intent, and
-each execution counts once. At the end positions, executions, commissions and cash are the gateway's.
+I3: every order at the broker has its intent in the recovered log. I4: at most one broker order per intent,
+and each execution counts once. At the end positions, executions, commissions and cash are the gateway's.
 """
 
 import os
@@ -57,16 +57,15 @@ def at_the_broker(book: Path) -> list[str]:
 
 def broken_invariants(log: Path, book: Path) -> list[str]:
     """Return what is wrong of I3 and I4."""
-    wrong = []
     intents = {e.order for e in entries(log, OrderIntended)}
     names = {e.ref: e.order for e in entries(log, OrderAttempted)}
     sent = at_the_broker(book)
-    for ref in sent:
-        if names.get(ref) not in intents:
-            wrong.append(f"I3: {ref} is at the broker, its intent is not in the log")
+    unknown = [ref for ref in sent if names.get(ref) not in intents]
     orders = Counter(names.get(ref, ref) for ref in sent)
-    wrong += [f"I4: {order} is at the broker {n} times" for order, n in orders.items() if n > 1]
-    return wrong
+    return [
+        *(f"I3: {ref} is at the broker, its intent is not in the log" for ref in unknown),
+        *(f"I4: {order} is at the broker {n} times" for order, n in orders.items() if n > 1),
+    ]
 
 
 def assert_same_books(log: Path, book: Path) -> None:
