@@ -145,7 +145,7 @@ class LastReportWins(OrderChannel):
 class TrustsReferencesOnly(OrderChannel):
     """Knows an order by its reference alone."""
 
-    def _find(self, perm_id, ref, client_id, order_id):  # noqa: ARG002
+    def _find(self, perm_id, ref, client_id, order_id):
         return self._routes.find(perm_id=None, ref=ref)
 
 

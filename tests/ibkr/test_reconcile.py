@@ -179,7 +179,7 @@ def test_each_situation_has_its_outcome(situation, outcome, kinds, state):
 
 
 @pytest.mark.parametrize(("situation", "outcome", "kinds", "state"), SITUATIONS)
-def test_a_second_look_at_the_same_book_finds_nothing_new(situation, outcome, kinds, state):  # noqa: ARG001
+def test_a_second_look_at_the_same_book_finds_nothing_new(situation, outcome, kinds, state):
     books = Books()
     shown = situation(books)
     books.compare(*shown)

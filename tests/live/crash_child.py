@@ -1,7 +1,7 @@
 """A live session that kills itself at a named point: `python crash_child.py LOG PORT ACCOUNT POINT N UNTIL`.
 
 The points lie in subclasses that stand in for the recorder, the connection and the loop, so nothing of it is
-in the program. Prints `done` at a clean end. `broken` in the environment swaps in a known mistake.
+in the program. Prints `done` at a clean end. `BROKEN` in the environment swaps in a known mistake.
 """
 
 import os
@@ -140,9 +140,9 @@ def main() -> None:
         held = sys.modules.get(module)
         if held is not None and hasattr(held, "Transport"):
             held.Transport = Dying
-    if os.environ.get("broken") == "sends_first":
+    if os.environ.get("BROKEN") == "sends_first":
         assembling.Loop = SendsFirst
-    session.IbClient = BROKEN.get(os.environ.get("broken", ""), IbClient)
+    session.IbClient = BROKEN.get(os.environ.get("BROKEN", ""), IbClient)
     link = LinkSettings(port=port, account=account, lock_step=True, start_ns=until - 3600 * 10**9)
     specs = (StrategySpec(TIDES, {}, "tides"),)
     run_live(root, LiveRequest(mode="demo", link=link, strategies=specs, account=account, until_ts=until))

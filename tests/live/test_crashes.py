@@ -38,7 +38,7 @@ def trade(
         text=True,
         timeout=90,
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "broken": broken},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "BROKEN": broken},
         check=False,
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
