@@ -127,6 +127,7 @@ class OrderChannel:
         self._charged: dict[str, tuple[Decimal, str]] = {}
         self._waiting: dict[str, CommissionReport] = {}
         self._over: set[int] = set()
+        self._cancelled = False
         self._routes_in: dict[type[Message], Callable[[Any, int], Iterable[Event]]] = {
             OpenOrder: self._open_order,
             OrderStatus: self._status,
@@ -161,6 +162,11 @@ class OrderChannel:
         doubt = self._complaint or ("" if looking else self._doubt)
         self._doubt = self._complaint = ""
         return doubt
+
+    def take_cancelled(self) -> bool:
+        """Return, once, whether an order was said to be cancelled: final only when the book agrees."""
+        cancelled, self._cancelled = self._cancelled, False
+        return cancelled
 
     # -- orders --------------------------------------------------------------------------------
 
@@ -239,6 +245,7 @@ class OrderChannel:
         if before is not None and (before == told or (_same(before, told) and not text)):
             return ()
         self._told[order] = told
+        self._cancelled = self._cancelled or word == "Cancelled"
         events: list[Event] = [_changed(known, word, text, version, ts)]
         if word not in _ENDED:
             events += self._sighted(known, word, ts)

@@ -5,7 +5,7 @@ and never says that an order may be sent again unless nothing of it can have lef
 unknown first, and presumed lost only when a later look does not find it either.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -118,6 +118,23 @@ def reconcile(
     found += _positions(account, evidence, folds, ts)
     found += _cash(account, evidence, folds, ts)
     return [*_news(found, folds, ts), _finished(reason, found, evidence, ts)]
+
+
+def recheck(
+    settled: Mapping[str, int], evidence: Evidence, folds: Folds, client_id: int, ts: int
+) -> list[Event]:
+    """Return what the open and completed orders say of orders that did not change since the look began.
+
+    `settled` are their versions then. Orders go on leaving during such a look, so nothing else is compared.
+    """
+    found: list[Event] = []
+    ours = _ours(evidence, folds.routes)
+    for order in folds.orders.working():
+        here = ours.get(order.id)
+        if here is not None and settled.get(order.id) == order.version:
+            found += _order(order, here, folds, client_id, ts, 0)
+    found += _back(ours, folds, ts)
+    return list(_news(found, folds, ts, mending=False))
 
 
 def _ours(evidence: Evidence, routes: Routes) -> dict[str, Found]:
@@ -291,7 +308,7 @@ def _cash(account: str, evidence: Evidence, folds: Folds, ts: int) -> Iterator[E
             yield CashAdjusted(ts, account, currency, money(theirs - ours), reason)
 
 
-def _news(found: Sequence[Event], folds: Folds, ts: int) -> Iterator[Event]:
+def _news(found: Sequence[Event], folds: Folds, ts: int, *, mending: bool = True) -> Iterator[Event]:
     """Yield the events without breaks that are open already, then which breaks this look explains."""
     before = folds.breaks.found() if folds.breaks is not None else []
     known = {event.message for event in before}
@@ -300,7 +317,7 @@ def _news(found: Sequence[Event], folds: Folds, ts: int) -> Iterator[Event]:
         if not isinstance(event, BreakFound) or event.message not in known:
             yield event
     for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
-        if at[2] in _MENDING and at not in again:
+        if mending and at[2] in _MENDING and at not in again:
             yield BreakResolved(ts, *at, "not found by a later comparison")
 
 

@@ -2,13 +2,14 @@
 
 One look at a time. It begins at each start of a connection and at each doubt, and ends in
 `ReconciliationFinished`; the comparison is made when everything heard so far is in the folds. Orders that
-were nowhere make it look again later. It sends nothing itself: the requests it wants are for the caller.
+were nowhere make it look again later. A cancelled order is looked for once more without stopping trade:
+brokers were seen to fill such orders. It sends nothing itself: the requests it wants are for the caller.
 """
 
 from adapters.ibkr.encoder import Encoder
 from adapters.ibkr.messages import Message
 from adapters.ibkr.orders import OrderChannel
-from adapters.ibkr.reconcile import PATIENCE_S, Folds, reconcile
+from adapters.ibkr.reconcile import PATIENCE_S, Folds, recheck, reconcile
 from adapters.ibkr.snapshot import PAUSE_S, Snapshot
 from core.clock import DAY_NS, SECOND_NS
 from core.effects import Effect
@@ -39,6 +40,8 @@ class Recovery:
         self._reason = ""
         self._again = ""
         self._look_ns: int | None = None
+        self._recheck_ns: int | None = None
+        self._settled: dict[str, int] | None = None
         self._cancels: list[Effect] = []
 
     @property
@@ -54,9 +57,10 @@ class Recovery:
     def begin(self, reason: str, account: str, ts: int) -> list[Event]:
         """Start a look; while one is under way, another follows it."""
         self.account = account
-        if self._snapshot is not None:
+        if self._snapshot is not None and self._settled is None:
             self._again = reason
             return []
+        self._settled = None
         self._reason, self._again, self._look_ns = reason, "", None
         days = self._days(ts)
         self._snapshot = Snapshot(account, days, self._channel.out.take_id, pause_s=self._pause_s)
@@ -77,18 +81,41 @@ class Recovery:
 
         To be called before anything is read: everything heard up to here is in the folds.
         """
-        doubt = self._channel.take_doubt(looking=self.active)
+        if self._channel.take_cancelled() and self._recheck_ns is None:
+            self._recheck_ns = now_ns + round(self._pause_s * SECOND_NS)
+        doubt = self._channel.take_doubt(looking=self.active and self._settled is None)
+        if doubt and self._settled is not None:
+            return self.begin(doubt, self.account, ts)
         if self._snapshot is not None:
             self._again = self._again or doubt
             return self._compared(self._snapshot, ts, now_ns) if self._snapshot.done else []
         if not doubt and self._look_ns is not None and now_ns >= self._look_ns:
             doubt = "orders whose fate is open"
-        return self.begin(doubt, self.account, ts) if doubt and self.account else []
+        if doubt and self.account:
+            return self.begin(doubt, self.account, ts)
+        if self.account and self._recheck_ns is not None and now_ns >= self._recheck_ns:
+            self._begin_recheck(ts)
+        return []
+
+    def _begin_recheck(self, ts: int) -> None:
+        self._recheck_ns = None
+        self._settled = {order.id: order.version for order in self._folds.orders.working()}
+        self._snapshot = Snapshot(
+            self.account,
+            self._days(ts),
+            self._channel.out.take_id,
+            pause_s=self._pause_s,
+            orders_only=True,
+        )
 
     def _compared(self, snapshot: Snapshot, ts: int, now_ns: int) -> list[Event]:
         if self._again:
             self._snapshot = None
             return self.begin(self._again, self.account, ts)
+        if self._settled is not None:
+            settled, self._settled, self._snapshot = self._settled, None, None
+            client_id = self._channel.client_id
+            return recheck(settled, snapshot.evidence, self._folds, client_id, ts)
         events = reconcile(
             self._reason,
             self.account,
@@ -125,6 +152,7 @@ class Recovery:
     def drop(self) -> None:
         """Forget a look that is under way: the connection is gone."""
         self._snapshot, self._again, self._cancels = None, "", []
+        self._settled, self._recheck_ns = None, None
 
     def _days(self, ts: int) -> int:
         last = self._folds.routes.last_fill_ts

@@ -78,7 +78,13 @@ class Snapshot:
     """One look at the broker's book. `feed` takes messages; `due` says what to ask for next."""
 
     def __init__(
-        self, account: str, execution_days: int, take_id: Callable[[], int], *, pause_s: float = PAUSE_S
+        self,
+        account: str,
+        execution_days: int,
+        take_id: Callable[[], int],
+        *,
+        pause_s: float = PAUSE_S,
+        orders_only: bool = False,
     ) -> None:
         self.evidence = Evidence()
         self.failed = ""
@@ -94,10 +100,9 @@ class Snapshot:
                 ExecutionsEnd,
             ),
         ]
-        self._rest = [
-            Piece("positions", lambda e: e.req_positions(), PositionsEnd),
-            Piece("account", lambda e: e.req_account_updates(account), AccountDownloadEnd, needed=False),
-        ]
+        positions = Piece("positions", lambda e: e.req_positions(), PositionsEnd)
+        cash = Piece("account", lambda e: e.req_account_updates(account), AccountDownloadEnd, needed=False)
+        self._rest = [] if orders_only else [positions, cash]
         self._pieces: list[Piece] = []
         self._before: dict[int, tuple[str, Decimal]] | None = None
         self._agreed = False
