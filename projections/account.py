@@ -88,6 +88,10 @@ class Account(Projection):
             settled = _add(settled, self._positions.position(account, instrument).realised)
         return money(settled) if futures else settled
 
+    def opened(self, account: str, currency: str) -> bool:
+        """Return whether a balance was ever given, which trades then move."""
+        return (account, currency) in self._adjusted
+
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
         total = self.total_cash(account, currency)

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from core.events import (
     BreakAccepted,
     BreakFound,
+    BreakResolved,
     ConnectionChanged,
     DataStateChanged,
     HaltLevel,
@@ -38,7 +39,7 @@ class GateState(State, kw_only=True):
     halt_reason: str
     observing: bool
     halts: int
-    breaks: dict[str, str]
+    breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
 
 
@@ -49,6 +50,7 @@ class Gate(Projection):
     """
 
     name = "gate"
+    version = 2
     state_type = GateState
 
     def __init__(self, *, delayed_data: bool = False) -> None:
@@ -59,7 +61,7 @@ class Gate(Projection):
         self.halts = 0
         self._link_reason = "not connected yet"
         self._halt_reason = ""
-        self._breaks: dict[str, str] = {}
+        self._breaks: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
         self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
         super().__init__(
@@ -68,6 +70,7 @@ class Gate(Projection):
                 ReconciliationStarted: self._started,
                 ReconciliationFinished: self._finished,
                 BreakFound: self._break,
+                BreakResolved: self._mended,
                 BreakAccepted: self._accepted,
                 HaltRequested: self._halted,
                 TradingResumed: self._resumed,
@@ -79,7 +82,11 @@ class Gate(Projection):
     @property
     def breaks(self) -> dict[str, str]:
         """The instruments that are closed by a break, with what it is."""
-        return dict(self._breaks)
+        return {instrument: found[0].message for instrument, found in self._breaks.items()}
+
+    def found(self) -> list[BreakFound]:
+        """Return the breaks that are open, sorted by instrument."""
+        return [event for _, found in sorted(self._breaks.items()) for event in found]
 
     @property
     def data(self) -> dict[str, str]:
@@ -106,7 +113,8 @@ class Gate(Projection):
             return f"no usable connection: {self._link_reason}"
         if not self.reconciled:
             return "the log is not reconciled with the broker yet"
-        return self._breaks.get(instrument)
+        found = self._breaks.get(instrument)
+        return found[0].message if found else None
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
@@ -137,7 +145,15 @@ class Gate(Projection):
 
     def _break(self, entry: Any) -> None:
         event: BreakFound = entry.event
-        self._breaks[event.instrument] = event.message
+        found = self._breaks.setdefault(event.instrument, [])
+        if all(known.message != event.message for known in found):
+            found.append(event)
+
+    def _mended(self, entry: Any) -> None:
+        event: BreakResolved = entry.event
+        left = [known for known in self._breaks.pop(event.instrument, ()) if known.kind != event.kind]
+        if left:
+            self._breaks[event.instrument] = left
 
     def _accepted(self, entry: Any) -> None:
         event: BreakAccepted = entry.event
@@ -175,7 +191,7 @@ class Gate(Projection):
             halt_reason=self._halt_reason,
             observing=self.observing,
             halts=self.halts,
-            breaks=dict(sorted(self._breaks.items())),
+            breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
         )
 
@@ -184,5 +200,6 @@ class Gate(Projection):
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
         self.halt, self._halt_reason, self.halts = state.halt, state.halt_reason, state.halts
         self.observing = state.observing
-        self._breaks, self._data = dict(state.breaks), dict(state.data)
+        self._breaks = {name: list(found) for name, found in state.breaks.items()}
+        self._data = dict(state.data)
         self.applied_seq = state.applied_seq

@@ -33,9 +33,10 @@ from adapters.ibkr.messages import (
 from adapters.ibkr.notices import Act, Meaning, Notices
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
-from adapters.ibkr.reconcile import Folds, reconcile
+from adapters.ibkr.reconcile import PATIENCE_S, Folds
+from adapters.ibkr.recovery import Recovery
 from adapters.ibkr.sending import Sending
-from adapters.ibkr.snapshot import Snapshot
+from adapters.ibkr.snapshot import PAUSE_S
 from core.clock import NEVER, SECOND_NS
 from core.effects import Effect
 from core.errors import (
@@ -55,7 +56,6 @@ from core.events import (
     Event,
     FrameRejected,
     InstrumentDefined,
-    ReconciliationStarted,
 )
 
 __all__ = ["IbClient", "LinkSettings"]
@@ -100,15 +100,19 @@ class IbClient:
         self._begun = False
         self._skew_ms: int | None = None
         self._resolving: dict[int, InstrumentDefined] = {}
-        self._snapshot: Snapshot | None = None
-        self._snapshot_reason = ""
-        self._again = ""
+        self._recovery = Recovery(
+            channel,
+            folds,
+            patience_s=0.0 if settings.lock_step else PATIENCE_S,  # nothing moves there while we wait
+            pause_s=0.0 if settings.lock_step else PAUSE_S,
+        )
         self._lines_lost = True
         self._renew_ns = _NEVER_ASKED
         self._server_ns = settings.start_ns
         self._said: dict[str, str] = {}
         self._fault: WriteFailed | None = None
         self._acted = False  # in lock step: something was sent since the last step
+        self._in_step = False  # our clock is the gateway's since the connection began
         self.due: Callable[[], int] = lambda: NEVER
 
     @property
@@ -133,7 +137,7 @@ class IbClient:
 
     def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
         """Name the orders that are about to leave."""
-        return self._channel.attempts(effects, ts)
+        return self._channel.out.attempts(effects, ts)
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
@@ -151,12 +155,14 @@ class IbClient:
 
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what happened; waits at most `timeout_s` for something to happen."""
-        events = self._sending.outcomes()
+        self._channel.folded()
+        # A comparison reads the folds, so it is made when all that was heard is in them.
+        events = self._sending.outcomes() or self._compared()
         wait_s = 0.0 if events else self._patience_s(timeout_s)
         try:
             events += self._taken(wait_s)
             # What time asks for. Each part's events count, also if the next part finds the connection gone.
-            for part in (self._clocks, self._snapshot_due, self._data_due, self._flushed):
+            for part in (self._clocks, self._look_due, self._data_due, self._flushed):
                 events += part()
         except BrokerError as error:
             events += self._down(error)
@@ -168,7 +174,7 @@ class IbClient:
 
     def close(self) -> None:
         """End the connection; what waits to be sent is not sent."""
-        self._sending.end("the session ended")
+        self._give_up_waiting("the session ended")
         self._connection.close()
 
     def _patience_s(self, timeout_s: float) -> float:
@@ -184,7 +190,7 @@ class IbClient:
             raise fault
         if not self._connection.is_open():
             return self._connection.connect(wait_s)
-        if self.settings.lock_step and self.ready:
+        if self.settings.lock_step and self.ready and self._idle():
             return self._step()
         return self._read(wait_s)
 
@@ -209,7 +215,7 @@ class IbClient:
         fault: BrokerError | None = None
         messages: list[Message] = []
         # What was sent is answered before anything else happens, as in a replay.
-        waiting, self._acted = self._acted or self._snapshot is not None, False
+        waiting, self._acted = self._acted, False
         until = self._server_ns if waiting else self.due()
         try:
             self._connection.send(codec.requests.req_step(until))
@@ -225,20 +231,23 @@ class IbClient:
         before = self._server_ns
         told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
         self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
-        passed = self._server_ns > until
+        passed = self._in_step and self._server_ns > until  # nothing was left to happen up to there
+        self._in_step = bool(told)
         if 0 <= until - self._server_ns < 1_000_000:
             self._server_ns = until  # the answer is in ms
         events = [event for message in messages for event in self._events(message)]
         if fault is not None:
             return [*events, *self._down(fault)]
-        idle = self._snapshot is None and self._sending.next_ns() is None
         stood = not events and self._server_ns == before and until > before
-        self.over = idle and not waiting and (passed or stood)
+        self.over = self._idle() and not waiting and (passed or stood)
         return events
 
+    def _idle(self) -> bool:
+        """Whether nothing of ours is under way that the gateway's next event must not overtake."""
+        return not self._recovery.active and not self._channel.out.waits and self._sending.next_ns() is None
+
     def _events(self, message: Message) -> list[Event]:
-        if self._snapshot is not None:
-            self._snapshot.feed(message)
+        self._recovery.feed(message)
         ts = self.now
         events = [*self._data.events(message, ts), *self._channel.events(message, ts)]
         own = _OWN.get(type(message))
@@ -260,13 +269,18 @@ class IbClient:
 
     def _dropped(self, told: list[Event], why: str) -> list[Event]:
         """Forget what belonged to the connection that has ended."""
-        self._snapshot, self._again = None, ""
-        self._resolving, self.ready, self._begun = {}, False, False
+        self._recovery.drop()
+        self._resolving, self.ready, self._begun, self._in_step = {}, False, False, False
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
         self._notices.opened()
-        self._sending.end(why)
+        self._give_up_waiting(why)
         return [*told, *self._sending.outcomes()]
+
+    def _give_up_waiting(self, why: str) -> None:
+        for effect in self._channel.out.drop():
+            self._sending.refuse(effect, why)
+        self._sending.end(why)
 
     def _clocks(self) -> list[Event]:
         """Look at the clocks of the link; begin, once the broker has said what is needed for it."""
@@ -275,7 +289,7 @@ class IbClient:
         if connection.is_open() and not self._begun:
             events += self._begin()
         elif held_back and not connection.held_back and self.ready:
-            events += self._start_snapshot("the restart window is over")
+            events += self._start_look("the restart window is over")
         return events
 
     def _flushed(self) -> list[Event]:
@@ -283,22 +297,29 @@ class IbClient:
             self._connection.trust()
             if not self._begun:
                 self._connection.starting()
+            self._offer_waiting()
             self._sending.flush(self._connection, self._connection.ping, self._monotonic())
         return []
 
-    def _snapshot_due(self) -> list[Event]:
-        snapshot = self._snapshot
-        if snapshot is None or self._resolving:
+    def _offer_waiting(self) -> None:
+        """Offer what waited for its order, and the cancels that a look at the book asks for."""
+        go, never = self._channel.out.due(self._monotonic())
+        for effect in (*go, *self._recovery.cancels()):
+            self._offer(effect)
+        for effect, why in never:
+            self._sending.refuse(effect, why)
+
+    def _look_due(self) -> list[Event]:
+        recovery = self._recovery
+        if not recovery.active or self._resolving:
             return []
-        if self._connection.outage.upstream_lost and not self._again:
-            self._again = "the gateway was cut off meanwhile"  # its book cannot be trusted now
-        if snapshot.done:
-            return self._compared(snapshot)
-        request = snapshot.due(self._connection.codec.requests, self._monotonic())
+        if self._connection.outage.upstream_lost:
+            recovery.spoil("the gateway was cut off meanwhile")  # its book cannot be trusted now
+        request = recovery.due(self._connection.codec.requests, self._monotonic())
         if request is not None:
             self._sending.offer(Lane.RECOVERY, request)
-        if snapshot.failed:
-            raise ConnectionLost(snapshot.failed)
+        if recovery.failed:
+            raise ConnectionLost(recovery.failed)
         return []
 
     def _data_due(self) -> list[Event]:
@@ -306,7 +327,7 @@ class IbClient:
             return []
         if self._monotonic() >= self._renew_ns:
             self._renew_ns = _NEVER_ASKED
-            self._offer_data(self._data.renew(self._connection.codec.requests, self._channel.take_id))
+            self._offer_data(self._data.renew(self._connection.codec.requests, self._channel.out.take_id))
         if self.settings.lock_step:
             return []
         return self._data.stale(self.now, round(self.settings.stale_after_s * SECOND_NS))
@@ -322,7 +343,7 @@ class IbClient:
         except AccountRefused as error:
             return self._dropped(self._connection.refuse(error), str(error))
         self._begun = True
-        self._channel.offered(self._offered)
+        self._channel.out.offered(self._offered)
         opened = BrokerSessionOpened(
             ts,
             codec.server_version,
@@ -334,33 +355,24 @@ class IbClient:
         )
         for instrument in self.wanted:
             if instrument.con_id is None:
-                req_id = self._channel.take_id()
+                req_id = self._channel.out.take_id()
                 self._resolving[req_id] = instrument
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
-        return [opened, *skew, *self._connection.up(), *self._start_snapshot("start")]
+        return [opened, *skew, *self._connection.up(), *self._start_look("start")]
 
-    def _start_snapshot(self, reason: str) -> list[Event]:
-        """Compare the books; one that goes on is finished first, so that no answer is taken for another's."""
-        if self._snapshot is not None:
-            self._again = reason
+    def _start_look(self, reason: str) -> list[Event]:
+        return self._recovery.begin(reason, self.account, self.now)
+
+    def _compared(self) -> list[Event]:
+        """Return what a look at the book found that has ended, or that another one begins."""
+        if not self._begun or self._connection.outage.upstream_lost:
             return []
-        self._snapshot_reason = reason
-        self._snapshot = Snapshot(self.account, 7, self._channel.take_id)
-        return [ReconciliationStarted(self.now, reason)]
-
-    def _compared(self, snapshot: Snapshot) -> list[Event]:
-        if self._again:
-            if self._connection.outage.upstream_lost:
-                return []  # what brings the gateway back starts the next one
-            reason, self._again, self._snapshot = self._again, "", None
-            return self._start_snapshot(reason)
-        client_id = self.settings.client_id
-        events = reconcile(
-            self._snapshot_reason, self.account, snapshot.evidence, self._folds, client_id, self.now
-        )
-        self._snapshot = None
+        looks = self._recovery.looks
+        events = self._recovery.look(self.now, self._monotonic())
+        if self._recovery.looks == looks:
+            return events
         self.ready = True
         self._connection.reconciled()
         return [*events, *self._subscribed()]
@@ -375,7 +387,7 @@ class IbClient:
         return left_out
 
     def _subscriptions(self) -> tuple[list[bytes], list[Event]]:
-        requests, take_id = self._connection.codec.requests, self._channel.take_id
+        requests, take_id = self._connection.codec.requests, self._channel.out.take_id
         again = self._data.resubscribe(requests, take_id) if self._data.lines else []
         new, events = self._data.subscribe(self.wanted, requests, take_id, self.now)
         return [*again, *new], events
@@ -392,7 +404,7 @@ class IbClient:
 
     def _id_offered(self, said: NextValidId, _ts: int) -> list[Event]:
         self._offered = said.order_id
-        self._channel.offered(said.order_id)
+        self._channel.out.offered(said.order_id)
         return []
 
     def _time_told(self, said: CurrentTime, ts: int) -> list[Event]:
@@ -452,7 +464,7 @@ class IbClient:
     # -- what a message of the broker asks for ---------------------------------------------------
 
     def _look(self, meaning: Meaning, _code: int) -> list[Event]:
-        return self._start_snapshot(meaning.why) if self.ready else []
+        return self._start_look(meaning.why) if self.ready else []
 
     def _upstream_lost(self, meaning: Meaning, code: int) -> list[Event]:
         news = self._connection.upstream(lost=True, why=meaning.why)
@@ -463,7 +475,7 @@ class IbClient:
         state = "data_lost" if code == 1101 else "upstream_up"
         self._lines_lost = self._lines_lost or code == 1101
         told = ConnectionChanged(self.now, state, code, meaning.why)  # type: ignore[arg-type]
-        return [told, *(self._start_snapshot(f"{code}: {meaning.why}") if self._begun else ())]
+        return [told, *(self._start_look(f"{code}: {meaning.why}") if self._begun else ())]
 
     def _drop(self, meaning: Meaning, _code: int) -> list[Event]:
         return self._dropped(self._connection.drop(meaning.why), meaning.why)
@@ -473,7 +485,8 @@ class IbClient:
 
     def _read_only(self, _meaning: Meaning, _code: int) -> list[Event]:
         """Go on as an observer: no book is compared, data come, and the gate stays closed."""
-        self._snapshot, self._again, self.ready = None, "", True
+        self._recovery.drop()
+        self.ready = True
         return self._subscribed()
 
     def _slower(self, _meaning: Meaning, _code: int) -> list[Event]:
@@ -497,7 +510,14 @@ class IbClient:
         if not self._connection.is_open():
             self._sending.refuse(effect, "not connected")
             return
-        request = self._channel.request(effect, self._connection.codec.requests)
+        out = self._channel.out
+        closed = out.closed(effect)
+        if closed:
+            self._sending.refuse(effect, closed)
+            return
+        if out.holds(effect, self._monotonic()):
+            return
+        request = out.request(effect, self._connection.codec.requests)
         if request is None:
             self._sending.refuse(effect, "the order was never sent")
         else:
@@ -532,9 +552,9 @@ class IbClient:
 
     def snapshot_now(self, reason: str) -> list[Event]:
         """Begin to compare the log with the broker's book; nothing if that is not possible now."""
-        if not self.ready or self._snapshot is not None:
+        if not self.ready or self._recovery.active:
             return []
-        return self._start_snapshot(reason)
+        return self._recovery.begin(reason, self.account, self.now)
 
 
 _ACTS: dict[Act, Callable[[IbClient, Meaning, int], list[Event]]] = {

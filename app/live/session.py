@@ -4,6 +4,7 @@ Composes the log, the folds of its past, the connection, the strategies and the 
 trading. The session is recorded as it happens, and a proof of it is a replay of that record.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,10 @@ class LiveSession:
         names = _InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
-            link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
+            link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
         data = MarketData(link.lines_max, link.tick_by_tick_max, delayed=link.delayed_data)
-        folds = Folds(world.orders, world.positions, world.account, world.routes, names)
+        folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
     @property
@@ -248,6 +249,12 @@ class _Ending:
         """Yield the batches of the source."""
         yield from self._source.batches()
         self._loop.ending = self._session.ending
+
+
+def _prefix() -> str:
+    """Return what the references of a session's orders begin with: no other session, of this log or of
+    another one at the same account, ever has the same."""
+    return f"T{time.time_ns() // 1_000_000:x}."
 
 
 def run_live(

@@ -13,28 +13,18 @@ UNTIL = "2025-07-02T13:45:00Z"
 
 
 @pytest.fixture(scope="session")
-def sample_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in sample, imported; tests only read it."""
-    from app.data import import_builtin_sample  # noqa: PLC0415
-
-    root = tmp_path_factory.mktemp("live") / "log"
-    import_builtin_sample(root)
-    return root
-
-
-@pytest.fixture(scope="session")
-def traded_log(sample_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def traded_log(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample, and a demo of its first quarter of an hour; tests only read it."""
     root = tmp_path_factory.mktemp("traded") / "log"
-    shutil.copytree(sample_log, root)
+    shutil.copytree(ib_gateway_log, root)
     assert cli.main(["-q", "--log", str(root), "live", "--demo", "--until", UNTIL]) == 0
     return root
 
 
 @pytest.fixture
-def log(sample_log: Path, tmp_path: Path) -> Path:
-    """A copy of the sample that a test may trade in."""
-    return Path(shutil.copytree(sample_log, tmp_path / "log"))
+def log(ib_gateway_log: Path, tmp_path: Path) -> Path:
+    """A copy of the sample that a test may trade in, apart from the one that a gateway serves."""
+    return Path(shutil.copytree(ib_gateway_log, tmp_path / "log"))
 
 
 @pytest.fixture

@@ -33,14 +33,14 @@ def asked_for(entries, until):
 
 
 @pytest.fixture(scope="module")
-def both(sample_log, tmp_path_factory):
-    """The same strategies in a demo and in a replay: their orders up to a quarter of an hour after the open."""
+def both(ib_gateway_log, tmp_path_factory):
+    """The same strategies in a demo and in a replay: their orders up to shortly after the open."""
     import shutil  # noqa: PLC0415
 
     import cli  # noqa: PLC0415
 
     root = tmp_path_factory.mktemp("both") / "log"
-    shutil.copytree(sample_log, root)
+    shutil.copytree(ib_gateway_log, root)
     assert cli.main(["-q", "--log", str(root), "live", "--demo", *ASKED, "--until", UNTIL]) == 0
     traded = LogReader(root)
     assert cli.main(["-q", "--log", str(root), "replay", DAY, *ASKED]) == 0

@@ -41,8 +41,8 @@ def test_a_demo_fed_through_its_strategy_again_has_the_same_decisions_hash(trade
     assert intents(run) == intents(first)
 
 
-def test_a_plain_replay_of_a_traded_day_reads_the_imported_feed(traded, sample_log, tmp_path, tape):
-    untouched = shutil.copytree(sample_log, tmp_path / "untouched")
+def test_a_plain_replay_of_a_traded_day_reads_the_imported_feed(traded, ib_gateway_log, tmp_path, tape):
+    untouched = shutil.copytree(ib_gateway_log, tmp_path / "untouched")
     after = tape("--log", traded, "replay", DAY, "--json").json
     before = tape("--log", untouched, "replay", DAY, "--json").json
     assert after == before  # the run's id among them
