@@ -21,6 +21,7 @@ from core.events import (
     SessionStarted,
     TradingResumed,
 )
+from core.halting import CLOSING
 from projections.base import Projection, State
 
 HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
@@ -115,6 +116,15 @@ class Gate(Projection):
             return "the log is not reconciled with the broker yet"
         found = self._breaks.get(instrument)
         return found[0].message if found else None
+
+    def bars(self, order: str, instrument: str) -> str | None:
+        """Return why an order that was approved may not leave, or `None`.
+
+        What closes a position while the account is flattened needs no more than a connection.
+        """
+        if self.halt == "flatten" and order.startswith(f"{CLOSING}-"):
+            return None if self.link == "up" else f"no usable connection: {self._link_reason}"
+        return self.closed(instrument)
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""

@@ -10,7 +10,6 @@ from typing import Protocol
 from app.live.kill_file import KillFile
 from core.effects import Effect
 from core.events import CancelIntended, Event, SendFailed
-from core.halting import CLOSING
 from core.ports import Broker
 from projections.gate import Gate
 
@@ -46,27 +45,26 @@ class GuardedBroker:
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Pass on what may leave."""
-        why = self._why()
-        if not why:
-            self._broker.release(effects)
-            return
-        self._broker.release([effect for effect in effects if self._passes(effect)])
+        killed = self._kill_file.exists()
+        passed: list[Effect] = []
         for effect in effects:
-            if not self._passes(effect):
-                version = getattr(effect.request, "version", 1)
-                self._failed.append(SendFailed(self._broker.now, effect.request.order, version, 0, why))
+            why = self._barred(effect, killed=killed)
+            if not why:
+                passed.append(effect)
+                continue
+            version = getattr(effect.request, "version", 1)
+            self._failed.append(SendFailed(self._broker.now, effect.request.order, version, 0, why))
+        self._broker.release(passed)
 
     def held_back(self) -> list[Event]:
         """Return the orders that were not sent, once."""
         failed, self._failed = self._failed, []
         return failed
 
-    def _why(self) -> str:
-        if self._kill_file.exists():
+    def _barred(self, effect: Effect, *, killed: bool) -> str:
+        request = effect.request
+        if isinstance(request, CancelIntended):
+            return ""
+        if killed and self._gate.halt != "flatten":
             return "the kill file is there; next: tape resume"
-        return f"halted ({self._gate.halt}): {self._gate.halt_reason}" if self._gate.halt else ""
-
-    def _passes(self, effect: Effect) -> bool:
-        if isinstance(effect.request, CancelIntended):
-            return True
-        return self._gate.halt == "flatten" and effect.request.order.startswith(f"{CLOSING}-")
+        return self._gate.bars(request.order, request.instrument) or "" if self._gate.halt else ""
