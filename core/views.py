@@ -140,7 +140,7 @@ class GateView(Protocol):
         """Return why no order in the instrument may leave, or `None`."""
 
     def bars(self, order: str, instrument: str) -> str | None:
-        """Return why an order that was approved may not leave, or `None`; closing a position may pass a halt."""
+        """Return why an approved order may not leave, or `None`; what closes a position may pass a halt."""
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
