@@ -15,7 +15,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.replay.calendar import DAY_NS, SECOND_NS, UNLISTED, local_dates, sessions, utc_ns, zone
+from adapters.replay.calendar import (
+    DAY_NS,
+    SECOND_NS,
+    UNLISTED,
+    local_dates,
+    require_calendar,
+    sessions,
+    utc_ns,
+    zone,
+)
 from adapters.replay.importing import (
     Definitions,
     FileSlice,
@@ -173,6 +182,10 @@ class Table:
                 f"{self._file.name}: which instrument is it? Add --symbol NAME, or map the column that "
                 f"names it: --map instrument=COLUMN"
             )
+        if options.exchange:
+            require_calendar(options.exchange)
+        if not rows:
+            raise UsageError(f"{self._file.name}: holds no rows; expected some below its header")
         times = self._sample_times(layout, rows)
         length = self._length(layout.kind, times)
         daily = length == DAY_NS and layout.kind == "bars"
@@ -187,7 +200,7 @@ class Table:
         texts = [" ".join(row[place] for place in layout.times) for row in held]
         times = [time for time in (read_time(text, self._options.time_format) for text in texts) if time]
         if not times:
-            shown = repr(texts[0]) if texts else "no rows"
+            shown = repr(texts[0]) if texts else "which no row reaches"
             raise UsageError(
                 f"{self._file.name}: no time can be read in column {layout.columns['ts']!r} ({shown}); "
                 f"give its form with --time-format, such as '%d.%m.%Y %H:%M:%S', or map another column: "

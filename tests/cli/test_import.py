@@ -91,9 +91,12 @@ def test_the_same_file_again_changes_nothing(tape, trades, tmp_path):
         (["abc.csv", *TABLE, "--map", "price"], 2, "FIELD=COLUMN"),
         (["abc.csv", *TABLE, "--map", "price=Cost"], 2, "Cost"),
         (["abc.csv", *TABLE, "--timezone", "Mars/Base"], 2, "Mars/Base"),
+        (["abc.csv", *TABLE, "--exchange", "XNYC"], 2, "'XNYC' has no trading calendar; did you mean XNYS"),
+        (["header.csv", *TABLE], 2, "header.csv: holds no rows"),
     ],
 )
 def test_what_cannot_be_imported_is_refused_and_leaves_no_log(tape, trades, tmp_path, args, code, says):
+    (tmp_path / "header.csv").write_text("ts,price,size\n")
     done = tape("--log", tmp_path / "log", "import", *args, "--json")
     assert (done.code, done.out) == (code, "")
     assert says in done.err
