@@ -7,7 +7,7 @@ replays a log pays for it, and the built-in sample does not need it.
 import difflib
 import warnings
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -146,8 +146,3 @@ def _unknown_exchange(exchange: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(exchange.upper(), known, n=3)
     hint = f"did you mean {', '.join(near)}?" if near else "use an ISO 10383 code such as XNYS, XNAS or XLON"
     return f"--exchange {exchange!r} has no trading calendar; {hint} (24/7 for instruments that never close)"
-
-
-def iso_date(ts: int, timezone: ZoneInfo) -> str:
-    """Return the date of `ts` (ns UTC) in `timezone` as `2025-07-02`."""
-    return datetime.fromtimestamp(ts // SECOND_NS, UTC).astimezone(timezone).date().isoformat()

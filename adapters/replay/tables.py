@@ -28,11 +28,7 @@ from adapters.replay.calendar import (
 from adapters.replay.importing import (
     Definitions,
     FileSlice,
-    ImportResult,
     ImportSet,
-    ImportWriter,
-    Progress,
-    import_sets,
 )
 from adapters.replay.rows import IntColumn, Parsed, Rows, merged
 from adapters.replay.table_columns import KINDS, Layout, lay_out
@@ -41,7 +37,6 @@ from adapters.replay.table_rows import BUILDERS, Spans
 from adapters.replay.table_times import Time, read_time
 from core.errors import DataMissing, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import EntryReader
 
 FORMATS = ("csv", "parquet")
 RUN_DAYS = 31
@@ -102,29 +97,16 @@ def parse_mapping(text: str) -> dict[str, str]:
     return mapping
 
 
-def import_tables(
-    writer: ImportWriter,
-    reader: EntryReader,
-    files: Sequence[Path],
-    file_format: str,
-    options: TableOptions,
-    progress: Progress | None = None,
-) -> ImportResult:
-    """Import table files, each as a set of its own.
-
-    Raises `DataMissing` for a file that does not exist, `UsageError` for what cannot be understood.
-    """
-    sets = [table.import_set() for table in open_tables(files, file_format, options)]
-    return import_sets(writer, reader, sets, progress)
-
-
 def plan_tables(files: Sequence[Path], file_format: str, options: TableOptions) -> list[TablePlan]:
     """Return how the files would be read, without importing them."""
     return [table.plan for table in open_tables(files, file_format, options)]
 
 
 def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) -> list["Table"]:
-    """Open the files and plan their reading; raises as `import_tables` does."""
+    """Open the files and plan their reading, each as a set of its own.
+
+    Raises `DataMissing` for a file that does not exist, `UsageError` for what cannot be understood.
+    """
     if file_format not in FORMATS:
         raise UsageError(f"--format {file_format!r}: expected one of lean, {', '.join(FORMATS)}")
     if not files:
