@@ -264,3 +264,10 @@ def test_the_way_to_the_other_rejected_rows_leads_there_although_there_are_runs(
     done = tape("--log", log, "import", "bad.csv", *TABLE)
     command = done.out.partition("more: tape ")[2].splitlines()[0]
     assert tape(*shlex.split(command)).out.count("row_rejected") == 30
+
+
+def test_status_after_an_import_names_a_replay_that_works(tape, trades, tmp_path):
+    assert tape("--log", tmp_path / "log", "import", "abc.csv", *TABLE).code == 0
+    done = tape("--log", tmp_path / "log", "status")
+    command = done.err.partition("next: tape ")[2]
+    assert tape(*shlex.split(command)).code == 0
