@@ -23,7 +23,7 @@ from app.warming import plan_warm_up
 from app.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
-from core.errors import DataMissing, ExitCode, StrategyRaised, UsageError
+from core.errors import DataMissing, StrategyRaised, UsageError, is_termination
 from core.events import (
     CashAdjusted,
     Event,
@@ -162,7 +162,7 @@ class Replay:
             except StrategyRaised as error:
                 failure = error
             except SystemExit as error:
-                if error.code == ExitCode.TERMINATED:  # a signal asked for the end
+                if is_termination(error):
                     raise
                 raise StrategyRaised(
                     f"a strategy called sys.exit({error.code!r}): the run ended there and is not kept; "
