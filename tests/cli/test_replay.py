@@ -185,7 +185,7 @@ class Odd(Strategy[P]):
             "in subscriptions at {}/odd.py:13: ZeroDivisionError",
         ),
         ("def __init__(self, params):\n        sys.exit(3)", "in __init__ at {}/odd.py:13: SystemExit: 3"),
-        ("def on_trade(self, trade):\n        sys.exit(3)", "called sys.exit(3)"),
+        ("def on_trade(self, trade):\n        sys.exit(3)", "in on_trade at odd.py:13"),
         ("def on_trade(self, trade):\n        self.record('x', float('nan'))", "nan cannot be recorded"),
         ("def on_trade(self, trade):\n        self.buy('ZVXA', 'many', reason='')", "quantity 'many'"),
     ],
