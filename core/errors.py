@@ -118,6 +118,14 @@ class HandshakeFailed(BrokerUnreachable):
     """Somebody answers, but does not agree with us on a protocol version in time."""
 
 
+class GatewayWedged(HandshakeFailed):
+    """The gateway takes the connection and then says nothing: it wants to be restarted."""
+
+
+class AccountRefused(UsageError):
+    """The login's account is not the one, or not of the kind, that this session is for."""
+
+
 class ConnectionLost(BrokerError):
     """The connection ended; what was sent before may or may not have arrived."""
 

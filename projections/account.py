@@ -90,6 +90,10 @@ class Account(Projection):
             cached = self._cash[account, currency] = self._balance(account, currency)
         return cached
 
+    def opened(self, account: str, currency: str) -> bool:
+        """Return whether a balance was ever given, which trades then move."""
+        return (account, currency) in self._adjusted
+
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
         total = self.total_cash(account, currency)

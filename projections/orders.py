@@ -2,7 +2,8 @@
 
 Facts may arrive late, twice or out of order: a fill before its status, a fill after `Cancelled`. Each
 event notes its fact in the order's record, and the state shown is derived from the facts. Filled
-quantities come from executions alone. Nothing here decides, sends or counts time.
+quantities come from executions alone. Orders of others have no strategy: they are here because they count
+for risk. Nothing here decides, sends or counts time.
 """
 
 from collections.abc import Iterable
@@ -10,13 +11,18 @@ from itertools import islice
 from typing import Any
 
 from core.events import (
+    BreakAccepted,
     CancelIntended,
     CancelSendStarted,
+    CancelSent,
     CommissionReported,
+    ExternalOrderReported,
     FillCorrected,
     Filled,
     ModifyIntended,
+    OrderAmended,
     OrderIntended,
+    OrderResolved,
     OrderSendStarted,
     OrderSent,
     OrderStatusChanged,
@@ -30,6 +36,11 @@ from projections.base import Projection, State
 from projections.fills import plain_fill
 from projections.idset import Ids, IdsState
 from projections.records import APPROVED, SENDING, SENT, SUBMITTED, ExecutionRecord, OrderRecord, Version
+
+AT_WORK = frozenset(
+    ("PendingSubmit", "ApiPending", "PreSubmitted", "Submitted", "PendingCancel", "ApiPendingCancel")
+)
+"""The broker's words for an order that may still fill; in any other, an order of others has ended."""
 
 
 class OrdersState(State, kw_only=True):
@@ -72,9 +83,14 @@ class Orders(Projection):
                 RiskRefused: self._refused,
                 OrderSendStarted: self._send_started,
                 CancelSendStarted: self._cancel,
+                CancelSent: self._cancel,
                 OrderSent: self._sent,
                 SendFailed: self._send_failed,
                 OrderStatusChanged: self._status,
+                OrderAmended: self._amended,
+                OrderResolved: self._resolved,
+                BreakAccepted: self._accepted,
+                ExternalOrderReported: self._external,
                 Filled: self._filled,
                 FillCorrected: self._corrected,
                 CommissionReported: self._commission,
@@ -104,6 +120,15 @@ class Orders(Projection):
         return [
             record.view() for record in sorted(self._orders.values(), key=_age) if record.intent is not None
         ]
+
+    def versions(self, order: str) -> list[Version]:
+        """Return the versions of an order that may be at the broker, the first one first."""
+        record = self._orders.get(order)
+        if record is None or record.intent is None:
+            return []
+        first = record.intent
+        own = Version(1, record.quantity, first.limit, first.stop, first.reason)
+        return [own, *(v for v in record.versions if v.number not in record.dropped)]
 
     def execution(self, exec_id: str) -> Execution | None:
         """Return one execution in its highest revision, or `None`."""
@@ -166,7 +191,7 @@ class Orders(Projection):
             self._settle(record)
 
     def _cancel(self, entry: Any) -> None:
-        event: CancelIntended | CancelSendStarted = entry.event
+        event: CancelIntended | CancelSendStarted | CancelSent = entry.event
         record = self._record(event.order)
         if record is not None:
             record.cancelling = True
@@ -212,12 +237,59 @@ class Orders(Projection):
         record = self._orders.get(event.order) or self._record(event.order)
         if record is None:
             return
+        lost = record.fate
         record.report(event)
         if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = event.ts
         # A first version that is merely confirmed exposes what it did before.
-        if record.ended or record.versions or record.held_back:
+        if record.ended or record.versions or record.held_back or lost:
             self._settle(record)
+
+    def _amended(self, entry: Any) -> None:
+        event: OrderAmended = entry.event
+        record = self._record(event.order)
+        if record is None:
+            return
+        why = "changed at the broker"
+        record.add_version(Version(event.version, event.quantity, event.limit, event.stop, why))
+        record.acknowledged = max(record.acknowledged, event.version)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _resolved(self, entry: Any) -> None:
+        event: OrderResolved = entry.event
+        record = self._record(event.order)
+        if record is None:
+            return
+        record.resolve(event)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _accepted(self, entry: Any) -> None:
+        # What nobody could find is over once the operator accepts the broker's view.
+        event: BreakAccepted = entry.event
+        for record in list(self._working.values()):
+            intent = record.intent
+            at = None if intent is None else (intent.account, intent.instrument)
+            if record.fate == "unknown" and at == (event.account, event.instrument):
+                record.ended, record.fate, record.message = "Cancelled", "", event.reason
+                record.touch(event.ts)
+                self._settle(record)
+
+    def _external(self, entry: Any) -> None:
+        event: ExternalOrderReported = entry.event
+        record = self._record(event.order)
+        if record is None:
+            return
+        if record.intent is None:
+            record.created_seq = entry.seq
+        created = record.intent.ts if record.intent is not None else event.ts
+        record.intent = _foreign_intent(event, created)
+        record.quantity = event.quantity
+        record.ended = "" if event.status in AT_WORK else "Cancelled"
+        record.progress = SUBMITTED
+        record.touch(event.ts)
+        self._settle(record)
 
     def _filled(self, entry: Any) -> None:
         fill: Filled = entry.event
@@ -343,6 +415,23 @@ class Orders(Projection):
         self._unfilled = dict.fromkeys(state.unfilled)
         self._forgotten = Ids(state.forgotten)
         self.applied_seq = state.applied_seq
+
+
+def _foreign_intent(event: ExternalOrderReported, created_ts: int) -> OrderIntended:
+    return OrderIntended(
+        created_ts,
+        event.order,
+        event.account,
+        "",
+        event.instrument,
+        event.side,
+        event.quantity,
+        "LMT" if event.limit is not None else "STP" if event.stop is not None else "MKT",
+        event.limit,
+        event.stop,
+        "DAY",
+        "an order of others",
+    )
 
 
 def _age(record: OrderRecord) -> tuple[int, str]:

@@ -213,3 +213,21 @@ class MarketData:
             elif not silent and line.state == "stale":
                 out += self._changed(line, "live", "", ts)
         return out
+
+    def doubt(self, why: str, ts: int) -> list[Event]:
+        """Return events that call every live line stale; a line that speaks again is live again."""
+        out: list[Event] = []
+        for line in self.lines.values():
+            if line.state == "live":
+                out += self._changed(line, "stale", why, ts)
+                line.heard_ts = 0
+        return out
+
+    def renew(self, requests: Encoder, take_id: Callable[[], int]) -> list[bytes]:
+        """Return the requests that end every line and open it again on the same connection."""
+        ends: list[bytes] = []
+        for line in self.lines.values():
+            ends.append(requests.cancel_mkt_data(line.quotes_id))
+            if line.trades_id is not None:
+                ends.append(requests.cancel_tick_by_tick(line.trades_id))
+        return [*ends, *self.resubscribe(requests, take_id)]

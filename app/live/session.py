@@ -4,6 +4,7 @@ Composes the log, the folds of its past, the connection, the strategies and the 
 trading. The session is recorded as it happens, and a proof of it is a replay of that record.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from app.seating import StrategySpec, seat
 from app.version import VERSION
 from app.writing import writing
 from core.agenda import Agenda
-from core.errors import BrokerUnreachable, UsageError
+from core.errors import UsageError
 from core.events import (
     Event,
     FeedDefined,
@@ -104,10 +105,10 @@ class LiveSession:
         names = _InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
-            link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
+            link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
         data = MarketData(link.lines_max, link.tick_by_tick_max, delayed=link.delayed_data)
-        folds = Folds(world.orders, world.positions, world.account, world.routes, names)
+        folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
     @property
@@ -148,15 +149,15 @@ class LiveSession:
             loop.run(source, self.session, ts, start_seq=first)
         finally:
             client.close()
-        if client.given_up:
-            raise BrokerUnreachable(client.given_up)
+        if client.failure is not None:
+            raise client.failure
         return Outcome(self.session, first, journal.last_seq)
 
     def _stop(self) -> bool:
         until = self._request.until_ts
         return bool(
             self.stopping
-            or self.client.given_up
+            or self.client.failure
             or self.client.over
             or (until is not None and self.client.now >= until)
         )
@@ -185,6 +186,12 @@ class LiveSession:
             _FILLS,
             request.limits.profile,
         )
+
+
+def _prefix() -> str:
+    """Return what the references of a session's orders begin with: no other session, of this log or of
+    another one at the same account, ever has the same."""
+    return f"T{time.time_ns() // 1_000_000:x}."
 
 
 def run_live(

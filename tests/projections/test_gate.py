@@ -1,5 +1,7 @@
 """The gate: what lets orders leave, and what does not."""
 
+from typing import get_args
+
 import pytest
 
 from core.events import (
@@ -12,6 +14,7 @@ from core.events import (
     ReconciliationStarted,
     TradingResumed,
 )
+from core.events.connection import LinkState
 from projections.gate import Gate
 from tests.projections.build import ACCOUNT, feed
 
@@ -41,10 +44,24 @@ def test_a_finished_reconciliation_opens_it():
     assert opened.describe() == "gate: open"
 
 
-@pytest.mark.parametrize("state", ["down", "upstream_down", "data_lost", "given_up", "connecting"])
+@pytest.mark.parametrize("state", get_args(LinkState))
 def test_a_connection_that_comes_back_is_not_trusted_before_it_is_reconciled(state):
     back = gate(UP, RECONCILED, ConnectionChanged(4, state), UP)
     assert back.closed("ACME") == "the log is not reconciled with the broker yet"
+
+
+@pytest.mark.parametrize("state", sorted(set(get_args(LinkState)) - {"up", "upstream_up", "data_lost"}))
+def test_no_reconciliation_opens_it_while_the_link_is_of_no_use(state):
+    assert "no usable connection" in str(gate(UP, ConnectionChanged(4, state), RECONCILED).closed("ACME"))
+
+
+@pytest.mark.parametrize("state", ["upstream_up", "data_lost"])
+def test_a_gateway_that_is_back_opens_it_once_reconciled(state):
+    lost = ConnectionChanged(4, "upstream_down", 1100, "lost")
+    back = gate(UP, RECONCILED, lost, ConnectionChanged(5, state))
+    assert back.closed("ACME") == "the log is not reconciled with the broker yet"
+    feed(back, RECONCILED)
+    assert back.closed("ACME") is None
 
 
 def test_it_is_closed_while_a_reconciliation_goes_on():

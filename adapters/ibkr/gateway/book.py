@@ -29,6 +29,8 @@ from projections.orders import Orders
 
 PERM_ID_BASE = 1_400_000_000
 EXEC_ID_BASE = 0x65000000
+_FIRST_ACCOUNT = 1_000_001
+_ACCOUNTS = 7_000
 DONE = frozenset({"Filled", "Cancelled", "Rejected", "Refused"})
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 
@@ -98,6 +100,7 @@ class Book:
         self._realised: dict[str, Decimal | None] = {}
         self._commissions: dict[str, CommissionReported] = {}
         self._revisions: dict[str, int] = {}
+        self._serial = _serial(account)
 
     # -- recording -----------------------------------------------------------------------------
 
@@ -244,11 +247,17 @@ class Book:
 
     def next_perm_id(self) -> int:
         """Return a permId that was never given out."""
-        return PERM_ID_BASE + len(self._held) + 1
+        return PERM_ID_BASE + 100_000 * self._serial + len(self._held) + 1
 
     def next_exec_id(self) -> str:
         """Return an execId without its revision."""
-        return f"0000e0d5.{EXEC_ID_BASE + self._exec_count + 1:08x}.01"
+        return f"{0xE0D5 + self._serial:08x}.{EXEC_ID_BASE + self._exec_count + 1:08x}.01"
+
+
+def _serial(account: str) -> int:
+    """Return what tells an account's ids from those of another: one log may trade with many books."""
+    digits = "".join(character for character in account if character.isdigit())
+    return (int(digits or 0) - _FIRST_ACCOUNT) % _ACCOUNTS
 
 
 def rebuild(book: Book, batches: Iterable[Sequence[Entry]]) -> int:
