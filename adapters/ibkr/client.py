@@ -181,7 +181,9 @@ class IbClient:
             raise fault
         if not self._connection.is_open():
             return self._connection.connect(wait_s)
-        if self.settings.lock_step and self.ready:
+        # In lock step nothing may happen before every line is open and what was decided has left.
+        waiting = self._data.opening or self._sending.next_ns() is not None
+        if self.settings.lock_step and self.ready and not waiting:
             return self._step()
         return self._read(wait_s)
 
@@ -193,11 +195,21 @@ class IbClient:
         return self._translated(frames)
 
     def _translated(self, frames: Iterable[bytes]) -> list[Event]:
+        return self._told(self._connection.codec.decode(frames))
+
+    def _told(self, messages: Iterable[Message]) -> list[Event]:
+        """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
-        for message in self._connection.codec.decode(frames):
+        ticks, emit, ts = self._data.ticks, events.append, self.now
+        for message in messages:
+            tick = ticks.get(type(message))
+            if tick is not None:
+                tick(message, ts, emit)
+                continue
             events += self._events(message)
             if not self._connection.is_open():
                 break  # a message ended the connection: what follows is of no session any more
+            ts = self.now
         return events
 
     def _step(self) -> list[Event]:
@@ -219,7 +231,7 @@ class IbClient:
         before = self._server_ns
         told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
         self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
-        events = [event for message in messages for event in self._events(message)]
+        events = self._told(messages)
         if fault is not None:
             return [*events, *self._down(fault)]
         idle = self._snapshot is None and self._sending.next_ns() is None
@@ -254,6 +266,7 @@ class IbClient:
         self._resolving, self.ready, self._begun = {}, False, False
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
+        self._data.lost()
         self._notices.opened()
         self._sending.end(why)
         return [*told, *self._sending.outcomes()]
@@ -296,10 +309,11 @@ class IbClient:
             return []
         if self._monotonic() >= self._renew_ns:
             self._renew_ns = _NEVER_ASKED
-            self._offer_data(self._data.renew(self._connection.codec.requests, self._channel.take_id))
-        if self.settings.lock_step:
-            return []
-        return self._data.stale(self.now, round(self.settings.stale_after_s * SECOND_NS))
+            self._data.renew()
+        requests, take_id = self._connection.codec.requests, self._channel.take_id
+        for request in self._data.due(requests, take_id, self.now, self._monotonic()):
+            self._sending.offer(Lane.DATA, request)
+        return [] if self.settings.lock_step else self._data.watch(self.now)
 
     def _begin(self) -> list[Event]:
         """Go on once accounts, the next order id and the clock are known: contracts, the broker's book."""
@@ -360,19 +374,7 @@ class IbClient:
         if not self._lines_lost:
             return []
         self._lines_lost = False
-        requests, left_out = self._subscriptions()
-        self._offer_data(requests)
-        return left_out
-
-    def _subscriptions(self) -> tuple[list[bytes], list[Event]]:
-        requests, take_id = self._connection.codec.requests, self._channel.take_id
-        again = self._data.resubscribe(requests, take_id) if self._data.lines else []
-        new, events = self._data.subscribe(self.wanted, requests, take_id, self.now)
-        return [*again, *new], events
-
-    def _offer_data(self, requests: Iterable[bytes]) -> None:
-        for request in requests:
-            self._sending.offer(Lane.DATA, request)
+        return self._data.begin(self.wanted, self.now)
 
     # -- messages of its own -------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.client import IbClient, LinkSettings
-from adapters.ibkr.marketdata import MarketData
+from adapters.ibkr.marketdata import DataLimits, MarketData
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.reconcile import Folds
 from app.assembling import assemble
@@ -106,19 +106,26 @@ class LiveSession:
         channel = OrderChannel(
             link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
         )
-        data = MarketData(link.lines_max, link.tick_by_tick_max, delayed=link.delayed_data)
+        limits = DataLimits(
+            lines_max=link.lines_max,
+            tick_by_tick_max=link.tick_by_tick_max,
+            delayed=link.delayed_data,
+            stale_after_s=link.stale_after_s,
+        )
+        data = MarketData(limits, world.sessions, self._held)
         folds = Folds(world.orders, world.positions, world.account, world.routes, names)
         return IbClient(link, channel, data, folds)
 
     @property
     def wanted(self) -> list[InstrumentDefined]:
         """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
-        held = [
-            p.instrument for p in self.world.positions.open_positions() if p.account == self._request.account
-        ]
         asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
-        names = dict.fromkeys([*held, *self._request.watchlist, *asked])
+        names = dict.fromkeys([*self._held(), *self._request.watchlist, *asked])
         return [self.world.sessions.instrument(name) for name in names]
+
+    def _held(self) -> list[str]:
+        found = self.world.positions.open_positions()
+        return [p.instrument for p in found if p.account == self._request.account]
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
