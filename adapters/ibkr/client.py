@@ -343,10 +343,16 @@ class IbClient:
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
-        return [opened, *skew, *self._connection.up(), *self._start_snapshot("start")]
+        told = [opened, *skew, *self._connection.up()]
+        if settings.data_only:
+            self.ready = True
+            return [*told, *self._subscribed()]
+        return [*told, *self._start_snapshot("start")]
 
     def _start_snapshot(self, reason: str) -> list[Event]:
         """Compare the books; one that goes on is finished first, so that no answer is taken for another's."""
+        if self.settings.data_only:
+            return self._subscribed()
         if self._snapshot is not None:
             self._again = reason
             return []

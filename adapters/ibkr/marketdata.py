@@ -7,12 +7,13 @@ for certain it calls not live: the gate takes no entries then.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from adapters.ibkr.encoder import Encoder
 from adapters.ibkr.lines import Line, Lines, TakeId
+from adapters.ibkr.link_settings import LinkSettings
 from adapters.ibkr.messages import ErrorMessage, Message
 from adapters.ibkr.refusals import ELSEWHERE, REFUSALS, SINGLE_TRADES_REFUSED, Refusal
 from adapters.ibkr.staleness import Hours, Staleness
@@ -67,6 +68,17 @@ class DataLimits(msgspec.Struct, frozen=True, kw_only=True):
     delayed: bool = False
     stale_after_s: float = 60.0
     stale_after: Mapping[str, float] = {}
+
+    @classmethod
+    def of(cls, link: LinkSettings) -> Self:
+        """Return the limits that a link's settings name."""
+        return cls(
+            lines_max=link.lines_max,
+            tick_by_tick_max=link.tick_by_tick_max,
+            delayed=link.delayed_data,
+            stale_after_s=link.stale_after_s,
+            stale_after=link.stale_after,
+        )
 
 
 class MarketData:

@@ -62,7 +62,7 @@ class Outcome(msgspec.Struct, frozen=True):
     last_seq: int
 
 
-class _InstrumentNames:
+class InstrumentNames:
     """Names of instruments by what the broker calls them; one that was never defined is named by its id."""
 
     def __init__(self, sessions: Sessions) -> None:
@@ -101,18 +101,12 @@ class LiveSession:
 
     def _client(self) -> IbClient:
         request, world = self._request, self.world
-        names = _InstrumentNames(world.sessions)
+        names = InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
             link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
         )
-        limits = DataLimits(
-            lines_max=link.lines_max,
-            tick_by_tick_max=link.tick_by_tick_max,
-            delayed=link.delayed_data,
-            stale_after_s=link.stale_after_s,
-        )
-        data = MarketData(limits, world.sessions, self._held)
+        data = MarketData(DataLimits.of(link), world.sessions, self._held)
         folds = Folds(world.orders, world.positions, world.account, world.routes, names)
         return IbClient(link, channel, data, folds)
 
