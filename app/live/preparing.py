@@ -5,23 +5,33 @@ refers to it. A name that leads to no contract is an event; whether it ends the 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import date
 
 import msgspec
 
+from adapters.ibkr.bars import size_of
 from adapters.ibkr.inquiry import Inquiry, Place, inquire
 from adapters.ibkr.link_settings import LinkSettings
 from adapters.ibkr.resolving import Unresolved, name_of
 from app.definitions import around, definitions_of, known, resolve, scheduled, untraceable
+from app.fetching import FetchRequest, fetch
+from app.live.session import LiveRequest
+from app.live.warming import date_of, plan_live
+from app.seating import Seated, seat
 from app.writing import Writer
-from core.errors import BrokerUnreachable, UsageError
+from core.errors import BrokerUnreachable, DataMissing, UsageError
 from core.events import InstrumentDefined
 from eventstore.reader import LogReader
+from projections.sessions import Sessions
 
 INQUIRY_CLIENT = 50
 """Questions are asked as another client, so many above the session's: the broker frees an id slowly."""
 _DAYS_BEFORE, _DAYS_AFTER = 5, 10
+_WARM_UP_BAR = "1min"
+_MINUTES_LEAST = 200
+"""Bars that even a short session has."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -64,6 +74,47 @@ def prepare(writer: Writer, inquiry: Inquiry, texts: Iterable[str], needed: froz
         journal.append(session)
     journal.commit(sync=True)
     return Prepared(found, missing, now)
+
+
+def prepare_session(writer: Writer, request: LiveRequest) -> None:
+    """Put into the log what a session at a broker needs: contracts, hours, and data to warm up with.
+
+    Warm-up comes from what the log holds; if that is too little, minute bars are fetched. Raises `UsageError`
+    for a name of a strategy that leads to no contract, `BrokerUnreachable` after the link's last attempt.
+    """
+    seated = seat(request.strategies)
+    asked = [s.instrument for one in seated for s in one.strategy.subscriptions()]
+    with patiently(request.link, writer.serve) as inquiry:
+        prepared = prepare(writer, inquiry, [*request.watchlist, *asked], frozenset(asked))
+        _fetch_warm_up(writer, inquiry, seated, prepared.now)
+
+
+def _fetch_warm_up(writer: Writer, inquiry: Inquiry, seated: Sequence[Seated], now: int) -> None:
+    reader = LogReader(writer.journal.root)
+    sessions = definitions_of(reader)
+    try:
+        plan_live(reader, sessions, seated, now)
+    except DataMissing:
+        for one in seated:
+            need = one.strategy.warm_up
+            count = max(need.sessions, -(-need.events // _MINUTES_LEAST) + 1 if need.events else 0)
+            for name in dict.fromkeys(s.instrument for s in one.strategy.subscriptions()) if count else ():
+                _fetch_before(writer, inquiry, sessions, name, count, now)
+
+
+def _fetch_before(
+    writer: Writer, inquiry: Inquiry, sessions: Sessions, name: str, count: int, now: int
+) -> None:
+    """Fetch the last `count` sessions of an instrument that had ended before today's."""
+    instrument, today = sessions.instrument(name), date_of(sessions, name, now)
+    known = sessions.sessions(instrument.exchange)
+    new = scheduled(sessions, [instrument], *around(now, count * 2 + _DAYS_BEFORE, 0))
+    dates = sorted({day.date for day in [*known, *new] if day.date < today and day.end <= now})[-count:]
+    if dates:
+        first, last = date.fromisoformat(dates[0]), date.fromisoformat(dates[-1])
+        request = FetchRequest(symbol=name, first=first, last=last, bar=_WARM_UP_BAR)
+        reader = LogReader(writer.journal.root)
+        fetch(writer.journal, reader, inquiry, request, size_of(_WARM_UP_BAR))
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from adapters.ibkr.client import LinkSettings
 from app.books import open_log
 from app.config import Config, canonical
 from app.live.demo import demo_gateway
-from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.proving import Recorded, prove
+from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.replaying import result
 from app.running import ReplayRequest, options, strategies
 from app.seating import StrategySpec

@@ -17,10 +17,12 @@ from adapters.ibkr.reconcile import Folds
 from app.assembling import assemble
 from app.live.recording import LiveRecorder
 from app.live.source import Commands, LiveSource
+from app.live.warming import KEY as WARM_UP
+from app.live.warming import Range, plan_live, source_of
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
-from app.writing import writing
+from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import UsageError
 from core.events import (
@@ -92,6 +94,7 @@ class LiveSession:
         self._watch = watch
         self._commands = commands
         self.stopping = ""
+        self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
         self.session = past.sessions + 1
@@ -140,13 +143,15 @@ class LiveSession:
         )
         first = journal.last_seq + 1
         ts = client.now
+        self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
+        warm_up = source_of(LogReader(journal.root), self.warm_up)
         source = LiveSource(
             recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
         try:
-            loop.run(source, self.session, ts, start_seq=first)
+            loop.run(source, self.session, ts, warm_up, start_seq=first)
         finally:
             client.close()
         if client.failure is not None:
@@ -170,6 +175,7 @@ class LiveSession:
             "limits": msgspec.to_builtins(request.limits),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
+            WARM_UP: msgspec.to_builtins(self.warm_up),
         }
         strategies: list[dict[str, Any]] = [
             {**one.described(), "spec": one.found.name} for one in self.seated
@@ -194,11 +200,16 @@ def run_live(
     *,
     commands: Commands = lambda _: (),
     watch: Callable[[LiveSession], None] = lambda _: None,
+    prepare: Callable[[Writer, LiveRequest], None] = lambda _writer, _request: None,
 ) -> Outcome:
-    """Hold the log, run one session, and give the log back, sealed."""
+    """Hold the log, run one session, and give the log back, sealed.
+
+    `prepare` puts into the log what the session needs first.
+    """
     if not request.strategies and not request.watchlist:
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
+        prepare(writer, request)
 
         def serve(session: LiveSession) -> None:
             writer.serve()
