@@ -78,6 +78,7 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
     upstream_patience_s: Annotated[float, msgspec.Meta(ge=10, le=86_400)] = 300.0
     clock_skew_max_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 2.0
     stale_after_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    stale_after: dict[Name, Annotated[float, msgspec.Meta(ge=1, le=86_400)]] = {}
     market_data_lines: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     tick_by_tick_lines: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
     delayed_data: bool = False

@@ -141,6 +141,16 @@ class StreamOutOfStep(ConnectionLost):
         self.frames = frames
 
 
+class RequestRefused(TapeError):
+    """The broker answered a question about contracts or history with a refusal; `code` is its own."""
+
+    exit_code = ExitCode.DATA_MISSING
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class WriteFailed(ConnectionLost):
     """A send did not complete. Only with `bytes_written` = 0 is it certain that nothing went out."""
 

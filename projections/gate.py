@@ -1,8 +1,8 @@
 """Whether orders may leave: a fold over what the broker, the operator and reconciliation said.
 
 It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
-all but cancels; an instrument with a break is closed; one whose data are not live takes no entries. A
-replay has no gate.
+all but cancels; an instrument with a break is closed; one whose data are not live, or not known to be, or
+whose venue halted it, takes no entries. A replay has no gate.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from core.events import (
     BreakResolved,
     ConnectionChanged,
     DataStateChanged,
+    HaltChanged,
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
@@ -35,6 +36,7 @@ class GateState(State, kw_only=True):
     halt_reason: str
     breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
+    paused: dict[str, str]
 
 
 class Gate(Projection):
@@ -52,6 +54,7 @@ class Gate(Projection):
         self._halt_reason = ""
         self._breaks: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
+        self._paused: dict[str, str] = {}
         self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
         super().__init__(
             {
@@ -64,6 +67,7 @@ class Gate(Projection):
                 HaltRequested: self._halted,
                 TradingResumed: self._resumed,
                 DataStateChanged: self._data_state,
+                HaltChanged: self._venue,
                 SessionStarted: self._session,
             }
         )
@@ -96,9 +100,11 @@ class Gate(Projection):
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
         state = self._data.get(instrument)
-        if state is None or state in self._tradable:
-            return None
-        return f"market data of {instrument} are {state}"
+        if state is None:
+            return f"no market data of {instrument} so far"
+        if state not in self._tradable:
+            return f"market data of {instrument} are {state}"
+        return self._paused.get(instrument)
 
     def _connection(self, entry: Any) -> None:
         event: ConnectionChanged = entry.event
@@ -111,6 +117,7 @@ class Gate(Projection):
         # A connection does not outlast its process; halts and breaks do.
         self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
         self._data.clear()
+        self._paused.clear()
 
     def _started(self, _entry: Any) -> None:
         self.reconciled = False
@@ -148,6 +155,12 @@ class Gate(Projection):
         else:
             self._data[event.instrument] = event.state
 
+    def _venue(self, entry: Any) -> None:
+        event: HaltChanged = entry.event
+        self._paused.pop(event.instrument, None)
+        if event.halted:
+            self._paused[event.instrument] = f"{event.instrument} is halted {event.reason}".strip()
+
     def describe(self) -> str:
         """Return for example `gate: open` or `gate: no usable connection: not connected yet, 1 break`."""
         why = self.closed("") or "open"
@@ -164,6 +177,7 @@ class Gate(Projection):
             halt_reason=self._halt_reason,
             breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
+            paused=dict(sorted(self._paused.items())),
         )
 
     def restore(self, state: GateState) -> None:
@@ -171,5 +185,5 @@ class Gate(Projection):
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
         self.halt, self._halt_reason = state.halt, state.halt_reason
         self._breaks = {name: list(found) for name, found in state.breaks.items()}
-        self._data = dict(state.data)
+        self._data, self._paused = dict(state.data), dict(state.paused)
         self.applied_seq = state.applied_seq

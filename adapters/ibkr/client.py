@@ -198,11 +198,21 @@ class IbClient:
         return self._translated(frames)
 
     def _translated(self, frames: Iterable[bytes]) -> list[Event]:
+        return self._told(self._connection.codec.decode(frames))
+
+    def _told(self, messages: Iterable[Message]) -> list[Event]:
+        """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
-        for message in self._connection.codec.decode(frames):
+        ticks, emit, ts = self._data.ticks, events.append, self.now
+        for message in messages:
+            tick = ticks.get(type(message))
+            if tick is not None:
+                tick(message, ts, emit)
+                continue
             events += self._events(message)
             if not self._connection.is_open():
                 break  # a message ended the connection: what follows is of no session any more
+            ts = self.now
         return events
 
     def _step(self) -> list[Event]:
@@ -224,7 +234,7 @@ class IbClient:
         before = self._server_ns
         told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
         self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
-        events = [event for message in messages for event in self._events(message)]
+        events = self._told(messages)
         if fault is not None:
             return [*events, *self._down(fault)]
         self.over = not events and self._server_ns == before and self._idle()
@@ -232,7 +242,8 @@ class IbClient:
 
     def _idle(self) -> bool:
         """Whether nothing of ours is under way that the gateway's next event must not overtake."""
-        return not self._recovery.active and not self._channel.out.waits and self._sending.next_ns() is None
+        waiting = self._recovery.active or self._channel.out.waits or self._data.opening
+        return not waiting and self._sending.next_ns() is None
 
     def _events(self, message: Message) -> list[Event]:
         self._recovery.feed(message)
@@ -261,6 +272,7 @@ class IbClient:
         self._resolving, self.ready, self._begun = {}, False, False
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
+        self._data.lost()
         self._notices.opened()
         self._give_up_waiting(why)
         return [*told, *self._sending.outcomes()]
@@ -315,10 +327,11 @@ class IbClient:
             return []
         if self._monotonic() >= self._renew_ns:
             self._renew_ns = _NEVER_ASKED
-            self._offer_data(self._data.renew(self._connection.codec.requests, self._channel.out.take_id))
-        if self.settings.lock_step:
-            return []
-        return self._data.stale(self.now, round(self.settings.stale_after_s * SECOND_NS))
+            self._data.renew()
+        requests, take_id = self._connection.codec.requests, self._channel.out.take_id
+        for request in self._data.due(requests, take_id, self.now, self._monotonic()):
+            self._sending.offer(Lane.DATA, request)
+        return [] if self.settings.lock_step else self._data.watch(self.now)
 
     def _begin(self) -> list[Event]:
         """Go on once accounts, the next order id and the clock are known: contracts, the broker's book."""
@@ -348,9 +361,15 @@ class IbClient:
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
-        return [opened, *skew, *self._connection.up(), *self._start_look("start")]
+        told = [opened, *skew, *self._connection.up()]
+        if settings.data_only:
+            self.ready = True
+            return [*told, *self._subscribed()]
+        return [*told, *self._start_look("start")]
 
     def _start_look(self, reason: str) -> list[Event]:
+        if self.settings.data_only:
+            return self._subscribed()
         return self._recovery.begin(reason, self.account, self.now)
 
     def _compared(self) -> list[Event]:
@@ -370,19 +389,7 @@ class IbClient:
         if not self._lines_lost:
             return []
         self._lines_lost = False
-        requests, left_out = self._subscriptions()
-        self._offer_data(requests)
-        return left_out
-
-    def _subscriptions(self) -> tuple[list[bytes], list[Event]]:
-        requests, take_id = self._connection.codec.requests, self._channel.out.take_id
-        again = self._data.resubscribe(requests, take_id) if self._data.lines else []
-        new, events = self._data.subscribe(self.wanted, requests, take_id, self.now)
-        return [*again, *new], events
-
-    def _offer_data(self, requests: Iterable[bytes]) -> None:
-        for request in requests:
-            self._sending.offer(Lane.DATA, request)
+        return self._data.begin(self.wanted, self.now)
 
     # -- messages of its own -------------------------------------------------------------------
 

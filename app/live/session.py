@@ -12,16 +12,18 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.client import IbClient, LinkSettings
-from adapters.ibkr.marketdata import MarketData
+from adapters.ibkr.marketdata import DataLimits, MarketData
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.reconcile import Folds
 from app.assembling import assemble
 from app.live.recording import LiveRecorder
 from app.live.source import Commands, LiveSource
+from app.live.warming import KEY as WARM_UP
+from app.live.warming import Range, plan_live, source_of
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
-from app.writing import writing
+from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import UsageError
 from core.events import (
@@ -63,7 +65,7 @@ class Outcome(msgspec.Struct, frozen=True):
     last_seq: int
 
 
-class _InstrumentNames:
+class InstrumentNames:
     """Names of instruments by what the broker calls them; one that was never defined is named by its id."""
 
     def __init__(self, sessions: Sessions) -> None:
@@ -93,6 +95,7 @@ class LiveSession:
         self._watch = watch
         self._commands = commands
         self.stopping = ""
+        self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
         self.session = past.sessions + 1
@@ -102,24 +105,25 @@ class LiveSession:
 
     def _client(self) -> IbClient:
         request, world = self._request, self.world
-        names = _InstrumentNames(world.sessions)
+        names = InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
             link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
-        data = MarketData(link.lines_max, link.tick_by_tick_max, delayed=link.delayed_data)
+        data = MarketData(DataLimits.of(link), world.sessions, self._held)
         folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
     @property
     def wanted(self) -> list[InstrumentDefined]:
         """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
-        held = [
-            p.instrument for p in self.world.positions.open_positions() if p.account == self._request.account
-        ]
         asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
-        names = dict.fromkeys([*held, *self._request.watchlist, *asked])
+        names = dict.fromkeys([*self._held(), *self._request.watchlist, *asked])
         return [self.world.sessions.instrument(name) for name in names]
+
+    def _held(self) -> list[str]:
+        found = self.world.positions.open_positions()
+        return [p.instrument for p in found if p.account == self._request.account]
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
@@ -140,13 +144,15 @@ class LiveSession:
         )
         first = journal.last_seq + 1
         ts = client.now
+        self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
+        warm_up = source_of(LogReader(journal.root), self.warm_up)
         source = LiveSource(
             recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
         try:
-            loop.run(source, self.session, ts, start_seq=first)
+            loop.run(source, self.session, ts, warm_up, start_seq=first)
         finally:
             client.close()
         if client.failure is not None:
@@ -170,6 +176,7 @@ class LiveSession:
             "limits": msgspec.to_builtins(request.limits),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
+            WARM_UP: msgspec.to_builtins(self.warm_up),
         }
         strategies: list[dict[str, Any]] = [
             {**one.described(), "spec": one.found.name} for one in self.seated
@@ -200,11 +207,16 @@ def run_live(
     *,
     commands: Commands = lambda _: (),
     watch: Callable[[LiveSession], None] = lambda _: None,
+    prepare: Callable[[Writer, LiveRequest], None] = lambda _writer, _request: None,
 ) -> Outcome:
-    """Hold the log, run one session, and give the log back, sealed."""
+    """Hold the log, run one session, and give the log back, sealed.
+
+    `prepare` puts into the log what the session needs first.
+    """
     if not request.strategies and not request.watchlist:
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
+        prepare(writer, request)
 
         def serve(session: LiveSession) -> None:
             writer.serve()
