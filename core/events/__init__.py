@@ -38,6 +38,7 @@ from core.events.control import (
     ReconciliationStarted,
     TradingResumed,
 )
+from core.events.health import HealthChanged, HealthState, SinkReported, SinkState
 from core.events.market import (
     Bar,
     FeedDefined,
@@ -124,6 +125,8 @@ __all__ = [
     "HaltLevel",
     "HaltRequested",
     "HaltVerified",
+    "HealthChanged",
+    "HealthState",
     "ImportFinished",
     "ImportResumed",
     "ImportStarted",
@@ -156,6 +159,8 @@ __all__ = [
     "SessionScheduled",
     "SessionStarted",
     "Side",
+    "SinkReported",
+    "SinkState",
     "StateHash",
     "StrategyFailed",
     "TimeInForce",
