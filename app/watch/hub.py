@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from core.events import Entry, Event
+from core.events import MARKET_DATA, Entry, Event
 from core.ports import Recorder
 
+_MARKET = frozenset(MARKET_DATA)
 POLL_PERIOD_S = 1.0
 CLOSE_S = 5.0
 
@@ -45,13 +46,25 @@ class Watcher(Protocol):
         """Deliver what is queued, for at most so long, and end."""
 
 
+class Heard:
+    """When market data came last: `data_ts`, in session time; 0 before any."""
+
+    def __init__(self) -> None:
+        self.data_ts = 0
+
+
 class Hub:
     """All watchers of a session."""
 
     def __init__(
-        self, watchers: Sequence[Watcher] = (), *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        watchers: Sequence[Watcher] = (),
+        heard: Heard | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._watchers = tuple(watchers)
+        self._heard = heard or Heard()
         self._monotonic = monotonic
         self._types = frozenset[type[Event]]().union(*(one.types for one in self._watchers))
         self._written: list[Entry] = []
@@ -64,7 +77,7 @@ class Hub:
 
     def link(self, link: Link) -> Link:
         """Return the link, with what the watchers have to say among its inputs."""
-        return _WatchedLink(link, self) if self._watchers else link
+        return _WatchedLink(link, self, self._heard) if self._watchers else link
 
     def publish(self) -> None:
         """Pass on what was committed since the last call."""
@@ -125,9 +138,10 @@ class _Tap:
 class _WatchedLink:
     """The link of a watched session."""
 
-    def __init__(self, link: Link, hub: Hub) -> None:
+    def __init__(self, link: Link, hub: Hub, heard: Heard) -> None:
         self._link = link
         self._hub = hub
+        self._heard = heard
 
     @property
     def now(self) -> int:
@@ -138,4 +152,7 @@ class _WatchedLink:
         """Return what happened, at the broker and to the watchers."""
         self._hub.publish()
         said = self._hub.reports(self._link.now)
-        return said + self._link.inputs(0.0 if said else timeout_s)
+        events = self._link.inputs(0.0 if said else timeout_s)
+        if events and type(events[-1]) in _MARKET:  # the last one is enough: data come in bursts
+            self._heard.data_ts = events[-1].ts
+        return said + events if said else events

@@ -74,6 +74,7 @@ class SinkThread:
         idle: Callable[[], Sequence[str]] = tuple,
         idle_s: float = 1.0,
         is_off: Callable[[], bool] = lambda: False,
+        finish: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._interest = interest
@@ -82,6 +83,7 @@ class SinkThread:
         self._idle = idle
         self._idle_s = idle_s
         self._is_off = is_off
+        self._finish = finish
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()
         self._said: SimpleQueue[str] = SimpleQueue()
         self._errors = 0
@@ -144,6 +146,7 @@ class SinkThread:
                 break
             self._say(self._handle(entry))
         self._say(self._idle())
+        self._finish()
 
     def _say(self, lines: Sequence[str]) -> None:
         for line in lines:
