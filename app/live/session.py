@@ -20,6 +20,8 @@ from app.live.source import Commands, LiveSource
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.watch.watching import Watched, Watching
+from app.watch.watching import watch as watch_over
 from app.writing import writing
 from core.agenda import Agenda
 from core.errors import BrokerUnreachable, UsageError
@@ -52,6 +54,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
+    watching: Watching = Watching()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -91,6 +94,7 @@ class LiveSession:
         self._request = request
         self._watch = watch
         self._commands = commands
+        self._source: LiveSource | None = None
         self.stopping = ""
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
@@ -124,7 +128,8 @@ class LiveSession:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
         request, client, journal = self._request, self.client, self._journal
         client.wanted = self.wanted
-        recorder = LiveRecorder(journal)
+        hub = watch_over(request.watching, self._watched())
+        recorder = hub.recorder(LiveRecorder(journal))
         loop = assemble(
             recorder,
             self.world,
@@ -141,16 +146,31 @@ class LiveSession:
         ts = client.now
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
-        source = LiveSource(
-            recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
+        source = self._source = LiveSource(
+            recorder, hub.link(client), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
         try:
             loop.run(source, self.session, ts, start_seq=first)
         finally:
             client.close()
+            hub.close()
         if client.given_up:
             raise BrokerUnreachable(client.given_up)
         return Outcome(self.session, first, journal.last_seq)
+
+    def _watched(self) -> Watched:
+        request = self._request
+        return Watched(
+            root=self._journal.root,
+            session=self.session,
+            world=self.world,
+            account=request.account,
+            currency=request.currency,
+            limits=request.limits,
+            instruments=lambda: self.client.wanted,
+            inputs=lambda: 0 if self._source is None else self._source.inputs,
+            lock_step=request.link.lock_step,
+        )
 
     def _stop(self) -> bool:
         until = self._request.until_ts
