@@ -25,16 +25,26 @@ if not Path(getattr(core, "__file__", None) or "").resolve().is_relative_to(Path
 
 from core.events import (
     Bar,
+    BreakFound,
     CommissionReported,
+    ConnectionChanged,
+    DataStateChanged,
     Entry,
     Event,
+    FillCorrected,
     Filled,
+    HaltRequested,
+    HealthChanged,
     OrderStatusChanged,
+    PositionAdjusted,
     Quote,
     QuoteBar,
+    RiskRefused,
+    SinkReported,
     TimerFired,
     Trade,
 )
+from core.listener import Listener, on
 from core.strategy import Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
 
@@ -49,18 +59,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bar",
+    "BreakFound",
     "CommissionReported",
+    "ConnectionChanged",
+    "DataStateChanged",
     "Entry",
     "Event",
+    "FillCorrected",
     "Filled",
+    "HaltRequested",
+    "HealthChanged",
+    "Listener",
     "Log",
     "Order",
     "OrderStatusChanged",
     "Parameters",
     "Position",
+    "PositionAdjusted",
     "Quote",
     "QuoteBar",
     "Result",
+    "RiskRefused",
+    "SinkReported",
     "State",
     "Strategy",
     "Subscription",
@@ -68,6 +88,7 @@ __all__ = [
     "Trade",
     "WarmUp",
     "load_fixture",
+    "on",
     "open_log",
     "rehearse",
 ]

@@ -185,7 +185,7 @@ def _from_entry_point(spec: str, point: Any) -> FoundStrategy:
 def _from_file(path: Path, class_name: str) -> FoundStrategy:
     if not path.is_file():
         raise UnknownStrategy(f"{path}: no such file; expected path/file.py:Class")
-    module = _load(path)
+    module = load_file(path)
     own = {
         name: item
         for name, item in vars(module).items()
@@ -200,8 +200,11 @@ def _from_file(path: Path, class_name: str) -> FoundStrategy:
     return _found(f"{path.as_posix()}:{name}", own[name], str(path))
 
 
-def _load(path: Path) -> ModuleType:
-    """Run the file as a module of its own; its directory comes last on the path and shadows nothing."""
+def load_file(path: Path) -> ModuleType:
+    """Run the file as a module of its own; its directory comes last on the path and shadows nothing.
+
+    Raises `UnknownStrategy` with file and line of what went wrong.
+    """
     absolute = path.resolve()
     name = f"tape_strategy_{hashlib.blake2b(str(absolute).encode(), digest_size=6).hexdigest()}"
     spec = importlib.util.spec_from_file_location(name, absolute)

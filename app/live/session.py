@@ -23,6 +23,8 @@ from app.live.warming import Range, plan_live, source_of
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.watch.watching import Watched, Watching
+from app.watch.watching import watch as watch_over
 from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import UsageError
@@ -55,6 +57,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
+    watching: Watching = Watching()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -94,6 +97,7 @@ class LiveSession:
         self._request = request
         self._watch = watch
         self._commands = commands
+        self._source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
@@ -129,7 +133,8 @@ class LiveSession:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
         request, client, journal = self._request, self.client, self._journal
         client.wanted = self.wanted
-        recorder = LiveRecorder(journal)
+        hub = watch_over(request.watching, self._watched())
+        recorder = hub.recorder(LiveRecorder(journal))
         loop = assemble(
             recorder,
             self.world,
@@ -148,16 +153,31 @@ class LiveSession:
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
         warm_up = source_of(LogReader(journal.root), self.warm_up)
-        source = LiveSource(
-            recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
+        source = self._source = LiveSource(
+            recorder, hub.link(client), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
         try:
             loop.run(source, self.session, ts, warm_up, start_seq=first)
         finally:
             client.close()
+            hub.close()
         if client.failure is not None:
             raise client.failure
         return Outcome(self.session, first, journal.last_seq)
+
+    def _watched(self) -> Watched:
+        request = self._request
+        return Watched(
+            root=self._journal.root,
+            session=self.session,
+            world=self.world,
+            account=request.account,
+            currency=request.currency,
+            limits=request.limits,
+            instruments=lambda: self.client.wanted,
+            inputs=lambda: 0 if self._source is None else self._source.inputs,
+            lock_step=request.link.lock_step,
+        )
 
     def _stop(self) -> bool:
         until = self._request.until_ts

@@ -41,6 +41,7 @@ from core.events.control import (
     ReconciliationStarted,
     TradingResumed,
 )
+from core.events.health import HealthChanged, HealthState, SinkReported, SinkState
 from core.events.market import (
     Bar,
     FeedDefined,
@@ -133,6 +134,8 @@ __all__ = [
     "HaltLevel",
     "HaltRequested",
     "HaltVerified",
+    "HealthChanged",
+    "HealthState",
     "ImportFinished",
     "ImportResumed",
     "ImportStarted",
@@ -166,6 +169,8 @@ __all__ = [
     "SessionScheduled",
     "SessionStarted",
     "Side",
+    "SinkReported",
+    "SinkState",
     "StateHash",
     "StrategyFailed",
     "TimeInForce",
