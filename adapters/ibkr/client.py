@@ -8,6 +8,7 @@ acts on them; what `release` did becomes an input too. It never appends, and nev
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -29,7 +30,9 @@ from adapters.ibkr.messages import (
     ManagedAccounts,
     Message,
     NextValidId,
+    OrderStatus,
 )
+from adapters.ibkr.missing_fills import MissingFills
 from adapters.ibkr.notices import Act, Meaning, Notices
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
@@ -57,6 +60,7 @@ from core.events import (
     InstrumentDefined,
     ReconciliationStarted,
 )
+from core.money import ZERO
 
 __all__ = ["IbClient", "LinkSettings"]
 
@@ -67,6 +71,7 @@ _MILLIS_VERSION = 197
 _SKEW_MOVED_MS = 1000
 _COMPETING_RETRY_NS = 60 * SECOND_NS
 _NEVER_ASKED = 1 << 62
+_LEFT = "the session ended"
 
 
 class IbClient:
@@ -95,6 +100,7 @@ class IbClient:
         self._connection = Connection(settings, lambda: self.now, monotonic)
         self._sending = Sending(self._connection.heartbeat, lambda: self.now, trusting=settings.lock_step)
         self._notices = Notices()
+        self._missing = MissingFills()
         self._accounts: tuple[str, ...] = ()
         self._offered: int | None = None
         self._begun = False
@@ -108,6 +114,7 @@ class IbClient:
         self._server_ns = settings.start_ns
         self._said: dict[str, str] = {}
         self._fault: WriteFailed | None = None
+        self._left = False
 
     @property
     def failure(self) -> Exception | None:
@@ -153,7 +160,7 @@ class IbClient:
         try:
             events += self._taken(wait_s)
             # What time asks for. Each part's events count, also if the next part finds the connection gone.
-            for part in (self._clocks, self._snapshot_due, self._data_due, self._flushed):
+            for part in (self._clocks, self._fills_due, self._snapshot_due, self._data_due, self._flushed):
                 events += part()
         except BrokerError as error:
             events += self._down(error)
@@ -163,9 +170,14 @@ class IbClient:
         """Return what defines the feed that market data come in."""
         return self._data.feed(ts)
 
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+        self._left = True
+        self._sending.end(_LEFT)
+        return self._sending.outcomes()
+
     def close(self) -> None:
-        """End the connection; what waits to be sent is not sent."""
-        self._sending.end("the session ended")
+        """End the connection."""
         self._connection.close()
 
     def _patience_s(self, timeout_s: float) -> float:
@@ -181,9 +193,15 @@ class IbClient:
             raise fault
         if not self._connection.is_open():
             return self._connection.connect(wait_s)
-        if self.settings.lock_step and self.ready:
+        if self.settings.lock_step and self._stands:
             return self._step()
         return self._read(wait_s)
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
+        comparing = self._snapshot is not None and not self._connection.outage.upstream_lost
+        return self.ready and not comparing and self._sending.next_ns() is None
 
     def _read(self, timeout_s: float) -> list[Event]:
         try:
@@ -222,8 +240,7 @@ class IbClient:
         events = [event for message in messages for event in self._events(message)]
         if fault is not None:
             return [*events, *self._down(fault)]
-        idle = self._snapshot is None and self._sending.next_ns() is None
-        self.over = not events and self._server_ns == before and idle
+        self.over = not events and self._server_ns == before
         return events
 
     def _events(self, message: Message) -> list[Event]:
@@ -290,6 +307,15 @@ class IbClient:
         if snapshot.failed:
             raise ConnectionLost(snapshot.failed)
         return []
+
+    def _fills_due(self) -> list[Event]:
+        if not self.ready:
+            return []
+        late = self._missing.due(self.now, self._executed)
+        return self._start_snapshot(f"no execution for what {late[0]} filled") if late else []
+
+    def _executed(self, order: str) -> Decimal:
+        return sum((each.quantity for each in self._folds.orders.executions(order)), ZERO)
 
     def _data_due(self) -> list[Event]:
         if not self.ready:
@@ -404,6 +430,14 @@ class IbClient:
         excessive = abs(pong.skew_ms) > self.settings.skew_max_s * 1000
         return [ClockSkewMeasured(ts, pong.skew_ms, pong.round_trip_ms, excessive)]
 
+    def _status_told(self, said: OrderStatus, ts: int) -> list[Event]:
+        order = self._folds.routes.find(perm_id=said.perm_id, ref="")
+        if order is None and said.client_id == self.settings.client_id:
+            order = self._channel.speaks_of(said.order_id)  # its permanent id is not folded yet
+        if order and said.filled:
+            self._missing.told(order, said.filled, ts)
+        return []
+
     def _details(self, said: ContractDetails, ts: int) -> list[Event]:
         asked = self._resolving.get(said.req_id or 0)
         if asked is None:
@@ -484,8 +518,8 @@ class IbClient:
     # -- sending -------------------------------------------------------------------------------
 
     def _offer(self, effect: Effect) -> None:
-        if not self._connection.is_open():
-            self._sending.refuse(effect, "not connected")
+        if self._left or not self._connection.is_open():
+            self._sending.refuse(effect, _LEFT if self._left else "not connected")
             return
         request = self._channel.request(effect, self._connection.codec.requests)
         if request is None:
@@ -520,6 +554,7 @@ _OWN: dict[type[Message], Callable[[IbClient, Any, int], list[Event]]] = {
     ManagedAccounts: IbClient._accounts_known,
     NextValidId: IbClient._id_offered,
     CurrentTime: IbClient._time_told,
+    OrderStatus: IbClient._status_told,
     ContractDetails: IbClient._details,
     ContractDetailsEnd: IbClient._details_end,
     AccountValue: IbClient._account_value,
