@@ -104,6 +104,7 @@ class IbClient:
         self._accounts: tuple[str, ...] = ()
         self._offered: int | None = None
         self._begun = False
+        self._observing = ""
         self._skew_ms: int | None = None
         self._resolving: dict[int, InstrumentDefined] = {}
         self._snapshot: Snapshot | None = None
@@ -268,7 +269,7 @@ class IbClient:
     def _dropped(self, told: list[Event], why: str) -> list[Event]:
         """Forget what belonged to the connection that has ended."""
         self._snapshot, self._again = None, ""
-        self._resolving, self.ready, self._begun = {}, False, False
+        self._resolving, self.ready, self._begun, self._observing = {}, False, False, ""
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
         self._notices.opened()
@@ -355,10 +356,13 @@ class IbClient:
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
-        return [opened, *skew, *self._connection.up(), *self._start_snapshot("start")]
+        first = self._observe() if self._observing else self._start_snapshot("start")
+        return [opened, *skew, *self._connection.up(), *first]
 
     def _start_snapshot(self, reason: str) -> list[Event]:
         """Compare the books; one that goes on is finished first, so that no answer is taken for another's."""
+        if self._observing:
+            return []
         if self._snapshot is not None:
             self._again = reason
             return []
@@ -495,10 +499,16 @@ class IbClient:
     def _id_in_use(self, meaning: Meaning, _code: int) -> list[Event]:
         return self._dropped(self._connection.drop(meaning.why, "id_in_use"), meaning.why)
 
-    def _read_only(self, _meaning: Meaning, _code: int) -> list[Event]:
-        """Go on as an observer: no book is compared, data come, and the gate stays closed."""
+    def _read_only(self, meaning: Meaning, _code: int) -> list[Event]:
+        if self._observing:
+            return []
+        self._observing = meaning.why
+        return self._observe() if self._begun else []
+
+    def _observe(self) -> list[Event]:
+        """Go on without orders: no book is compared, data come, and the gate stays closed."""
         self._snapshot, self._again, self.ready = None, "", True
-        return self._subscribed()
+        return [ConnectionChanged(self.now, "read_only", 321, self._observing), *self._subscribed()]
 
     def _slower(self, _meaning: Meaning, _code: int) -> list[Event]:
         self._sending.slower()

@@ -11,7 +11,7 @@ from tests.live.rig import Books, Rig, link, new_log
 
 @pytest.fixture
 def start(ib_gateway: Any, ib_gateway_log: Path, tmp_path: Path) -> Callable[..., tuple[Rig, Any]]:
-    """Return a session that is ready to run, and its gateway."""
+    """Return a session that is ready to run, and its gateway; `served` is one that runs already."""
 
     def make(
         faults: str = "",
@@ -19,10 +19,11 @@ def start(ib_gateway: Any, ib_gateway_log: Path, tmp_path: Path) -> Callable[...
         speed: object = "step",
         settings: dict[str, Any] | None = None,
         gateway: dict[str, Any] | None = None,
+        served: Any = None,
         **rig: Any,
     ) -> tuple[Rig, Any]:
         options = {"start": "open", **(gateway or {})}
-        served = ib_gateway(speed=speed, faults=faults, **options)
+        served = served or ib_gateway(speed=speed, faults=faults, **options)
         root = tmp_path / "log"
         if not root.exists():
             new_log(ib_gateway_log, root)
