@@ -3,7 +3,7 @@
 It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
 all but cancels and outlasts sessions, until the operator resumes; it may rise to a higher level, never fall
 to a lower one. A session that only observes sends nothing. An instrument with a break is closed; one whose
-data are not live takes no entries. A replay has no gate.
+data are not live, or not known to be, or whose venue halted it, takes no entries. A replay has no gate.
 """
 
 from typing import Any, get_args
@@ -14,6 +14,7 @@ from core.events import (
     BreakResolved,
     ConnectionChanged,
     DataStateChanged,
+    HaltChanged,
     HaltLevel,
     HaltRequested,
     ReconciliationFinished,
@@ -42,6 +43,7 @@ class GateState(State, kw_only=True):
     halts: int
     breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
+    paused: dict[str, str]
 
 
 class Gate(Projection):
@@ -64,6 +66,7 @@ class Gate(Projection):
         self._halt_reason = ""
         self._breaks: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
+        self._paused: dict[str, str] = {}
         self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
         super().__init__(
             {
@@ -76,6 +79,7 @@ class Gate(Projection):
                 HaltRequested: self._halted,
                 TradingResumed: self._resumed,
                 DataStateChanged: self._data_state,
+                HaltChanged: self._venue,
                 SessionStarted: self._session,
             }
         )
@@ -129,9 +133,11 @@ class Gate(Projection):
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
         state = self._data.get(instrument)
-        if state is None or state in self._tradable:
-            return None
-        return f"market data of {instrument} are {state}"
+        if state is None:
+            return f"no market data of {instrument} so far"
+        if state not in self._tradable:
+            return f"market data of {instrument} are {state}"
+        return self._paused.get(instrument)
 
     def _connection(self, entry: Any) -> None:
         event: ConnectionChanged = entry.event
@@ -146,6 +152,7 @@ class Gate(Projection):
         # A connection does not outlast its process; halts and breaks do.
         self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
         self._data.clear()
+        self._paused.clear()
 
     def _started(self, _entry: Any) -> None:
         self.reconciled = False
@@ -185,6 +192,12 @@ class Gate(Projection):
         else:
             self._data[event.instrument] = event.state
 
+    def _venue(self, entry: Any) -> None:
+        event: HaltChanged = entry.event
+        self._paused.pop(event.instrument, None)
+        if event.halted:
+            self._paused[event.instrument] = f"{event.instrument} is halted {event.reason}".strip()
+
     def describe(self) -> str:
         """Return for example `gate: open` or `gate: no usable connection: not connected yet, 1 break`."""
         why = self.closed("") or "open"
@@ -203,6 +216,7 @@ class Gate(Projection):
             halts=self.halts,
             breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
+            paused=dict(sorted(self._paused.items())),
         )
 
     def restore(self, state: GateState) -> None:
@@ -211,5 +225,5 @@ class Gate(Projection):
         self.halt, self._halt_reason, self.halts = state.halt, state.halt_reason, state.halts
         self.observing = state.observing
         self._breaks = {name: list(found) for name, found in state.breaks.items()}
-        self._data = dict(state.data)
+        self._data, self._paused = dict(state.data), dict(state.paused)
         self.applied_seq = state.applied_seq

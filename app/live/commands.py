@@ -17,14 +17,18 @@ from eventstore.control import Command
 class OperatorDesk:
     """Called by the source for what was asked (`app.live.source.Commands`); `answer` follows the commit."""
 
-    def __init__(self, writer: Writer, desk: Desk) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._desk = desk
+        self._desk: Desk | None = None
         self._asked: list[Command] = []
         self._done: list[tuple[str, dict[str, Any]]] = []
         writer.busy = "trading"
         for name in COMMANDS:
             writer.commands[name] = self._take
+
+    def sit(self, desk: Desk) -> None:
+        """Begin to take commands; those that came before wait."""
+        self._desk = desk
 
     def _take(self, command: Command) -> None:
         self._asked.append(command)
@@ -32,6 +36,8 @@ class OperatorDesk:
     def __call__(self, now: int) -> Sequence[Event]:
         """Return what the commands since the last call record."""
         events: list[Event] = []
+        if self._desk is None:
+            return events
         for command in self._asked:
             try:
                 told = reply(self._desk, command.command, command.args, now)

@@ -24,6 +24,9 @@ class Link(Protocol):
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what happened; wait at most so long for it."""
 
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+
 
 class PacedLink:
     """An `app.live.source.Link` that lets session time pass `speed` times as fast as real time."""
@@ -68,6 +71,10 @@ class PacedLink:
         events, self._held, self._holding = self._held, [], False
         self.now = self._link.now
         return events
+
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+        return self._link.leave()
 
     def _wait_s(self) -> float:
         if self._hurry:

@@ -21,6 +21,7 @@ from app.replaying import result
 from app.running import ReplayRequest, limits, options, strategies
 from app.seating import StrategySpec
 from app.settings import RiskSection
+from app.watch.watching import configured
 from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted
 from core.money import plain
@@ -106,7 +107,7 @@ def run_demo(
             tick_by_tick_max=100,
         )
         request = msgspec.structs.replace(
-            _request(config, asked, link, account, _demo_strategies(config, asked), chosen.limits),
+            _request(config, asked, link, account, _demo_strategies(config, asked), chosen.limits, root),
             mode="observe" if asked.observe else "demo",
             speed=asked.speed,
             day=(day.open, day.close),
@@ -144,7 +145,7 @@ def run_broker(root: Path, config: Config, asked: LiveAsked, *, look: Look = lam
     limited = limits(config.settings.risk_management or RiskSection())
     expects: Literal["paper", "real"] = "real" if config.settings.trading.mode == "live" else "paper"
     link = link_of(config.settings.ibkr, account=account, expects=expects)
-    request = _request(config, asked, link, account, specs, limited)
+    request = _request(config, asked, link, account, specs, limited, root)
     return _run(root, request, look)
 
 
@@ -168,6 +169,7 @@ def _request(
     account: str,
     specs: list[StrategySpec],
     limited: Any,
+    root: Path,
 ) -> LiveRequest:
     text, digest = canonical(config)
     return LiveRequest(
@@ -181,6 +183,7 @@ def _request(
         config=text,
         config_hash=digest,
         until_ts=asked.until_ts,
+        watching=configured(config, root),
     )
 
 

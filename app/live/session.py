@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.client import IbClient, LinkSettings
-from adapters.ibkr.marketdata import MarketData
+from adapters.ibkr.marketdata import DataLimits, MarketData
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.reconcile import Folds
 from app.assembling import assemble
@@ -21,12 +21,16 @@ from app.live.guarding import GuardedBroker
 from app.live.kill_file import KillFile
 from app.live.pacing import PacedLink
 from app.live.recording import LiveRecorder
-from app.live.source import LiveSource
+from app.live.source import Commands, LiveSource
 from app.live.supervising import Supervisor
+from app.live.warming import KEY as WARM_UP
+from app.live.warming import Range, plan_live, source_of
 from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.watch.watching import Watched, Watching
+from app.watch.watching import watch as watch_over
 from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import UsageError
@@ -38,7 +42,9 @@ from core.events import (
     SessionStarted,
 )
 from core.loop import Loop
+from core.ports import Recorder
 from core.risk import Limits
+from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
 
@@ -63,6 +69,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
+    watching: Watching = Watching()
     speed: float | None = None
     day: tuple[int, int] | None = None
 
@@ -81,7 +88,7 @@ class Outcome(msgspec.Struct, frozen=True):
     breaks: tuple[str, ...]
 
 
-class _InstrumentNames:
+class InstrumentNames:
     """Names of instruments by what the broker calls them; one that was never defined is named by its id."""
 
     def __init__(self, sessions: Sessions) -> None:
@@ -100,16 +107,19 @@ class LiveSession:
 
     def __init__(
         self,
-        writer: Writer,
+        journal: Journal,
         request: LiveRequest,
+        commands: Commands,
         *,
         watch: Callable[["LiveSession"], None] = lambda _: None,
     ) -> None:
-        journal = writer.journal
+        self._journal = journal
         self.request = request
-        self._writer = writer
         self._watch = watch
+        self._commands = commands
+        self._source: LiveSource | None = None
         self.stopping = ""
+        self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
         assert past.world.gate is not None
@@ -124,53 +134,58 @@ class LiveSession:
         self.broker = GuardedBroker(self.client, self.gate, kill_file)
         supervisor = Supervisor(self.client, self.broker, self.world, self.gate, request.account, kill_file)
         self.link = supervisor if request.speed is None else PacedLink(supervisor, request.speed)
-        self._desk = OperatorDesk(writer, Desk(journal.root, self.world, request.account))
-        self.source = LiveSource(self.recorder, self.link, self.agenda, self._desk, self._stop, self._after)
 
     def _client(self) -> IbClient:
         request, world = self.request, self.world
-        names = _InstrumentNames(world.sessions)
+        names = InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
             link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
-        data = MarketData(link.lines_max, link.tick_by_tick_max, delayed=link.delayed_data)
+        data = MarketData(DataLimits.of(link), world.sessions, self._held)
         folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
     @property
     def wanted(self) -> list[InstrumentDefined]:
         """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
-        held = [
-            p.instrument for p in self.world.positions.open_positions() if p.account == self.request.account
-        ]
         asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
-        names = dict.fromkeys([*held, *self.request.watchlist, *asked])
+        names = dict.fromkeys([*self._held(), *self.request.watchlist, *asked])
         return [self.world.sessions.instrument(name) for name in names]
+
+    def _held(self) -> list[str]:
+        found = self.world.positions.open_positions()
+        return [p.instrument for p in found if p.account == self.request.account]
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
-        client, journal = self.client, self._writer.journal
+        request, client, journal = self.request, self.client, self._journal
         client.wanted = self.wanted
-        loop = self._loop()
+        hub = watch_over(request.watching, self._watched())
+        recorder = hub.recorder(self.recorder)
+        loop = self._loop(recorder)
         first = journal.last_seq + 1
         ts = client.now
+        self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
-        self._watch(self)
+        warm_up = source_of(LogReader(journal.root), self.warm_up)
+        self._source = LiveSource(
+            recorder, hub.link(self.link), self.agenda, self._commands, self._stop, lambda: self._watch(self)
+        )
         try:
-            loop.run(_Ending(self.source, loop, self), self.session, ts, start_seq=first)
+            loop.run(_Ending(self._source, loop, self), self.session, ts, warm_up, start_seq=first)
         finally:
             client.close()
-        self._watch(self)
+            hub.close()
         if client.failure is not None:
             raise client.failure
         return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
 
-    def _loop(self) -> Loop:
+    def _loop(self, recorder: Recorder) -> Loop:
         request = self.request
         return assemble(
-            self.recorder,
+            recorder,
             self.world,
             self.broker,
             self.agenda,
@@ -183,22 +198,35 @@ class LiveSession:
         )
 
     @property
+    def inputs(self) -> int:
+        """How many inputs were taken."""
+        return 0 if self._source is None else self._source.inputs
+
+    @property
     def last_seq(self) -> int:
         """The seq of the last event recorded."""
-        return self._writer.journal.last_seq
+        return self._journal.last_seq
 
     @property
     def ending(self) -> str:
         """The reason that the session's end is recorded with, if it ended now."""
-        if self.stopping or self.client.given_up:
+        if self.stopping or self.client.failure is not None:
             return "stopped"
         return "halted" if self.gate.halt else "finished"
 
-    def _after(self) -> None:
-        """Look up from trading: what was asked for, answers that are due, those who watch."""
-        self._desk.answer()
-        self._writer.serve()
-        self._watch(self)
+    def _watched(self) -> Watched:
+        request = self.request
+        return Watched(
+            root=self._journal.root,
+            session=self.session,
+            world=self.world,
+            account=request.account,
+            currency=request.currency,
+            limits=request.limits,
+            instruments=lambda: self.client.wanted,
+            inputs=lambda: self.inputs,
+            lock_step=request.link.lock_step,
+        )
 
     def _stop(self) -> bool:
         until = self.request.until_ts
@@ -219,6 +247,7 @@ class LiveSession:
             "limits": msgspec.to_builtins(request.limits),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
+            WARM_UP: msgspec.to_builtins(self.warm_up),
         }
         strategies: list[dict[str, Any]] = [
             {**one.described(), "spec": one.found.name} for one in self.seated
@@ -258,10 +287,27 @@ def _prefix() -> str:
 
 
 def run_live(
-    root: Path, request: LiveRequest, *, watch: Callable[[LiveSession], None] = lambda _: None
+    root: Path,
+    request: LiveRequest,
+    *,
+    watch: Callable[[LiveSession], None] = lambda _: None,
+    prepare: Callable[[Writer, LiveRequest], None] = lambda _writer, _request: None,
 ) -> Outcome:
-    """Hold the log, run one session, and give the log back, sealed."""
+    """Hold the log, run one session that hears the operator, and give the log back, sealed.
+
+    `prepare` puts into the log what the session needs first.
+    """
     if not request.strategies and not request.watchlist:
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
-        return LiveSession(writer, request, watch=watch).run()
+        prepare(writer, request)
+        operator = OperatorDesk(writer)
+
+        def serve(session: LiveSession) -> None:
+            operator.answer()
+            writer.serve()
+            watch(session)
+
+        session = LiveSession(writer.journal, request, operator, watch=serve)
+        operator.sit(Desk(writer.journal.root, session.world, request.account))
+        return session.run()

@@ -44,6 +44,9 @@ class Client(Timed, Protocol):
     def snapshot_now(self, reason: str) -> list[Event]:
         """Begin to look at the broker's book; nothing if that is not possible now."""
 
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+
 
 class Supervisor:
     """An `app.live.source.Link` over the connection."""
@@ -90,6 +93,10 @@ class Supervisor:
             elif type(event) is ConnectionChanged and event.state not in ("up", "upstream_up"):
                 self._looking = False
         return events + told
+
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+        return [*self._broker.held_back(), *self._client.leave()]
 
     # -- who asks for a halt beside the operator -----------------------------------------------
 

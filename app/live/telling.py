@@ -149,7 +149,7 @@ class Teller:
             data=data,
             data_age_s=min(ages) if ages else None,
             queue=client.waiting,
-            inputs=session.source.inputs,
+            inputs=session.inputs,
             events=session.last_seq,
             journal_sync_ms=round(session.recorder.sync_ms, 3),
             journal_sync_ms_max=round(session.recorder.sync_ms_max, 3),

@@ -24,6 +24,7 @@ from core.events.connection import (
     ClockAdvanced,
     ClockSkewMeasured,
     ConnectionChanged,
+    DataState,
     DataStateChanged,
     FarmChanged,
     FrameRejected,
@@ -40,6 +41,7 @@ from core.events.control import (
     ReconciliationStarted,
     TradingResumed,
 )
+from core.events.health import HealthChanged, HealthState, SinkReported, SinkState
 from core.events.market import (
     Bar,
     FeedDefined,
@@ -115,6 +117,7 @@ __all__ = [
     "ClockSkewMeasured",
     "CommissionReported",
     "ConnectionChanged",
+    "DataState",
     "DataStateChanged",
     "Entry",
     "Event",
@@ -131,6 +134,8 @@ __all__ = [
     "HaltLevel",
     "HaltRequested",
     "HaltVerified",
+    "HealthChanged",
+    "HealthState",
     "ImportFinished",
     "ImportResumed",
     "ImportStarted",
@@ -164,6 +169,8 @@ __all__ = [
     "SessionScheduled",
     "SessionStarted",
     "Side",
+    "SinkReported",
+    "SinkState",
     "StateHash",
     "StrategyFailed",
     "TimeInForce",
