@@ -270,6 +270,8 @@ class Orders(Projection):
     def _retried(self, entry: Any) -> None:
         event: OrderRetried = entry.event
         record = self._record(event.order)
+        if record is None:
+            return
         record.retried()
         record.touch(event.ts)
         self._settle(record)
