@@ -43,6 +43,7 @@ from core.events import (
 )
 from core.loop import Loop
 from core.ports import Recorder
+from core.retry import RetryRule
 from core.risk import Limits
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
@@ -65,6 +66,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     currency: str = "USD"
     limits: Limits = Limits()
+    retry: RetryRule = RetryRule()
     watchlist: tuple[str, ...] = ()
     config: str = "{}"
     config_hash: str = ""
@@ -195,6 +197,7 @@ class LiveSession:
             account=request.account,
             currency=request.currency,
             priced=frozenset(instrument.instrument for instrument in self.client.wanted),
+            retry=request.retry,
         )
 
     @property
@@ -245,6 +248,7 @@ class LiveSession:
         config = {
             "settings": msgspec.json.decode(request.config),
             "limits": msgspec.to_builtins(request.limits),
+            "retry": msgspec.to_builtins(request.retry),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),
