@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.connection import Connection
-from adapters.ibkr.contracts import contract_of, instrument_of
+from adapters.ibkr.contracts import contract_of
 from adapters.ibkr.distribution import installed
 from adapters.ibkr.heartbeat import Pong
 from adapters.ibkr.link_settings import LinkSettings
@@ -34,6 +34,7 @@ from adapters.ibkr.notices import Act, Meaning, Notices
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
 from adapters.ibkr.reconcile import Folds, reconcile
+from adapters.ibkr.resolving import Unresolved, confirmed
 from adapters.ibkr.sending import Sending
 from adapters.ibkr.snapshot import Snapshot
 from core.clock import SECOND_NS
@@ -48,10 +49,10 @@ from core.errors import (
 )
 from core.events import (
     AccountReported,
-    BrokerMessage,
     BrokerSessionOpened,
     ClockSkewMeasured,
     ConnectionChanged,
+    DataStateChanged,
     Event,
     FrameRejected,
     InstrumentDefined,
@@ -99,7 +100,7 @@ class IbClient:
         self._offered: int | None = None
         self._begun = False
         self._skew_ms: int | None = None
-        self._resolving: dict[int, InstrumentDefined] = {}
+        self._resolving: dict[int, tuple[InstrumentDefined, list[ContractDetails]]] = {}
         self._snapshot: Snapshot | None = None
         self._snapshot_reason = ""
         self._again = ""
@@ -339,7 +340,7 @@ class IbClient:
         for instrument in self.wanted:
             if instrument.con_id is None:
                 req_id = self._channel.take_id()
-                self._resolving[req_id] = instrument
+                self._resolving[req_id] = (instrument, [])
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
@@ -380,7 +381,7 @@ class IbClient:
         if not self._lines_lost:
             return []
         self._lines_lost = False
-        return self._data.begin(self.wanted, self.now)
+        return self._data.begin([i for i in self.wanted if i.con_id is not None], self.now)
 
     # -- messages of its own -------------------------------------------------------------------
 
@@ -412,23 +413,25 @@ class IbClient:
         excessive = abs(pong.skew_ms) > self.settings.skew_max_s * 1000
         return [ClockSkewMeasured(ts, pong.skew_ms, pong.round_trip_ms, excessive)]
 
-    def _details(self, said: ContractDetails, ts: int) -> list[Event]:
+    def _details(self, said: ContractDetails, _ts: int) -> list[Event]:
         asked = self._resolving.get(said.req_id or 0)
-        if asked is None:
-            return []
-        found = instrument_of(said, ts)
-        # What the log knows of an instrument stays; the broker adds how to name it.
-        known = msgspec.structs.replace(asked, ts=ts, con_id=found.con_id)
-        self.wanted = [known if i.instrument == known.instrument else i for i in self.wanted]
-        return [known]
+        if asked is not None:
+            asked[1].append(said)
+        return []
 
     def _details_end(self, said: ContractDetailsEnd, ts: int) -> list[Event]:
-        asked = self._resolving.pop(said.req_id or 0, None)
-        if asked is not None and not any(i.instrument == asked.instrument and i.con_id for i in self.wanted):
-            return [
-                BrokerMessage(ts, 200, "error", "the broker knows no such contract", "", asked.instrument)
-            ]
-        return []
+        return self._resolved(said.req_id, ts)
+
+    def _resolved(self, req_id: int | None, ts: int) -> list[Event]:
+        """Tell which contract the broker's answers mean; one that is in doubt gets no data."""
+        asked = self._resolving.pop(req_id or 0, None)
+        if asked is None:
+            return []
+        found = confirmed(asked[0], asked[1], ts)
+        if isinstance(found, Unresolved):
+            return [DataStateChanged(ts, found.name, "refused", found.text)]
+        self.wanted = [found if i.instrument == found.instrument else i for i in self.wanted]
+        return [found]
 
     def _account_value(self, said: AccountValue, ts: int) -> list[Event]:
         if said.key not in _ACCOUNT_KEYS or self._said.get(said.key + said.currency) == said.value:
@@ -440,12 +443,13 @@ class IbClient:
         return [FrameRejected(ts, said.message_id, said.reason, said.raw[:4096].hex())]
 
     def _error(self, said: ErrorMessage, ts: int) -> list[Event]:
-        self._resolving.pop(said.req_id or 0, None)
+        unresolved = self._resolved(said.req_id, ts)
         order = self._channel.speaks_of(said.req_id)
         instrument = self._data.speaks_of(said.req_id)
         meaning = self._notices.meaning(said, order, instrument, ts, self._monotonic())
         act = _ACTS.get(meaning.act)
-        return [*meaning.events, *(act(self, meaning, said.code) if act is not None else ())]
+        told = [*meaning.events, *unresolved]
+        return [*told, *(act(self, meaning, said.code) if act is not None else ())]
 
     # -- what a message of the broker asks for ---------------------------------------------------
 
