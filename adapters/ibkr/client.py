@@ -202,6 +202,7 @@ class IbClient:
         """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
         ticks, emit, ts = self._data.ticks, events.append, self.now
+        self._data.finish_bars(ts, emit)
         for message in messages:
             tick = ticks.get(type(message))
             if tick is not None:
@@ -210,7 +211,6 @@ class IbClient:
             events += self._events(message)
             if not self._connection.is_open():
                 break  # a message ended the connection: what follows is of no session any more
-            ts = self.now
         return events
 
     def _step(self) -> list[Event]:

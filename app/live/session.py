@@ -18,7 +18,7 @@ from app.assembling import assemble
 from app.live.recording import LiveRecorder
 from app.live.source import Commands, LiveSource
 from app.live.warming import KEY as WARM_UP
-from app.live.warming import Range, plan_live, source_of
+from app.live.warming import Range, bars_wanted, plan_live, source_of
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
@@ -109,7 +109,9 @@ class LiveSession:
         channel = OrderChannel(
             link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
         )
-        data = MarketData(DataLimits.of(link), world.sessions, self._held)
+        # A demo has what a replay of its day has, and a replay makes no bars.
+        bars = {} if link.lock_step else bars_wanted(self.seated)
+        data = MarketData(DataLimits.of(link), world.sessions, self._held, bars)
         folds = Folds(world.orders, world.positions, world.account, world.routes, names)
         return IbClient(link, channel, data, folds)
 
