@@ -25,6 +25,11 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+def is_termination(error: BaseException) -> bool:
+    """Return whether it is the exit that a termination signal asks for, and not a user's `sys.exit`."""
+    return isinstance(error, SystemExit) and error.code == ExitCode.TERMINATED
+
+
 class TapeError(Exception):
     """Base of all errors that a user may see; `str(error)` is the whole message."""
 

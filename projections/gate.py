@@ -10,6 +10,7 @@ from typing import Any
 from core.events import (
     BreakAccepted,
     BreakFound,
+    BreakResolved,
     ConnectionChanged,
     DataStateChanged,
     HaltChanged,
@@ -33,7 +34,7 @@ class GateState(State, kw_only=True):
     reconciled: bool
     halt: str
     halt_reason: str
-    breaks: dict[str, str]
+    breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
     paused: dict[str, str]
 
@@ -42,6 +43,7 @@ class Gate(Projection):
     """Implements `core.views.GateView`. `delayed_data` tells whether delayed prices may be traded on."""
 
     name = "gate"
+    version = 2
     state_type = GateState
 
     def __init__(self, *, delayed_data: bool = False) -> None:
@@ -50,7 +52,7 @@ class Gate(Projection):
         self.reconciled = False
         self._link_reason = "not connected yet"
         self._halt_reason = ""
-        self._breaks: dict[str, str] = {}
+        self._breaks: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
         self._paused: dict[str, str] = {}
         self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
@@ -60,6 +62,7 @@ class Gate(Projection):
                 ReconciliationStarted: self._started,
                 ReconciliationFinished: self._finished,
                 BreakFound: self._break,
+                BreakResolved: self._mended,
                 BreakAccepted: self._accepted,
                 HaltRequested: self._halted,
                 TradingResumed: self._resumed,
@@ -72,7 +75,11 @@ class Gate(Projection):
     @property
     def breaks(self) -> dict[str, str]:
         """The instruments that are closed by a break, with what it is."""
-        return dict(self._breaks)
+        return {instrument: found[0].message for instrument, found in self._breaks.items()}
+
+    def found(self) -> list[BreakFound]:
+        """Return the breaks that are open, sorted by instrument."""
+        return [event for _, found in sorted(self._breaks.items()) for event in found]
 
     @property
     def data(self) -> dict[str, str]:
@@ -87,7 +94,8 @@ class Gate(Projection):
             return f"no usable connection: {self._link_reason}"
         if not self.reconciled:
             return "the log is not reconciled with the broker yet"
-        return self._breaks.get(instrument)
+        found = self._breaks.get(instrument)
+        return found[0].message if found else None
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
@@ -119,7 +127,15 @@ class Gate(Projection):
 
     def _break(self, entry: Any) -> None:
         event: BreakFound = entry.event
-        self._breaks[event.instrument] = event.message
+        found = self._breaks.setdefault(event.instrument, [])
+        if all(known.message != event.message for known in found):
+            found.append(event)
+
+    def _mended(self, entry: Any) -> None:
+        event: BreakResolved = entry.event
+        left = [known for known in self._breaks.pop(event.instrument, ()) if known.kind != event.kind]
+        if left:
+            self._breaks[event.instrument] = left
 
     def _accepted(self, entry: Any) -> None:
         event: BreakAccepted = entry.event
@@ -159,7 +175,7 @@ class Gate(Projection):
             reconciled=self.reconciled,
             halt=self.halt,
             halt_reason=self._halt_reason,
-            breaks=dict(sorted(self._breaks.items())),
+            breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
             paused=dict(sorted(self._paused.items())),
         )
@@ -168,6 +184,6 @@ class Gate(Projection):
         """Replace the state by a snapshot."""
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
         self.halt, self._halt_reason = state.halt, state.halt_reason
-        self._breaks, self._data = dict(state.breaks), dict(state.data)
-        self._paused = dict(state.paused)
+        self._breaks = {name: list(found) for name, found in state.breaks.items()}
+        self._data, self._paused = dict(state.data), dict(state.paused)
         self.applied_seq = state.applied_seq

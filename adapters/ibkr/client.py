@@ -8,6 +8,7 @@ acts on them; what `release` did becomes an input too. It never appends, and nev
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -29,14 +30,17 @@ from adapters.ibkr.messages import (
     ManagedAccounts,
     Message,
     NextValidId,
+    OrderStatus,
 )
+from adapters.ibkr.missing_fills import MissingFills
 from adapters.ibkr.notices import Act, Meaning, Notices
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
-from adapters.ibkr.reconcile import Folds, reconcile
+from adapters.ibkr.reconcile import PATIENCE_S, Folds
+from adapters.ibkr.recovery import Recovery
 from adapters.ibkr.resolving import Unresolved, confirmed
 from adapters.ibkr.sending import Sending
-from adapters.ibkr.snapshot import Snapshot
+from adapters.ibkr.snapshot import PAUSE_S
 from core.clock import SECOND_NS
 from core.effects import Effect
 from core.errors import (
@@ -56,8 +60,8 @@ from core.events import (
     Event,
     FrameRejected,
     InstrumentDefined,
-    ReconciliationStarted,
 )
+from core.money import ZERO
 
 __all__ = ["IbClient", "LinkSettings"]
 
@@ -68,6 +72,7 @@ _MILLIS_VERSION = 197
 _SKEW_MOVED_MS = 1000
 _COMPETING_RETRY_NS = 60 * SECOND_NS
 _NEVER_ASKED = 1 << 62
+_LEFT = "the session ended"
 
 
 class IbClient:
@@ -96,19 +101,25 @@ class IbClient:
         self._connection = Connection(settings, lambda: self.now, monotonic)
         self._sending = Sending(self._connection.heartbeat, lambda: self.now, trusting=settings.lock_step)
         self._notices = Notices()
+        self._missing = MissingFills()
         self._accounts: tuple[str, ...] = ()
         self._offered: int | None = None
         self._begun = False
+        self._observing = ""
         self._skew_ms: int | None = None
         self._resolving: dict[int, tuple[InstrumentDefined, list[ContractDetails]]] = {}
-        self._snapshot: Snapshot | None = None
-        self._snapshot_reason = ""
-        self._again = ""
+        self._recovery = Recovery(
+            channel,
+            folds,
+            patience_s=0.0 if settings.lock_step else PATIENCE_S,  # nothing moves there while we wait
+            pause_s=0.0 if settings.lock_step else PAUSE_S,
+        )
         self._lines_lost = True
         self._renew_ns = _NEVER_ASKED
         self._server_ns = settings.start_ns
         self._said: dict[str, str] = {}
         self._fault: WriteFailed | None = None
+        self._left = False
 
     @property
     def failure(self) -> Exception | None:
@@ -132,7 +143,7 @@ class IbClient:
 
     def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
         """Name the orders that are about to leave."""
-        return self._channel.attempts(effects, ts)
+        return self._channel.out.attempts(effects, ts)
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
@@ -149,12 +160,14 @@ class IbClient:
 
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what happened; waits at most `timeout_s` for something to happen."""
-        events = self._sending.outcomes()
+        self._channel.folded()
+        # A comparison reads the folds, so it is made when all that was heard is in them.
+        events = self._sending.outcomes() or self._compared()
         wait_s = 0.0 if events else self._patience_s(timeout_s)
         try:
             events += self._taken(wait_s)
             # What time asks for. Each part's events count, also if the next part finds the connection gone.
-            for part in (self._clocks, self._snapshot_due, self._data_due, self._flushed):
+            for part in (self._clocks, self._fills_due, self._look_due, self._data_due, self._flushed):
                 events += part()
         except BrokerError as error:
             events += self._down(error)
@@ -164,9 +177,14 @@ class IbClient:
         """Return what defines the feed that market data come in."""
         return self._data.feed(ts)
 
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+        self._left = True
+        self._give_up_waiting(_LEFT)
+        return self._sending.outcomes()
+
     def close(self) -> None:
-        """End the connection; what waits to be sent is not sent."""
-        self._sending.end("the session ended")
+        """End the connection."""
         self._connection.close()
 
     def _patience_s(self, timeout_s: float) -> float:
@@ -182,11 +200,16 @@ class IbClient:
             raise fault
         if not self._connection.is_open():
             return self._connection.connect(wait_s)
-        # In lock step nothing may happen before every line is open and what was decided has left.
-        waiting = self._data.opening or self._sending.next_ns() is not None
-        if self.settings.lock_step and self.ready and not waiting:
+        if self.settings.lock_step and self._stands:
             return self._step()
         return self._read(wait_s)
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
+        comparing = self._recovery.active and not self._connection.outage.upstream_lost
+        waiting = comparing or self._channel.out.waits or self._data.opening
+        return self.ready and not waiting and self._sending.next_ns() is None
 
     def _read(self, timeout_s: float) -> list[Event]:
         try:
@@ -235,13 +258,11 @@ class IbClient:
         events = self._told(messages)
         if fault is not None:
             return [*events, *self._down(fault)]
-        idle = self._snapshot is None and self._sending.next_ns() is None
-        self.over = not events and self._server_ns == before and idle
+        self.over = not events and self._server_ns == before
         return events
 
     def _events(self, message: Message) -> list[Event]:
-        if self._snapshot is not None:
-            self._snapshot.feed(message)
+        self._recovery.feed(message)
         ts = self.now
         events = [*self._data.events(message, ts), *self._channel.events(message, ts)]
         own = _OWN.get(type(message))
@@ -263,14 +284,19 @@ class IbClient:
 
     def _dropped(self, told: list[Event], why: str) -> list[Event]:
         """Forget what belonged to the connection that has ended."""
-        self._snapshot, self._again = None, ""
-        self._resolving, self.ready, self._begun = {}, False, False
+        self._recovery.drop()
+        self._resolving, self.ready, self._begun, self._observing = {}, False, False, ""
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
         self._data.lost()
         self._notices.opened()
-        self._sending.end(why)
+        self._give_up_waiting(why)
         return [*told, *self._sending.outcomes()]
+
+    def _give_up_waiting(self, why: str) -> None:
+        for effect in self._channel.out.drop():
+            self._sending.refuse(effect, why)
+        self._sending.end(why)
 
     def _clocks(self) -> list[Event]:
         """Look at the clocks of the link; begin, once the broker has said what is needed for it."""
@@ -279,7 +305,7 @@ class IbClient:
         if connection.is_open() and not self._begun:
             events += self._begin()
         elif held_back and not connection.held_back and self.ready:
-            events += self._start_snapshot("the restart window is over")
+            events += self._start_look("the restart window is over")
         return events
 
     def _flushed(self) -> list[Event]:
@@ -287,23 +313,39 @@ class IbClient:
             self._connection.trust()
             if not self._begun:
                 self._connection.starting()
+            self._offer_waiting()
             self._sending.flush(self._connection, self._connection.ping, self._monotonic())
         return []
 
-    def _snapshot_due(self) -> list[Event]:
-        snapshot = self._snapshot
-        if snapshot is None or self._resolving:
+    def _offer_waiting(self) -> None:
+        """Offer what waited for its order, and the cancels that a look at the book asks for."""
+        go, never = self._channel.out.due(self._monotonic())
+        for effect in (*go, *self._recovery.cancels()):
+            self._offer(effect)
+        for effect, why in never:
+            self._sending.refuse(effect, why)
+
+    def _look_due(self) -> list[Event]:
+        recovery = self._recovery
+        if not recovery.active or self._resolving:
             return []
-        if self._connection.outage.upstream_lost and not self._again:
-            self._again = "the gateway was cut off meanwhile"  # its book cannot be trusted now
-        if snapshot.done:
-            return self._compared(snapshot)
-        request = snapshot.due(self._connection.codec.requests, self._monotonic())
+        if self._connection.outage.upstream_lost:
+            recovery.spoil("the gateway was cut off meanwhile")  # its book cannot be trusted now
+        request = recovery.due(self._connection.codec.requests, self._monotonic())
         if request is not None:
             self._sending.offer(Lane.RECOVERY, request)
-        if snapshot.failed:
-            raise ConnectionLost(snapshot.failed)
+        if recovery.failed:
+            raise ConnectionLost(recovery.failed)
         return []
+
+    def _fills_due(self) -> list[Event]:
+        if not self.ready:
+            return []
+        late = self._missing.due(self.now, self._executed)
+        return self._start_look(f"no execution for what {late[0]} filled") if late else []
+
+    def _executed(self, order: str) -> Decimal:
+        return sum((each.quantity for each in self._folds.orders.executions(order)), ZERO)
 
     def _data_due(self) -> list[Event]:
         if not self.ready:
@@ -311,7 +353,7 @@ class IbClient:
         if self._monotonic() >= self._renew_ns:
             self._renew_ns = _NEVER_ASKED
             self._data.renew()
-        requests, take_id = self._connection.codec.requests, self._channel.take_id
+        requests, take_id = self._connection.codec.requests, self._channel.out.take_id
         for request in self._data.due(requests, take_id, self.now, self._monotonic()):
             self._sending.offer(Lane.DATA, request)
         return [] if self.settings.lock_step else self._data.watch(self.now)
@@ -327,7 +369,7 @@ class IbClient:
         except AccountRefused as error:
             return self._dropped(self._connection.refuse(error), str(error))
         self._begun = True
-        self._channel.offered(self._offered)
+        self._channel.out.offered(self._offered)
         opened = BrokerSessionOpened(
             ts,
             codec.server_version,
@@ -339,7 +381,7 @@ class IbClient:
         )
         for instrument in self.wanted:
             if instrument.con_id is None:
-                req_id = self._channel.take_id()
+                req_id = self._channel.out.take_id()
                 self._resolving[req_id] = (instrument, [])
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
@@ -348,30 +390,23 @@ class IbClient:
         if settings.data_only:
             self.ready = True
             return [*told, *self._subscribed()]
-        return [*told, *self._start_snapshot("start")]
+        return [*told, *(self._observe() if self._observing else self._start_look("start"))]
 
-    def _start_snapshot(self, reason: str) -> list[Event]:
-        """Compare the books; one that goes on is finished first, so that no answer is taken for another's."""
+    def _start_look(self, reason: str) -> list[Event]:
+        if self._observing:
+            return []
         if self.settings.data_only:
             return self._subscribed()
-        if self._snapshot is not None:
-            self._again = reason
-            return []
-        self._snapshot_reason = reason
-        self._snapshot = Snapshot(self.account, 7, self._channel.take_id)
-        return [ReconciliationStarted(self.now, reason)]
+        return self._recovery.begin(reason, self.account, self.now)
 
-    def _compared(self, snapshot: Snapshot) -> list[Event]:
-        if self._again:
-            if self._connection.outage.upstream_lost:
-                return []  # what brings the gateway back starts the next one
-            reason, self._again, self._snapshot = self._again, "", None
-            return self._start_snapshot(reason)
-        client_id = self.settings.client_id
-        events = reconcile(
-            self._snapshot_reason, self.account, snapshot.evidence, self._folds, client_id, self.now
-        )
-        self._snapshot = None
+    def _compared(self) -> list[Event]:
+        """Return what a look at the book found that has ended, or that another one begins."""
+        if not self._begun or self._connection.outage.upstream_lost:
+            return []
+        looks = self._recovery.looks
+        events = self._recovery.look(self.now, self._monotonic())
+        if self._recovery.looks == looks:
+            return events
         self.ready = True
         self._connection.reconciled()
         return [*events, *self._subscribed()]
@@ -391,7 +426,7 @@ class IbClient:
 
     def _id_offered(self, said: NextValidId, _ts: int) -> list[Event]:
         self._offered = said.order_id
-        self._channel.offered(said.order_id)
+        self._channel.out.offered(said.order_id)
         return []
 
     def _time_told(self, said: CurrentTime, ts: int) -> list[Event]:
@@ -412,6 +447,14 @@ class IbClient:
         self._skew_ms = pong.skew_ms
         excessive = abs(pong.skew_ms) > self.settings.skew_max_s * 1000
         return [ClockSkewMeasured(ts, pong.skew_ms, pong.round_trip_ms, excessive)]
+
+    def _status_told(self, said: OrderStatus, ts: int) -> list[Event]:
+        order = self._folds.routes.find(perm_id=said.perm_id, ref="")
+        if order is None and said.client_id == self.settings.client_id:
+            order = self._channel.speaks_of(said.order_id)  # its permanent id is not folded yet
+        if order and said.filled:
+            self._missing.told(order, said.filled, ts)
+        return []
 
     def _details(self, said: ContractDetails, _ts: int) -> list[Event]:
         asked = self._resolving.get(said.req_id or 0)
@@ -454,7 +497,7 @@ class IbClient:
     # -- what a message of the broker asks for ---------------------------------------------------
 
     def _look(self, meaning: Meaning, _code: int) -> list[Event]:
-        return self._start_snapshot(meaning.why) if self.ready else []
+        return self._start_look(meaning.why) if self.ready else []
 
     def _upstream_lost(self, meaning: Meaning, code: int) -> list[Event]:
         news = self._connection.upstream(lost=True, why=meaning.why)
@@ -465,7 +508,7 @@ class IbClient:
         state = "data_lost" if code == 1101 else "upstream_up"
         self._lines_lost = self._lines_lost or code == 1101
         told = ConnectionChanged(self.now, state, code, meaning.why)  # type: ignore[arg-type]
-        return [told, *(self._start_snapshot(f"{code}: {meaning.why}") if self._begun else ())]
+        return [told, *(self._start_look(f"{code}: {meaning.why}") if self._begun else ())]
 
     def _drop(self, meaning: Meaning, _code: int) -> list[Event]:
         return self._dropped(self._connection.drop(meaning.why), meaning.why)
@@ -473,10 +516,17 @@ class IbClient:
     def _id_in_use(self, meaning: Meaning, _code: int) -> list[Event]:
         return self._dropped(self._connection.drop(meaning.why, "id_in_use"), meaning.why)
 
-    def _read_only(self, _meaning: Meaning, _code: int) -> list[Event]:
-        """Go on as an observer: no book is compared, data come, and the gate stays closed."""
-        self._snapshot, self._again, self.ready = None, "", True
-        return self._subscribed()
+    def _read_only(self, meaning: Meaning, _code: int) -> list[Event]:
+        if self._observing:
+            return []
+        self._observing = meaning.why
+        return self._observe() if self._begun else []
+
+    def _observe(self) -> list[Event]:
+        """Go on without orders: no book is compared, data come, and the gate stays closed."""
+        self._recovery.drop()
+        self.ready = True
+        return [ConnectionChanged(self.now, "read_only", 321, self._observing), *self._subscribed()]
 
     def _slower(self, _meaning: Meaning, _code: int) -> list[Event]:
         self._sending.slower()
@@ -496,10 +546,17 @@ class IbClient:
     # -- sending -------------------------------------------------------------------------------
 
     def _offer(self, effect: Effect) -> None:
-        if not self._connection.is_open():
-            self._sending.refuse(effect, "not connected")
+        if self._left or not self._connection.is_open():
+            self._sending.refuse(effect, _LEFT if self._left else "not connected")
             return
-        request = self._channel.request(effect, self._connection.codec.requests)
+        out = self._channel.out
+        closed = out.closed(effect)
+        if closed:
+            self._sending.refuse(effect, closed)
+            return
+        if out.holds(effect, self._monotonic()):
+            return
+        request = out.request(effect, self._connection.codec.requests)
         if request is None:
             self._sending.refuse(effect, "the order was never sent")
         else:
@@ -532,6 +589,7 @@ _OWN: dict[type[Message], Callable[[IbClient, Any, int], list[Event]]] = {
     ManagedAccounts: IbClient._accounts_known,
     NextValidId: IbClient._id_offered,
     CurrentTime: IbClient._time_told,
+    OrderStatus: IbClient._status_told,
     ContractDetails: IbClient._details,
     ContractDetailsEnd: IbClient._details_end,
     AccountValue: IbClient._account_value,

@@ -4,6 +4,7 @@ Composes the log, the folds of its past, the connection, the strategies and the 
 trading. The session is recorded as it happens, and a proof of it is a replay of that record.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from app.live.warming import Range, bars_wanted, plan_live, source_of
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.watch.watching import Watched, Watching
+from app.watch.watching import watch as watch_over
 from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import UsageError
@@ -54,6 +57,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
+    watching: Watching = Watching()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -93,6 +97,7 @@ class LiveSession:
         self._request = request
         self._watch = watch
         self._commands = commands
+        self._source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
@@ -107,12 +112,12 @@ class LiveSession:
         names = InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
-            link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
+            link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
         # A demo has what a replay of its day has, and a replay makes no bars.
         bars = {} if link.lock_step else bars_wanted(self.seated)
         data = MarketData(DataLimits.of(link), world.sessions, self._held, bars)
-        folds = Folds(world.orders, world.positions, world.account, world.routes, names)
+        folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
     @property
@@ -130,7 +135,8 @@ class LiveSession:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
         request, client, journal = self._request, self.client, self._journal
         client.wanted = self.wanted
-        recorder = LiveRecorder(journal)
+        hub = watch_over(request.watching, self._watched())
+        recorder = hub.recorder(LiveRecorder(journal))
         loop = assemble(
             recorder,
             self.world,
@@ -149,16 +155,31 @@ class LiveSession:
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
         warm_up = source_of(LogReader(journal.root), self.warm_up)
-        source = LiveSource(
-            recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
+        source = self._source = LiveSource(
+            recorder, hub.link(client), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
         try:
             loop.run(source, self.session, ts, warm_up, start_seq=first)
         finally:
             client.close()
+            hub.close()
         if client.failure is not None:
             raise client.failure
         return Outcome(self.session, first, journal.last_seq)
+
+    def _watched(self) -> Watched:
+        request = self._request
+        return Watched(
+            root=self._journal.root,
+            session=self.session,
+            world=self.world,
+            account=request.account,
+            currency=request.currency,
+            limits=request.limits,
+            instruments=lambda: self.client.wanted,
+            inputs=lambda: 0 if self._source is None else self._source.inputs,
+            lock_step=request.link.lock_step,
+        )
 
     def _stop(self) -> bool:
         until = self._request.until_ts
@@ -194,6 +215,12 @@ class LiveSession:
             _FILLS,
             request.limits.profile,
         )
+
+
+def _prefix() -> str:
+    """Return what the references of a session's orders begin with: no other session, of this log or of
+    another one at the same account, ever has the same."""
+    return f"T{time.time_ns() // 1_000_000:x}."
 
 
 def run_live(
