@@ -208,7 +208,8 @@ class IbClient:
     def _stands(self) -> bool:
         """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
         comparing = self._recovery.active and not self._connection.outage.upstream_lost
-        waiting = comparing or self._channel.out.waits or self._data.opening
+        opening = bool(self._resolving) or self._data.opening
+        waiting = comparing or self._channel.out.waits or opening
         return self.ready and not waiting and self._sending.next_ns() is None
 
     def _read(self, timeout_s: float) -> list[Event]:
@@ -413,7 +414,7 @@ class IbClient:
 
     def _subscribed(self) -> list[Event]:
         """Ask for market data again if the broker has forgotten what we asked for."""
-        if not self._lines_lost:
+        if not self._lines_lost or self._resolving:
             return []
         self._lines_lost = False
         return self._data.begin([i for i in self.wanted if i.con_id is not None], self.now)
@@ -472,9 +473,11 @@ class IbClient:
             return []
         found = confirmed(asked[0], asked[1], ts)
         if isinstance(found, Unresolved):
-            return [DataStateChanged(ts, found.name, "refused", found.text)]
-        self.wanted = [found if i.instrument == found.instrument else i for i in self.wanted]
-        return [found]
+            told: list[Event] = [DataStateChanged(ts, found.name, "refused", found.text)]
+        else:
+            self.wanted = [found if i.instrument == found.instrument else i for i in self.wanted]
+            told = [found]
+        return [*told, *(self._subscribed() if self.ready else ())]
 
     def _account_value(self, said: AccountValue, ts: int) -> list[Event]:
         if said.key not in _ACCOUNT_KEYS or self._said.get(said.key + said.currency) == said.value:
