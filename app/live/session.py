@@ -24,7 +24,7 @@ from app.live.recording import LiveRecorder
 from app.live.source import Commands, LiveSource
 from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
-from app.live.warming import Range, plan_live, source_of
+from app.live.warming import Range, bars_wanted, plan_live, source_of
 from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
@@ -144,7 +144,9 @@ class LiveSession:
         channel = OrderChannel(
             link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
-        data = MarketData(DataLimits.of(link), world.sessions, self._held)
+        # A demo has what a replay of its day has, and a replay makes no bars.
+        bars = {} if link.lock_step else bars_wanted(self.seated)
+        data = MarketData(DataLimits.of(link), world.sessions, self._held, bars)
         folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
