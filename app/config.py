@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import UnionType
@@ -280,6 +280,16 @@ def _wrong(value: Any, kind: Any) -> str | None:
         return _worded(str(error), value, extra)
     if isinstance(converted, Decimal):
         return _wrong_amount(converted, extra)
+    return _refused(converted, extra.get("check"))
+
+
+def _refused(value: Any, check: Callable[[Any], object] | None) -> str | None:
+    """Return what a key's own check says of a value that has the right type."""
+    try:
+        if check is not None:
+            check(value)
+    except ValueError as error:
+        return str(error)
     return None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import UnknownStrategy, UsageError
+from core.errors import UnknownStrategy, UsageError, is_termination
 from core.strategy import AnyStrategy, Parameters, Strategy
 
 ENTRY_POINTS = "truetape.strategies"
@@ -218,7 +218,9 @@ def load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise UnknownStrategy(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if is_termination(error):
+            raise
         raise UnknownStrategy(f"{place_of(error, absolute)}: {type(error).__name__}: {error}") from error
     return module
 

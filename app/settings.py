@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from adapters.ibkr.restart_window import parse as parse_window
+
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
 """A share of one: 0.05 means 5 %."""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -66,7 +68,22 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
 
     host: Name = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 7497
-    client_id: Count = 1
+    client_id: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 1
+    account: str = ""
+    reconnect_interval_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 5.0
+    max_reconnect_attempts: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
+    restart_window: Annotated[str, msgspec.Meta(extra={"check": parse_window})] = ""
+    heartbeat_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.5
+    pong_deadline_s: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 3.0
+    pong_fresh_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 2.0
+    alarm_after_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    upstream_patience_s: Annotated[float, msgspec.Meta(ge=10, le=86_400)] = 300.0
+    clock_skew_max_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 2.0
+    stale_after_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    stale_after: dict[Name, Annotated[float, msgspec.Meta(ge=1, le=86_400)]] = {}
+    market_data_lines: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    tick_by_tick_lines: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
+    delayed_data: bool = False
 
 
 class TradingSection(_Section, frozen=True, kw_only=True):

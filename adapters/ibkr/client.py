@@ -1,22 +1,23 @@
 """The live connection to TWS or Gateway as the loop sees it: inputs to take, effects to release.
 
-Owns one connection at a time and everything that follows from it: start, heartbeat, reconnection within
-bounds, subscriptions, snapshots and their comparison with the log. One thread: `inputs` reads what is there,
-at most 16 KiB at a time, and waits no longer than it is told. Messages become events before anything acts on
-them; what `release` did becomes an input too. It never appends, and never sends an order again.
+Ties together the link and its life (connection.py), what leaves (sending.py), what the broker says of
+itself (notices.py), orders, market data, and the comparison of the books. One thread: `inputs` reads what is
+there, at most 16 KiB at a time, and waits no longer than it is told. Messages become events before anything
+acts on them; what `release` did becomes an input too. It never appends, and never sends an order again.
 """
 
-import selectors
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from adapters.ibkr.codec import Codec, open_session
+from adapters.ibkr.connection import Connection
 from adapters.ibkr.contracts import contract_of, instrument_of
 from adapters.ibkr.distribution import installed
+from adapters.ibkr.heartbeat import Pong
+from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.login import account_of
 from adapters.ibkr.marketdata import MarketData
 from adapters.ibkr.messages import (
     AccountValue,
@@ -29,53 +30,43 @@ from adapters.ibkr.messages import (
     Message,
     NextValidId,
 )
-from adapters.ibkr.notices import meaning
-from adapters.ibkr.orders import OrderChannel, Request
-from adapters.ibkr.pacing import Lane, Pacer
-from adapters.ibkr.reconcile import Folds, reconcile
-from adapters.ibkr.snapshot import Snapshot
-from adapters.ibkr.transport import TimeLimits, Transport
+from adapters.ibkr.notices import Act, Meaning, Notices
+from adapters.ibkr.orders import OrderChannel
+from adapters.ibkr.pacing import Lane
+from adapters.ibkr.reconcile import PATIENCE_S, Folds
+from adapters.ibkr.recovery import Recovery
+from adapters.ibkr.sending import Sending
+from adapters.ibkr.snapshot import PAUSE_S
 from core.clock import SECOND_NS
 from core.effects import Effect
-from core.errors import BrokerError, BrokerUnreachable, StreamOutOfStep, UsageError, WriteFailed
+from core.errors import (
+    AccountRefused,
+    BrokerError,
+    ConnectionLost,
+    GatewayWedged,
+    StreamOutOfStep,
+    WriteFailed,
+)
 from core.events import (
     AccountReported,
     BrokerMessage,
     BrokerSessionOpened,
+    ClockSkewMeasured,
     ConnectionChanged,
     Event,
     FrameRejected,
     InstrumentDefined,
-    OrderSent,
-    ReconciliationStarted,
-    SendFailed,
 )
+
+__all__ = ["IbClient", "LinkSettings"]
 
 _ACCOUNT_KEYS = frozenset(
     ("NetLiquidation", "TotalCashBalance", "BuyingPower", "AvailableFunds", "MaintMarginReq")
 )
-
-
-class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to connect and how patiently. `account` empty takes the login's only one."""
-
-    host: str = "127.0.0.1"
-    port: int = 7497
-    client_id: int = 1
-    account: str = ""
-    reconnect_interval_s: float = 5.0
-    max_reconnect_attempts: int = 10
-    heartbeat_s: float = 5.0
-    pong_deadline_s: float = 3.0
-    stale_after_s: float = 60.0
-    lines_max: int = 100
-    tick_by_tick_max: int = 3
-    delayed_data: bool = False
-    lock_step: bool = False
-    """The broker is a simulated gateway that holds its next event until it is asked for the time."""
-    start_ns: int = 0
-    """In lock step, the time at which the gateway's day stands at first."""
-    limits: TimeLimits = TimeLimits()
+_MILLIS_VERSION = 197
+_SKEW_MOVED_MS = 1000
+_COMPETING_RETRY_NS = 60 * SECOND_NS
+_NEVER_ASKED = 1 << 62
 
 
 class IbClient:
@@ -94,7 +85,6 @@ class IbClient:
         self.settings = settings
         self.account = settings.account
         self.wanted: Sequence[InstrumentDefined] = ()
-        self.given_up = ""
         self.over = False
         self.ready = False
         self._channel = channel
@@ -102,22 +92,35 @@ class IbClient:
         self._folds = folds
         self._clock = clock
         self._monotonic = monotonic
-        self._transport: Transport | None = None
-        self._codec: Codec | None = None
-        self._selector = selectors.DefaultSelector()
-        self._pacer: Pacer[Request | bytes] = Pacer()
-        self._outcomes: deque[Event] = deque()
-        self._attempt = 0
-        self._retry_ns = 0
+        self._connection = Connection(settings, lambda: self.now, monotonic)
+        self._sending = Sending(self._connection.heartbeat, lambda: self.now, trusting=settings.lock_step)
+        self._notices = Notices()
         self._accounts: tuple[str, ...] = ()
         self._offered: int | None = None
+        self._begun = False
+        self._skew_ms: int | None = None
         self._resolving: dict[int, InstrumentDefined] = {}
-        self._snapshot: Snapshot | None = None
-        self._snapshot_reason = ""
+        self._recovery = Recovery(
+            channel,
+            folds,
+            patience_s=0.0 if settings.lock_step else PATIENCE_S,  # nothing moves there while we wait
+            pause_s=0.0 if settings.lock_step else PAUSE_S,
+        )
+        self._lines_lost = True
+        self._renew_ns = _NEVER_ASKED
         self._server_ns = settings.start_ns
-        self._asked_ns: int | None = None
-        self._heard_ns = 0
         self._said: dict[str, str] = {}
+        self._fault: WriteFailed | None = None
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the link is over for good: given up, or refused; `None` while it lives."""
+        return self._connection.failure
+
+    @property
+    def given_up(self) -> str:
+        """The same in words; empty while the link lives."""
+        return str(self.failure or "")
 
     # -- the broker port -----------------------------------------------------------------------
 
@@ -131,13 +134,13 @@ class IbClient:
 
     def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
         """Name the orders that are about to leave."""
-        return self._channel.attempts(effects, ts)
+        return self._channel.out.attempts(effects, ts)
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
         for effect in effects:
             self._offer(effect)
-        self._send_due()
+        self._flush_or_leave()
 
     # -- inputs --------------------------------------------------------------------------------
 
@@ -148,71 +151,102 @@ class IbClient:
 
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what happened; waits at most `timeout_s` for something to happen."""
-        events = self._drained()
-        if self._transport is None:
-            events += self._reconnect(0.0 if events else timeout_s)
-            return events
+        self._channel.folded()
+        # A comparison reads the folds, so it is made when all that was heard is in them.
+        events = self._sending.outcomes() or self._compared()
+        wait_s = 0.0 if events else self._patience_s(timeout_s)
         try:
-            if self.settings.lock_step and self.ready:
-                events += self._step()
-            else:
-                self._selector.select(0.0 if events else timeout_s)
-                events += self._read()
-            events += self._upkeep()
-            self._send_due()
+            events += self._taken(wait_s)
+            # What time asks for. Each part's events count, also if the next part finds the connection gone.
+            for part in (self._clocks, self._look_due, self._data_due, self._flushed):
+                events += part()
         except BrokerError as error:
-            events += self._down(str(error))
-        return events + self._drained()
+            events += self._down(error)
+        return events + self._sending.outcomes()
 
     def feed(self, ts: int) -> Event:
         """Return what defines the feed that market data come in."""
         return self._data.feed(ts)
 
     def close(self) -> None:
-        """End the connection; what waits to be sent is reported as not sent."""
-        self._drop("the session ended")
+        """End the connection; what waits to be sent is not sent."""
+        self._give_up_waiting("the session ended")
+        self._connection.close()
 
-    def _drained(self) -> list[Event]:
-        drained = list(self._outcomes)
-        self._outcomes.clear()
-        return drained
+    def _patience_s(self, timeout_s: float) -> float:
+        """How long to wait for bytes, at most, before something of our own is due."""
+        if not self._connection.is_open():
+            return timeout_s
+        due = [ns for ns in (self._sending.next_ns(), self._connection.next_ns()) if ns is not None]
+        return max(0.0, min(timeout_s, (min(due) - self._monotonic()) / SECOND_NS)) if due else timeout_s
 
-    def _read(self) -> list[Event]:
-        assert self._transport is not None
+    def _taken(self, wait_s: float) -> list[Event]:
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise fault
+        if not self._connection.is_open():
+            return self._connection.connect(wait_s)
+        if self.settings.lock_step and self.ready and self._idle():
+            return self._step()
+        return self._read(wait_s)
+
+    def _read(self, timeout_s: float) -> list[Event]:
         try:
-            frames = self._transport.read()
+            frames = self._connection.turn(timeout_s)
         except StreamOutOfStep as error:
-            return [*self._translated(error.frames), *self._down(str(error))]
+            return [*self._translated(error.frames), *self._down(error)]
         return self._translated(frames)
 
     def _translated(self, frames: Iterable[bytes]) -> list[Event]:
-        assert self._codec is not None
+        return self._told(self._connection.codec.decode(frames))
+
+    def _told(self, messages: Iterable[Message]) -> list[Event]:
+        """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
-        for message in self._codec.decode(frames):
+        ticks, emit, ts = self._data.ticks, events.append, self.now
+        for message in messages:
+            tick = ticks.get(type(message))
+            if tick is not None:
+                tick(message, ts, emit)
+                continue
             events += self._events(message)
+            if not self._connection.is_open():
+                break  # a message ended the connection: what follows is of no session any more
+            ts = self.now
         return events
 
     def _step(self) -> list[Event]:
         """Let the gateway's next event happen: all messages up to its answer belong to it."""
-        assert self._transport is not None
-        assert self._codec is not None
-        self._transport.send(self._codec.requests.req_current_time_in_millis())
+        codec = self._connection.codec
+        fault: BrokerError | None = None
         messages: list[Message] = []
-        deadline = self._monotonic() + 30 * SECOND_NS
-        while not any(isinstance(message, CurrentTime) for message in messages):
-            self._selector.select(1.0)
-            messages += self._codec.decode(self._transport.read())
-            if self._monotonic() > deadline:
-                raise BrokerUnreachable("the gateway did not answer within 30 s")
+        try:
+            self._connection.send(codec.requests.req_current_time_in_millis())
+            deadline = self._monotonic() + round(self.settings.step_deadline_s * SECOND_NS)
+            while not any(isinstance(message, CurrentTime) for message in messages):
+                messages += codec.decode(self._connection.turn(min(1.0, self.settings.step_deadline_s)))
+                if self._monotonic() > deadline:
+                    raise ConnectionLost(f"no step of the gateway within {self.settings.step_deadline_s:g} s")
+        except BrokerError as error:
+            # What came before the fault has happened all the same.
+            fault = error
+            messages += codec.decode(getattr(error, "frames", ()))
         before = self._server_ns
-        self._server_ns = next(m.time_ms for m in messages if isinstance(m, CurrentTime)) * 1_000_000
-        events = [event for message in messages for event in self._events(message)]
-        self.over = not events and self._server_ns == before
+        told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
+        self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
+        events = self._told(messages)
+        if fault is not None:
+            return [*events, *self._down(fault)]
+        self.over = not events and self._server_ns == before and self._idle()
         return events
 
+    def _idle(self) -> bool:
+        """Whether nothing of ours is under way that the gateway's next event must not overtake."""
+        waiting = self._recovery.active or self._channel.out.waits or self._data.opening
+        return not waiting and self._sending.next_ns() is None
+
     def _events(self, message: Message) -> list[Event]:
-        if self._snapshot is not None:
-            self._snapshot.feed(message)
+        self._recovery.feed(message)
         ts = self.now
         events = [*self._data.events(message, ts), *self._channel.events(message, ts)]
         own = _OWN.get(type(message))
@@ -222,157 +256,170 @@ class IbClient:
 
     # -- the life of a connection --------------------------------------------------------------
 
-    def _reconnect(self, timeout_s: float) -> list[Event]:
-        settings, now = self.settings, self._monotonic()
-        if self.given_up or now < self._retry_ns:
-            time.sleep(min(timeout_s, max(0.0, (self._retry_ns - now) / SECOND_NS)))
+    def _down(self, why: BrokerError) -> list[Event]:
+        """End the connection, after reading what it still has if only sending failed."""
+        if not self._connection.is_open():
             return []
-        self._attempt += 1
-        try:
-            transport, codec = open_session(
-                settings.host, settings.port, settings.client_id, limits=settings.limits
-            )
-        except BrokerUnreachable as error:
-            return self._not_reached(str(error))
-        self._transport, self._codec = transport, codec
-        self._selector.register(transport, selectors.EVENT_READ)
+        events = self._translated(self._connection.remaining()) if isinstance(why, WriteFailed) else []
+        if not self._connection.is_open():
+            return events
+        ending = "wedged" if isinstance(why, GatewayWedged) else "lost"
+        return [*events, *self._dropped(self._connection.drop(str(why), ending), str(why))]  # type: ignore[arg-type]
+
+    def _dropped(self, told: list[Event], why: str) -> list[Event]:
+        """Forget what belonged to the connection that has ended."""
+        self._recovery.drop()
+        self._resolving, self.ready, self._begun = {}, False, False
         self._accounts, self._offered = (), None
-        self._heard_ns, self._asked_ns = now, None
-        return self._read()
+        self._lines_lost, self._renew_ns = True, _NEVER_ASKED
+        self._data.lost()
+        self._notices.opened()
+        self._give_up_waiting(why)
+        return [*told, *self._sending.outcomes()]
 
-    def _not_reached(self, why: str) -> list[Event]:
-        settings = self.settings
-        self._retry_ns = self._monotonic() + round(settings.reconnect_interval_s * SECOND_NS)
-        if self._attempt >= settings.max_reconnect_attempts:
-            self.given_up = f"{why} ({self._attempt} attempts)"
-            return [ConnectionChanged(self.now, "given_up", None, self.given_up, self._attempt)]
-        return [ConnectionChanged(self.now, "connecting", None, why, self._attempt)]
+    def _give_up_waiting(self, why: str) -> None:
+        for effect in self._channel.out.drop():
+            self._sending.refuse(effect, why)
+        self._sending.end(why)
 
-    def _down(self, why: str) -> list[Event]:
-        self._drop(why)
-        self._retry_ns = self._monotonic() + round(self.settings.reconnect_interval_s * SECOND_NS)
-        return [ConnectionChanged(self.now, "down", None, why)]
-
-    def _drop(self, why: str) -> None:
-        if self._transport is not None:
-            self._selector.unregister(self._transport)
-            self._transport.close()
-        self._transport = self._codec = self._snapshot = None
-        self._resolving, self.ready = {}, False
-        for request in self._pacer.drain():
-            if isinstance(request, Request):
-                self._failed(request.effect, 0, why)
-
-    def _upkeep(self) -> list[Event]:
-        """Do what time asks for: the next piece of a snapshot, its comparison, a heartbeat."""
-        if self._transport is None:
-            return []
-        events: list[Event] = []
-        snapshot, codec = self._snapshot, self._codec
-        assert codec is not None
-        if snapshot is not None and not self._resolving:
-            request = snapshot.due(codec.requests, self._monotonic())
-            if request is not None:
-                self._pacer.offer(Lane.RECOVERY, request)
-            if snapshot.failed:
-                return self._down(snapshot.failed)
-            if snapshot.done:
-                events += self._compared(snapshot)
-        events += self._heartbeat()
-        if self.ready and not self.settings.lock_step:
-            events += self._data.stale(self.now, round(self.settings.stale_after_s * SECOND_NS))
+    def _clocks(self) -> list[Event]:
+        """Look at the clocks of the link; begin, once the broker has said what is needed for it."""
+        connection, held_back = self._connection, self._connection.held_back
+        events = connection.watch()
+        if connection.is_open() and not self._begun:
+            events += self._begin()
+        elif held_back and not connection.held_back and self.ready:
+            events += self._start_look("the restart window is over")
         return events
 
-    def _heartbeat(self) -> list[Event]:
-        assert self._codec is not None
-        settings, now = self.settings, self._monotonic()
-        if settings.lock_step and self.ready:
-            return []
-        if self._asked_ns is not None:
-            late_s = (now - self._asked_ns) / SECOND_NS
-            if late_s > settings.pong_deadline_s:
-                return self._down(f"no answer to a heartbeat within {settings.pong_deadline_s:g} s")
-            return []
-        if now - self._heard_ns >= settings.heartbeat_s * SECOND_NS:
-            self._asked_ns = now
-            self._pacer.offer(Lane.CANCEL, self._codec.requests.req_current_time_in_millis())
+    def _flushed(self) -> list[Event]:
+        if self._connection.is_open():
+            self._connection.trust()
+            if not self._begun:
+                self._connection.starting()
+            self._offer_waiting()
+            self._sending.flush(self._connection, self._connection.ping, self._monotonic())
         return []
 
+    def _offer_waiting(self) -> None:
+        """Offer what waited for its order, and the cancels that a look at the book asks for."""
+        go, never = self._channel.out.due(self._monotonic())
+        for effect in (*go, *self._recovery.cancels()):
+            self._offer(effect)
+        for effect, why in never:
+            self._sending.refuse(effect, why)
+
+    def _look_due(self) -> list[Event]:
+        recovery = self._recovery
+        if not recovery.active or self._resolving:
+            return []
+        if self._connection.outage.upstream_lost:
+            recovery.spoil("the gateway was cut off meanwhile")  # its book cannot be trusted now
+        request = recovery.due(self._connection.codec.requests, self._monotonic())
+        if request is not None:
+            self._sending.offer(Lane.RECOVERY, request)
+        if recovery.failed:
+            raise ConnectionLost(recovery.failed)
+        return []
+
+    def _data_due(self) -> list[Event]:
+        if not self.ready:
+            return []
+        if self._monotonic() >= self._renew_ns:
+            self._renew_ns = _NEVER_ASKED
+            self._data.renew()
+        requests, take_id = self._connection.codec.requests, self._channel.out.take_id
+        for request in self._data.due(requests, take_id, self.now, self._monotonic()):
+            self._sending.offer(Lane.DATA, request)
+        return [] if self.settings.lock_step else self._data.watch(self.now)
+
     def _begin(self) -> list[Event]:
-        """Go on once accounts and the next order id are known: contracts, data, then the broker's book."""
-        assert self._codec is not None
-        assert self._offered is not None
-        settings, codec, ts = self.settings, self._codec, self.now
-        account = settings.account or (self._accounts[0] if len(self._accounts) == 1 else "")
-        if account not in self._accounts:
-            raise UsageError(
-                f"account {settings.account or '(none given)'}: this login has {', '.join(self._accounts)}; "
-                "give one of them with --account or as [ibkr] account"
-            )
-        self.account = account
-        self._channel.offered(self._offered)
-        self._attempt = 0
+        """Go on once accounts, the next order id and the clock are known: contracts, the broker's book."""
+        settings, codec, ts = self.settings, self._connection.codec, self.now
+        pong = self._connection.heartbeat.pong
+        if not self._accounts or self._offered is None or (pong is None and not settings.lock_step):
+            return []
+        try:
+            self.account = account_of(settings, self._accounts)
+        except AccountRefused as error:
+            return self._dropped(self._connection.refuse(error), str(error))
+        self._begun = True
+        self._channel.out.offered(self._offered)
         opened = BrokerSessionOpened(
             ts,
             codec.server_version,
             settings.client_id,
             ",".join(self._accounts),
             self._offered,
-            None,
+            pong.skew_ms if pong is not None else None,
             msgspec.json.encode(installed(), order="deterministic").decode(),
         )
         for instrument in self.wanted:
             if instrument.con_id is None:
-                req_id = self._channel.take_id()
+                req_id = self._channel.out.take_id()
                 self._resolving[req_id] = instrument
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
-                self._pacer.offer(Lane.RECOVERY, request)
-        return [opened, ConnectionChanged(ts, "up", None, "", 0), *self._start_snapshot("start")]
-
-    def _start_snapshot(self, reason: str) -> list[Event]:
-        self._snapshot_reason = reason
-        self._snapshot = Snapshot(self.account, 7, self._channel.take_id)
-        return [ReconciliationStarted(self.now, reason)]
-
-    def _compared(self, snapshot: Snapshot) -> list[Event]:
-        assert self._codec is not None
-        client_id = self.settings.client_id
-        events = reconcile(
-            self._snapshot_reason, self.account, snapshot.evidence, self._folds, client_id, self.now
-        )
-        self._snapshot = None
-        if not self.ready:
+                self._sending.offer(Lane.RECOVERY, request)
+        skew = self._skew(pong, ts) if pong is not None else []
+        told = [opened, *skew, *self._connection.up()]
+        if settings.data_only:
             self.ready = True
-            requests, left_out = self._subscriptions()
-            for request in requests:
-                self._pacer.offer(Lane.DATA, request)
-            events += left_out
-        return events
+            return [*told, *self._subscribed()]
+        return [*told, *self._start_look("start")]
 
-    def _subscriptions(self) -> tuple[list[bytes], list[Event]]:
-        assert self._codec is not None
-        requests, take_id = self._codec.requests, self._channel.take_id
-        again = self._data.resubscribe(requests, take_id) if self._data.lines else []
-        new, events = self._data.subscribe(self.wanted, requests, take_id, self.now)
-        return [*again, *new], events
+    def _start_look(self, reason: str) -> list[Event]:
+        if self.settings.data_only:
+            return self._subscribed()
+        return self._recovery.begin(reason, self.account, self.now)
+
+    def _compared(self) -> list[Event]:
+        """Return what a look at the book found that has ended, or that another one begins."""
+        if not self._begun or self._connection.outage.upstream_lost:
+            return []
+        looks = self._recovery.looks
+        events = self._recovery.look(self.now, self._monotonic())
+        if self._recovery.looks == looks:
+            return events
+        self.ready = True
+        self._connection.reconciled()
+        return [*events, *self._subscribed()]
+
+    def _subscribed(self) -> list[Event]:
+        """Ask for market data again if the broker has forgotten what we asked for."""
+        if not self._lines_lost:
+            return []
+        self._lines_lost = False
+        return self._data.begin(self.wanted, self.now)
 
     # -- messages of its own -------------------------------------------------------------------
 
     def _accounts_known(self, said: ManagedAccounts, _ts: int) -> list[Event]:
         self._accounts = said.accounts
-        return self._begin() if self._offered is not None else []
+        return []
 
     def _id_offered(self, said: NextValidId, _ts: int) -> list[Event]:
-        first = self._offered is None
         self._offered = said.order_id
-        self._channel.offered(said.order_id)
-        return self._begin() if first and self._accounts else []
+        self._channel.out.offered(said.order_id)
+        return []
 
-    def _time_told(self, said: CurrentTime, _ts: int) -> list[Event]:
-        self._heard_ns, self._asked_ns = self._monotonic(), None
+    def _time_told(self, said: CurrentTime, ts: int) -> list[Event]:
         if self.settings.lock_step:
             self._server_ns = max(self._server_ns, said.time_ms * 1_000_000)
-        return []
+            return []
+        connection = self._connection
+        whole = connection.codec.server_version < _MILLIS_VERSION
+        pong = connection.heartbeat.answered(
+            self._monotonic(), self._clock(), said.time_ms, whole_seconds=whole
+        )
+        if pong is None or not self._begun or self._skew_ms is None:
+            return []
+        moved_ms = abs(pong.skew_ms - self._skew_ms)
+        return self._skew(pong, ts) if moved_ms > _SKEW_MOVED_MS + pong.round_trip_ms // 2 else []
+
+    def _skew(self, pong: Pong, ts: int) -> list[Event]:
+        self._skew_ms = pong.skew_ms
+        excessive = abs(pong.skew_ms) > self.settings.skew_max_s * 1000
+        return [ClockSkewMeasured(ts, pong.skew_ms, pong.round_trip_ms, excessive)]
 
     def _details(self, said: ContractDetails, ts: int) -> list[Event]:
         asked = self._resolving.get(said.req_id or 0)
@@ -405,55 +452,94 @@ class IbClient:
         self._resolving.pop(said.req_id or 0, None)
         order = self._channel.speaks_of(said.req_id)
         instrument = self._data.speaks_of(said.req_id)
-        events, again = meaning(said, order, instrument, ts)
-        if again and self.ready:
-            events += self._start_snapshot(again)
-        return events
+        meaning = self._notices.meaning(said, order, instrument, ts, self._monotonic())
+        act = _ACTS.get(meaning.act)
+        return [*meaning.events, *(act(self, meaning, said.code) if act is not None else ())]
+
+    # -- what a message of the broker asks for ---------------------------------------------------
+
+    def _look(self, meaning: Meaning, _code: int) -> list[Event]:
+        return self._start_look(meaning.why) if self.ready else []
+
+    def _upstream_lost(self, meaning: Meaning, code: int) -> list[Event]:
+        news = self._connection.upstream(lost=True, why=meaning.why)
+        return [ConnectionChanged(self.now, "upstream_down", code, meaning.why)] if news else []
+
+    def _upstream_back(self, meaning: Meaning, code: int) -> list[Event]:
+        self._connection.upstream(lost=False, why=meaning.why)
+        state = "data_lost" if code == 1101 else "upstream_up"
+        self._lines_lost = self._lines_lost or code == 1101
+        told = ConnectionChanged(self.now, state, code, meaning.why)  # type: ignore[arg-type]
+        return [told, *(self._start_look(f"{code}: {meaning.why}") if self._begun else ())]
+
+    def _drop(self, meaning: Meaning, _code: int) -> list[Event]:
+        return self._dropped(self._connection.drop(meaning.why), meaning.why)
+
+    def _id_in_use(self, meaning: Meaning, _code: int) -> list[Event]:
+        return self._dropped(self._connection.drop(meaning.why, "id_in_use"), meaning.why)
+
+    def _read_only(self, _meaning: Meaning, _code: int) -> list[Event]:
+        """Go on as an observer: no book is compared, data come, and the gate stays closed."""
+        self._recovery.drop()
+        self.ready = True
+        return self._subscribed()
+
+    def _slower(self, _meaning: Meaning, _code: int) -> list[Event]:
+        self._sending.slower()
+        return []
+
+    def _doubt_data(self, meaning: Meaning, _code: int) -> list[Event]:
+        return self._data.doubt(meaning.why, self.now)
+
+    def _renew_data(self, _meaning: Meaning, _code: int) -> list[Event]:
+        self._renew_ns = self._monotonic()
+        return []
+
+    def _competing(self, _meaning: Meaning, _code: int) -> list[Event]:
+        self._renew_ns = min(self._renew_ns, self._monotonic() + _COMPETING_RETRY_NS)
+        return []
 
     # -- sending -------------------------------------------------------------------------------
 
     def _offer(self, effect: Effect) -> None:
-        if self._codec is None:
-            self._failed(effect, 0, "not connected")
+        if not self._connection.is_open():
+            self._sending.refuse(effect, "not connected")
             return
-        request = self._channel.request(effect, self._codec.requests)
+        out = self._channel.out
+        closed = out.closed(effect)
+        if closed:
+            self._sending.refuse(effect, closed)
+            return
+        if out.holds(effect, self._monotonic()):
+            return
+        request = out.request(effect, self._connection.codec.requests)
         if request is None:
-            self._failed(effect, 0, "the order was never sent")
+            self._sending.refuse(effect, "the order was never sent")
         else:
-            self._pacer.offer(request.lane, request)
+            self._sending.offer_order(request)
 
-    def _send_due(self) -> None:
-        if self._transport is None:
-            return
-        for request in self._pacer.take(self._monotonic()):
-            data = request if isinstance(request, bytes) else request.data
+    def _flush_or_leave(self) -> None:
+        """Send what may go now; a connection that takes no more is ended by the next look at it."""
+        if self._connection.is_open():
             try:
-                self._transport.send(data)
+                self._sending.flush(self._connection, self._connection.ping, self._monotonic())
             except WriteFailed as error:
-                if isinstance(request, Request):
-                    self._failed(request.effect, error.bytes_written, str(error))
-                self._outcomes += self._down(str(error))
-                return
-            if isinstance(request, Request):
-                self._sent(request.effect)
-
-    def _sent(self, effect: Effect) -> None:
-        intent = effect.request
-        version = getattr(intent, "version", 1)
-        if request_kind(intent) != "cancel":
-            self._outcomes.append(OrderSent(self.now, intent.order, version))
-
-    def _failed(self, effect: Effect, bytes_written: int, why: str) -> None:
-        intent = effect.request
-        self._outcomes.append(
-            SendFailed(self.now, intent.order, getattr(intent, "version", 1), bytes_written, why)
-        )
+                self._fault = error
 
 
-def request_kind(intent: Any) -> str:
-    """Return `new`, `modify` or `cancel`."""
-    return {"OrderIntended": "new", "ModifyIntended": "modify"}.get(type(intent).__name__, "cancel")
-
+_ACTS: dict[Act, Callable[[IbClient, Meaning, int], list[Event]]] = {
+    "look": IbClient._look,
+    "upstream_lost": IbClient._upstream_lost,
+    "upstream_back": IbClient._upstream_back,
+    "data_lost": IbClient._upstream_back,
+    "drop": IbClient._drop,
+    "id_in_use": IbClient._id_in_use,
+    "read_only": IbClient._read_only,
+    "slower": IbClient._slower,
+    "doubt_data": IbClient._doubt_data,
+    "renew_data": IbClient._renew_data,
+    "competing": IbClient._competing,
+}
 
 _OWN: dict[type[Message], Callable[[IbClient, Any, int], list[Event]]] = {
     ManagedAccounts: IbClient._accounts_known,

@@ -7,6 +7,7 @@ dropped, merged or reordered within a lane.
 """
 
 from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -55,6 +56,22 @@ class Pacer(Generic[T]):
     def waiting(self, lane: Lane) -> int:
         """Return how many requests of a lane wait."""
         return len(self._lanes[lane])
+
+    def withdraw(self, match: Callable[[T], bool]) -> list[T]:
+        """Return the waiting requests that match, in the order in which they would have gone; forget them."""
+        withdrawn: list[T] = []
+        for queue in self._lanes.values():
+            found = [request for request in queue if match(request)]
+            if found:
+                kept = [request for request in queue if not match(request)]
+                queue.clear()
+                queue.extend(kept)
+                withdrawn += found
+        return withdrawn
+
+    def halve(self) -> None:
+        """Let only half as much out from now on, at least one in a second: the broker complained."""
+        self._limits = {lane: max(1, limit // 2) for lane, limit in self._limits.items()}
 
     def drain(self) -> list[T]:
         """Return all that waits, most urgent first, and forget it: the connection is gone."""

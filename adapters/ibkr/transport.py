@@ -15,7 +15,14 @@ from typing import Literal, Self
 import msgspec
 
 from adapters.ibkr.framing import FrameBuffer, frame
-from core.errors import BrokerUnreachable, ConnectionLost, HandshakeFailed, StreamOutOfStep, WriteFailed
+from core.errors import (
+    BrokerUnreachable,
+    ConnectionLost,
+    GatewayWedged,
+    HandshakeFailed,
+    StreamOutOfStep,
+    WriteFailed,
+)
 
 READ_BYTES_MAX = 16_384
 CLIENT_VERSIONS = (100, 200)
@@ -68,7 +75,8 @@ class Transport:
     ) -> Self:
         """Connect and shake hands; the API is not started yet.
 
-        Raises `BrokerUnreachable` if nobody answers, `HandshakeFailed` if the answer is none.
+        Raises `BrokerUnreachable` if nobody answers, `HandshakeFailed` if the answer is none, and of these
+        `GatewayWedged` if there is no answer at all.
         """
         place = f"{host}:{port}"
         transport = cls(_connected(host, port, limits.connect_s), place, limits, tap)
@@ -184,7 +192,7 @@ class Transport:
             self._socket.settimeout(max(deadline - time.monotonic(), 1e-6))
             data = self._socket.recv(READ_BYTES_MAX)
         except TimeoutError as error:
-            raise HandshakeFailed(_mute(self._place, self._limits.handshake_s)) from error
+            raise GatewayWedged(_mute(self._place, self._limits.handshake_s)) from error
         except OSError as error:
             raise HandshakeFailed(_closed(self._place)) from error
         if not data:

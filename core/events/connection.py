@@ -7,7 +7,21 @@ from typing import Literal
 
 from core.events.base import Event, event
 
-LinkState = Literal["connecting", "up", "down", "upstream_down", "upstream_up", "data_lost", "given_up"]
+LinkState = Literal[
+    "connecting",
+    "up",
+    "down",
+    "upstream_down",
+    "upstream_up",
+    "data_lost",
+    "given_up",
+    "wedged",
+    "id_in_use",
+    "restart_window",
+    "overdue",
+    "read_only",
+    "refused",
+]
 DataState = Literal["live", "delayed", "stale", "refused", "left_out", "ended"]
 Severity = Literal["info", "warning", "error"]
 
@@ -17,8 +31,12 @@ class ConnectionChanged(Event, frozen=True, gc=False):
     """The link to the broker changed.
 
     `up` and `down` are our connection to TWS or Gateway; `upstream_down` and `upstream_up` are its own to
-    the exchanges' side (codes 1100 and 1102), `data_lost` is the latter with subscriptions gone (1101).
-    `given_up` follows the last allowed attempt. `attempt` counts attempts since the link was last up.
+    the exchanges' side (codes 1100, 2110 and 1102), `data_lost` is the latter with subscriptions gone (1101).
+    `connecting` is an attempt that failed with another to follow, `wedged` one that was taken and not
+    answered, `id_in_use` one whose client id is taken (326). `overdue` says that all this lasts too long,
+    `given_up` follows the last allowed attempt. In the `restart_window` orders wait though the link may be
+    there; with a `read_only` API they cannot leave at all; an account that is not the session's is
+    `refused`. `attempt` counts the attempts since the link was last usable.
     """
 
     state: LinkState
@@ -50,6 +68,18 @@ class BrokerSessionOpened(Event, frozen=True, gc=False):
     next_order_id: int
     skew_ms: int | None
     capabilities: str
+
+
+@event("clock_skew", "broker")
+class ClockSkewMeasured(Event, frozen=True, gc=False):
+    """How far the broker's clock is ahead of ours: at the start of a connection, and when it has moved.
+
+    Measured half-way of the round trip of a request for the time; `excessive` if it is more than allowed.
+    """
+
+    skew_ms: int
+    round_trip_ms: int
+    excessive: bool
 
 
 @event("broker_message", "broker")

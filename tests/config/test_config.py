@@ -170,3 +170,25 @@ def test_secrets_are_masked_wherever_settings_are_shown(tmp_path):
     assert shown["replay.strategy.0.parameters.fast"] == 3
     assert "hunter2" not in canonical(config)[0]
     assert config.settings.replay.strategy[0].parameters["api_key"] == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("port", 0, "expected int >= 1"),
+        ("client_id", -1, "expected int >= 0"),
+        ("reconnect_interval_s", 0, "expected float >= 0.1"),
+        ("max_reconnect_attempts", 0, "expected int >= 1"),
+        ("heartbeat_s", 100, "expected float <= 60"),
+        ("pong_deadline_s", 0.1, "expected float >= 0.5"),
+        ("market_data_lines", 0, "expected int >= 1"),
+        ("restart_window", "midnight", "expected times and a zone such as 23:40-23:59 America/New_York"),
+        ("restart_window", "23:40-23:59 Mars/Olympus", "No time zone found"),
+        ("restart_window", "23:40-23:40 UTC", "the window is empty"),
+        ("restart_window", "29:40-23:59 UTC", "hour must be in 0..23"),
+    ],
+)
+def test_a_setting_of_the_link_outside_its_range_is_refused(tmp_path, key, value, said):
+    (line,) = problems(write(tmp_path, "live.json", json.dumps({"ibkr": {key: value}})))
+    assert line.startswith(f"{tmp_path / 'live.json'}:1: [ibkr] {key} = ")
+    assert said in line

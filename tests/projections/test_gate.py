@@ -1,5 +1,7 @@
 """The gate: what lets orders leave, and what does not."""
 
+from typing import get_args
+
 import pytest
 
 from core.events import (
@@ -7,17 +9,20 @@ from core.events import (
     BreakFound,
     ConnectionChanged,
     DataStateChanged,
+    HaltChanged,
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
     TradingResumed,
 )
+from core.events.connection import LinkState
 from projections.gate import Gate
 from tests.projections.build import ACCOUNT, feed
 
 UP = ConnectionChanged(1, "up")
 DOWN = ConnectionChanged(2, "down", reason="connection reset by peer")
 RECONCILED = ReconciliationFinished(3, "start", 0, 0, 0, 0, "d")
+HALT = HaltChanged(5, "ib/stream", "ACME", True)
 BREAK = BreakFound(4, ACCOUNT, "ACME", "position", "100", "0", "ACME: the log holds 100, the broker 0")
 
 
@@ -41,10 +46,24 @@ def test_a_finished_reconciliation_opens_it():
     assert opened.describe() == "gate: open"
 
 
-@pytest.mark.parametrize("state", ["down", "upstream_down", "data_lost", "given_up", "connecting"])
+@pytest.mark.parametrize("state", get_args(LinkState))
 def test_a_connection_that_comes_back_is_not_trusted_before_it_is_reconciled(state):
     back = gate(UP, RECONCILED, ConnectionChanged(4, state), UP)
     assert back.closed("ACME") == "the log is not reconciled with the broker yet"
+
+
+@pytest.mark.parametrize("state", sorted(set(get_args(LinkState)) - {"up", "upstream_up", "data_lost"}))
+def test_no_reconciliation_opens_it_while_the_link_is_of_no_use(state):
+    assert "no usable connection" in str(gate(UP, ConnectionChanged(4, state), RECONCILED).closed("ACME"))
+
+
+@pytest.mark.parametrize("state", ["upstream_up", "data_lost"])
+def test_a_gateway_that_is_back_opens_it_once_reconciled(state):
+    lost = ConnectionChanged(4, "upstream_down", 1100, "lost")
+    back = gate(UP, RECONCILED, lost, ConnectionChanged(5, state))
+    assert back.closed("ACME") == "the log is not reconciled with the broker yet"
+    feed(back, RECONCILED)
+    assert back.closed("ACME") is None
 
 
 def test_it_is_closed_while_a_reconciliation_goes_on():
@@ -75,7 +94,21 @@ def test_data_that_are_not_live_take_no_entries_but_let_positions_be_closed(stat
     known = gate(UP, RECONCILED, DataStateChanged(5, "ACME", state))
     assert known.entries_closed("ACME") == f"market data of ACME are {state}"
     assert known.closed("ACME") is None
-    assert known.entries_closed("OTHER") is None
+
+
+def test_an_instrument_of_which_nothing_was_heard_takes_no_entries():
+    known = gate(UP, RECONCILED, DataStateChanged(5, "ACME", "live"))
+    assert known.entries_closed("ACME") is None
+    assert known.entries_closed("OTHER") == "no market data of OTHER so far"
+
+
+def test_a_halt_by_the_venue_closes_its_instrument_until_trading_goes_on():
+    live = DataStateChanged(5, "ACME", "live")
+    halted = gate(UP, RECONCILED, live, HaltChanged(6, "ib/stream", "ACME", True, "for volatility"))
+    assert halted.entries_closed("ACME") == "ACME is halted for volatility"
+    assert halted.closed("ACME") is None
+    feed(halted, HaltChanged(7, "ib/stream", "ACME", False))
+    assert halted.entries_closed("ACME") is None
 
 
 def test_delayed_data_may_be_allowed():
@@ -88,8 +121,9 @@ def test_data_that_come_back_open_it_again():
 
 
 def test_a_snapshot_restores_all_of_it():
-    whole = gate(UP, BREAK, DataStateChanged(5, "ACME", "stale"), HaltRequested(5, "halt", "x", "y"))
+    whole = gate(UP, BREAK, DataStateChanged(5, "ACME", "live"), HALT, HaltRequested(5, "halt", "x", "y"))
     again = Gate()
     again.load(whole.encoded())
     assert again.digest() == whole.digest()
     assert again.closed("ACME") == whole.closed("ACME")
+    assert again.entries_closed("ACME") == whole.entries_closed("ACME") == "ACME is halted"

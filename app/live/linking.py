@@ -1,0 +1,33 @@
+"""The link to the broker as configured: `[ibkr]` and what the command line adds."""
+
+from typing import Literal
+
+from adapters.ibkr.link_settings import LinkSettings
+from app.settings import IbkrSection
+
+
+def link_of(
+    section: IbkrSection, *, account: str = "", expects: Literal["paper", "real"] = "paper"
+) -> LinkSettings:
+    """Return the settings of a link; `account` wins over the configured one."""
+    return LinkSettings(
+        host=section.host,
+        port=section.port,
+        client_id=section.client_id,
+        account=account or section.account,
+        expects=expects,
+        reconnect_interval_s=section.reconnect_interval_s,
+        max_reconnect_attempts=section.max_reconnect_attempts,
+        restart_window=section.restart_window,
+        alarm_after_s=section.alarm_after_s,
+        upstream_patience_s=section.upstream_patience_s,
+        heartbeat_s=section.heartbeat_s,
+        pong_deadline_s=section.pong_deadline_s,
+        pong_fresh_s=section.pong_fresh_s,
+        skew_max_s=section.clock_skew_max_s,
+        stale_after_s=section.stale_after_s,
+        stale_after=section.stale_after,
+        lines_max=section.market_data_lines,
+        tick_by_tick_max=section.tick_by_tick_lines,
+        delayed_data=section.delayed_data,
+    )
