@@ -6,6 +6,7 @@ trading. The session is recorded as it happens, and a proof of it is a replay of
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from app.live.warming import Range, plan_live, source_of
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.watch.hub import Hub
 from app.watch.watching import Watched, Watching
 from app.watch.watching import watch as watch_over
 from app.writing import Writer, writing
@@ -97,7 +99,7 @@ class LiveSession:
         self._request = request
         self._watch = watch
         self._commands = commands
-        self._source: LiveSource | None = None
+        self.source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
@@ -131,9 +133,20 @@ class LiveSession:
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
+        with closing(self.client):
+            self.client.wanted = self.wanted
+            hub = watch_over(self._request.watching, self._watched())
+            try:
+                outcome = self._trade(hub)
+            finally:
+                self.client.close()
+                hub.close()
+        if self.client.failure is not None:
+            raise self.client.failure
+        return outcome
+
+    def _trade(self, hub: Hub) -> Outcome:
         request, client, journal = self._request, self.client, self._journal
-        client.wanted = self.wanted
-        hub = watch_over(request.watching, self._watched())
         recorder = hub.recorder(LiveRecorder(journal))
         loop = assemble(
             recorder,
@@ -153,16 +166,10 @@ class LiveSession:
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
         warm_up = source_of(LogReader(journal.root), self.warm_up)
-        source = self._source = LiveSource(
+        source = self.source = LiveSource(
             recorder, hub.link(client), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
-        try:
-            loop.run(source, self.session, ts, warm_up, start_seq=first)
-        finally:
-            client.close()
-            hub.close()
-        if client.failure is not None:
-            raise client.failure
+        loop.run(source, self.session, ts, warm_up, start_seq=first)
         return Outcome(self.session, first, journal.last_seq)
 
     def _watched(self) -> Watched:
@@ -175,7 +182,7 @@ class LiveSession:
             currency=request.currency,
             limits=request.limits,
             instruments=lambda: self.client.wanted,
-            inputs=lambda: 0 if self._source is None else self._source.inputs,
+            inputs=lambda: 0 if self.source is None else self.source.inputs,
             lock_step=request.link.lock_step,
         )
 
