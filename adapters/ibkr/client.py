@@ -8,6 +8,7 @@ acts on them; what `release` did becomes an input too. It never appends, and nev
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -29,7 +30,9 @@ from adapters.ibkr.messages import (
     ManagedAccounts,
     Message,
     NextValidId,
+    OrderStatus,
 )
+from adapters.ibkr.missing_fills import MissingFills
 from adapters.ibkr.notices import Act, Meaning, Notices
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
@@ -57,6 +60,7 @@ from core.events import (
     FrameRejected,
     InstrumentDefined,
 )
+from core.money import ZERO
 
 __all__ = ["IbClient", "LinkSettings"]
 
@@ -67,6 +71,7 @@ _MILLIS_VERSION = 197
 _SKEW_MOVED_MS = 1000
 _COMPETING_RETRY_NS = 60 * SECOND_NS
 _NEVER_ASKED = 1 << 62
+_LEFT = "the session ended"
 
 
 class IbClient:
@@ -95,9 +100,11 @@ class IbClient:
         self._connection = Connection(settings, lambda: self.now, monotonic)
         self._sending = Sending(self._connection.heartbeat, lambda: self.now, trusting=settings.lock_step)
         self._notices = Notices()
+        self._missing = MissingFills()
         self._accounts: tuple[str, ...] = ()
         self._offered: int | None = None
         self._begun = False
+        self._observing = ""
         self._skew_ms: int | None = None
         self._resolving: dict[int, InstrumentDefined] = {}
         self._recovery = Recovery(
@@ -111,6 +118,7 @@ class IbClient:
         self._server_ns = settings.start_ns
         self._said: dict[str, str] = {}
         self._fault: WriteFailed | None = None
+        self._left = False
 
     @property
     def failure(self) -> Exception | None:
@@ -158,7 +166,7 @@ class IbClient:
         try:
             events += self._taken(wait_s)
             # What time asks for. Each part's events count, also if the next part finds the connection gone.
-            for part in (self._clocks, self._look_due, self._data_due, self._flushed):
+            for part in (self._clocks, self._fills_due, self._look_due, self._data_due, self._flushed):
                 events += part()
         except BrokerError as error:
             events += self._down(error)
@@ -168,9 +176,14 @@ class IbClient:
         """Return what defines the feed that market data come in."""
         return self._data.feed(ts)
 
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+        self._left = True
+        self._give_up_waiting(_LEFT)
+        return self._sending.outcomes()
+
     def close(self) -> None:
-        """End the connection; what waits to be sent is not sent."""
-        self._give_up_waiting("the session ended")
+        """End the connection."""
         self._connection.close()
 
     def _patience_s(self, timeout_s: float) -> float:
@@ -186,9 +199,16 @@ class IbClient:
             raise fault
         if not self._connection.is_open():
             return self._connection.connect(wait_s)
-        if self.settings.lock_step and self.ready and self._idle():
+        if self.settings.lock_step and self._stands:
             return self._step()
         return self._read(wait_s)
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
+        comparing = self._recovery.active and not self._connection.outage.upstream_lost
+        waiting = comparing or self._channel.out.waits or self._data.opening
+        return self.ready and not waiting and self._sending.next_ns() is None
 
     def _read(self, timeout_s: float) -> list[Event]:
         try:
@@ -237,13 +257,8 @@ class IbClient:
         events = self._told(messages)
         if fault is not None:
             return [*events, *self._down(fault)]
-        self.over = not events and self._server_ns == before and self._idle()
+        self.over = not events and self._server_ns == before
         return events
-
-    def _idle(self) -> bool:
-        """Whether nothing of ours is under way that the gateway's next event must not overtake."""
-        waiting = self._recovery.active or self._channel.out.waits or self._data.opening
-        return not waiting and self._sending.next_ns() is None
 
     def _events(self, message: Message) -> list[Event]:
         self._recovery.feed(message)
@@ -269,7 +284,7 @@ class IbClient:
     def _dropped(self, told: list[Event], why: str) -> list[Event]:
         """Forget what belonged to the connection that has ended."""
         self._recovery.drop()
-        self._resolving, self.ready, self._begun = {}, False, False
+        self._resolving, self.ready, self._begun, self._observing = {}, False, False, ""
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
         self._data.lost()
@@ -322,6 +337,15 @@ class IbClient:
             raise ConnectionLost(recovery.failed)
         return []
 
+    def _fills_due(self) -> list[Event]:
+        if not self.ready:
+            return []
+        late = self._missing.due(self.now, self._executed)
+        return self._start_look(f"no execution for what {late[0]} filled") if late else []
+
+    def _executed(self, order: str) -> Decimal:
+        return sum((each.quantity for each in self._folds.orders.executions(order)), ZERO)
+
     def _data_due(self) -> list[Event]:
         if not self.ready:
             return []
@@ -365,9 +389,11 @@ class IbClient:
         if settings.data_only:
             self.ready = True
             return [*told, *self._subscribed()]
-        return [*told, *self._start_look("start")]
+        return [*told, *(self._observe() if self._observing else self._start_look("start"))]
 
     def _start_look(self, reason: str) -> list[Event]:
+        if self._observing:
+            return []
         if self.settings.data_only:
             return self._subscribed()
         return self._recovery.begin(reason, self.account, self.now)
@@ -420,6 +446,14 @@ class IbClient:
         self._skew_ms = pong.skew_ms
         excessive = abs(pong.skew_ms) > self.settings.skew_max_s * 1000
         return [ClockSkewMeasured(ts, pong.skew_ms, pong.round_trip_ms, excessive)]
+
+    def _status_told(self, said: OrderStatus, ts: int) -> list[Event]:
+        order = self._folds.routes.find(perm_id=said.perm_id, ref="")
+        if order is None and said.client_id == self.settings.client_id:
+            order = self._channel.speaks_of(said.order_id)  # its permanent id is not folded yet
+        if order and said.filled:
+            self._missing.told(order, said.filled, ts)
+        return []
 
     def _details(self, said: ContractDetails, ts: int) -> list[Event]:
         asked = self._resolving.get(said.req_id or 0)
@@ -478,11 +512,17 @@ class IbClient:
     def _id_in_use(self, meaning: Meaning, _code: int) -> list[Event]:
         return self._dropped(self._connection.drop(meaning.why, "id_in_use"), meaning.why)
 
-    def _read_only(self, _meaning: Meaning, _code: int) -> list[Event]:
-        """Go on as an observer: no book is compared, data come, and the gate stays closed."""
+    def _read_only(self, meaning: Meaning, _code: int) -> list[Event]:
+        if self._observing:
+            return []
+        self._observing = meaning.why
+        return self._observe() if self._begun else []
+
+    def _observe(self) -> list[Event]:
+        """Go on without orders: no book is compared, data come, and the gate stays closed."""
         self._recovery.drop()
         self.ready = True
-        return self._subscribed()
+        return [ConnectionChanged(self.now, "read_only", 321, self._observing), *self._subscribed()]
 
     def _slower(self, _meaning: Meaning, _code: int) -> list[Event]:
         self._sending.slower()
@@ -502,8 +542,8 @@ class IbClient:
     # -- sending -------------------------------------------------------------------------------
 
     def _offer(self, effect: Effect) -> None:
-        if not self._connection.is_open():
-            self._sending.refuse(effect, "not connected")
+        if self._left or not self._connection.is_open():
+            self._sending.refuse(effect, _LEFT if self._left else "not connected")
             return
         out = self._channel.out
         closed = out.closed(effect)
@@ -545,6 +585,7 @@ _OWN: dict[type[Message], Callable[[IbClient, Any, int], list[Event]]] = {
     ManagedAccounts: IbClient._accounts_known,
     NextValidId: IbClient._id_offered,
     CurrentTime: IbClient._time_told,
+    OrderStatus: IbClient._status_told,
     ContractDetails: IbClient._details,
     ContractDetailsEnd: IbClient._details_end,
     AccountValue: IbClient._account_value,

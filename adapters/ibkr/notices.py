@@ -11,7 +11,7 @@ import msgspec
 
 from adapters.ibkr.messages import ErrorMessage
 from core.clock import SECOND_NS
-from core.events import BrokerMessage, ConnectionChanged, Event, FarmChanged
+from core.events import BrokerMessage, Event, FarmChanged
 
 Act = Literal[
     "",
@@ -101,7 +101,7 @@ class Notices:
         if said.code in _FARMS:
             return self._farm(said.code, text, ts)
         if said.code == 321 and "read-only" in text.lower():
-            return Meaning([ConnectionChanged(ts, "read_only", 321, f"{_READ_ONLY} ({text})")], "read_only")
+            return Meaning([], "read_only", f"{_READ_ONLY} ({text})")
         if said.code == 326:
             return Meaning([], "id_in_use", f"{_REMEDIES[326]} ({text})")
         if said.code in _BUNCHES:

@@ -25,6 +25,9 @@ class Link(Protocol):
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what happened; wait at most so long for it."""
 
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+
 
 Commands = Callable[[int], Sequence[Event]]
 """What the operator asked for since the last look, given the time."""
@@ -59,6 +62,7 @@ class LiveSource:
             late = [ClockAdvanced(now)] if self._agenda.due <= now else []
             yield self._taken([*asked, *late, *happened])
             self._after()
+        yield self._taken(self._link.leave())
 
     def _taken(self, events: Iterable[Event]) -> Iterator[tuple[int, Event]]:
         append = self._recorder.append

@@ -8,23 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from app.live.source import Link
 from core.events import MARKET_DATA, Entry, Event
 from core.ports import Recorder
 
 _MARKET = frozenset(MARKET_DATA)
 POLL_PERIOD_S = 1.0
 CLOSE_S = 5.0
-
-
-class Link(Protocol):
-    """The broker's side of a session, as `app.live.source` takes it."""
-
-    @property
-    def now(self) -> int:
-        """The time of what happens now."""
-
-    def inputs(self, timeout_s: float) -> list[Event]:
-        """Return what happened; wait at most so long for it."""
 
 
 class Watcher(Protocol):
@@ -156,3 +146,7 @@ class _WatchedLink:
         if events and type(events[-1]) in _MARKET:  # the last one is enough: data come in bursts
             self._heard.data_ts = events[-1].ts
         return said + events if said else events
+
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+        return self._link.leave()
