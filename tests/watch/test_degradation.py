@@ -187,16 +187,21 @@ def test_a_disk_that_takes_no_more_ends_the_session_with_6_and_a_log_that_is_who
 
     command = [sys.executable, str(PROJECT / "cli.py"), "-q", "--log", str(log)]
     before = LogReader(log).last_seq()
-    done = subprocess.run(
-        [*command, "live", "--demo"],
-        preexec_fn=limited,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 6, done.stderr
+    with receiving() as receiver:
+        (tmp_path / "tape.toml").write_text(f'[alerts]\nwebhook = "{receiver.url}"\n')
+        done = subprocess.run(
+            [*command, "-c", "tape.toml", "live", "--demo"],
+            preexec_fn=limited,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 6, done.stderr
+        (_, body) = receiver.wait_for(1)[-1]
+    assert "session 1 broke off" in body["text"]
+    assert body["severity"] == "critical"
     assert cli.main(["-q", "--log", str(log), "verify"]) == 0
     assert LogReader(log).last_seq() > before
     attempted = {e.event.order for e in events(log, OrderAttempted)}
