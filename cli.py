@@ -36,6 +36,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "sql": ("app.commands.query:sql", "Run SQL over the log and its runs."),
     },
     "Data": {
+        "fetch": ("app.commands.broker_data:fetch", "Bring historical bars from the broker into the log."),
+        "record": ("app.commands.broker_data:record", "Record live market data, without any strategy."),
         "import": ("app.commands.data:import_", "Bring files of market data into the log."),
         "export": ("app.commands.data:export", "Write a slice of the log to Parquet, CSV or a test fixture."),
     },

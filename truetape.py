@@ -25,16 +25,26 @@ if not Path(getattr(core, "__file__", None) or "").resolve().is_relative_to(Path
 
 from core.events import (
     Bar,
+    BreakFound,
     CommissionReported,
+    ConnectionChanged,
+    DataStateChanged,
     Entry,
     Event,
+    FillCorrected,
     Filled,
+    HaltRequested,
+    HealthChanged,
     OrderStatusChanged,
+    PositionAdjusted,
     Quote,
     QuoteBar,
+    RiskRefused,
+    SinkReported,
     TimerFired,
     Trade,
 )
+from core.listener import Listener, on
 from core.strategy import Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
 
@@ -49,18 +59,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bar",
+    "BreakFound",
     "CommissionReported",
+    "ConnectionChanged",
+    "DataStateChanged",
     "Entry",
     "Event",
+    "FillCorrected",
     "Filled",
+    "HaltRequested",
+    "HealthChanged",
+    "Listener",
     "Log",
     "Order",
     "OrderStatusChanged",
     "Parameters",
     "Position",
+    "PositionAdjusted",
     "Quote",
     "QuoteBar",
     "Result",
+    "RiskRefused",
+    "SinkReported",
     "State",
     "Strategy",
     "Subscription",
@@ -68,6 +88,7 @@ __all__ = [
     "Trade",
     "WarmUp",
     "load_fixture",
+    "on",
     "open_log",
     "rehearse",
 ]
@@ -79,6 +100,9 @@ class Result:
     def __init__(self, sql: "Sql", text: str) -> None:
         self._sql = sql
         self._text = text
+
+    def __repr__(self) -> str:
+        return f"<answer to {' '.join(self._text.split())!r}: .df(), .arrow() or .rows()>"
 
     def arrow(self) -> "pa.Table":
         """Return an Arrow table."""
@@ -101,6 +125,12 @@ class State:
         self._snapshot = snapshot
         self._account = account
         self._currency = currency
+
+    def __repr__(self) -> str:
+        from core.clock import iso  # noqa: PLC0415
+
+        held, working = len(self.positions), len(self.orders)
+        return f"<state at {iso(self.ts)}: {held} positions, {working} working orders, equity {self.equity}>"
 
     @property
     def ts(self) -> int:
@@ -146,6 +176,9 @@ class Log:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<log {self.path}: {self._reader.last_seq():,} events, {len(self.runs())} runs>"
+
     def close(self) -> None:
         """Release the SQL connection."""
         if self._connection is not None:
@@ -158,13 +191,21 @@ class Log:
             from eventstore.sql import connect  # noqa: PLC0415  (heavy)
 
             self._connection = connect(self.path)
+        else:
+            self._connection.refresh()  # another run, or another hour, may have come since
         return Result(self._connection, text)
 
-    def events(self, *types: type[Event], run: str | None = None, first: int = 1) -> Iterator[Entry]:
-        """Yield entries in order: of the log, or of a run (`latest` or an id), from seq `first` on."""
+    def events(self, *types: type[Event] | str, run: str | None = None, first: int = 1) -> Iterator[Entry]:
+        """Yield entries in order: of the log, or of a run (`latest` or an id), from seq `first` on.
+
+        Types are classes or their tags (`"filled"`, docs/events.md); raises `UsageError` for an unknown one.
+        """
+        from app.looking import event_types  # noqa: PLC0415
         from core.ports import Selection  # noqa: PLC0415
 
-        chosen = Selection(first_seq=first, types=frozenset(types) or None)
+        named = event_types(tuple(item for item in types if isinstance(item, str))) or frozenset()
+        classes = frozenset(item for item in types if not isinstance(item, str))
+        chosen = Selection(first_seq=first, types=named | classes or None)
         source = self._reader if run is None else self.run(run)
         for batch in source.entries(chosen):
             yield from batch

@@ -24,6 +24,7 @@ from core.money import money, plain
 
 DEFAULT_FILE = "tape.toml"
 _SIZE_LIMIT = 1_000_000
+_DECIDE_NOTHING = frozenset(("log", "live", "alerts", "health", "logs"))
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -77,10 +78,10 @@ def load(paths: Sequence[Path] = (), *, log: str | None = None) -> Config:
 def canonical(config: Config) -> tuple[str, str]:
     """Return the effective settings as canonical JSON and its hash (blake2b, 16 bytes, hex).
 
-    `[log]` is left out: the same run must have the same hash wherever its log lies. Secrets are masked.
+    Sections that decide nothing are left out: the same run must have the same hash wherever its log lies and
+    whoever watches. Secrets are masked.
     """
-    data = _plain(config)
-    del data["log"]
+    data = {name: section for name, section in _plain(config).items() if name not in _DECIDE_NOTHING}
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

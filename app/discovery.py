@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import UnknownStrategy, UsageError
+from core.errors import UnknownStrategy, UsageError, is_termination
 from core.strategy import AnyStrategy, Parameters, Strategy
 
 ENTRY_POINTS = "truetape.strategies"
@@ -185,7 +185,7 @@ def _from_entry_point(spec: str, point: Any) -> FoundStrategy:
 def _from_file(path: Path, class_name: str) -> FoundStrategy:
     if not path.is_file():
         raise UnknownStrategy(f"{path}: no such file; expected path/file.py:Class")
-    module = _load(path)
+    module = load_file(path)
     own = {
         name: item
         for name, item in vars(module).items()
@@ -200,8 +200,11 @@ def _from_file(path: Path, class_name: str) -> FoundStrategy:
     return _found(f"{path.as_posix()}:{name}", own[name], str(path))
 
 
-def _load(path: Path) -> ModuleType:
-    """Run the file as a module of its own; its directory comes last on the path and shadows nothing."""
+def load_file(path: Path) -> ModuleType:
+    """Run the file as a module of its own; its directory comes last on the path and shadows nothing.
+
+    Raises `UnknownStrategy` with file and line of what went wrong.
+    """
     absolute = path.resolve()
     name = f"tape_strategy_{hashlib.blake2b(str(absolute).encode(), digest_size=6).hexdigest()}"
     spec = importlib.util.spec_from_file_location(name, absolute)
@@ -215,7 +218,9 @@ def _load(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise UnknownStrategy(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if is_termination(error):
+            raise
         raise UnknownStrategy(f"{place_of(error, absolute)}: {type(error).__name__}: {error}") from error
     return module
 

@@ -25,7 +25,8 @@ from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
 from adapters.ibkr.gateway.server import Server
 from adapters.ibkr.gateway.session import Session, Settings
-from adapters.ibkr.gateway.trading import Outbox, Trading
+from adapters.ibkr.gateway.telling import Outbox, Telling
+from adapters.ibkr.gateway.trading import Trading
 from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
 from adapters.replay.broker import FillModel, SimulatedBroker
 from adapters.replay.source import LogSource
@@ -81,7 +82,13 @@ class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
     cash: Decimal = Decimal(100000)
     currency: str = "USD"
     commission: str = "ibkr_fixed"
-    fills: FillModel = FillModel()
+    latency_ms: float = 0.0
+    partial_fills: bool = False
+
+    @property
+    def fills(self) -> FillModel:
+        """How orders fill."""
+        return FillModel(self.latency_ms, self.partial_fills)
 
 
 class Gateway(msgspec.Struct, frozen=True):
@@ -133,7 +140,8 @@ def open_gateway(root: Path, request: GatewayRequest) -> Iterator[Gateway]:
             f"versions are binary and not spoken here"
         )
     day = _Day(LogReader(root), request.date)
-    place = request.book or root.with_name(f"{root.name}-gateway") / request.date
+    named = root if root.name not in ("", "..") else root.resolve()
+    place = request.book or named.with_name(f"{named.name}-gateway") / request.date
     if request.fresh:
         _set_aside(place)
     journal = Journal.open(place)
@@ -180,6 +188,12 @@ class _Day:
         self.date = date
         self.plan = self._plan(date, self.instruments)
 
+    @property
+    def timezone(self) -> str:
+        """The time zone of most of the day's instruments: the gateway's own."""
+        zones = [self.sessions.instrument(i).timezone for i in self.instruments]
+        return max(sorted(set(zones)), key=zones.count)
+
     def _plan(self, date: str, instruments: Sequence[str]) -> Plan:
         return self._planner.plan(Period(date, date), [Subscription(i) for i in instruments])
 
@@ -204,7 +218,7 @@ class _Day:
             return min(session.begin for session in sessions)
         if start == "open":
             return min(session.open for session in sessions)
-        return local(self.date, start, sessions[0].timezone)
+        return local(self.date, start, self.timezone)
 
     def end_ts(self) -> int:
         """Return where the day ends."""
@@ -230,7 +244,24 @@ class _Parts:
             self._agenda,
             day.plan.bar_instruments,
         )
-        self._book = Book(journal, self._world.folds(), self._world.orders, self._contracts, request.account)
+        self._accounts = Accounts(
+            request.account,
+            request.currency,
+            self._world.account,
+            self._world.positions,
+            self._world.quotes,
+            self._world.sessions,
+            self._contracts,
+            self._commission,
+        )
+        self._book = Book(
+            journal,
+            self._world.folds(),
+            self._world.orders,
+            self._contracts,
+            request.account,
+            self._accounts.realised,
+        )
 
     def open_book(self) -> int | None:
         """Fold the book that there is and return its last time; `None` for one that begins."""
@@ -267,25 +298,16 @@ class _Parts:
         outbox = Outbox()
         feeds = Feeds(world.quotes)
         self._look_back(feeds)
-        accounts = Accounts(
-            request.account,
-            request.currency,
-            world.account,
-            world.positions,
-            world.quotes,
-            world.sessions,
-            self._contracts,
-            self._commission,
-        )
+        accounts = self._accounts
         accounts.start_day(money(request.cash))
         trading = Trading(
             self._book,
             self._broker,
             self._contracts,
-            outbox,
+            Telling(self._book, outbox, lambda: market.now),
             lambda: market.now,
             accounts.preview,
-            accounts.realised,
+            accounts.refuses,
         )
         start_ts = self._start_ts() if resumed is None else resumed
         market = Market(
@@ -303,7 +325,7 @@ class _Parts:
         market.skip_to(start_ts)
         market.minute = self._mark
         trading.resume()
-        timezone = day.scheduled()[0].timezone
+        timezone = day.timezone
         settings = Settings(account=request.account, server_version=request.server_version, timezone=timezone)
         data = DataRequests(feeds, trading, world.sessions, lambda: market.now, market.start)
         reports = Reports(accounts, trading, self._contracts, lambda: market.now, timezone)

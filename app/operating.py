@@ -188,6 +188,7 @@ def _sealed_seq(reader: LogReader) -> int:
 
 def check(root: Path, *, deep: bool, progress: Advance) -> Report:
     """Check every byte of the log, beside a writer or not; `progress` counts directories."""
+    open_log(root)  # says what to do where there is none
     done = count(1)
     return verify(root, deep=deep, progress=lambda _: progress(next(done), None))
 

@@ -222,12 +222,13 @@ def _rich_table(
     columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool], title: str
 ) -> None:
     from rich import box  # noqa: PLC0415  # 80 ms that only a terminal is worth
+    from rich.cells import cell_len  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     console = Console()
-    widths = [max(Text(text).cell_len for text in column) for column in zip(columns, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     widest = max(range(len(columns)), key=lambda index: (not numeric[index], widths[index]))
     # Folding every column makes a narrow table unreadable: one takes what room is left, or, if that is too
     # little, the lines are as long as they are and the terminal wraps them.

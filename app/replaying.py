@@ -23,7 +23,7 @@ from app.warming import plan_warm_up
 from app.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
-from core.errors import DataMissing, ExitCode, StrategyRaised, UsageError
+from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
     Event,
@@ -161,13 +161,6 @@ class Replay:
                 )
             except StrategyRaised as error:
                 failure = error
-            except SystemExit as error:
-                if error.code == ExitCode.TERMINATED:  # a signal asked for the end
-                    raise
-                raise StrategyRaised(
-                    f"a strategy called sys.exit({error.code!r}): the run ended there and is not kept; "
-                    "let it raise an error instead"
-                ) from error
             if not source.inputs and failure is None:
                 raise DataMissing(
                     f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from app.discovery import FoundStrategy, find, parameters, place_of, source_file
-from core.errors import StrategyRaised, TapeError, UsageError
+from core.errors import StrategyRaised, TapeError, UsageError, is_termination
 from core.strategy import AnyStrategy, Parameters, Subscription
 
 
@@ -32,9 +32,9 @@ class Seated(msgspec.Struct, frozen=True):
         """Return what the strategy asks to be told of; raises `StrategyRaised` if it raises."""
         try:
             return list(self.strategy.subscriptions())
-        except TapeError:
-            raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if isinstance(error, TapeError) or is_termination(error):
+                raise
             raise _failed(self.id, self.found, "subscriptions", error) from error
 
     def described(self) -> dict[str, Any]:
@@ -64,13 +64,13 @@ def seat(specs: Sequence[StrategySpec]) -> list[Seated]:
 def _made(instance: str, found: FoundStrategy, checked: Parameters) -> AnyStrategy:
     try:
         return found.type(checked)
-    except TapeError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, TapeError) or is_termination(error):
+            raise
         raise _failed(instance, found, "__init__", error) from error
 
 
-def _failed(instance: str, found: FoundStrategy, method: str, error: Exception) -> StrategyRaised:
+def _failed(instance: str, found: FoundStrategy, method: str, error: BaseException) -> StrategyRaised:
     source = source_file(found.type)
     where = f" at {place_of(error, source)}" if source else ""
     return StrategyRaised(

@@ -5,7 +5,7 @@ so that a value outside it can never be constructed from a file.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,9 +17,11 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
+Pair = tuple[NotNegative, NotNegative]
+"""From where on a health check is a warning, and critical."""
 
 MASK = "********"
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential")
+_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential", "webhook")
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +80,7 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
     upstream_patience_s: Annotated[float, msgspec.Meta(ge=10, le=86_400)] = 300.0
     clock_skew_max_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 2.0
     stale_after_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    stale_after: dict[Name, Annotated[float, msgspec.Meta(ge=1, le=86_400)]] = {}
     market_data_lines: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     tick_by_tick_lines: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
     delayed_data: bool = False
@@ -90,6 +93,53 @@ class TradingSection(_Section, frozen=True, kw_only=True):
     signal_threshold: NotNegative = 0.0
 
 
+class ListenerSection(_Section, frozen=True, kw_only=True):
+    """`[[live.listener]]`: one listener, in a process of its own."""
+
+    path: Name
+    name: str | None = None
+    queue: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    errors_max: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
+
+
+class LiveSection(_Section, frozen=True, kw_only=True):
+    """`[live]`: who watches a live session."""
+
+    listener: list[ListenerSection] = []
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+
+
+class AlertsSection(_Section, frozen=True, kw_only=True):
+    """`[alerts]`: the webhook that is told of trouble."""
+
+    webhook: str = ""
+    least: Literal["info", "warning", "critical"] = "warning"
+    repeat_after_s: Annotated[float, msgspec.Meta(ge=1)] = 900.0
+    per_minute: Annotated[int, msgspec.Meta(ge=1, le=600)] = 10
+    timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+
+
+class HealthSection(_Section, frozen=True, kw_only=True):
+    """`[health]`: from where on a check is a warning, and critical; 0 is never."""
+
+    enabled: bool = True
+    connection_down_s: Pair = (10.0, 60.0)
+    data_age_s: Pair = (30.0, 300.0)
+    memory_mb: Pair = (1500.0, 3000.0)
+    cpu_pct: Pair = (90.0, 98.0)
+    disk_free_mb: Pair = (5000.0, 1000.0)
+    log_mb: Pair = (50_000.0, 200_000.0)
+    position_risk: Pair = (0.8, 1.0)
+
+
+class LogsSection(_Section, frozen=True, kw_only=True):
+    """`[logs]`: structured logs of live sessions, a file a day."""
+
+    directory: str = ""
+    level: Literal["off", "debug", "info", "warning", "error"] = "info"
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole configuration. `risk_management` is `None` when no file has the section: profile `none`."""
 
@@ -98,6 +148,10 @@ class Settings(_Section, frozen=True, kw_only=True):
     risk_management: RiskSection | None = None
     ibkr: IbkrSection = IbkrSection()
     trading: TradingSection = TradingSection()
+    live: LiveSection = LiveSection()
+    alerts: AlertsSection = AlertsSection()
+    health: HealthSection = HealthSection()
+    logs: LogsSection = LogsSection()
 
 
 def masked(value: Any, key: str = "") -> Any:
@@ -106,6 +160,6 @@ def masked(value: Any, key: str = "") -> Any:
         return MASK
     if isinstance(value, dict):
         return {name: masked(item, name) for name, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [masked(item, key) for item in value]
     return value

@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 ROUNDS = 7
 BARE = "import numpy, pyarrow.parquet, msgspec, click"
 FIRST_EVENT = """
+import os
 import sys
 import click
 import cli
@@ -22,7 +23,7 @@ from pathlib import Path
 from app.config import load
 from app import running
 from core.loop import Loop
-Loop._take = lambda self, batch: sys.exit(0)
+Loop._take = lambda self, batch: os._exit(0)
 running.run_replay(Path(sys.argv[1]), load([]), running.ReplayRequest(what="2025-07-02"))
 """
 

@@ -25,6 +25,11 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+def is_termination(error: BaseException) -> bool:
+    """Return whether it is the exit that a termination signal asks for, and not a user's `sys.exit`."""
+    return isinstance(error, SystemExit) and error.code == ExitCode.TERMINATED
+
+
 class TapeError(Exception):
     """Base of all errors that a user may see; `str(error)` is the whole message."""
 
@@ -134,6 +139,16 @@ class StreamOutOfStep(ConnectionLost):
     def __init__(self, message: str, frames: tuple[bytes, ...] = ()) -> None:
         super().__init__(message)
         self.frames = frames
+
+
+class RequestRefused(TapeError):
+    """The broker answered a question about contracts or history with a refusal; `code` is its own."""
+
+    exit_code = ExitCode.DATA_MISSING
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class WriteFailed(ConnectionLost):

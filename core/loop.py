@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.effects import Effect
-from core.errors import UsageError
+from core.errors import UsageError, is_termination
 from core.events import Bar, Entry, Event, Quote, QuoteBar, SessionEnded, Trade
 from core.failures import failure_of, raised
 from core.money import SESSION_CONTEXT
@@ -126,7 +126,9 @@ class Loop:
                 self._take(batch)
                 self._commit()
             self._finish(session)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if is_termination(error):
+                raise
             strategies = {name: seat.strategy for name, seat in self._step.seats.items()}
             failure = failure_of(error, strategies, self._step.present)
             if failure is None:

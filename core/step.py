@@ -21,6 +21,7 @@ from core.events import (
     Filled,
     ModifyIntended,
     OrderIntended,
+    OrderResolved,
     OrderSendStarted,
     OrderStatusChanged,
     Recorded,
@@ -66,6 +67,7 @@ class Step:
             Filled: self._feed_fill,
             TimerFired: self._feed_timer,
             OrderStatusChanged: self._feed_order,
+            OrderResolved: self._feed_order,
             SendFailed: self._feed_order,
         }
         self._settlers: dict[type[Event], Callable[[Any, int, Record], None]] = {

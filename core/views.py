@@ -16,7 +16,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """An order as it stands, folded from its events.
 
     `state` is one of `Intended`, `Approved`, `Refused`, `Sending`, `Sent`, `SendFailed`, `Submitted`,
-    `PartiallyFilled`, `Filled`, `CancelPending`, `Cancelled`, `Rejected`, `Unknown`.
+    `PartiallyFilled`, `Filled`, `CancelPending`, `Cancelled`, `Rejected`, `Unknown`, `Lost`.
     `exposed` is the quantity that may still fill: the larger version until a modify is acknowledged.
     """
 

@@ -94,13 +94,6 @@ class TypedWriter:
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
-def write_typed(path: Path, kind: EventType, batches: Sequence[pa.RecordBatch], *, recv: bool = True) -> None:
-    """Write batches of one event type as a complete file."""
-    with TypedWriter(path, kind, recv=recv) as writer:
-        for batch in batches:
-            writer.write(batch)
-
-
 class TypedFile:
     """A typed file open for reading, one row group at a time; strings come as dictionaries.
 

@@ -187,14 +187,6 @@ def wipe_build_area(layout: Layout) -> None:
                 path.unlink()
 
 
-def good_prefix(root: Path) -> tuple[Recovery, Damage | Lost | None]:
-    """Return what of a log can be read, and the damage that ends it, if any."""
-    try:
-        return inspect(root), None
-    except (Damage, Lost) as damage:
-        return damage.prefix, damage
-
-
 class _Inspection:
     """One pass over the sealed directories' manifests and the hot segments, in order."""
 

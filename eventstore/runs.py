@@ -47,6 +47,9 @@ class RunReader:
                 f"{path / 'run.json'}: not a run ({error}); remove the directory and replay again"
             ) from error
 
+    def __repr__(self) -> str:
+        return f"<run {self.id} of {self.summary.get('period')}>"
+
     @property
     def id(self) -> str:
         """The run's id, which is its directory's name."""

@@ -75,11 +75,6 @@ class SealWorker:
         self._waiting: list[Path] = []
 
     @property
-    def backlog(self) -> int:
-        """How many offered segments have no answer yet."""
-        return len(self._waiting)
-
-    @property
     def pid(self) -> int | None:
         """The process id of the worker, if it was started."""
         return None if self._process is None else self._process.pid

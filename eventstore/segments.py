@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 
 from core.errors import CorruptLog, UnsupportedFormat
-from eventstore.blocks import Block, decode_block, genesis, salt
+from eventstore.blocks import Block, decode_block, salt
 
 SEGMENT_MAGIC = b"\x89TAPE\r\n\x1a"
 FORMAT_VERSION = 1
@@ -172,11 +172,6 @@ def walk(
 ) -> Iterator[Block]:
     """Yield the valid blocks of a segment; see `Walk` for where and why it stops."""
     return iter(Walk(path, store, position=position, data=data))
-
-
-def genesis_hash(store: bytes) -> bytes:
-    """Return the hash that the first segment of a store follows."""
-    return genesis(store)
 
 
 def _read_from(path: Path, offset: int) -> bytes:

@@ -1,10 +1,8 @@
-"""Executions as values: what several projections need to know of a fill and its corrections.
+"""Corrections as fills.
 
 A correction carries full new values, so it is kept as the `Filled` event it amounts to; its revision is
 kept beside it.
 """
-
-from decimal import Decimal
 
 from core.events import FillCorrected, Filled
 
@@ -23,8 +21,3 @@ def plain_fill(event: FillCorrected) -> Filled:
         event.price,
         event.venue,
     )
-
-
-def signed_quantity(fill: Filled) -> Decimal:
-    """Return the quantity, negative for a sale. Exact: no context rounds a change of sign."""
-    return fill.quantity if fill.side == "BUY" else fill.quantity.copy_negate()

@@ -1,8 +1,8 @@
 """Whether orders may leave: a fold over what the broker, the operator and reconciliation said.
 
 It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
-all but cancels; an instrument with a break is closed; one whose data are not live takes no entries. A
-replay has no gate.
+all but cancels; an instrument with a break is closed; one whose data are not live, or not known to be, or
+whose venue halted it, takes no entries. A replay has no gate.
 """
 
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 from core.events import (
     BreakAccepted,
     BreakFound,
+    BreakResolved,
     ConnectionChanged,
     DataStateChanged,
+    HaltChanged,
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
@@ -32,14 +34,16 @@ class GateState(State, kw_only=True):
     reconciled: bool
     halt: str
     halt_reason: str
-    breaks: dict[str, str]
+    breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
+    paused: dict[str, str]
 
 
 class Gate(Projection):
     """Implements `core.views.GateView`. `delayed_data` tells whether delayed prices may be traded on."""
 
     name = "gate"
+    version = 2
     state_type = GateState
 
     def __init__(self, *, delayed_data: bool = False) -> None:
@@ -48,8 +52,9 @@ class Gate(Projection):
         self.reconciled = False
         self._link_reason = "not connected yet"
         self._halt_reason = ""
-        self._breaks: dict[str, str] = {}
+        self._breaks: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
+        self._paused: dict[str, str] = {}
         self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
         super().__init__(
             {
@@ -57,10 +62,12 @@ class Gate(Projection):
                 ReconciliationStarted: self._started,
                 ReconciliationFinished: self._finished,
                 BreakFound: self._break,
+                BreakResolved: self._mended,
                 BreakAccepted: self._accepted,
                 HaltRequested: self._halted,
                 TradingResumed: self._resumed,
                 DataStateChanged: self._data_state,
+                HaltChanged: self._venue,
                 SessionStarted: self._session,
             }
         )
@@ -68,7 +75,11 @@ class Gate(Projection):
     @property
     def breaks(self) -> dict[str, str]:
         """The instruments that are closed by a break, with what it is."""
-        return dict(self._breaks)
+        return {instrument: found[0].message for instrument, found in self._breaks.items()}
+
+    def found(self) -> list[BreakFound]:
+        """Return the breaks that are open, sorted by instrument."""
+        return [event for _, found in sorted(self._breaks.items()) for event in found]
 
     @property
     def data(self) -> dict[str, str]:
@@ -83,14 +94,17 @@ class Gate(Projection):
             return f"no usable connection: {self._link_reason}"
         if not self.reconciled:
             return "the log is not reconciled with the broker yet"
-        return self._breaks.get(instrument)
+        found = self._breaks.get(instrument)
+        return found[0].message if found else None
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
         state = self._data.get(instrument)
-        if state is None or state in self._tradable:
-            return None
-        return f"market data of {instrument} are {state}"
+        if state is None:
+            return f"no market data of {instrument} so far"
+        if state not in self._tradable:
+            return f"market data of {instrument} are {state}"
+        return self._paused.get(instrument)
 
     def _connection(self, entry: Any) -> None:
         event: ConnectionChanged = entry.event
@@ -103,6 +117,7 @@ class Gate(Projection):
         # A connection does not outlast its process; halts and breaks do.
         self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
         self._data.clear()
+        self._paused.clear()
 
     def _started(self, _entry: Any) -> None:
         self.reconciled = False
@@ -112,7 +127,15 @@ class Gate(Projection):
 
     def _break(self, entry: Any) -> None:
         event: BreakFound = entry.event
-        self._breaks[event.instrument] = event.message
+        found = self._breaks.setdefault(event.instrument, [])
+        if all(known.message != event.message for known in found):
+            found.append(event)
+
+    def _mended(self, entry: Any) -> None:
+        event: BreakResolved = entry.event
+        left = [known for known in self._breaks.pop(event.instrument, ()) if known.kind != event.kind]
+        if left:
+            self._breaks[event.instrument] = left
 
     def _accepted(self, entry: Any) -> None:
         event: BreakAccepted = entry.event
@@ -132,6 +155,12 @@ class Gate(Projection):
         else:
             self._data[event.instrument] = event.state
 
+    def _venue(self, entry: Any) -> None:
+        event: HaltChanged = entry.event
+        self._paused.pop(event.instrument, None)
+        if event.halted:
+            self._paused[event.instrument] = f"{event.instrument} is halted {event.reason}".strip()
+
     def describe(self) -> str:
         """Return for example `gate: open` or `gate: no usable connection: not connected yet, 1 break`."""
         why = self.closed("") or "open"
@@ -146,13 +175,15 @@ class Gate(Projection):
             reconciled=self.reconciled,
             halt=self.halt,
             halt_reason=self._halt_reason,
-            breaks=dict(sorted(self._breaks.items())),
+            breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
+            paused=dict(sorted(self._paused.items())),
         )
 
     def restore(self, state: GateState) -> None:
         """Replace the state by a snapshot."""
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
         self.halt, self._halt_reason = state.halt, state.halt_reason
-        self._breaks, self._data = dict(state.breaks), dict(state.data)
+        self._breaks = {name: list(found) for name, found in state.breaks.items()}
+        self._data, self._paused = dict(state.data), dict(state.paused)
         self.applied_seq = state.applied_seq

@@ -5,53 +5,65 @@ the proportional share, divided once and rounded to 1e-8, so that closing leaves
 `realised + quantity * mark - cost` never changes by rounding.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable
 from decimal import Decimal
-from typing import TypeAlias
 
 import msgspec
 
-from core.events import Filled
 from core.money import CONTEXT, ZERO, divide
-from projections.fills import signed_quantity
 
 _add = CONTEXT.add
 _subtract = CONTEXT.subtract
 _multiply = CONTEXT.multiply
 
+ADJUSTMENT = -1
+"""The `revision` of a movement that no execution made."""
 
-class Adjustment(msgspec.Struct, frozen=True, gc=False):
-    """The operator *sets* a strategy's quantity, at a price; `exec_id` places it among executions."""
+
+class Charge(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The commission of one execution; `ts` is when it was reported."""
+
+    ts: int
+    account: str
+    currency: str
+    amount: Decimal
+
+
+class Movement(msgspec.Struct, gc=False, array_like=True):
+    """What moves a holding: an execution in its highest revision, or an operator's adjustment.
+
+    An execution adds its signed `quantity`; an adjustment *sets* that of its strategy, and its
+    `exec_id` only places it among the executions.
+    """
 
     ts: int
     exec_id: str
-    account: str
     strategy: str
-    instrument: str
     quantity: Decimal
     price: Decimal
-
-
-Movement: TypeAlias = Filled | Adjustment
-
-
-def movement_key(movement: Movement) -> tuple[int, str]:
-    """Return what orders movements: (execution time, execId)."""
-    return movement.ts, movement.exec_id
+    revision: int = 0
+    charge: Charge | None = None
 
 
 class Ledger(msgspec.Struct, gc=False):
-    """Quantity, its cost, and what was realised, both in price * quantity without multiplier."""
+    """Quantity, its cost, and what was realised, both in price * quantity without multiplier.
+
+    `adjusted` is the cost that adjustments brought in: it was never paid.
+    """
 
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
     realised: Decimal = ZERO
+    adjusted: Decimal = ZERO
 
     @property
     def average_cost(self) -> Decimal:
         """The cost per unit, rounded to 1e-8; 0 when flat."""
         return divide(self.cost, self.quantity) if self.quantity else ZERO
+
+    @property
+    def proceeds(self) -> Decimal:
+        """What the trades brought in less what they cost: exact, since no trade rounds the sum of both."""
+        return _add(_subtract(self.realised, self.cost), self.adjusted)
 
     def trade(self, quantity: Decimal, price: Decimal) -> None:
         """Buy (positive) or sell (negative) at `price`."""
@@ -60,12 +72,13 @@ class Ledger(msgspec.Struct, gc=False):
         if not held:
             self.quantity, self.cost = quantity, value
             return
-        if held.is_signed() == quantity.is_signed():
-            self.quantity = _add(held, quantity)
-            self.cost = _add(self.cost, value)
-            return
         left = _add(held, quantity)
-        if left and left.is_signed() == held.is_signed():
+        if held.is_signed() == quantity.is_signed():
+            self.cost = _add(self.cost, value)
+        elif not left:
+            self.realised = _subtract(self.realised, _add(self.cost, value))
+            self.cost = ZERO
+        elif left.is_signed() == held.is_signed():
             removed = divide(_multiply(self.cost, quantity.copy_negate()), held)
             self.realised = _subtract(self.realised, _add(value, removed))
             self.cost = _subtract(self.cost, removed)
@@ -79,78 +92,65 @@ class Ledger(msgspec.Struct, gc=False):
         """Add an adjustment of one part; what remains of the cost of a flat position is realised."""
         self.quantity = _add(self.quantity, quantity)
         self.cost = _add(self.cost, cost)
+        self.adjusted = _add(self.adjusted, cost)
         if not self.quantity and self.cost:
             self.realised = _subtract(self.realised, self.cost)
             self.cost = ZERO
+
+    def reset(self, quantity: Decimal, cost: Decimal) -> None:
+        """Set quantity and cost by an adjustment."""
+        self.adjusted = _add(self.adjusted, _subtract(cost, self.cost))
+        self.quantity, self.cost = quantity, cost
 
     def pnl(self, mark: Decimal) -> Decimal:
         """Return the open quantity's profit at `mark`, without multiplier."""
         return _subtract(_multiply(self.quantity, mark), self.cost)
 
 
-class Holding:
-    """The movements of one instrument in one account, in order, and the ledgers they add up to.
+class Ledgers:
+    """The ledger of an account's holding, `total`, and its parts by strategy.
 
     While one strategy alone trades the instrument, `total` is its ledger, the same object.
     """
 
-    __slots__ = ("ledgers", "movements", "total")
+    __slots__ = ("parts", "total")
 
-    def __init__(self, movements: Iterable[Movement] = ()) -> None:
-        self.movements: list[Movement] = []
+    def __init__(self) -> None:
         self.total = Ledger()
-        self.ledgers: dict[str, Ledger] = {}
-        for movement in movements:
-            self.add(movement)
+        self.parts: dict[str, Ledger] = {}
 
-    def add(self, movement: Movement) -> None:
-        """Add a movement; one that comes late makes the ledgers be computed anew."""
-        movements = self.movements
-        if movements:
-            last = movements[-1]
-            if movement.ts <= last.ts and movement_key(movement) < movement_key(last):
-                insort(movements, movement, key=movement_key)
-                self._refold()
-                return
-        movements.append(movement)
-        self._book(movement)
+    def copy(self) -> "Ledgers":
+        """Return a copy that shares nothing with this one."""
+        made = Ledgers()
+        made.parts = {strategy: msgspec.structs.replace(part) for strategy, part in self.parts.items()}
+        if len(made.parts) == 1:
+            (made.total,) = made.parts.values()
+        else:
+            made.total = msgspec.structs.replace(self.total)
+        return made
 
-    def remove(self, movement: Movement) -> None:
-        """Remove a movement that is known to be there."""
-        del self.movements[bisect_left(self.movements, movement_key(movement), key=movement_key)]
-        self._refold()
-
-    def _refold(self) -> None:
-        self.total, self.ledgers = Ledger(), {}
-        for movement in self.movements:
-            self._book(movement)
-
-    def _book(self, movement: Movement) -> None:
-        ledger = self.ledgers.get(movement.strategy)
-        if ledger is None:
-            ledger = self._open(movement.strategy)
+    def book(self, movement: Movement) -> None:
+        """Add the movement that follows on all booked before."""
+        part = self.parts.get(movement.strategy)
+        if part is None:
+            part = self._open(movement.strategy)
         total = self.total
-        if type(movement) is Adjustment:
-            _adjust(ledger, total, movement)
+        quantity, price = movement.quantity, movement.price
+        if movement.revision == ADJUSTMENT:
+            cost = _multiply(quantity, price)
+            if total is not part:
+                total.shift(_subtract(quantity, part.quantity), _subtract(cost, part.cost))
+            part.reset(quantity, cost)
             return
-        assert type(movement) is Filled
-        quantity = signed_quantity(movement)
-        ledger.trade(quantity, movement.price)
-        if total is not ledger:
-            total.trade(quantity, movement.price)
+        part.trade(quantity, price)
+        if total is not part:
+            total.trade(quantity, price)
 
     def _open(self, strategy: str) -> Ledger:
-        if not self.ledgers:
-            self.ledgers[strategy] = self.total
+        if not self.parts:
+            self.parts[strategy] = self.total
             return self.total
-        if len(self.ledgers) == 1:
+        if len(self.parts) == 1:
             self.total = msgspec.structs.replace(self.total)
-        ledger = self.ledgers[strategy] = Ledger()
-        return ledger
-
-
-def _adjust(ledger: Ledger, total: Ledger, movement: Adjustment) -> None:
-    quantity, cost = movement.quantity, _multiply(movement.quantity, movement.price)
-    if total is not ledger:
-        total.shift(_subtract(quantity, ledger.quantity), _subtract(cost, ledger.cost))
-    ledger.quantity, ledger.cost = quantity, cost
+        part = self.parts[strategy] = Ledger()
+        return part

@@ -86,10 +86,6 @@ class Lineage(Projection):
         """Return the ids of all executions whose order is known, oldest first."""
         return list(self._order_of)
 
-    def order_of(self, exec_id: str) -> str | None:
-        """Return the order that an execution belongs to, or `None`."""
-        return self._order_of.get(exec_id)
-
     def entry(self, seq: int) -> Entry | None:
         """Return the folded entry of that seq, or `None`: market data are not folded here."""
         return self._by_seq.get(seq)

@@ -2,20 +2,27 @@
 
 Facts may arrive late, twice or out of order: a fill before its status, a fill after `Cancelled`. Each
 event notes its fact in the order's record, and the state shown is derived from the facts. Filled
-quantities come from executions alone. Nothing here decides, sends or counts time.
+quantities come from executions alone. Orders of others have no strategy: they are here because they count
+for risk. Nothing here decides, sends or counts time.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from core.events import (
+    BreakAccepted,
     CancelIntended,
     CancelSendStarted,
+    CancelSent,
     CommissionReported,
+    ExternalOrderReported,
     FillCorrected,
     Filled,
     ModifyIntended,
+    OrderAmended,
     OrderIntended,
+    OrderResolved,
     OrderSendStarted,
     OrderSent,
     OrderStatusChanged,
@@ -27,23 +34,43 @@ from core.money import ZERO
 from core.views import Execution, Order
 from projections.base import Projection, State
 from projections.fills import plain_fill
+from projections.idset import Ids, IdsState
 from projections.records import APPROVED, SENDING, SENT, SUBMITTED, ExecutionRecord, OrderRecord, Version
+
+AT_WORK = frozenset(
+    ("PendingSubmit", "ApiPending", "PreSubmitted", "Submitted", "PendingCancel", "ApiPendingCancel")
+)
+"""The broker's words for an order that may still fill; in any other, an order of others has ended."""
 
 
 class OrdersState(State, kw_only=True):
-    """Snapshot of `Orders`, sorted by id."""
+    """Snapshot of `Orders`, sorted by id; with a window also what it is about to forget, oldest first."""
 
     orders: list[OrderRecord]
     executions: list[ExecutionRecord]
+    idle: list[str]
+    unfilled: list[str]
+    forgotten: IdsState
 
 
 class Orders(Projection):
-    """Implements `core.views.OrdersView`; also lists executions."""
+    """Implements `core.views.OrdersView`; also lists executions.
+
+    With `keep`, the orders that cannot fill are a window: the latest `keep` (up to a quarter more) stay,
+    with their executions, and those that came to their end before are forgotten. A forgotten order is
+    unknown to `get`, and what is reported of it later changes nothing: its execution still counts in
+    `Positions`. Orders that may fill are never forgotten.
+    """
 
     name = "orders"
+    version = 2
     state_type = OrdersState
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int | None = None) -> None:
+        self._keep = keep
+        self._idle: dict[str, None] = {}  # orders that cannot fill, in the order in which they came to that
+        self._unfilled: dict[str, None] = {}  # executions of which only the commission is known
+        self._forgotten = Ids()
         self._orders: dict[str, OrderRecord] = {}
         self._executions: dict[str, ExecutionRecord] = {}
         self._working: dict[str, OrderRecord] = {}
@@ -56,9 +83,14 @@ class Orders(Projection):
                 RiskRefused: self._refused,
                 OrderSendStarted: self._send_started,
                 CancelSendStarted: self._cancel,
+                CancelSent: self._cancel,
                 OrderSent: self._sent,
                 SendFailed: self._send_failed,
                 OrderStatusChanged: self._status,
+                OrderAmended: self._amended,
+                OrderResolved: self._resolved,
+                BreakAccepted: self._accepted,
+                ExternalOrderReported: self._external,
                 Filled: self._filled,
                 FillCorrected: self._corrected,
                 CommissionReported: self._commission,
@@ -89,6 +121,15 @@ class Orders(Projection):
             record.view() for record in sorted(self._orders.values(), key=_age) if record.intent is not None
         ]
 
+    def versions(self, order: str) -> list[Version]:
+        """Return the versions of an order that may be at the broker, the first one first."""
+        record = self._orders.get(order)
+        if record is None or record.intent is None:
+            return []
+        first = record.intent
+        own = Version(1, record.quantity, first.limit, first.stop, first.reason)
+        return [own, *(v for v in record.versions if v.number not in record.dropped)]
+
     def execution(self, exec_id: str) -> Execution | None:
         """Return one execution in its highest revision, or `None`."""
         record = self._executions.get(exec_id)
@@ -105,10 +146,12 @@ class Orders(Projection):
 
     # What is folded
 
-    def _record(self, order: str) -> OrderRecord:
+    def _record(self, order: str) -> OrderRecord | None:
+        """Return an order's record, made if there was none; `None` if the order is forgotten."""
         record = self._orders.get(order)
-        if record is None:
+        if record is None and order not in self._forgotten:
             record = self._orders[order] = OrderRecord(order)
+            self._settle(record)
         return record
 
     def _intended(self, entry: Any) -> None:
@@ -125,45 +168,60 @@ class Orders(Projection):
     def _approved(self, entry: Any) -> None:
         event: RiskApproved = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
-        record.progress = max(record.progress, APPROVED)
-        record.updated_ts = max(record.updated_ts, event.ts)
+        if record is not None:
+            if record.progress < APPROVED:  # noqa: PLR1730 - hot: max() is a call
+                record.progress = APPROVED
+            if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
+                record.updated_ts = event.ts
 
     def _refused(self, entry: Any) -> None:
         event: RiskRefused = entry.event
         record = self._record(event.order)
-        record.drop(event.version, "Refused", event.message)
-        record.touch(event.ts)
-        self._settle(record)
+        if record is not None:
+            record.drop(event.version, "Refused", event.message)
+            record.touch(event.ts)
+            self._settle(record)
 
     def _modify(self, entry: Any) -> None:
         event: ModifyIntended = entry.event
         record = self._record(event.order)
-        record.add_version(Version(event.version, event.quantity, event.limit, event.stop, event.reason))
-        record.touch(event.ts)
-        self._settle(record)
+        if record is not None:
+            record.add_version(Version(event.version, event.quantity, event.limit, event.stop, event.reason))
+            record.touch(event.ts)
+            self._settle(record)
 
     def _cancel(self, entry: Any) -> None:
-        event: CancelIntended | CancelSendStarted = entry.event
+        event: CancelIntended | CancelSendStarted | CancelSent = entry.event
         record = self._record(event.order)
-        record.cancelling = True
-        record.touch(event.ts)
+        if record is not None:
+            record.cancelling = True
+            record.touch(event.ts)
 
     def _send_started(self, entry: Any) -> None:
         event: OrderSendStarted = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
-        record.progress = max(record.progress, SENDING)
-        record.updated_ts = max(record.updated_ts, event.ts)
+        if record is not None:
+            if record.progress < SENDING:  # noqa: PLR1730 - hot: max() is a call
+                record.progress = SENDING
+            if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
+                record.updated_ts = event.ts
 
     def _sent(self, entry: Any) -> None:
         event: OrderSent = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
-        record.progress = max(record.progress, SENT)
-        record.sent_version = max(record.sent_version, event.version)
-        record.updated_ts = max(record.updated_ts, event.ts)
+        if record is not None:
+            if record.progress < SENT:  # noqa: PLR1730 - hot: max() is a call
+                record.progress = SENT
+            if record.sent_version < event.version:  # noqa: PLR1730 - hot: max() is a call
+                record.sent_version = event.version
+            if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
+                record.updated_ts = event.ts
 
     def _send_failed(self, entry: Any) -> None:
         event: SendFailed = entry.event
         record = self._record(event.order)
+        if record is None:
+            return
         if event.version <= record.sent_version:
             # That version had left already: what failed is the cancel request.
             record.cancelling = False
@@ -177,27 +235,81 @@ class Orders(Projection):
     def _status(self, entry: Any) -> None:
         event: OrderStatusChanged = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
+        if record is None:
+            return
+        lost = record.fate
         record.report(event)
-        record.updated_ts = max(record.updated_ts, event.ts)
+        if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
+            record.updated_ts = event.ts
         # A first version that is merely confirmed exposes what it did before.
-        if record.ended or record.versions or record.held_back:
+        if record.ended or record.versions or record.held_back or lost:
             self._settle(record)
+
+    def _amended(self, entry: Any) -> None:
+        event: OrderAmended = entry.event
+        record = self._record(event.order)
+        if record is None:
+            return
+        why = "changed at the broker"
+        record.add_version(Version(event.version, event.quantity, event.limit, event.stop, why))
+        record.acknowledged = max(record.acknowledged, event.version)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _resolved(self, entry: Any) -> None:
+        event: OrderResolved = entry.event
+        record = self._record(event.order)
+        if record is None:
+            return
+        record.resolve(event)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _accepted(self, entry: Any) -> None:
+        # What nobody could find is over once the operator accepts the broker's view.
+        event: BreakAccepted = entry.event
+        for record in list(self._working.values()):
+            intent = record.intent
+            at = None if intent is None else (intent.account, intent.instrument)
+            if record.fate == "unknown" and at == (event.account, event.instrument):
+                record.ended, record.fate, record.message = "Cancelled", "", event.reason
+                record.touch(event.ts)
+                self._settle(record)
+
+    def _external(self, entry: Any) -> None:
+        event: ExternalOrderReported = entry.event
+        record = self._record(event.order)
+        if record is None:
+            return
+        if record.intent is None:
+            record.created_seq = entry.seq
+        created = record.intent.ts if record.intent is not None else event.ts
+        record.intent = _foreign_intent(event, created)
+        record.quantity = event.quantity
+        record.ended = "" if event.status in AT_WORK else "Cancelled"
+        record.progress = SUBMITTED
+        record.touch(event.ts)
+        self._settle(record)
 
     def _filled(self, entry: Any) -> None:
         fill: Filled = entry.event
-        if fill.exec_id in self._executions:
+        exec_id = fill.exec_id
+        if exec_id in self._executions:
             self._execute(fill, 0)
             return
-        quantity = fill.quantity
-        self._executions[fill.exec_id] = ExecutionRecord(fill.exec_id, fill, 0, 0, quantity)
         record = self._orders.get(fill.order) or self._record(fill.order)
+        if record is None:
+            return
+        quantity = fill.quantity
+        self._executions[exec_id] = ExecutionRecord(exec_id, fill, 0, 0, quantity)
         if record.executions:
-            record.executed(fill.exec_id, ZERO, quantity, ZERO, quantity)
+            record.executed(exec_id, ZERO, quantity, ZERO, quantity)
         else:
-            record.executions = (fill.exec_id,)
+            record.executions = (exec_id,)
             record.filled = record.done = quantity
             record.progress = SUBMITTED
-        record.updated_ts = max(record.updated_ts, fill.ts)
+        if fill.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
+            record.updated_ts = fill.ts
         self._settle(record)
 
     def _corrected(self, entry: Any) -> None:
@@ -206,13 +318,18 @@ class Orders(Projection):
 
     def _execute(self, reported: Filled, revision: int) -> None:
         exec_id = reported.exec_id
+        touched = self._record(reported.order)
+        if touched is not None:
+            touched.touch(reported.ts)
         execution = self._executions.get(exec_id)
         if execution is None:
+            if touched is None:
+                return
             execution = self._executions[exec_id] = ExecutionRecord(exec_id)
-        self._record(reported.order).touch(reported.ts)
         earlier, before, first = execution.fill, execution.quantity, execution.first_quantity
         if not execution.take(reported, revision):
             return
+        self._unfilled.pop(exec_id, None)
         fill = execution.fill
         assert fill is not None
         if earlier is not None and earlier.order != fill.order:
@@ -220,6 +337,9 @@ class Orders(Projection):
             moved_from.withdrawn(exec_id, before, first)
             self._settle(moved_from)
         record = self._record(fill.order)
+        if record is None:  # moved to an order that is forgotten, and so is the execution
+            del self._executions[exec_id]
+            return
         record.executed(exec_id, before, execution.quantity, first, execution.first_quantity)
         self._settle(record)
 
@@ -227,7 +347,10 @@ class Orders(Projection):
         event: CommissionReported = entry.event
         execution = self._executions.get(event.exec_id)
         if execution is None:
+            if event.order not in self._orders and event.order in self._forgotten:
+                return
             execution = self._executions[event.exec_id] = ExecutionRecord(event.exec_id)
+            self._wait_for_fill(event.exec_id)
         if execution.charge is None:
             execution.charge = event
         else:
@@ -236,8 +359,32 @@ class Orders(Projection):
     def _settle(self, record: OrderRecord) -> None:
         if record.working():
             self._working[record.id] = record
-        else:
-            self._working.pop(record.id, None)
+            self._idle.pop(record.id, None)
+            return
+        self._working.pop(record.id, None)
+        if self._keep is not None:
+            self._idle[record.id] = None
+            if len(self._idle) > self._keep + (self._keep >> 2):
+                self._forget(self._keep)
+
+    # What is forgotten
+
+    def _forget(self, keep: int) -> None:
+        # Many at a time: the first key of a dict that loses its first keys is ever further away.
+        ended = list(islice(self._idle, len(self._idle) - keep))
+        for order in ended:
+            del self._idle[order]
+            for exec_id in self._orders.pop(order).executions:
+                del self._executions[exec_id]
+        self._forgotten.update(ended)
+
+    def _wait_for_fill(self, exec_id: str) -> None:
+        if self._keep is None:
+            return
+        self._unfilled[exec_id] = None
+        if len(self._unfilled) > self._keep + (self._keep >> 2):
+            for oldest in list(islice(self._unfilled, len(self._unfilled) - self._keep)):
+                del self._unfilled[oldest], self._executions[oldest]
 
     # Snapshots
 
@@ -253,16 +400,38 @@ class Orders(Projection):
             applied_seq=self.applied_seq,
             orders=[self._orders[order].copy() for order in sorted(self._orders)],
             executions=[self._executions[exec_id].copy() for exec_id in sorted(self._executions)],
+            idle=list(self._idle),
+            unfilled=list(self._unfilled),
+            forgotten=self._forgotten.state(),
         )
 
     def restore(self, state: OrdersState) -> None:
         """Replace the state by a snapshot."""
         self._orders = {record.id: record.copy() for record in state.orders}
         self._executions = {record.exec_id: record.copy() for record in state.executions}
-        self._working = {}
-        for record in self._orders.values():
-            self._settle(record)
+        self._working = {record.id: record for record in self._orders.values() if record.working()}
+        idle = state.idle or [r.id for r in sorted(self._orders.values(), key=_age) if not r.working()]
+        self._idle = dict.fromkeys(idle if self._keep is not None else ())
+        self._unfilled = dict.fromkeys(state.unfilled)
+        self._forgotten = Ids(state.forgotten)
         self.applied_seq = state.applied_seq
+
+
+def _foreign_intent(event: ExternalOrderReported, created_ts: int) -> OrderIntended:
+    return OrderIntended(
+        created_ts,
+        event.order,
+        event.account,
+        "",
+        event.instrument,
+        event.side,
+        event.quantity,
+        "LMT" if event.limit is not None else "STP" if event.stop is not None else "MKT",
+        event.limit,
+        event.stop,
+        "DAY",
+        "an order of others",
+    )
 
 
 def _age(record: OrderRecord) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from core.events import CommissionReported, Filled, OrderIntended, OrderStatusChanged
+from core.events import CommissionReported, Filled, OrderIntended, OrderResolved, OrderStatusChanged
 from core.money import CONTEXT, ZERO
 from core.views import Execution, Order
 
@@ -44,7 +44,8 @@ class OrderRecord(msgspec.Struct, gc=False):
     `filled` sums the executions in their highest revision; `done` sums them as first reported: a
     correction changes what was filled, but does not put an order back to work. `acknowledged` is the
     highest version the broker confirmed. `ended` is how the broker closed the order, `held_back` how it
-    ended on our side (`Refused`, `SendFailed`) or that its fate is `Unknown`.
+    ended on our side (`Refused`, `SendFailed`) or that its fate is `Unknown`. `fate` is `unknown` or
+    `presumed_lost` while reconciliation has not found it at the broker; any sign of it clears that.
     """
 
     id: str
@@ -61,6 +62,7 @@ class OrderRecord(msgspec.Struct, gc=False):
     ended: str = ""
     held_back: str = ""
     message: str = ""
+    fate: str = ""
     versions: tuple[Version, ...] = ()
     dropped: tuple[int, ...] = ()
     executions: tuple[str, ...] = ()
@@ -111,12 +113,25 @@ class OrderRecord(msgspec.Struct, gc=False):
                 self.dropped = tuple(sorted((*self.dropped, event.version)))
             return
         self.progress = SUBMITTED
+        self.fate = ""
         if event.version > self.acknowledged:  # noqa: PLR1730 - hot: max() is a call
             self.acknowledged = event.version
         # "Filled" is advisory: executions say what is filled. Where reports contradict each other, a
         # rejection outranks a cancellation, whichever came first.
         if status in TERMINAL and self.ended != "Rejected":
             self.ended = status
+
+    def resolve(self, event: OrderResolved) -> None:
+        """Note what a complete look at the broker's book found: it replaces what was believed before."""
+        self.message = event.evidence
+        self.fate = event.outcome if event.outcome in ("unknown", "presumed_lost") else ""
+        if event.outcome == "live":
+            self.ended = self.held_back = ""
+            self.cancelling, self.progress = False, SUBMITTED
+        elif event.outcome == "ended":
+            self.ended = self.ended or "Cancelled"
+        elif event.outcome == "not_sent":
+            self.held_back = "SendFailed"
 
     def executed(
         self, exec_id: str, before: Decimal, now: Decimal, first_before: Decimal, first: Decimal
@@ -159,7 +174,7 @@ class OrderRecord(msgspec.Struct, gc=False):
 
     def working(self) -> bool:
         """Return whether the order may still fill."""
-        if self.intent is None or self.ended:
+        if self.intent is None or self.ended or self.fate == "presumed_lost":
             return False
         if self.held_back and self.progress < SUBMITTED and self.held_back != "Unknown":
             return False
@@ -177,6 +192,8 @@ class OrderRecord(msgspec.Struct, gc=False):
             return self.ended
         if self.progress < SUBMITTED and self.held_back and self.held_back != "Unknown":
             return self.held_back
+        if self.fate:
+            return "Unknown" if self.fate == "unknown" else "Lost"
         if self.cancelling:
             return "CancelPending"
         if self.done > ZERO:

@@ -1,16 +1,29 @@
-"""How our orders are known at the broker: reference, order id on the wire, permanent id, executions.
+"""How our orders are known at the broker: reference, order id on the wire, permanent id, last word on each.
 
 A permanent id identifies an order for ever, a reference identifies one attempt; an order id means
 something only within one client and may be issued again, so it is asked last. Orders of others have no
-route. Nothing here decides whether an order may be sent again.
+route. What a connection must remember of orders is folded here, so that a restart loses none of it.
+Nothing here decides whether an order may be sent again.
 """
 
 from typing import Any
 
 import msgspec
 
-from core.events import Filled, OrderAttempted, OrderBound
+from core.events import (
+    BrokerMessage,
+    FillCorrected,
+    Filled,
+    OrderAttempted,
+    OrderBound,
+    OrderResolved,
+    OrderStatusChanged,
+)
 from projections.base import Projection, State
+
+_ACKNOWLEDGING = frozenset(
+    ("Submitted", "PreSubmitted", "PendingCancel", "Inactive", "Cancelled", "Filled", "PartiallyFilled")
+)
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -24,31 +37,71 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     client_id: int
 
 
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """The last status of an order: the broker's word, for which version, with which text."""
+
+    status: str
+    version: int
+    message: str
+
+
+class Fate(msgspec.Struct, frozen=True, gc=False):
+    """What reconciliation last found of an order, and since when it has said so."""
+
+    outcome: str
+    since_ts: int
+
+
+class Annotation(msgspec.Struct, frozen=True, gc=False):
+    """The last numbered message about an order."""
+
+    code: int
+    text: str
+
+
 class RoutesState(State, kw_only=True):
     """Snapshot of `Routes`."""
 
     attempts: list[Attempt]
     refs: dict[str, str]
+    wires: list[tuple[int, int, str]]
     perms: dict[str, list[int]]
-    fills: dict[str, str]
+    told: dict[str, Told]
+    fates: dict[str, Fate]
+    annotations: dict[str, Annotation]
     highest: dict[int, int]
+    last_fill_ts: int
 
 
 class Routes(Projection):
-    """Finds an order by what the broker calls it."""
+    """Finds an order by what the broker calls it, and tells what was last heard of it."""
 
     name = "routes"
+    version = 2
     state_type = RoutesState
 
     def __init__(self) -> None:
+        self.last_fill_ts = 0
         self._attempts: dict[str, Attempt] = {}
         self._by_ref: dict[str, str] = {}
         self._by_wire: dict[tuple[int, int], str] = {}
         self._by_perm: dict[int, str] = {}
         self._perms: dict[str, list[int]] = {}
-        self._fills: dict[str, str] = {}
+        self._told: dict[str, Told] = {}
+        self._fates: dict[str, Fate] = {}
+        self._annotations: dict[str, Annotation] = {}
         self._highest: dict[int, int] = {}
-        super().__init__({OrderAttempted: self._attempted, OrderBound: self._bound, Filled: self._filled})
+        super().__init__(
+            {
+                OrderAttempted: self._attempted,
+                OrderBound: self._bound,
+                OrderStatusChanged: self._status,
+                OrderResolved: self._resolved,
+                BrokerMessage: self._annotated,
+                Filled: self._filled,
+                FillCorrected: self._filled,
+            }
+        )
 
     def attempt(self, order: str) -> Attempt | None:
         """Return the latest attempt to place an order, or `None` if there was none."""
@@ -71,9 +124,26 @@ class Routes(Projection):
         """Return the order that last went out under an order id of a client."""
         return self._by_wire.get((client_id, broker_id))
 
-    def order_of(self, exec_id: str) -> str | None:
-        """Return the order of an execution, or `None` if the execution is unknown."""
-        return self._fills.get(exec_id)
+    def told(self, order: str) -> Told | None:
+        """Return the order's last status, or `None` before any."""
+        return self._told.get(order)
+
+    def fate(self, order: str) -> Fate | None:
+        """Return what reconciliation last found of the order, or `None`."""
+        return self._fates.get(order)
+
+    def lost(self) -> list[str]:
+        """Return the orders that are presumed lost: should one be seen after all, it is to be cancelled."""
+        return [order for order, fate in self._fates.items() if fate.outcome == "presumed_lost"]
+
+    def annotation(self, order: str) -> Annotation | None:
+        """Return the last numbered message about the order, or `None`."""
+        return self._annotations.get(order)
+
+    def acknowledged(self, order: str) -> bool:
+        """Return whether the broker ever showed that it has the order."""
+        told = self._told.get(order)
+        return order in self._perms or (told is not None and told.status in _ACKNOWLEDGING)
 
     def next_id(self, client_id: int, offered: int) -> int:
         """Return the next order id to use: what the broker offers, unless a higher one was used before."""
@@ -95,9 +165,23 @@ class Routes(Projection):
             known.append(event.perm_id)
         self._by_perm[event.perm_id] = event.order
 
+    def _status(self, entry: Any) -> None:
+        event: OrderStatusChanged = entry.event
+        self._told[event.order] = Told(event.status, event.version, event.message)
+
+    def _resolved(self, entry: Any) -> None:
+        event: OrderResolved = entry.event
+        known = self._fates.get(event.order)
+        if known is None or known.outcome != event.outcome:
+            self._fates[event.order] = Fate(event.outcome, event.ts)
+
+    def _annotated(self, entry: Any) -> None:
+        event: BrokerMessage = entry.event
+        if event.order:
+            self._annotations[event.order] = Annotation(event.code, event.text)
+
     def _filled(self, entry: Any) -> None:
-        event: Filled = entry.event
-        self._fills[event.exec_id] = event.order
+        self.last_fill_ts = max(self.last_fill_ts, entry.event.ts)
 
     def describe(self) -> str:
         """Return for example `routes: 3 orders, 2 bound`."""
@@ -109,17 +193,23 @@ class Routes(Projection):
             applied_seq=self.applied_seq,
             attempts=list(self._attempts.values()),
             refs=dict(sorted(self._by_ref.items())),
+            wires=[(*wire, order) for wire, order in sorted(self._by_wire.items())],
             perms={order: list(perms) for order, perms in sorted(self._perms.items())},
-            fills=dict(sorted(self._fills.items())),
+            told=dict(sorted(self._told.items())),
+            fates=dict(sorted(self._fates.items())),
+            annotations=dict(sorted(self._annotations.items())),
             highest=dict(sorted(self._highest.items())),
+            last_fill_ts=self.last_fill_ts,
         )
 
     def restore(self, state: RoutesState) -> None:
         """Replace the state by a snapshot."""
         self._attempts = {attempt.order: attempt for attempt in state.attempts}
         self._by_ref = dict(state.refs)
-        self._by_wire = {(a.client_id, a.broker_id): a.order for a in state.attempts}
+        self._by_wire = {(client_id, broker_id): order for client_id, broker_id, order in state.wires}
         self._perms = {order: list(perms) for order, perms in state.perms.items()}
         self._by_perm = {perm: order for order, perms in state.perms.items() for perm in perms}
-        self._fills, self._highest = dict(state.fills), dict(state.highest)
+        self._told, self._fates = dict(state.told), dict(state.fates)
+        self._annotations, self._highest = dict(state.annotations), dict(state.highest)
+        self.last_fill_ts = state.last_fill_ts
         self.applied_seq = state.applied_seq

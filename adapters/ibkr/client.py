@@ -36,9 +36,10 @@ from adapters.ibkr.missing_fills import MissingFills
 from adapters.ibkr.notices import Act, Meaning, Notices
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
-from adapters.ibkr.reconcile import Folds, reconcile
+from adapters.ibkr.reconcile import PATIENCE_S, Folds
+from adapters.ibkr.recovery import Recovery
 from adapters.ibkr.sending import Sending
-from adapters.ibkr.snapshot import Snapshot
+from adapters.ibkr.snapshot import PAUSE_S
 from core.clock import SECOND_NS
 from core.effects import Effect
 from core.errors import (
@@ -58,7 +59,6 @@ from core.events import (
     Event,
     FrameRejected,
     InstrumentDefined,
-    ReconciliationStarted,
 )
 from core.money import ZERO
 
@@ -107,9 +107,12 @@ class IbClient:
         self._observing = ""
         self._skew_ms: int | None = None
         self._resolving: dict[int, InstrumentDefined] = {}
-        self._snapshot: Snapshot | None = None
-        self._snapshot_reason = ""
-        self._again = ""
+        self._recovery = Recovery(
+            channel,
+            folds,
+            patience_s=0.0 if settings.lock_step else PATIENCE_S,  # nothing moves there while we wait
+            pause_s=0.0 if settings.lock_step else PAUSE_S,
+        )
         self._lines_lost = True
         self._renew_ns = _NEVER_ASKED
         self._server_ns = settings.start_ns
@@ -139,7 +142,7 @@ class IbClient:
 
     def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
         """Name the orders that are about to leave."""
-        return self._channel.attempts(effects, ts)
+        return self._channel.out.attempts(effects, ts)
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
@@ -156,12 +159,14 @@ class IbClient:
 
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what happened; waits at most `timeout_s` for something to happen."""
-        events = self._sending.outcomes()
+        self._channel.folded()
+        # A comparison reads the folds, so it is made when all that was heard is in them.
+        events = self._sending.outcomes() or self._compared()
         wait_s = 0.0 if events else self._patience_s(timeout_s)
         try:
             events += self._taken(wait_s)
             # What time asks for. Each part's events count, also if the next part finds the connection gone.
-            for part in (self._clocks, self._fills_due, self._snapshot_due, self._data_due, self._flushed):
+            for part in (self._clocks, self._fills_due, self._look_due, self._data_due, self._flushed):
                 events += part()
         except BrokerError as error:
             events += self._down(error)
@@ -174,7 +179,7 @@ class IbClient:
     def leave(self) -> list[Event]:
         """Send nothing any more; return what becomes of what waited to be sent."""
         self._left = True
-        self._sending.end(_LEFT)
+        self._give_up_waiting(_LEFT)
         return self._sending.outcomes()
 
     def close(self) -> None:
@@ -203,8 +208,9 @@ class IbClient:
     @property
     def _stands(self) -> bool:
         """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
-        comparing = self._snapshot is not None and not self._connection.outage.upstream_lost
-        return self.ready and not comparing and self._sending.next_ns() is None
+        comparing = self._recovery.active and not self._connection.outage.upstream_lost
+        waiting = comparing or self._channel.out.waits or self._data.opening
+        return self.ready and not waiting and self._sending.next_ns() is None
 
     def _read(self, timeout_s: float) -> list[Event]:
         try:
@@ -214,11 +220,21 @@ class IbClient:
         return self._translated(frames)
 
     def _translated(self, frames: Iterable[bytes]) -> list[Event]:
+        return self._told(self._connection.codec.decode(frames))
+
+    def _told(self, messages: Iterable[Message]) -> list[Event]:
+        """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
-        for message in self._connection.codec.decode(frames):
+        ticks, emit, ts = self._data.ticks, events.append, self.now
+        for message in messages:
+            tick = ticks.get(type(message))
+            if tick is not None:
+                tick(message, ts, emit)
+                continue
             events += self._events(message)
             if not self._connection.is_open():
                 break  # a message ended the connection: what follows is of no session any more
+            ts = self.now
         return events
 
     def _step(self) -> list[Event]:
@@ -240,15 +256,14 @@ class IbClient:
         before = self._server_ns
         told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
         self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
-        events = [event for message in messages for event in self._events(message)]
+        events = self._told(messages)
         if fault is not None:
             return [*events, *self._down(fault)]
         self.over = not events and self._server_ns == before
         return events
 
     def _events(self, message: Message) -> list[Event]:
-        if self._snapshot is not None:
-            self._snapshot.feed(message)
+        self._recovery.feed(message)
         ts = self.now
         events = [*self._data.events(message, ts), *self._channel.events(message, ts)]
         own = _OWN.get(type(message))
@@ -270,13 +285,19 @@ class IbClient:
 
     def _dropped(self, told: list[Event], why: str) -> list[Event]:
         """Forget what belonged to the connection that has ended."""
-        self._snapshot, self._again = None, ""
+        self._recovery.drop()
         self._resolving, self.ready, self._begun, self._observing = {}, False, False, ""
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
+        self._data.lost()
         self._notices.opened()
-        self._sending.end(why)
+        self._give_up_waiting(why)
         return [*told, *self._sending.outcomes()]
+
+    def _give_up_waiting(self, why: str) -> None:
+        for effect in self._channel.out.drop():
+            self._sending.refuse(effect, why)
+        self._sending.end(why)
 
     def _clocks(self) -> list[Event]:
         """Look at the clocks of the link; begin, once the broker has said what is needed for it."""
@@ -285,7 +306,7 @@ class IbClient:
         if connection.is_open() and not self._begun:
             events += self._begin()
         elif held_back and not connection.held_back and self.ready:
-            events += self._start_snapshot("the restart window is over")
+            events += self._start_look("the restart window is over")
         return events
 
     def _flushed(self) -> list[Event]:
@@ -293,6 +314,7 @@ class IbClient:
             self._connection.trust()
             if not self._begun:
                 self._connection.starting()
+            self._offer_waiting()
             self._flush()
         return []
 
@@ -301,26 +323,32 @@ class IbClient:
         if self._accounts and self._offered is not None:
             self._sending.flush(self._connection, self._connection.ping, self._monotonic())
 
-    def _snapshot_due(self) -> list[Event]:
-        snapshot = self._snapshot
-        if snapshot is None or self._resolving:
+    def _offer_waiting(self) -> None:
+        """Offer what waited for its order, and the cancels that a look at the book asks for."""
+        go, never = self._channel.out.due(self._monotonic())
+        for effect in (*go, *self._recovery.cancels()):
+            self._offer(effect)
+        for effect, why in never:
+            self._sending.refuse(effect, why)
+
+    def _look_due(self) -> list[Event]:
+        recovery = self._recovery
+        if not recovery.active or self._resolving:
             return []
-        if self._connection.outage.upstream_lost and not self._again:
-            self._again = "the gateway was cut off meanwhile"  # its book cannot be trusted now
-        if snapshot.done:
-            return self._compared(snapshot)
-        request = snapshot.due(self._connection.codec.requests, self._monotonic())
+        if self._connection.outage.upstream_lost:
+            recovery.spoil("the gateway was cut off meanwhile")  # its book cannot be trusted now
+        request = recovery.due(self._connection.codec.requests, self._monotonic())
         if request is not None:
             self._sending.offer(Lane.RECOVERY, request)
-        if snapshot.failed:
-            raise ConnectionLost(snapshot.failed)
+        if recovery.failed:
+            raise ConnectionLost(recovery.failed)
         return []
 
     def _fills_due(self) -> list[Event]:
         if not self.ready:
             return []
         late = self._missing.due(self.now, self._executed)
-        return self._start_snapshot(f"no execution for what {late[0]} filled") if late else []
+        return self._start_look(f"no execution for what {late[0]} filled") if late else []
 
     def _executed(self, order: str) -> Decimal:
         return sum((each.quantity for each in self._folds.orders.executions(order)), ZERO)
@@ -330,10 +358,11 @@ class IbClient:
             return []
         if self._monotonic() >= self._renew_ns:
             self._renew_ns = _NEVER_ASKED
-            self._offer_data(self._data.renew(self._connection.codec.requests, self._channel.take_id))
-        if self.settings.lock_step:
-            return []
-        return self._data.stale(self.now, round(self.settings.stale_after_s * SECOND_NS))
+            self._data.renew()
+        requests, take_id = self._connection.codec.requests, self._channel.out.take_id
+        for request in self._data.due(requests, take_id, self.now, self._monotonic()):
+            self._sending.offer(Lane.DATA, request)
+        return [] if self.settings.lock_step else self._data.watch(self.now)
 
     def _begin(self) -> list[Event]:
         """Go on once accounts, the next order id and the clock are known: contracts, the broker's book."""
@@ -346,7 +375,7 @@ class IbClient:
         except AccountRefused as error:
             return self._dropped(self._connection.refuse(error), str(error))
         self._begun = True
-        self._channel.offered(self._offered)
+        self._channel.out.offered(self._offered)
         opened = BrokerSessionOpened(
             ts,
             codec.server_version,
@@ -358,36 +387,32 @@ class IbClient:
         )
         for instrument in self.wanted:
             if instrument.con_id is None:
-                req_id = self._channel.take_id()
+                req_id = self._channel.out.take_id()
                 self._resolving[req_id] = instrument
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
-        first = self._observe() if self._observing else self._start_snapshot("start")
-        return [opened, *skew, *self._connection.up(), *first]
+        told = [opened, *skew, *self._connection.up()]
+        if settings.data_only:
+            self.ready = True
+            return [*told, *self._subscribed()]
+        return [*told, *(self._observe() if self._observing else self._start_look("start"))]
 
-    def _start_snapshot(self, reason: str) -> list[Event]:
-        """Compare the books; one that goes on is finished first, so that no answer is taken for another's."""
+    def _start_look(self, reason: str) -> list[Event]:
         if self._observing:
             return []
-        if self._snapshot is not None:
-            self._again = reason
-            return []
-        self._snapshot_reason = reason
-        self._snapshot = Snapshot(self.account, 7, self._channel.take_id)
-        return [ReconciliationStarted(self.now, reason)]
+        if self.settings.data_only:
+            return self._subscribed()
+        return self._recovery.begin(reason, self.account, self.now)
 
-    def _compared(self, snapshot: Snapshot) -> list[Event]:
-        if self._again:
-            if self._connection.outage.upstream_lost:
-                return []  # what brings the gateway back starts the next one
-            reason, self._again, self._snapshot = self._again, "", None
-            return self._start_snapshot(reason)
-        client_id = self.settings.client_id
-        events = reconcile(
-            self._snapshot_reason, self.account, snapshot.evidence, self._folds, client_id, self.now
-        )
-        self._snapshot = None
+    def _compared(self) -> list[Event]:
+        """Return what a look at the book found that has ended, or that another one begins."""
+        if not self._begun or self._connection.outage.upstream_lost:
+            return []
+        looks = self._recovery.looks
+        events = self._recovery.look(self.now, self._monotonic())
+        if self._recovery.looks == looks:
+            return events
         self.ready = True
         self._connection.reconciled()
         return [*events, *self._subscribed()]
@@ -397,19 +422,7 @@ class IbClient:
         if not self._lines_lost:
             return []
         self._lines_lost = False
-        requests, left_out = self._subscriptions()
-        self._offer_data(requests)
-        return left_out
-
-    def _subscriptions(self) -> tuple[list[bytes], list[Event]]:
-        requests, take_id = self._connection.codec.requests, self._channel.take_id
-        again = self._data.resubscribe(requests, take_id) if self._data.lines else []
-        new, events = self._data.subscribe(self.wanted, requests, take_id, self.now)
-        return [*again, *new], events
-
-    def _offer_data(self, requests: Iterable[bytes]) -> None:
-        for request in requests:
-            self._sending.offer(Lane.DATA, request)
+        return self._data.begin(self.wanted, self.now)
 
     # -- messages of its own -------------------------------------------------------------------
 
@@ -419,7 +432,7 @@ class IbClient:
 
     def _id_offered(self, said: NextValidId, _ts: int) -> list[Event]:
         self._offered = said.order_id
-        self._channel.offered(said.order_id)
+        self._channel.out.offered(said.order_id)
         return []
 
     def _time_told(self, said: CurrentTime, ts: int) -> list[Event]:
@@ -487,7 +500,7 @@ class IbClient:
     # -- what a message of the broker asks for ---------------------------------------------------
 
     def _look(self, meaning: Meaning, _code: int) -> list[Event]:
-        return self._start_snapshot(meaning.why) if self.ready else []
+        return self._start_look(meaning.why) if self.ready else []
 
     def _upstream_lost(self, meaning: Meaning, code: int) -> list[Event]:
         news = self._connection.upstream(lost=True, why=meaning.why)
@@ -498,7 +511,7 @@ class IbClient:
         state = "data_lost" if code == 1101 else "upstream_up"
         self._lines_lost = self._lines_lost or code == 1101
         told = ConnectionChanged(self.now, state, code, meaning.why)  # type: ignore[arg-type]
-        return [told, *(self._start_snapshot(f"{code}: {meaning.why}") if self._begun else ())]
+        return [told, *(self._start_look(f"{code}: {meaning.why}") if self._begun else ())]
 
     def _drop(self, meaning: Meaning, _code: int) -> list[Event]:
         return self._dropped(self._connection.drop(meaning.why), meaning.why)
@@ -514,7 +527,8 @@ class IbClient:
 
     def _observe(self) -> list[Event]:
         """Go on without orders: no book is compared, data come, and the gate stays closed."""
-        self._snapshot, self._again, self.ready = None, "", True
+        self._recovery.drop()
+        self.ready = True
         return [ConnectionChanged(self.now, "read_only", 321, self._observing), *self._subscribed()]
 
     def _slower(self, _meaning: Meaning, _code: int) -> list[Event]:
@@ -538,7 +552,14 @@ class IbClient:
         if self._left or not self._connection.is_open():
             self._sending.refuse(effect, _LEFT if self._left else "not connected")
             return
-        request = self._channel.request(effect, self._connection.codec.requests)
+        out = self._channel.out
+        closed = out.closed(effect)
+        if closed:
+            self._sending.refuse(effect, closed)
+            return
+        if out.holds(effect, self._monotonic()):
+            return
+        request = out.request(effect, self._connection.codec.requests)
         if request is None:
             self._sending.refuse(effect, "the order was never sent")
         else:

@@ -37,9 +37,13 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     skew_max_s: float = 2.0
 
     stale_after_s: float = 60.0
+    stale_after: dict[str, float] = {}
     lines_max: int = 100
     tick_by_tick_max: int = 3
     delayed_data: bool = False
+
+    data_only: bool = False
+    """Market data and nothing else: the broker's book is not looked at, so no order may leave."""
 
     lock_step: bool = False
     """The broker is a simulated gateway that holds its next event until it is asked for the time."""

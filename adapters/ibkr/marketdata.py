@@ -1,18 +1,22 @@
-"""Market data of a live session: which instruments have a line, and their ticks as trades and quotes.
+"""Market data of a live session: ticks as trades and quotes, and the state of every instrument's data.
 
 One feed for all (`ib/stream`): quotes are the best of each side as Interactive Brokers consolidates them.
-Trades come tick by tick while there are such lines, else from the time-and-sales string (tick 233). A bid
-of -1 or a size of 0 takes the side away. Pure but for its own table of lines; it sends nothing itself.
+Trades come tick by tick while there are such lines, else from the time-and-sales string (tick 233), never
+from both. A bid of -1 or a size of 0 takes the side away. It sends nothing itself, and what it cannot tell
+for certain it calls not live: the gate takes no entries then.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import msgspec
 
-from adapters.ibkr.contracts import contract_of
 from adapters.ibkr.encoder import Encoder
+from adapters.ibkr.lines import Line, Lines, TakeId
+from adapters.ibkr.link_settings import LinkSettings
 from adapters.ibkr.messages import ErrorMessage, Message
+from adapters.ibkr.refusals import ELSEWHERE, REFUSALS, SINGLE_TRADES_REFUSED, Refusal
+from adapters.ibkr.staleness import Hours, Staleness
 from adapters.ibkr.ticks import (
     MarketDataType,
     TickByTickLast,
@@ -21,213 +25,288 @@ from adapters.ibkr.ticks import (
     TickSize,
     TickString,
 )
-from core.events import DataStateChanged, Event, FeedDefined, HaltChanged, InstrumentDefined, Quote, Trade
+from core.clock import SECOND_NS
+from core.events import (
+    DataState,
+    DataStateChanged,
+    Event,
+    FeedDefined,
+    HaltChanged,
+    InstrumentDefined,
+    Quote,
+    Trade,
+)
 
 FEED = "ib/stream"
-TIME_AND_SALES = "233"
-_RT_VOLUME = 48
+_RT_VOLUME = (48, 77)
 _HALTED = (49, 90)
 _UNREPORTED = 2
-_BID, _ASK, _BID_SIZE, _ASK_SIZE = 1, 2, 0, 3
-_DELAYED = {66: _BID, 67: _ASK, 69: _BID_SIZE, 70: _ASK_SIZE}
-_REFUSED = {
-    10089: "needs a subscription",
-    10167: "needs a subscription, delayed data are sent",
-    10168: "needs a subscription",
-    10186: "needs a subscription",
-    10197: "a competing session has the data",
-    101: "no market data line is free",
-    200: "the broker knows no such contract",
-    354: "needs a subscription",
+_BID, _ASK, _DELAYED_BID, _DELAYED_ASK = 1, 2, 66, 67
+_BID_SIZE, _ASK_SIZE, _DELAYED_BID_SIZE, _DELAYED_ASK_SIZE = 0, 3, 69, 70
+_DELAYED = frozenset(range(66, 77))
+_SIDES = {_BID: True, _ASK: False, _DELAYED_BID: True, _DELAYED_ASK: False}
+_SIZES = {_BID_SIZE: True, _ASK_SIZE: False, _DELAYED_BID_SIZE: True, _DELAYED_ASK_SIZE: False}
+"""Tick types of a side, delayed ones with them; true for the bid."""
+_NEVER_NEGATIVE = frozenset({"STK", "OPT", "CASH"})
+"""Kinds whose price is never below zero; a future's, an index's or a spread's may be."""
+_TYPES: dict[int, tuple[DataState, str]] = {
+    1: ("live", ""),
+    2: ("stale", "frozen: the last prices before the close"),
+    3: ("delayed", "delayed by the broker, usually 15 minutes"),
+    4: ("delayed", "delayed and frozen"),
 }
-"""What these codes say of a data request. 10090 is not among them: the other ticks go on."""
+
+Emit = Callable[[Event], None]
+Tick = Callable[[Any, int, Emit], None]
 
 
-class Line(msgspec.Struct):
-    """One instrument's subscriptions: the request ids of its quotes and, tick by tick, of its trades."""
+class DataLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the login may have, and when silence counts. `stale_after` holds seconds by instrument."""
 
-    instrument: InstrumentDefined
-    quotes_id: int
-    trades_id: int | None
-    state: str = ""
-    heard_ts: int = 0
+    lines_max: int = 100
+    tick_by_tick_max: int = 3
+    delayed: bool = False
+    stale_after_s: float = 60.0
+    stale_after: Mapping[str, float] = {}
+
+    @classmethod
+    def of(cls, link: LinkSettings) -> Self:
+        """Return the limits that a link's settings name."""
+        return cls(
+            lines_max=link.lines_max,
+            tick_by_tick_max=link.tick_by_tick_max,
+            delayed=link.delayed_data,
+            stale_after_s=link.stale_after_s,
+            stale_after=link.stale_after,
+        )
 
 
 class MarketData:
-    """The lines of a session. `events` turns a message into events; `requests` are for the caller to send."""
+    """The data of a session. `ticks` and `events` turn messages into events; `due` says what to send.
 
-    def __init__(self, lines_max: int = 100, tick_by_tick_max: int = 3, *, delayed: bool = False) -> None:
-        self._lines_max = lines_max
-        self._tick_by_tick_max = tick_by_tick_max
-        self._data_type = 3 if delayed else 1
-        self.lines: dict[str, Line] = {}
-        self._by_id: dict[int, Line] = {}
-        self._routes: dict[type[Message], Callable[[Any, int], Iterable[Event]]] = {
+    `held` names the instruments with a position now: they get the first lines.
+    """
+
+    def __init__(
+        self,
+        limits: DataLimits,
+        hours: Hours,
+        held: Callable[[], Iterable[str]] = lambda: (),
+    ) -> None:
+        self._lines = Lines(limits.lines_max, limits.tick_by_tick_max)
+        self._by_id = self._lines.by_id
+        self._data_type = 3 if limits.delayed else 1
+        self._staleness = Staleness(hours, limits.stale_after_s, limits.stale_after)
+        self._held = held
+        self._looked_ts = 0
+        self.ticks: dict[type[Message], Tick] = {
             TickPrice: self._price,
             TickSize: self._size,
             TickByTickLast: self._trade,
             TickString: self._string,
             TickGeneric: self._generic,
-            MarketDataType: self._type,
-            ErrorMessage: self._error,
         }
+        """What comes by the thousand, by type: called with the message, its time, and where events go."""
+
+    @property
+    def lines(self) -> Mapping[str, Line]:
+        """The lines by instrument."""
+        return self._lines.by_name
+
+    @property
+    def opening(self) -> bool:
+        """Whether lines wait to be asked for."""
+        return self._lines.waiting
 
     def feed(self, ts: int) -> FeedDefined:
         """Return what defines the feed."""
         return FeedDefined(ts, FEED, "Interactive Brokers", "tick", consolidated=True)
 
-    def subscribe(
-        self, wanted: Sequence[InstrumentDefined], requests: Encoder, take_id: Callable[[], int], ts: int
-    ) -> tuple[list[bytes], list[Event]]:
-        """Give each instrument a line, in this order, within the limit; return requests and events.
+    # -- lines ---------------------------------------------------------------------------------
 
-        Every instrument that gets none is told of by an event.
+    def begin(self, wanted: Sequence[InstrumentDefined], ts: int) -> list[Event]:
+        """Queue a line for each instrument of a new connection; tell of those that get none.
+
+        What is held comes first, then the order given; the limit leaves out the rest.
         """
-        out, events = [requests.req_market_data_type(self._data_type)], list[Event]()
-        for instrument in wanted:
-            name = instrument.instrument
-            if name in self.lines:
-                continue
-            if len(self.lines) >= self._lines_max:
-                why = f"all {self._lines_max} market data lines are taken"
-                events.append(DataStateChanged(ts, name, "left_out", why))
-                continue
-            out += self._open(instrument, requests, take_id)
-        return out, events
+        why = f"all {self._lines.lines_max} market data lines are taken ([ibkr] market_data_lines)"
+        left_out = self._lines.want(wanted, self._held())
+        out: list[Event] = [DataStateChanged(ts, one.instrument, "left_out", why) for one in left_out]
+        return [*out, *self.doubt("what was subscribed is lost", ts)]
 
-    def resubscribe(self, requests: Encoder, take_id: Callable[[], int]) -> list[bytes]:
-        """Return the requests that open every line again on a new connection."""
-        known = [line.instrument for line in self.lines.values()]
-        self.lines, self._by_id = {}, {}
-        out = [requests.req_market_data_type(self._data_type)]
-        for instrument in known:
-            out += self._open(instrument, requests, take_id)
+    def doubt(self, why: str, ts: int) -> list[Event]:
+        """Call stale what is live or delayed; the next tick of a line ends the doubt."""
+        out: list[Event] = []
+        for line in self.lines.values():
+            if line.state in ("live", "delayed"):
+                self._tell(line, "stale", why, ts, out.append)
         return out
 
-    def events(self, message: Message, ts: int) -> Iterable[Event]:
-        """Return what a message says of market data; nothing if it speaks of something else."""
-        route = self._routes.get(type(message))
-        return route(message, ts) if route is not None else ()
+    def renew(self) -> None:
+        """Queue the lines that are in doubt, and those that another session had, to be asked for again."""
+        for line in self.lines.values():
+            if line.state == "stale" or line.taken:
+                line.taken = False
+                self._lines.reopen(line)
+
+    def lost(self) -> None:
+        """Forget the subscriptions of a connection that ended."""
+        self._lines.lost()
+
+    def due(self, requests: Encoder, take_id: TakeId, ts: int, now_ns: int) -> list[bytes]:
+        """Return requests for the lines whose turn it is, at most 20 lines in any second."""
+        return self._lines.due(self._data_type, requests, take_id, ts, now_ns)
 
     def speaks_of(self, req_id: int | None) -> str:
         """Return the instrument of a data request, or nothing."""
         line = self._by_id.get(req_id or 0)
-        return line.instrument.instrument if line is not None else ""
+        return line.name if line is not None else ""
 
-    def _open(
-        self, instrument: InstrumentDefined, requests: Encoder, take_id: Callable[[], int]
-    ) -> list[bytes]:
-        contract = contract_of(instrument)
-        single = sum(line.trades_id is not None for line in self.lines.values()) < self._tick_by_tick_max
-        line = Line(instrument, take_id(), take_id() if single else None)
-        self.lines[instrument.instrument] = line
-        self._by_id[line.quotes_id] = line
-        out = [requests.req_mkt_data(line.quotes_id, contract, "" if single else TIME_AND_SALES)]
-        if line.trades_id is not None:
-            self._by_id[line.trades_id] = line
-            out.append(requests.req_tick_by_tick(line.trades_id, contract, "AllLast"))
-        return out
+    # -- ticks ---------------------------------------------------------------------------------
 
-    def _price(self, said: TickPrice, ts: int) -> Iterable[Event]:
-        kind = _DELAYED.get(said.tick_type, said.tick_type)
+    def _price(self, said: TickPrice, ts: int, emit: Emit) -> None:
         line = self._by_id.get(said.req_id)
-        if line is None or kind not in (_BID, _ASK) or said.price is None:
-            return ()
+        if line is None:
+            return
         line.heard_ts = ts
+        kind = said.tick_type
+        if line.state != line.base or kind in _DELAYED:
+            self._speaks(line, ts, emit, delayed=kind in _DELAYED)
+        is_bid = _SIDES.get(kind)
+        if is_bid is None or said.price is None:
+            return
+        price: float | None = said.price
+        size = said.size
         # -1 means that nobody shows a price; some products trade below zero, but then with a size.
-        gone = not said.size or (said.price < 0 and line.instrument.kind in ("STK", "OPT", "FUT"))
-        price, size = (None, 0.0) if gone else (said.price, said.size)
-        return (self._quote(line, kind, price, size, ts),)
+        if not size or (said.price < 0 and line.instrument.kind in _NEVER_NEGATIVE):
+            price, size = None, 0.0
+        if is_bid:
+            line.bid_size = size
+            emit(Quote(ts, FEED, line.name, price, size, None, None))
+        else:
+            line.ask_size = size
+            emit(Quote(ts, FEED, line.name, None, None, price, size))
 
-    def _size(self, said: TickSize, ts: int) -> Iterable[Event]:
-        kind = _DELAYED.get(said.tick_type, said.tick_type)
+    def _size(self, said: TickSize, ts: int, emit: Emit) -> None:
         line = self._by_id.get(said.req_id)
-        if line is None or kind not in (_BID_SIZE, _ASK_SIZE) or said.size is None:
-            return ()
+        if line is None:
+            return
         line.heard_ts = ts
-        return (self._quote(line, _BID if kind == _BID_SIZE else _ASK, None, said.size, ts),)
+        kind = said.tick_type
+        if line.state != line.base:
+            self._speaks(line, ts, emit, delayed=kind in _DELAYED)
+        is_bid, size = _SIZES.get(kind), said.size
+        # The size that came with a price is told again by itself, and is no news then.
+        if is_bid is None or size is None or size == (line.bid_size if is_bid else line.ask_size):
+            return
+        if is_bid:
+            line.bid_size = size
+            emit(Quote(ts, FEED, line.name, None, size, None, None))
+        else:
+            line.ask_size = size
+            emit(Quote(ts, FEED, line.name, None, None, None, size))
 
-    def _quote(self, line: Line, kind: int, price: float | None, size: float | None, ts: int) -> Quote:
-        name = line.instrument.instrument
-        if kind == _BID:
-            return Quote(ts, FEED, name, price, size, None, None)
-        return Quote(ts, FEED, name, None, None, price, size)
-
-    def _trade(self, said: TickByTickLast, ts: int) -> Iterable[Event]:
+    def _trade(self, said: TickByTickLast, ts: int, emit: Emit) -> None:
         line = self._by_id.get(said.req_id)
         if line is None or said.price is None or said.size is None:
-            return ()
+            return
         line.heard_ts = ts
+        if line.state != line.base:
+            self._speaks(line, ts, emit, delayed=False)
         suspicious = bool(said.attributes & _UNREPORTED)
-        name = line.instrument.instrument
-        return (Trade(ts, FEED, name, said.price, said.size, said.exchange, said.conditions, suspicious),)
+        emit(Trade(ts, FEED, line.name, said.price, said.size, said.exchange, said.conditions, suspicious))
 
-    def _string(self, said: TickString, ts: int) -> Iterable[Event]:
+    def _string(self, said: TickString, ts: int, emit: Emit) -> None:
+        if said.tick_type not in _RT_VOLUME:
+            return
         line = self._by_id.get(said.req_id)
-        if line is None or said.tick_type != _RT_VOLUME or line.trades_id is not None:
-            return ()
-        price, size, *_ = said.text.split(";")
-        if not price or not size:
-            return ()  # a correction of the volume alone
+        if line is None or line.trades_id is not None:
+            return
         line.heard_ts = ts
-        return (Trade(ts, FEED, line.instrument.instrument, float(price), float(size)),)
+        price, size, time_ms, volume, *_ = said.text.split(";")
+        if not price or not size or not float(size):
+            return  # a change of the volume alone
+        sold = (int(time_ms), float(volume or 0))
+        known, line.sold = line.sold, max(line.sold, sold)
+        # A subscription begins with the trade before it, and repeats come: each trade counts once.
+        if sold <= known or (sold[0] + 1) * 1_000_000 <= line.opened_ts:
+            return
+        if line.state != line.base:
+            self._speaks(line, ts, emit, delayed=said.tick_type == _RT_VOLUME[1])
+        emit(Trade(ts, FEED, line.name, float(price), float(size)))
 
-    def _generic(self, said: TickGeneric, ts: int) -> Iterable[Event]:
+    def _generic(self, said: TickGeneric, ts: int, emit: Emit) -> None:
         line = self._by_id.get(said.req_id)
         if line is None or said.tick_type not in _HALTED or said.value is None:
-            return ()
-        halted = said.value > 0
-        return (
-            HaltChanged(
-                ts, FEED, line.instrument.instrument, halted, "volatility" if said.value == 2 else ""
-            ),
-        )
+            return
+        halted = said.value > 0  # -1: unknown
+        if halted != line.halted:
+            line.halted = halted
+            why = {1.0: "by its venue", 2.0: "for volatility"}.get(said.value, "")
+            emit(HaltChanged(ts, FEED, line.name, halted, why))
 
-    def _type(self, said: MarketDataType, ts: int) -> Iterable[Event]:
+    def _speaks(self, line: Line, ts: int, emit: Emit, *, delayed: bool) -> None:
+        """Tell that data come that were not there, or not known to be there."""
+        line.taken = False
+        if delayed and line.base == "live":
+            line.base = "delayed"
+        self._tell(line, line.base, "", ts, emit)
+
+    # -- everything else -----------------------------------------------------------------------
+
+    def events(self, message: Message, ts: int) -> list[Event]:
+        """Return what a message that is no tick says of market data."""
+        out: list[Event] = []
+        if type(message) is MarketDataType:
+            self._type(message, ts, out.append)
+        elif type(message) is ErrorMessage:
+            self._error(message, ts, out.append)
+        return out
+
+    def _type(self, said: MarketDataType, ts: int, emit: Emit) -> None:
+        line = self._by_id.get(said.req_id or 0)
+        if line is None or said.kind not in _TYPES:
+            return
+        line.base, why = _TYPES[said.kind]
+        self._tell(line, line.base, why, ts, emit)
+
+    def _error(self, said: ErrorMessage, ts: int, emit: Emit) -> None:
         line = self._by_id.get(said.req_id or 0)
         if line is None:
-            return ()
-        state = {1: "live", 2: "stale", 3: "delayed", 4: "delayed"}.get(said.kind, "refused")
-        reason = {2: "frozen: the market is closed", 4: "frozen and delayed"}.get(said.kind, "")
-        return self._changed(line, state, reason, ts)
+            return
+        if said.code in SINGLE_TRADES_REFUSED and said.req_id == line.trades_id:
+            line.single = False
+            self._lines.reopen(line)
+        elif said.code in REFUSALS:
+            line.taken = said.code == ELSEWHERE
+            self._refused(line, REFUSALS[said.code], ts, emit)
 
-    def _error(self, said: ErrorMessage, ts: int) -> Iterable[Event]:
-        line = self._by_id.get(said.req_id or 0)
-        if line is None or said.code not in _REFUSED:
-            return ()
-        return self._changed(line, "delayed" if said.code == 10167 else "refused", _REFUSED[said.code], ts)
+    def _refused(self, line: Line, refusal: Refusal, ts: int, emit: Emit) -> None:
+        before = line.state
+        if refusal.state == "delayed":
+            line.base = "delayed"
+        self._tell(line, refusal.state, refusal.text, ts, emit)
+        if refusal.state != "delayed" and before in ("live", "delayed", "stale"):
+            # What was shown is no price any more.
+            line.bid_size = line.ask_size = 0.0
+            emit(Quote(ts, FEED, line.name, None, 0.0, None, 0.0))
 
-    def _changed(self, line: Line, state: Any, reason: str, ts: int) -> Iterable[Event]:
-        if line.state == state:
-            return ()
-        line.state = state
-        return (DataStateChanged(ts, line.instrument.instrument, state, reason),)
+    def _tell(self, line: Line, state: DataState, why: str, ts: int, emit: Emit) -> None:
+        if line.state != state:
+            line.state = state
+            emit(DataStateChanged(ts, line.name, state, why))
 
-    def stale(self, ts: int, after_ns: int) -> list[Event]:
-        """Return events for lines that said nothing for `after_ns`, and for those that speak again."""
+    def watch(self, ts: int) -> list[Event]:
+        """Return events for lines that are silent in their regular hours; looks at most once a second."""
+        if ts - self._looked_ts < SECOND_NS:
+            return []
+        self._looked_ts = ts
         out: list[Event] = []
         for line in self.lines.values():
-            silent = line.heard_ts and ts - line.heard_ts > after_ns
-            if silent and line.state == "live":
-                out += self._changed(line, "stale", f"nothing for {(ts - line.heard_ts) / 1e9:.0f} s", ts)
-            elif not silent and line.state == "stale":
-                out += self._changed(line, "live", "", ts)
+            if line.quotes_id is None or line.state not in ("live", "delayed", None):
+                continue
+            since = max(line.heard_ts, line.opened_ts)
+            silent_s = self._staleness.silent_s(line.instrument, since, ts)
+            if silent_s is not None:
+                self._tell(line, "stale", f"nothing for {silent_s:.0f} s", ts, out.append)
         return out
-
-    def doubt(self, why: str, ts: int) -> list[Event]:
-        """Return events that call every live line stale; a line that speaks again is live again."""
-        out: list[Event] = []
-        for line in self.lines.values():
-            if line.state == "live":
-                out += self._changed(line, "stale", why, ts)
-                line.heard_ts = 0
-        return out
-
-    def renew(self, requests: Encoder, take_id: Callable[[], int]) -> list[bytes]:
-        """Return the requests that end every line and open it again on the same connection."""
-        ends: list[bytes] = []
-        for line in self.lines.values():
-            ends.append(requests.cancel_mkt_data(line.quotes_id))
-            if line.trades_id is not None:
-                ends.append(requests.cancel_tick_by_tick(line.trades_id))
-        return [*ends, *self.resubscribe(requests, take_id)]

@@ -1,18 +1,18 @@
-"""Our orders at the broker: names for what leaves, and what the broker says of them as events.
+"""What the broker says of orders, as events.
 
 Identity is the permanent id, then the reference of the attempt; the order id on the wire counts only for
 messages of this connection. A status is advisory and is told once however often it is sent. A fill is what
 has an execution id: a higher revision of it is a correction. Error codes are annotations; only a closed list
-ends an order, and only one that the broker never acknowledged. It sends nothing itself and never resends.
+ends an order, and only one that the broker never acknowledged. What is remembered here is on its way into
+the folds, so a restart loses none of it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
 
-from adapters.ibkr.contracts import contract_of
-from adapters.ibkr.encoder import Encoder
 from adapters.ibkr.messages import (
     CommissionReport,
     ErrorMessage,
@@ -21,27 +21,28 @@ from adapters.ibkr.messages import (
     OpenOrder,
     OrderStatus,
 )
-from adapters.ibkr.order_fields import terms_of
-from adapters.ibkr.pacing import Lane
-from adapters.ibkr.terms import OrderTerms
+from adapters.ibkr.outgoing import Outgoing, Request
+from adapters.ibkr.snapshot import split_exec_id
 from adapters.ibkr.times import parse_time
-from core.effects import Effect
+from adapters.ibkr.versions import shown_version
 from core.events import (
-    CancelIntended,
+    BreakFound,
     CommissionReported,
     Event,
     ExternalOrderReported,
     FillCorrected,
     Filled,
-    ModifyIntended,
-    OrderAttempted,
     OrderBound,
-    OrderIntended,
     OrderStatusChanged,
     Side,
 )
-from core.views import InstrumentsView, Order, OrdersView
-from projections.routes import Routes
+from core.money import money
+from core.views import Execution as KnownExecution
+from core.views import GateView, InstrumentsView, Order
+from projections.records import Version
+from projections.routes import Routes, Told
+
+__all__ = ["REJECTIONS", "OrderChannel", "Outgoing", "Request", "split_exec_id"]
 
 STATUSES = {
     "PendingSubmit": "PreSubmitted",
@@ -59,12 +60,16 @@ STATUSES = {
 # fmt: off
 REJECTIONS = frozenset({
     103, 104, 105, 109, 110, 111, 113, 115, 116, 117, 118, 119, 120, 121, 122, 125, 131, 132, 133, 134, 135,
-    136, 143, 144, 145, 152, 160, 163, 200, 201, 203, 321, 382, 383, 387, 434, 463,
+    136, 143, 144, 145, 152, 160, 163, 200, 201, 203, 321, 382, 383, 387, 434, 463, 10006, 10318, 10329,
 })
 # fmt: on
 """Codes after which an order that was never acknowledged is not at the broker."""
 AMBIGUOUS = frozenset({103})
 """A duplicate order id: which of the two orders it speaks of is not known before the book is looked at."""
+_SEEN_IN_BOOK = frozenset({103, 161, 10147, 10148})
+"""Codes that make the client look at the book by themselves, whatever order they speak of."""
+_ENDED = frozenset({"Cancelled", "Filled"})
+_COMMISSIONS_MAX = 4096
 
 _SIDES: dict[str, Side] = {"BOT": "BUY", "SLD": "SELL", "BUY": "BUY", "SELL": "SELL"}
 
@@ -76,43 +81,53 @@ class Names(Protocol):
         """Return our name of a contract; one never defined gets a name from its id."""
 
 
-class Request(msgspec.Struct, frozen=True):
-    """Bytes to send for an effect, and how urgent they are."""
+class KnownOrders(Protocol):
+    """Orders and executions as folded."""
 
-    lane: Lane
-    data: bytes
-    effect: Effect
+    def get(self, order: str) -> Order | None:
+        """Return the order, or `None` if the id is unknown."""
+
+    def working(self, strategy: str | None = None, instrument: str | None = None) -> list[Order]:
+        """Return the orders that may still fill."""
+
+    def versions(self, order: str) -> Sequence[Version]:
+        """Return the versions of an order that may be at the broker, the first one first."""
+
+    def execution(self, exec_id: str) -> KnownExecution | None:
+        """Return an execution in its highest revision, or `None`."""
 
 
 class OrderChannel:
-    """Translates orders both ways. `routes` and `orders` are folds of the log, read only."""
+    """Translates what is said of orders; `out` has what leaves. Reads the folds `routes` and `orders`."""
 
     def __init__(
         self,
         client_id: int,
         prefix: str,
         routes: Routes,
-        orders: OrdersView,
+        orders: KnownOrders,
         instruments: InstrumentsView,
         names: Names,
         zone: str = "UTC",
+        gate: GateView | None = None,
     ) -> None:
         self.client_id = client_id
         self.zone = zone
-        self._prefix = prefix
+        self.out = Outgoing(client_id, prefix, routes, orders, instruments, self.acknowledged, gate)
         self._routes = routes
         self._orders = orders
-        self._instruments = instruments
         self._names = names
-        self._next_id = 0
-        self._terms: dict[str, OrderTerms] = {}
-        self._ids: dict[str, int] = {}
-        self._told: dict[str, tuple[Any, ...]] = {}
-        self._acknowledged: set[str] = set()
-        self._external: dict[int, ExternalOrderReported] = {}
-        self._waiting: dict[str, CommissionReport] = {}
+        self._doubt = self._complaint = ""
+        # On their way into the folds: what was said in this look and is not folded yet.
+        self._told: dict[str, Told] = {}
         self._bound: dict[int, str] = {}
+        self._external: dict[int, ExternalOrderReported] = {}
         self._fills: dict[str, tuple[str, str, str, str]] = {}
+        self._revisions: dict[str, set[int]] = {}
+        self._charged: dict[str, tuple[Decimal, str]] = {}
+        self._waiting: dict[str, CommissionReport] = {}
+        self._over: set[int] = set()
+        self._cancelled = False
         self._routes_in: dict[type[Message], Callable[[Any, int], Iterable[Event]]] = {
             OpenOrder: self._open_order,
             OrderStatus: self._status,
@@ -121,139 +136,158 @@ class OrderChannel:
             ErrorMessage: self._error,
         }
 
-    # -- out -----------------------------------------------------------------------------------
-
-    def offered(self, order_id: int) -> None:
-        """Take the broker's next valid id; ids that were ever used are not used again."""
-        self._next_id = max(self._next_id, self._routes.next_id(self.client_id, order_id))
-
-    def take_id(self) -> int:
-        """Return an id that no order and no request has had."""
-        self._next_id += 1
-        return self._next_id - 1
-
-    def attempts(self, effects: Sequence[Effect], ts: int) -> list[Event]:
-        """Name what a slice decided to send; recorded with the decision, before its first byte leaves."""
-        named: list[Event] = []
-        for effect in effects:
-            request = effect.request
-            if isinstance(request, OrderIntended):
-                broker_id = self.take_id()
-                ref = f"{self._prefix}{request.order}.1"
-                named.append(OrderAttempted(ts, request.order, 1, 1, ref, broker_id, self.client_id))
-            elif isinstance(request, ModifyIntended):
-                known = self._routes.attempt(request.order)
-                if known is not None:
-                    names = (known.attempt, known.ref, known.broker_id, self.client_id)
-                    named.append(OrderAttempted(ts, request.order, request.version, *names))
-        return named
-
-    def request(self, effect: Effect, encoder: Encoder) -> Request | None:
-        """Return the bytes of an effect; `None` if its order never had a name at the broker."""
-        intent = effect.request
-        route = self._routes.attempt(intent.order)
-        if route is None:
-            return None
-        if isinstance(intent, CancelIntended):
-            return Request(Lane.CANCEL, encoder.cancel_order(route.broker_id), effect)
-        contract = contract_of(self._instruments.instrument(intent.instrument))
-        if isinstance(intent, ModifyIntended):
-            terms = self._modified(intent, route.ref)
-            return Request(Lane.MODIFY, encoder.place_order(route.broker_id, contract, terms), effect)
-        terms = self._terms[intent.order] = terms_of(intent, route.ref)
-        return Request(Lane.NEW_ORDER, encoder.place_order(route.broker_id, contract, terms), effect)
-
-    def _modified(self, intent: ModifyIntended, ref: str) -> OrderTerms:
-        known = self._orders.get(intent.order)
-        assert known is not None, "a modify without its order does not pass the risk gate"
-        terms = OrderTerms(
-            side=known.side,
-            quantity=intent.quantity,
-            type=known.type,
-            limit=intent.limit,
-            stop=intent.stop,
-            tif=known.tif,
-            account=known.account,
-            order_ref=ref,
-        )
-        self._terms[intent.order] = terms
-        return terms
-
-    # -- in ------------------------------------------------------------------------------------
-
     def events(self, message: Message, ts: int) -> Iterable[Event]:
         """Return what a message says of orders; nothing if it speaks of something else."""
         route = self._routes_in.get(type(message))
         return route(message, ts) if route is not None else ()
 
+    def folded(self) -> None:
+        """Take that all events returned so far are in the folds."""
+        for held in (self._told, self._bound, self._external, self._fills, self._revisions, self._charged):
+            held.clear()
+
     def speaks_of(self, req_id: int | None) -> str:
         """Return the order that an id on the wire stands for, or nothing."""
         return (self._routes.on_wire(self.client_id, req_id) or "") if req_id is not None else ""
 
+    def acknowledged(self, order: str) -> bool:
+        """Return whether the broker ever showed that it has the order."""
+        return self._routes.acknowledged(order) or order in self._bound.values()
+
+    def take_doubt(self, *, looking: bool) -> str:
+        """Return why the broker's book should be looked at again, once; nothing if there is no doubt.
+
+        While a look is under way, what it shows is compared at its end: only a code asks for another.
+        """
+        doubt = self._complaint or ("" if looking else self._doubt)
+        self._doubt = self._complaint = ""
+        return doubt
+
+    def take_cancelled(self) -> bool:
+        """Return, once, whether an order was said to be cancelled: final only when the book agrees."""
+        cancelled, self._cancelled = self._cancelled, False
+        return cancelled
+
+    # -- orders --------------------------------------------------------------------------------
+
     def _find(self, perm_id: int | None, ref: str, client_id: int | None, order_id: int | None) -> str | None:
         found = self._routes.find(perm_id=perm_id, ref=ref)
+        if found is None and perm_id:
+            found = self._bound.get(perm_id)
         if found is None and not ref and client_id == self.client_id and order_id:
             found = self._routes.on_wire(client_id, order_id)
+            if found is not None and self._of_another(found, perm_id):
+                return None
         return found
 
+    def _of_another(self, order: str, perm_id: int | None) -> bool:
+        # An order id that was issued again: the order that had it before is over and has its permanent id.
+        known = self._orders.get(order)
+        perms = self._routes.perm_ids(order)
+        return bool(perm_id and perms and perm_id not in perms and known is not None and not known.working)
+
     def _bind(self, order: str, perm_id: int | None, order_id: int | None, ts: int) -> Iterable[Event]:
-        self._acknowledged.add(order)
-        if perm_id and perm_id not in self._routes.perm_ids(order) and self._bound.get(perm_id) != order:
-            self._bound[perm_id] = order
-            return (OrderBound(ts, order, perm_id, order_id or 0, self.client_id),)
-        return ()
+        known = self._routes.perm_ids(order)
+        if not perm_id or perm_id in known or self._bound.get(perm_id) == order:
+            return ()
+        if known or order in self._bound.values():
+            self._doubt = f"{order} has two permanent ids at the broker"
+        self._bound[perm_id] = order
+        return (OrderBound(ts, order, perm_id, order_id or 0, self.client_id),)
 
     def _open_order(self, said: OpenOrder, ts: int) -> Iterable[Event]:
         terms = said.terms
         if terms.what_if:
             return ()
+        self.out.seen(terms.order_id)
         order = self._find(terms.perm_id, terms.order_ref, terms.client_id, terms.order_id)
         if order is None:
             return self._foreign(said, ts)
         events = list(self._bind(order, terms.perm_id, terms.order_id, ts))
         text = "; ".join(part for part in (said.state.warning, said.state.reject_reason) if part)
-        return [*events, *self._tell(order, said.state.status, text, ts)]
+        version = self._shown(order, said)
+        return [*events, *self._tell(order, said.state.status, text, terms.perm_id, version, ts)]
 
-    def _foreign(self, said: OpenOrder, ts: int) -> Iterable[Event]:
-        terms, perm = said.terms, said.terms.perm_id
-        if perm is None or terms.side not in ("BUY", "SELL") or terms.quantity is None:
-            return ()
-        name = self._names.instrument(said.contract.con_id, said.contract.symbol)
-        event = ExternalOrderReported(
-            ts,
-            f"external-{perm}",
-            terms.account,
-            name,
-            "BUY" if terms.side == "BUY" else "SELL",
-            terms.quantity,
-            terms.limit,
-            terms.stop,
-            said.state.status,
-        )
-        known = self._external.get(perm)
-        if known is not None and msgspec.structs.replace(known, ts=ts) == event:
-            return ()
-        self._external[perm] = event
-        return (event,)
+    def _shown(self, order: str, said: OpenOrder) -> int:
+        known = self._orders.get(order)
+        shown = None if known is None else shown_version(known.type, self._orders.versions(order), said.terms)
+        if shown is None and known is not None and known.working:
+            self._doubt = f"{order} has other terms at the broker than any that were sent"
+        return shown or self._last_version(order)
+
+    def _last_version(self, order: str) -> int:
+        told = self._told.get(order) or self._routes.told(order)
+        return 1 if told is None else told.version
 
     def _status(self, said: OrderStatus, ts: int) -> Iterable[Event]:
         order = self._find(said.perm_id, "", said.client_id, said.order_id)
         if order is None:
-            return ()
+            return self._foreign_status(said, ts)
         events = list(self._bind(order, said.perm_id, said.order_id, ts))
-        return [*events, *self._tell(order, said.status, said.why_held, ts)]
+        # A status does not say of which version it speaks: only the order's terms do.
+        version = self._last_version(order)
+        return [*events, *self._tell(order, said.status, said.why_held, said.perm_id, version, ts)]
 
-    def _tell(self, order: str, status: str, text: str, ts: int) -> Iterable[Event]:
+    def _tell(
+        self, order: str, status: str, text: str, perm_id: int | None, version: int, ts: int
+    ) -> Iterable[Event]:
         word = STATUSES.get(status)
         known = self._orders.get(order)
         if word is None or known is None:
             return ()
-        told = (word, known.version, text)
-        before = self._told.get(order)
-        if before is not None and (before == told or (before[:2] == told[:2] and not text)):
+        if word in _ENDED and perm_id:
+            self._over.add(perm_id)
+            twins = {*self._routes.perm_ids(order), *(p for p, o in self._bound.items() if o == order)}
+            if twins - self._over:
+                return ()  # it is at the broker under another permanent id as well
+        told = Told(word, version, text)
+        before = self._told.get(order) or self._routes.told(order)
+        if before is not None and (before == told or (_same(before, told) and not text)):
             return ()
         self._told[order] = told
-        return (_changed(known, word, text, ts),)
+        self._cancelled = self._cancelled or word == "Cancelled"
+        events: list[Event] = [_changed(known, word, text, version, ts)]
+        if word not in _ENDED:
+            events += self._sighted(known, word, ts)
+        return events
+
+    def _sighted(self, order: Order, word: str, ts: int) -> Iterable[Event]:
+        fate = self._routes.fate(order.id)
+        if word == "Inactive":
+            self._doubt = f"{order.id} is inactive"
+        elif order.state == "Rejected":
+            self._doubt = f"{order.id} was taken for rejected and is at the broker"
+        elif fate is not None and fate.outcome == "presumed_lost":
+            self._doubt = f"{order.id} was presumed lost and is at the broker"
+            return (lost_order_seen(order, ts),)
+        return ()
+
+    # -- orders of others ----------------------------------------------------------------------
+
+    def _foreign(self, said: OpenOrder, ts: int) -> Iterable[Event]:
+        perm = said.terms.perm_id
+        event = external_order(said, self._names, ts)
+        if perm is None or event is None:
+            return ()
+        known = self._known_external(perm, ts)
+        if known is not None and msgspec.structs.replace(event, ts=known.ts) == known:
+            return ()
+        self._external[perm] = event
+        return (event,)
+
+    def _foreign_status(self, said: OrderStatus, ts: int) -> Iterable[Event]:
+        known = self._known_external(said.perm_id, ts) if said.perm_id else None
+        if known is None or known.status == said.status or not said.perm_id:
+            return ()
+        event = self._external[said.perm_id] = msgspec.structs.replace(known, ts=ts, status=said.status)
+        return (event,)
+
+    def _known_external(self, perm_id: int, ts: int) -> ExternalOrderReported | None:
+        known = self._external.get(perm_id)
+        order = self._orders.get(f"external-{perm_id}") if known is None else None
+        return known if order is None else as_external(order, "Submitted" if order.working else "Gone", ts)
+
+    # -- executions ----------------------------------------------------------------------------
 
     def _execution(self, said: Execution, ts: int) -> Iterable[Event]:
         exec_id, revision = split_exec_id(said.exec_id)
@@ -262,59 +296,117 @@ class OrderChannel:
             return ()
         order = self._find(said.perm_id, said.order_ref, said.client_id, said.order_id)
         known = self._orders.get(order) if order is not None else None
-        name = (
-            known.instrument if known else self._names.instrument(said.contract.con_id, said.contract.symbol)
-        )
-        when = parse_time(said.time, self.zone) or ts
-        who = (
-            order or f"external-{said.perm_id or said.exec_id}",
-            said.account,
-            known.strategy if known is not None else "",
-            name,
-            side,
-            said.quantity,
-            said.price,
-            said.exchange,
-        )
         events: list[Event] = []
         if order is not None:
             events += self._bind(order, said.perm_id, said.order_id, ts)
-        if revision > 1:
-            events.append(FillCorrected(when, exec_id, revision, *who))
-        else:
-            events.append(Filled(when, exec_id, *who))
-        self._fills[exec_id] = who[:4]
+        if self._is_news(exec_id, revision):
+            who = (
+                order or f"external-{said.perm_id or said.exec_id}",
+                said.account,
+                known.strategy if known is not None else "",
+                self._instrument(said, known),
+            )
+            when = parse_time(said.time, self.zone) or ts
+            what = (side, money(said.quantity), money(said.price), said.exchange)
+            if known is not None and known.state in ("Cancelled", "Rejected", "Lost"):
+                self._doubt = f"{known.id} was taken for {known.state} and has filled"
+            self._fills[exec_id] = who
+            self._revisions.setdefault(exec_id, set()).add(revision)
+            if revision > 1:
+                events.append(FillCorrected(when, exec_id, revision, *who, *what))
+            else:
+                events.append(Filled(when, exec_id, *who, *what))
         waiting = self._waiting.pop(exec_id, None)
         return [*events, *(self._commission(waiting, ts) if waiting is not None else ())]
 
+    def _instrument(self, said: Execution, known: Order | None) -> str:
+        if known is not None:
+            return known.instrument
+        return self._names.instrument(said.contract.con_id, said.contract.symbol)
+
+    def _is_news(self, exec_id: str, revision: int) -> bool:
+        # The same execution comes up to four times, and again with every look at the book. An older
+        # revision than the one that counts is kept: it says what was filled at first.
+        folded = self._orders.execution(exec_id)
+        known = {max(1, folded.revision)} if folded is not None else set()
+        return revision not in known | self._revisions.get(exec_id, set())
+
     def _commission(self, said: CommissionReport, ts: int) -> Iterable[Event]:
         exec_id, _ = split_exec_id(said.exec_id)
-        who = self._fills.get(exec_id)
+        folded = self._orders.execution(exec_id)
+        who = self._fills.get(exec_id) if folded is None else _who(folded)
         if who is None:
-            self._waiting[exec_id] = said  # it came before its execution
+            # It came before its execution. Should the process end here, the next look at the book brings
+            # both again.
+            self._waiting[exec_id] = said
+            if len(self._waiting) > _COMMISSIONS_MAX:
+                self._waiting.pop(next(iter(self._waiting)))
             return ()
         if said.amount is None:
             return ()
-        return (CommissionReported(ts, exec_id, *who, said.amount, said.currency),)
+        amount = money(said.amount)
+        known = None if folded is None else (folded.commission, folded.commission_currency)
+        if (amount, said.currency) in (known, self._charged.get(exec_id)):
+            return ()
+        self._charged[exec_id] = (amount, said.currency)
+        return (CommissionReported(ts, exec_id, *who, amount, said.currency),)
+
+    # -- errors --------------------------------------------------------------------------------
 
     def _error(self, said: ErrorMessage, ts: int) -> Iterable[Event]:
         order = self.speaks_of(said.req_id)
         known = self._orders.get(order) if order else None
         if known is None or said.code not in REJECTIONS or said.code in AMBIGUOUS:
             return ()
-        if order in self._acknowledged or self._routes.perm_ids(order):
-            return ()  # it is at the broker: the code speaks of a change of it, or is a warning
+        if self.acknowledged(order):
+            # It is at the broker: the code speaks of a change of it, or of what became of it.
+            if known.working and said.code not in _SEEN_IN_BOOK:
+                self._complaint = f"{said.code} about {order}, which was acknowledged"
+            return ()
         text = f"{said.code}: {said.text}"
-        self._told[order] = ("Rejected", known.version, text)
-        return (_changed(known, "Rejected", text, ts),)
+        self._told[order] = Told("Rejected", 1, text)
+        return (_changed(known, "Rejected", text, 1, ts),)
 
 
-def split_exec_id(exec_id: str) -> tuple[str, int]:
-    """Return the identity of an execution and its revision: the digits after the last period."""
-    base, _, last = exec_id.rpartition(".")
-    return (base, int(last)) if base and last.isdigit() else (exec_id, 1)
+def external_order(said: OpenOrder, names: Names, ts: int) -> ExternalOrderReported | None:
+    """Return an order of others as an event; `None` if it cannot count for risk."""
+    terms = said.terms
+    if terms.perm_id is None or terms.side not in _SIDES or terms.quantity is None:
+        return None
+    priced = terms.type in ("LMT", "STP LMT", "LOC", "LIT")
+    return ExternalOrderReported(
+        ts,
+        f"external-{terms.perm_id}",
+        terms.account,
+        names.instrument(said.contract.con_id, said.contract.symbol),
+        _SIDES[terms.side],
+        money(terms.quantity),
+        money(terms.limit) if priced and terms.limit is not None else None,
+        money(terms.stop) if terms.type.startswith("STP") and terms.stop is not None else None,
+        said.state.status,
+    )
 
 
-def _changed(order: Order, status: Any, message: str, ts: int) -> OrderStatusChanged:
+def as_external(order: Order, status: str, ts: int) -> ExternalOrderReported:
+    """Return what was last said of an order of others, with another status."""
+    who = (order.id, order.account, order.instrument, order.side)
+    return ExternalOrderReported(ts, *who, order.quantity, order.limit, order.stop, status)
+
+
+def lost_order_seen(order: Order, ts: int) -> BreakFound:
+    """Return the alarm about an order that was presumed lost and is at the broker after all."""
+    message = f"{order.id} was presumed lost and is at the broker: it is being cancelled; look, then accept"
+    return BreakFound(ts, order.account, order.instrument, "lost_order", "lost", "working", message)
+
+
+def _same(before: Told, told: Told) -> bool:
+    return (before.status, before.version) == (told.status, told.version)
+
+
+def _who(execution: KnownExecution) -> tuple[str, str, str, str]:
+    return execution.order, execution.account, execution.strategy, execution.instrument
+
+
+def _changed(order: Order, status: Any, message: str, version: int, ts: int) -> OrderStatusChanged:
     who = (order.account, order.strategy, order.instrument)
-    return OrderStatusChanged(ts, order.id, order.version, *who, status, message)
+    return OrderStatusChanged(ts, order.id, version, *who, status, message)

@@ -1,43 +1,79 @@
 """The log against the broker's book: what became of each open order, and where positions disagree.
 
 Pure: evidence and folds in, events out. It never invents a fill, never guesses between cancelled and filled,
-and never says that an order may be sent again unless nothing of it can have left.
+and never says that an order may be sent again unless nothing of it can have left. What is not found is
+unknown first, and presumed lost only when a later look does not find it either.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from adapters.ibkr.messages import CompletedOrder
-from adapters.ibkr.orders import Names, split_exec_id
-from adapters.ibkr.snapshot import Evidence
-from core.clock import DAY_NS
+from adapters.ibkr.messages import CompletedOrder, OpenOrder
+from adapters.ibkr.orders import REJECTIONS, Names, as_external, lost_order_seen
+from adapters.ibkr.snapshot import Evidence, split_exec_id
+from adapters.ibkr.terms import OrderTerms
+from adapters.ibkr.versions import shown_version
+from core.clock import DAY_NS, SECOND_NS
 from core.events import (
     BreakFound,
+    BreakResolved,
     CashAdjusted,
     Event,
+    OrderAmended,
     OrderBound,
     OrderResolved,
     OrderStatusChanged,
     PositionReported,
     ReconciliationFinished,
 )
-from core.money import ZERO, plain
+from core.money import ZERO, money, plain
 from core.views import AccountView, Execution, Order, PositionsView
+from projections.records import Version
 from projections.routes import Routes
+
+PATIENCE_S = 30.0
+"""How long an order that is nowhere stays unknown before another look may presume it lost."""
+CASH_SETTLES_NS = 180 * SECOND_NS
+"""The broker's balances follow a fill with a delay of up to three minutes."""
+_ZONE = ZoneInfo("America/New_York")
+_MENDING = ("unknown_order", "duplicate_order")
+"""Breaks that a later look may explain; the others wait for the operator."""
 
 
 class Book(Protocol):
     """Our orders and executions as folded."""
 
+    def get(self, order: str) -> Order | None:
+        """Return the order, or `None` if the id is unknown."""
+
     def working(self) -> list[Order]:
         """Return the orders that may still fill."""
 
+    def versions(self, order: str) -> Sequence[Version]:
+        """Return the versions of an order that may be at the broker."""
+
     def executions(self, order: str | None = None) -> list[Execution]:
-        """Return the executions of an order."""
+        """Return the executions of an order, or all."""
+
+
+class Balances(AccountView, Protocol):
+    """Cash as folded."""
+
+    def opened(self, account: str, currency: str) -> bool:
+        """Return whether a balance was ever given, which trades then move."""
+
+
+class Breaks(Protocol):
+    """The breaks that are open."""
+
+    def found(self) -> list[BreakFound]:
+        """Return them."""
 
 
 class Folds(msgspec.Struct, frozen=True):
@@ -45,82 +81,197 @@ class Folds(msgspec.Struct, frozen=True):
 
     orders: Book
     positions: PositionsView
-    account: AccountView
+    account: Balances
     routes: Routes
     names: Names
+    breaks: Breaks | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the broker's book holds of one of our orders, by permanent id."""
+
+    live: dict[int, OpenOrder]
+    over: dict[int, CompletedOrder]
 
 
 def reconcile(
-    reason: str, account: str, evidence: Evidence, folds: Folds, client_id: int, ts: int
+    reason: str,
+    account: str,
+    evidence: Evidence,
+    folds: Folds,
+    client_id: int,
+    ts: int,
+    *,
+    patience_s: float = PATIENCE_S,
 ) -> list[Event]:
     """Return what the comparison found, ending in `ReconciliationFinished`."""
     found: list[Event] = []
+    ours = _ours(evidence, folds.routes)
     for order in folds.orders.working():
         if order.strategy or folds.routes.attempt(order.id) is not None:
-            found += _order(order, evidence, folds, client_id, ts)
+            here = ours.get(order.id, Found({}, {}))
+            found += _order(order, here, folds, client_id, ts, round(patience_s * SECOND_NS))
+        elif order.id.startswith("external-"):
+            found += _external(order, evidence, ts)
+    found += _back(ours, folds, ts)
+    found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
     found += _cash(account, evidence, folds, ts)
-    breaks = sum(isinstance(event, BreakFound) for event in found)
-    counts = (len(evidence.open), len(evidence.executions), len(evidence.positions))
-    return [*found, ReconciliationFinished(ts, reason, *counts, breaks, _digest(evidence))]
+    return [*_news(found, folds, ts), _finished(reason, found, evidence, ts)]
 
 
-def _order(order: Order, evidence: Evidence, folds: Folds, client_id: int, ts: int) -> Iterator[Event]:
+def recheck(
+    settled: Mapping[str, int], evidence: Evidence, folds: Folds, client_id: int, ts: int
+) -> list[Event]:
+    """Return what the open and completed orders say of orders that did not change since the look began.
+
+    `settled` are their versions then. Orders go on leaving during such a look, so nothing else is compared.
+    """
+    found: list[Event] = []
+    ours = _ours(evidence, folds.routes)
+    for order in folds.orders.working():
+        here = ours.get(order.id)
+        if here is not None and settled.get(order.id) == order.version:
+            found += _order(order, here, folds, client_id, ts, 0)
+    found += _back(ours, folds, ts)
+    return list(_news(found, folds, ts, mending=False))
+
+
+def _ours(evidence: Evidence, routes: Routes) -> dict[str, Found]:
+    # Permanent id first, then the reference; what is over of an earlier attempt says nothing of this one.
+    ours: dict[str, Found] = {}
+
+    def whose(perm: int, terms: OrderTerms, *, over: bool) -> Found | None:
+        order = routes.find(perm_id=perm, ref=terms.order_ref)
+        attempt = routes.attempt(order) if order is not None else None
+        if order is None or attempt is None or (over and terms.order_ref not in ("", attempt.ref)):
+            return None
+        return ours.setdefault(order, Found({}, {}))
+
+    for perm, said in sorted(evidence.open.items()):
+        found = whose(perm, said.terms, over=False)
+        if found is not None:
+            found.live[perm] = said
+    for perm, ended in sorted(evidence.completed.items()):
+        found = whose(perm, ended.terms, over=True)
+        if found is not None:
+            found.over[perm] = ended
+    return ours
+
+
+def _order(
+    order: Order, here: Found, folds: Folds, client_id: int, ts: int, patience_ns: int
+) -> Iterator[Event]:
     attempt = folds.routes.attempt(order.id)
     if attempt is None:
-        if order.state in ("Intended", "Approved", "Sending"):
-            # The attempt is recorded with the decision before a byte leaves: without it, nothing left.
-            yield OrderResolved(ts, order.id, "not_sent", "the log holds no attempt to send it")
-            yield _status(order, "Rejected", "not sent: the process ended before", ts)
+        # The attempt is recorded with the decision before a byte leaves: without it, nothing left.
+        yield OrderResolved(ts, order.id, "not_sent", "the log holds no attempt to send it")
+        yield _status(order, "Rejected", "not sent: the process ended before", ts)
         return
-    perms = set(folds.routes.perm_ids(order.id))
-    live = {
-        perm: said
-        for perm, said in evidence.open.items()
-        if perm in perms or said.terms.order_ref == attempt.ref
-    }
-    over = {
-        perm: said
-        for perm, said in evidence.completed.items()
-        if perm in perms or said.terms.order_ref == attempt.ref
-    }
-    for perm in sorted((live.keys() | over.keys()) - perms):
+    for perm in sorted((here.live.keys() | here.over.keys()) - set(folds.routes.perm_ids(order.id))):
         yield OrderBound(ts, order.id, perm, attempt.broker_id, client_id)
-    if len(live) > 1:
-        message = f"{order.id} is at the broker {len(live)} times: cancel all but one, then accept"
-        yield BreakFound(ts, order.account, order.instrument, "duplicate_order", "1", str(len(live)), message)
-    elif live:
-        yield OrderResolved(ts, order.id, "live", f"permanent id {next(iter(live))} is among the open orders")
-    elif over:
-        yield from _ended(order, over, folds, ts)
+    if len(here.live) > 1:
+        message = f"{order.id} is at the broker {len(here.live)} times: cancel all but one, then accept"
+        yield _break(order, "duplicate_order", "1", str(len(here.live)), message, ts)
+    elif here.live:
+        yield from _live(order, *next(iter(here.live.items())), folds, ts)
+    elif here.over:
+        yield from _ended(order, here.over, folds, ts)
     else:
-        yield from _absent(order, acknowledged=bool(perms), ts=ts)
+        yield from _absent(order, folds, ts, patience_ns)
+
+
+def _live(order: Order, perm: int, said: OpenOrder, folds: Folds, ts: int) -> Iterator[Event]:
+    fate, told = folds.routes.fate(order.id), folds.routes.told(order.id)
+    doubted = fate is not None and fate.outcome in ("unknown", "presumed_lost")
+    if doubted or told is None or order.state not in ("Submitted", "PartiallyFilled"):
+        yield OrderResolved(ts, order.id, "live", f"permanent id {perm} is among the open orders")
+    versions = folds.orders.versions(order.id)
+    number = shown_version(order.type, versions, said.terms)
+    if number is None:
+        number = max(v.number for v in versions) + 1
+        quantity = money(said.terms.quantity) if said.terms.quantity is not None else order.quantity
+        limit = money(said.terms.limit) if order.type == "LMT" and said.terms.limit is not None else None
+        stop = money(said.terms.stop) if order.type == "STP" and said.terms.stop is not None else None
+        yield OrderAmended(ts, order.id, number, quantity, limit, stop)
+    for version in versions:
+        if version.number > number:
+            why = f"the broker has version {number}"
+            yield _status(order, "Rejected", why, ts, version.number)
+    if told is None or told.version != number or told.status in ("Rejected", "Cancelled"):
+        yield _status(order, "Submitted", "", ts, number)
 
 
 def _ended(order: Order, over: dict[int, CompletedOrder], folds: Folds, ts: int) -> Iterator[Event]:
-    perm, said = next(iter(over.items()))
     filled = sum((e.quantity for e in folds.orders.executions(order.id)), ZERO)
-    told = said.terms.filled
-    if told is not None and told != filled:
+    told = sum((said.terms.filled or ZERO for said in over.values()), ZERO)
+    if any(said.terms.filled is None and said.state.status == "Filled" for said in over.values()):
+        told = order.quantity
+    if told != filled:
         message = f"{order.id}: the broker filled {plain(told)}, the log holds executions of {plain(filled)}"
-        yield BreakFound(
-            ts, order.account, order.instrument, "missing_fills", plain(filled), plain(told), message
-        )
+        yield _break(order, "missing_fills", plain(filled), plain(told), message, ts)
+    perm, said = next(iter(over.items()))
     yield OrderResolved(ts, order.id, "ended", f"permanent id {perm} is among the completed orders")
-    if filled < order.quantity:
-        yield _status(order, "Cancelled", "ended while we were away", ts)
+    why = said.state.completed_status or said.state.status
+    refused = said.state.status == "Inactive" and not filled
+    yield _status(order, "Rejected" if refused else "Cancelled", f"ended at the broker: {why}", ts)
 
 
-def _absent(order: Order, *, acknowledged: bool, ts: int) -> Iterator[Event]:
-    if acknowledged and ts - order.created_ts > DAY_NS:
+def _absent(order: Order, folds: Folds, ts: int, patience_ns: int) -> Iterator[Event]:
+    routes = folds.routes
+    acknowledged = routes.acknowledged(order.id) or order.filled > ZERO
+    said = routes.annotation(order.id)
+    if not acknowledged and said is not None and said.code in REJECTIONS:
+        yield OrderResolved(ts, order.id, "ended", f"refused ({said.code}) and not at the broker")
+        yield _status(order, "Rejected", f"{said.code}: {said.text}", ts, 1)
+        return
+    if acknowledged and _day(order.created_ts) < _day(ts):
         yield OrderResolved(ts, order.id, "ended", "of an earlier day and no longer at the broker")
         yield _status(order, "Cancelled", "no longer at the broker; positions decide", ts)
         return
+    fate = routes.fate(order.id)
+    unknown_since = fate.since_ts if fate is not None and fate.outcome == "unknown" else None
+    if not acknowledged and unknown_since is not None and ts - unknown_since >= patience_ns:
+        evidence = "never acknowledged, and twice not at the broker; its reference stays on watch"
+        yield OrderResolved(ts, order.id, "presumed_lost", evidence)
+        return
     what = "was acknowledged and is" if acknowledged else "left or may have left and is"
-    evidence = f"{what} neither among the open nor the completed orders, nor among the executions"
+    evidence = f"{what} neither among the open nor the completed orders, nor filled by the executions"
     yield OrderResolved(ts, order.id, "unknown", evidence)
     message = f"{order.id}: {evidence}: it is not sent again; look in TWS, then accept"
-    yield BreakFound(ts, order.account, order.instrument, "unknown_order", "known", "absent", message)
+    yield _break(order, "unknown_order", "known", "absent", message, ts)
+
+
+def _external(order: Order, evidence: Evidence, ts: int) -> Iterator[Event]:
+    perm = int(order.id.removeprefix("external-")) if order.id[9:].isdigit() else 0
+    if perm not in evidence.open:
+        over = evidence.completed.get(perm)
+        yield as_external(order, over.state.status if over is not None else "Gone", ts)
+
+
+def _back(ours: dict[str, Found], folds: Folds, ts: int) -> Iterator[Event]:
+    """Yield orders that the log takes for ended and that are working at the broker."""
+    working = {order.id for order in folds.orders.working()}
+    lost = set(folds.routes.lost())
+    for name in sorted(ours.keys() - working):
+        order = folds.orders.get(name)
+        if order is not None and ours[name].live and order.state != "Filled":
+            yield OrderResolved(ts, name, "live", f"taken for {order.state}, and among the open orders")
+            yield _status(order, "Submitted", "", ts)
+            if name in lost:
+                yield lost_order_seen(order, ts)
+
+
+def _overfilled(evidence: Evidence, folds: Folds, ts: int) -> Iterator[Event]:
+    seen = {
+        folds.routes.find(perm_id=said.perm_id, ref=said.order_ref) for said in evidence.executions.values()
+    }
+    for name in sorted(name for name in seen if name is not None):
+        order = folds.orders.get(name)
+        most = max((v.quantity for v in folds.orders.versions(name)), default=ZERO)
+        if order is not None and order.filled > most > ZERO:
+            message = f"{name}: executions of {plain(order.filled)} for an order of {plain(most)}"
+            yield _break(order, "overfilled", plain(most), plain(order.filled), message, ts)
 
 
 def _positions(account: str, evidence: Evidence, folds: Folds, ts: int) -> Iterator[Event]:
@@ -131,7 +282,7 @@ def _positions(account: str, evidence: Evidence, folds: Folds, ts: int) -> Itera
             continue
         name = folds.names.instrument(con_id, said.contract.symbol)
         reported[name] = said.quantity
-        yield PositionReported(ts, account, name, said.quantity, said.average_cost or ZERO)
+        yield PositionReported(ts, account, name, money(said.quantity), money(said.average_cost or ZERO))
     for name in sorted({*held, *reported}):
         ours, theirs = held.get(name, ZERO), reported.get(name, ZERO)
         if ours != theirs:
@@ -140,16 +291,57 @@ def _positions(account: str, evidence: Evidence, folds: Folds, ts: int) -> Itera
 
 
 def _cash(account: str, evidence: Evidence, folds: Folds, ts: int) -> Iterator[Event]:
+    """Take the broker's balance: at first, and later what no order of ours explains.
+
+    A fill whose commission is still to come has cost the broker's balance already, or soon will; a fresh one
+    may not be in it yet. Neither is a deposit, so the balance then waits for the next look.
+    """
+    fills = [e for e in folds.orders.executions() if e.account == account and ts - e.ts < DAY_NS]
+    settled = all(e.commission is not None and ts - e.ts >= CASH_SETTLES_NS for e in fills)
     for (owner, currency), theirs in sorted(evidence.cash.items()):
         ours = folds.account.cash(account, currency)
-        if owner == account and theirs != ours:
-            reason = "opening balance at the broker" if not ours else "difference to the broker's balance"
-            yield CashAdjusted(ts, account, currency, theirs - ours, reason)
+        if owner != account or theirs == ours:
+            continue
+        opened = folds.account.opened(account, currency)
+        if settled or not opened:
+            reason = "difference to the broker's balance" if opened else "opening balance at the broker"
+            yield CashAdjusted(ts, account, currency, money(theirs - ours), reason)
 
 
-def _status(order: Order, status: str, message: str, ts: int) -> OrderStatusChanged:
+def _news(found: Sequence[Event], folds: Folds, ts: int, *, mending: bool = True) -> Iterator[Event]:
+    """Yield the events without breaks that are open already, then which breaks this look explains."""
+    before = folds.breaks.found() if folds.breaks is not None else []
+    known = {event.message for event in before}
+    again = {(e.account, e.instrument, e.kind) for e in found if isinstance(e, BreakFound)}
+    for event in found:
+        if not isinstance(event, BreakFound) or event.message not in known:
+            yield event
+    for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
+        if mending and at[2] in _MENDING and at not in again:
+            yield BreakResolved(ts, *at, "not found by a later comparison")
+
+
+def _finished(reason: str, found: Sequence[Event], evidence: Evidence, ts: int) -> ReconciliationFinished:
+    breaks = sum(isinstance(event, BreakFound) for event in found)
+    counts = (len(evidence.open), len(evidence.executions), len(evidence.positions))
+    return ReconciliationFinished(ts, reason, *counts, breaks, _digest(evidence))
+
+
+def _break(order: Order, kind: str, expected: str, reported: str, message: str, ts: int) -> BreakFound:
+    return BreakFound(ts, order.account, order.instrument, kind, expected, reported, message)
+
+
+def _status(
+    order: Order, status: str, message: str, ts: int, version: int | None = None
+) -> OrderStatusChanged:
     who = (order.account, order.strategy, order.instrument)
-    return OrderStatusChanged(ts, order.id, order.version, *who, status, message)  # type: ignore[arg-type]
+    number = order.version if version is None else version
+    return OrderStatusChanged(ts, order.id, number, *who, status, message)  # type: ignore[arg-type]
+
+
+def _day(ts: int) -> str:
+    """Return the date on which the broker counts a moment."""
+    return datetime.fromtimestamp(ts // SECOND_NS, UTC).astimezone(_ZONE).date().isoformat()
 
 
 def _digest(evidence: Evidence) -> str:

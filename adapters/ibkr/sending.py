@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from adapters.ibkr.heartbeat import Heartbeat
-from adapters.ibkr.orders import Request
+from adapters.ibkr.outgoing import Request
 from adapters.ibkr.pacing import Lane, Pacer
 from core.effects import Effect
 from core.errors import WriteFailed
-from core.events import CancelIntended, Event, OrderSent, SendFailed
+from core.events import CancelIntended, CancelSent, Event, OrderSent, SendFailed
 
 _NEED_FRESH = frozenset((Lane.NEW_ORDER, Lane.MODIFY))
 """A cancel never waits: sent in vain it does no harm."""
@@ -118,9 +118,14 @@ class Sending:
                 if isinstance(other, Request):
                     self._failed(other.effect, 0, str(error))
             raise
-        if effect is not None and not isinstance(effect.request, CancelIntended):
-            version = getattr(effect.request, "version", 1)
-            self._outcomes.append(OrderSent(self._now(), effect.request.order, version))
+        if effect is None:
+            return
+        intent = effect.request
+        if isinstance(intent, CancelIntended):
+            reason = "" if effect.seq else intent.reason  # no decision: a look at the book asked for it
+            self._outcomes.append(CancelSent(self._now(), intent.order, reason))
+        else:
+            self._outcomes.append(OrderSent(self._now(), intent.order, getattr(intent, "version", 1)))
 
     def _failed(self, effect: Effect, bytes_written: int, why: str) -> None:
         intent: Any = effect.request

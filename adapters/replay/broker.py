@@ -77,7 +77,10 @@ class SimulatedBroker:
         self._agenda = agenda
         self._resting: defaultdict[str, list[Resting]] = defaultdict(list)
         self._orders: dict[str, Resting] = {}
+        # How orders ended, for requests that are still on their way: none is longer than the latency.
         self._done: dict[str, OrderStatus] = {}
+        self._done_before: dict[str, OrderStatus] = {}
+        self._done_since = 0
         self._whole_fees: dict[tuple[str, Decimal, Decimal], Decimal] = {}
         self._in_bars = bar_instruments  # their market orders fill on acceptance
         self._taken: dict[tuple[str, str], float] = {}  # displayed size already taken
@@ -135,17 +138,17 @@ class SimulatedBroker:
     def _arrive_change(self, request: ModifyIntended | CancelIntended, ts: int) -> list[Event]:
         order = self._orders.get(request.order)
         if order is None:
-            done = self._done.get(request.order, "Rejected")
+            done = self._done.get(request.order) or self._done_before.get(request.order, "Rejected")
             message = f"too late: the order was {done.lower()} before"
             if isinstance(request, ModifyIntended):  # the version is void; the order is what it was
                 return [_status(ts, request, request.version, "Rejected", message)]
             return [_status(ts, request, 1, done, message)]
         if isinstance(request, CancelIntended):
-            self._remove(order, "Cancelled")
+            self._remove(order, "Cancelled", ts)
             return [_status(ts, order.intent, order.version, "Cancelled", request.reason)]
         order.amend(request.version, request.quantity, request.limit, request.stop)
         if order.remaining <= 0:
-            self._remove(order, "Cancelled")
+            self._remove(order, "Cancelled", ts)
             message = "the new quantity was filled already"
             return [_status(ts, order.intent, order.version, "Cancelled", message)]
         return [_status(ts, order.intent, order.version, "Submitted")]
@@ -183,12 +186,14 @@ class SimulatedBroker:
         for order in list(self._orders.values()):
             intent = order.intent
             if intent.tif == "DAY" and self._instruments.instrument(intent.instrument).exchange == exchange:
-                self._remove(order, "Cancelled")
+                self._remove(order, "Cancelled", ts)
                 facts.append(_status(ts, intent, order.version, "Cancelled", "DAY order: the session closed"))
         return facts
 
-    def _remove(self, order: Resting, status: OrderStatus) -> None:
+    def _remove(self, order: Resting, status: OrderStatus, ts: int) -> None:
         del self._orders[order.intent.order]
+        if ts > self._done_since + self._latency_ns:
+            self._done_before, self._done, self._done_since = self._done, {}, ts
         self._done[order.intent.order] = status
         self._resting[order.intent.instrument].remove(order)
 
@@ -244,7 +249,7 @@ class SimulatedBroker:
         fee = self._fee(order, definition, quantity, exact)
         order.filled = CONTEXT.add(order.filled, quantity)
         if order.filled >= order.quantity:
-            self._remove(order, "Filled")
+            self._remove(order, "Filled", ts)
         name, account, strategy, instrument = intent.order, intent.account, intent.strategy, intent.instrument
         side, currency = intent.side, definition.currency
         facts.append(Filled(ts, exec_id, name, account, strategy, instrument, side, quantity, exact, venue))

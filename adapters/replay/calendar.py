@@ -7,7 +7,7 @@ replays a log pays for it, and the built-in sample does not need it.
 import difflib
 import warnings
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -86,7 +86,21 @@ def sessions(exchange: str, first: date, last: date, timezone: str = "UTC") -> l
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         code = exchange if timezone == "UTC" else f"{exchange} {timezone}"
         return [_whole_day(code, day, zone(timezone), timezone) for day in days]
+    require_calendar(exchange)
     return list(_calendar_sessions(exchange, first, last))
+
+
+@lru_cache(maxsize=8)
+def require_calendar(exchange: str) -> None:
+    """Raise `UsageError` if nothing is known of when an exchange is open."""
+    if exchange in {CONTINUOUS, UNLISTED}:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # see below
+        from exchange_calendars import get_calendar_names  # noqa: PLC0415  (pulls in pandas)
+
+        if exchange not in get_calendar_names(include_aliases=True):
+            raise UsageError(_unknown_exchange(exchange, get_calendar_names()))
 
 
 def _whole_day(code: str, day: date, tz: ZoneInfo, timezone: str) -> SessionScheduled:
@@ -105,8 +119,6 @@ def _calendar_sessions(exchange: str, first: date, last: date) -> tuple[SessionS
         margin = timedelta(days=14)
         try:
             calendar = exchange_calendars.get_calendar(exchange, start=first - margin, end=last + margin)
-        except exchange_calendars.errors.InvalidCalendarName as error:
-            raise UsageError(_unknown_exchange(exchange, exchange_calendars.get_calendar_names())) from error
         except ValueError as error:
             raise UsageError(f"--exchange {exchange}: no calendar for {first}..{last}: {error}") from error
         labels = [label.date() for label in calendar.schedule.index]
@@ -134,8 +146,3 @@ def _unknown_exchange(exchange: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(exchange.upper(), known, n=3)
     hint = f"did you mean {', '.join(near)}?" if near else "use an ISO 10383 code such as XNYS, XNAS or XLON"
     return f"--exchange {exchange!r} has no trading calendar; {hint} (24/7 for instruments that never close)"
-
-
-def iso_date(ts: int, timezone: ZoneInfo) -> str:
-    """Return the date of `ts` (ns UTC) in `timezone` as `2025-07-02`."""
-    return datetime.fromtimestamp(ts // SECOND_NS, UTC).astimezone(timezone).date().isoformat()

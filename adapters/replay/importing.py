@@ -7,7 +7,7 @@ of its file, row number), so identical rows are real and the same file again cha
 opens a log and never decides a file's meaning.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -97,14 +97,15 @@ def digest_of(data: bytes) -> str:
 
 
 def import_sets(
-    writer: ImportWriter, reader: EntryReader, sets: Sequence[ImportSet], progress: Progress | None = None
+    writer: ImportWriter, reader: EntryReader, sets: Iterable[ImportSet], progress: Progress | None = None
 ) -> ImportResult:
-    """Append what the log does not hold yet of `sets`, each set finished durably before the next.
+    """Append what the log does not hold yet of `sets`, each set finished durably before the next is taken.
 
     Raises `UsageError` if a file is in the log under another meaning, or if an interrupted import cannot
     be continued with the files given.
     """
-    run = _Run(writer, reader, sum(part.rows for part in sets), progress)
+    total = sum(part.rows for part in sets) if isinstance(sets, Sequence) else None
+    run = _Run(writer, reader, total, progress)
     for part in sets:
         run.take(part)
     return run.result()
@@ -112,7 +113,7 @@ def import_sets(
 
 class _Run:
     def __init__(
-        self, writer: ImportWriter, reader: EntryReader, total: int, progress: Progress | None
+        self, writer: ImportWriter, reader: EntryReader, total: int | None, progress: Progress | None
     ) -> None:
         self._writer = writer
         self._history = History.of(reader)

@@ -21,18 +21,13 @@ from adapters.replay.calendar import DAY_NS, days_since_epoch, midnight_ns, sess
 from adapters.replay.importing import (
     Definitions,
     FileSlice,
-    ImportResult,
     ImportSet,
-    ImportWriter,
-    Progress,
     digest_of,
-    import_sets,
 )
 from adapters.replay.lean_rows import LENGTHS_NS, daily_bars, quote_bars, quote_ticks, trade_bars, trade_ticks
 from adapters.replay.rows import Rows, count_lines, merged
 from core.errors import DataMissing, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import EntryReader
 
 EXCHANGE = "XNYS"
 TIMEZONE = "America/New_York"
@@ -64,24 +59,12 @@ def parse_days(text: str) -> Days:
     return days
 
 
-def import_lean(
-    writer: ImportWriter,
-    reader: EntryReader,
-    root: Path,
-    symbol: str,
-    resolution: str,
-    days: Days | None = None,
-    progress: Progress | None = None,
-) -> ImportResult:
-    """Import a symbol's files of one resolution; all dates there are if `days` is `None`.
-
-    Raises `DataMissing` (nearest dates or symbols named) and `UsageError` (a file that is no zip).
-    """
-    return import_sets(writer, reader, lean_sets(root, symbol, resolution, days), progress)
-
-
 def lean_sets(root: Path, symbol: str, resolution: str, days: Days | None = None) -> list[ImportSet]:
-    """Describe the files to import, a set for each day (one for all days where LEAN keeps one file)."""
+    """Describe the files to import, a set for each day (one for all days where LEAN keeps one file).
+
+    All dates there are if `days` is `None`. Raises `DataMissing` (nearest dates or symbols named) and
+    `UsageError` (a file that is no zip).
+    """
     if resolution not in RESOLUTIONS:
         raise UsageError(f"--resolution {resolution!r}: expected one of {', '.join(RESOLUTIONS)}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", symbol):

@@ -15,15 +15,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.replay.calendar import DAY_NS, SECOND_NS, UNLISTED, local_dates, sessions, utc_ns, zone
+from adapters.replay.calendar import (
+    DAY_NS,
+    SECOND_NS,
+    UNLISTED,
+    local_dates,
+    require_calendar,
+    sessions,
+    utc_ns,
+    zone,
+)
 from adapters.replay.importing import (
     Definitions,
     FileSlice,
-    ImportResult,
     ImportSet,
-    ImportWriter,
-    Progress,
-    import_sets,
 )
 from adapters.replay.rows import IntColumn, Parsed, Rows, merged
 from adapters.replay.table_columns import KINDS, Layout, lay_out
@@ -32,7 +37,6 @@ from adapters.replay.table_rows import BUILDERS, Spans
 from adapters.replay.table_times import Time, read_time
 from core.errors import DataMissing, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import EntryReader
 
 FORMATS = ("csv", "parquet")
 RUN_DAYS = 31
@@ -93,29 +97,16 @@ def parse_mapping(text: str) -> dict[str, str]:
     return mapping
 
 
-def import_tables(
-    writer: ImportWriter,
-    reader: EntryReader,
-    files: Sequence[Path],
-    file_format: str,
-    options: TableOptions,
-    progress: Progress | None = None,
-) -> ImportResult:
-    """Import table files, each as a set of its own.
-
-    Raises `DataMissing` for a file that does not exist, `UsageError` for what cannot be understood.
-    """
-    sets = [table.import_set() for table in open_tables(files, file_format, options)]
-    return import_sets(writer, reader, sets, progress)
-
-
 def plan_tables(files: Sequence[Path], file_format: str, options: TableOptions) -> list[TablePlan]:
     """Return how the files would be read, without importing them."""
     return [table.plan for table in open_tables(files, file_format, options)]
 
 
 def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) -> list["Table"]:
-    """Open the files and plan their reading; raises as `import_tables` does."""
+    """Open the files and plan their reading, each as a set of its own.
+
+    Raises `DataMissing` for a file that does not exist, `UsageError` for what cannot be understood.
+    """
     if file_format not in FORMATS:
         raise UsageError(f"--format {file_format!r}: expected one of lean, {', '.join(FORMATS)}")
     if not files:
@@ -173,6 +164,10 @@ class Table:
                 f"{self._file.name}: which instrument is it? Add --symbol NAME, or map the column that "
                 f"names it: --map instrument=COLUMN"
             )
+        if options.exchange:
+            require_calendar(options.exchange)
+        if not rows:
+            raise UsageError(f"{self._file.name}: holds no rows; expected some below its header")
         times = self._sample_times(layout, rows)
         length = self._length(layout.kind, times)
         daily = length == DAY_NS and layout.kind == "bars"
@@ -187,7 +182,7 @@ class Table:
         texts = [" ".join(row[place] for place in layout.times) for row in held]
         times = [time for time in (read_time(text, self._options.time_format) for text in texts) if time]
         if not times:
-            shown = repr(texts[0]) if texts else "no rows"
+            shown = repr(texts[0]) if texts else "which no row reaches"
             raise UsageError(
                 f"{self._file.name}: no time can be read in column {layout.columns['ts']!r} ({shown}); "
                 f"give its form with --time-format, such as '%d.%m.%Y %H:%M:%S', or map another column: "

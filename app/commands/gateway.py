@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import AMOUNT, Call, verb
 
 
 @verb("gateway")
@@ -43,6 +43,8 @@ from app.commands.base import Call, verb
 )
 @click.option("--account", default="DU1000001", show_default=True, metavar="ID", help="Name of the account.")
 @click.option("--cash", metavar="AMOUNT", help="Starting cash of a new book.")
+@click.option("--latency-ms", type=AMOUNT, help="The day's time between an order and its arrival.")
+@click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
 @click.option("--book", metavar="DIR", help="Where orders are kept (default: beside the log).")
 @click.option("--new", "fresh", is_flag=True, help="Set an older book aside and begin a new one.")
 def gateway(call: Call, date: str, **options: Any) -> None:
@@ -107,4 +109,8 @@ def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
         cash=section.cash if options["cash"] is None else cash(options["cash"]),
         currency=section.currency,
         commission=section.commission,
+        latency_ms=section.latency_ms if options["latency_ms"] is None else options["latency_ms"],
+        partial_fills=(
+            section.partial_fills if options["partial_fills"] is None else options["partial_fills"]
+        ),
     )

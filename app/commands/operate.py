@@ -1,5 +1,8 @@
 """`status`, `verify`, `seal`: the log as files and processes."""
 
+import shlex
+from typing import Any
+
 import click
 
 from app.commands.base import AMOUNT, Call, verb
@@ -42,8 +45,17 @@ def status(call: Call) -> None:
     ]
     if cells:
         call.out.table(["feed", "instrument", "type", "events", "from", "to"], cells)
-    day = found.sessions[-1] if found.sessions else "2025-07-02"
-    call.out.next(f"report {found.latest_run}" if found.latest_run else f"replay {day}")
+    call.out.next(f"report {found.latest_run}" if found.latest_run else _first_replay(call, found))
+
+
+def _first_replay(call: Call, found: Any) -> str:
+    """Return a replay of the last data there are, with a strategy unless one is configured."""
+    if not found.coverage:
+        return "import --help"
+    last = max(found.coverage, key=lambda item: (item["last_ts"], item["instrument"]))
+    days = [day for day in found.sessions if day <= when(last["last_ts"])[:10]]
+    chosen = "" if call.config.settings.replay.strategy else " --strategy sma_cross --set instrument="
+    return f"replay {(days or found.sessions)[-1]}" + (chosen and chosen + shlex.quote(last["instrument"]))
 
 
 def _span(dates: list[str]) -> str:

@@ -26,6 +26,7 @@ def link_of(
         pong_fresh_s=section.pong_fresh_s,
         skew_max_s=section.clock_skew_max_s,
         stale_after_s=section.stale_after_s,
+        stale_after=section.stale_after,
         lines_max=section.market_data_lines,
         tick_by_tick_max=section.tick_by_tick_lines,
         delayed_data=section.delayed_data,

@@ -17,6 +17,8 @@ from adapters.replay.recorded import RecordedSource, SilentBroker
 from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
+from app.live.warming import recorded as recorded_warm_up
+from app.live.warming import source_of
 from app.past import past_of
 from app.seating import Seated, StrategySpec, seat
 from app.version import VERSION
@@ -149,7 +151,8 @@ class Proof:
                 priced=frozenset(config_priced(started)),
             )
             loop.record(started, 0, None)
-            loop.run(source, started.session, started.ts)
+            warm_up = source_of(self._reader, recorded_warm_up(started))
+            loop.run(source, started.session, started.ts, warm_up)
             counts = writer.counts()
             facts = [e for b in self._reader.entries(_within(told, _FACTS)) for e in b]
             summary = self._summary(source, facts)

@@ -9,11 +9,12 @@ from adapters.ibkr.client import LinkSettings
 from app.books import open_log
 from app.config import Config, canonical
 from app.live.demo import demo_gateway
-from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.proving import Recorded, prove
+from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.replaying import result
 from app.running import ReplayRequest, options, strategies
 from app.seating import StrategySpec
+from app.watch.watching import configured
 from core.errors import DataMissing
 from core.events import SessionScheduled, SessionStarted
 from core.money import plain
@@ -67,7 +68,7 @@ def run_demo(
             tick_by_tick_max=100,
         )
         outcome = run_live(
-            root, _request("demo", link, specs, account, config, chosen.limits, until_ts), watch=watch
+            root, _request("demo", link, specs, account, config, chosen.limits, until_ts, root), watch=watch
         )
     return DemoResult(outcome.session, prove(root, _recorded(root, outcome)))
 
@@ -80,6 +81,7 @@ def _request(
     config: Config,
     limited: Limits,
     until_ts: int | None,
+    root: Path,
 ) -> LiveRequest:
     text, digest = canonical(config)
     return LiveRequest(
@@ -93,6 +95,7 @@ def _request(
         config=text,
         config_hash=digest,
         until_ts=until_ts,
+        watching=configured(config, root),
     )
 
 

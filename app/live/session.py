@@ -4,6 +4,7 @@ Composes the log, the folds of its past, the connection, the strategies and the 
 trading. The session is recorded as it happens, and a proof of it is a replay of that record.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.client import IbClient, LinkSettings
-from adapters.ibkr.marketdata import MarketData
+from adapters.ibkr.marketdata import DataLimits, MarketData
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.reconcile import Folds
 from app.assembling import assemble
 from app.live.recording import LiveRecorder
 from app.live.source import Commands, LiveSource
+from app.live.warming import KEY as WARM_UP
+from app.live.warming import Range, plan_live, source_of
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
-from app.writing import writing
+from app.watch.watching import Watched, Watching
+from app.watch.watching import watch as watch_over
+from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import UsageError
 from core.events import (
@@ -52,6 +57,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
+    watching: Watching = Watching()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -62,7 +68,7 @@ class Outcome(msgspec.Struct, frozen=True):
     last_seq: int
 
 
-class _InstrumentNames:
+class InstrumentNames:
     """Names of instruments by what the broker calls them; one that was never defined is named by its id."""
 
     def __init__(self, sessions: Sessions) -> None:
@@ -91,7 +97,9 @@ class LiveSession:
         self._request = request
         self._watch = watch
         self._commands = commands
+        self._source: LiveSource | None = None
         self.stopping = ""
+        self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
         self.session = past.sessions + 1
@@ -101,30 +109,32 @@ class LiveSession:
 
     def _client(self) -> IbClient:
         request, world = self._request, self.world
-        names = _InstrumentNames(world.sessions)
+        names = InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
-            link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
+            link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
-        data = MarketData(link.lines_max, link.tick_by_tick_max, delayed=link.delayed_data)
-        folds = Folds(world.orders, world.positions, world.account, world.routes, names)
+        data = MarketData(DataLimits.of(link), world.sessions, self._held)
+        folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
     @property
     def wanted(self) -> list[InstrumentDefined]:
         """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
-        held = [
-            p.instrument for p in self.world.positions.open_positions() if p.account == self._request.account
-        ]
         asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
-        names = dict.fromkeys([*held, *self._request.watchlist, *asked])
+        names = dict.fromkeys([*self._held(), *self._request.watchlist, *asked])
         return [self.world.sessions.instrument(name) for name in names]
+
+    def _held(self) -> list[str]:
+        found = self.world.positions.open_positions()
+        return [p.instrument for p in found if p.account == self._request.account]
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
         request, client, journal = self._request, self.client, self._journal
         client.wanted = self.wanted
-        recorder = LiveRecorder(journal)
+        hub = watch_over(request.watching, self._watched())
+        recorder = hub.recorder(LiveRecorder(journal))
         loop = assemble(
             recorder,
             self.world,
@@ -139,18 +149,35 @@ class LiveSession:
         )
         first = journal.last_seq + 1
         ts = client.now
+        self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
-        source = LiveSource(
-            recorder, client, self.agenda, self._commands, self._stop, lambda: self._watch(self)
+        warm_up = source_of(LogReader(journal.root), self.warm_up)
+        source = self._source = LiveSource(
+            recorder, hub.link(client), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
         try:
-            loop.run(source, self.session, ts, start_seq=first)
+            loop.run(source, self.session, ts, warm_up, start_seq=first)
         finally:
             client.close()
+            hub.close()
         if client.failure is not None:
             raise client.failure
         return Outcome(self.session, first, journal.last_seq)
+
+    def _watched(self) -> Watched:
+        request = self._request
+        return Watched(
+            root=self._journal.root,
+            session=self.session,
+            world=self.world,
+            account=request.account,
+            currency=request.currency,
+            limits=request.limits,
+            instruments=lambda: self.client.wanted,
+            inputs=lambda: 0 if self._source is None else self._source.inputs,
+            lock_step=request.link.lock_step,
+        )
 
     def _stop(self) -> bool:
         until = self._request.until_ts
@@ -169,6 +196,7 @@ class LiveSession:
             "limits": msgspec.to_builtins(request.limits),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
+            WARM_UP: msgspec.to_builtins(self.warm_up),
         }
         strategies: list[dict[str, Any]] = [
             {**one.described(), "spec": one.found.name} for one in self.seated
@@ -187,17 +215,28 @@ class LiveSession:
         )
 
 
+def _prefix() -> str:
+    """Return what the references of a session's orders begin with: no other session, of this log or of
+    another one at the same account, ever has the same."""
+    return f"T{time.time_ns() // 1_000_000:x}."
+
+
 def run_live(
     root: Path,
     request: LiveRequest,
     *,
     commands: Commands = lambda _: (),
     watch: Callable[[LiveSession], None] = lambda _: None,
+    prepare: Callable[[Writer, LiveRequest], None] = lambda _writer, _request: None,
 ) -> Outcome:
-    """Hold the log, run one session, and give the log back, sealed."""
+    """Hold the log, run one session, and give the log back, sealed.
+
+    `prepare` puts into the log what the session needs first.
+    """
     if not request.strategies and not request.watchlist:
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
+        prepare(writer, request)
 
         def serve(session: LiveSession) -> None:
             writer.serve()

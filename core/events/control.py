@@ -46,7 +46,7 @@ class ReconciliationStarted(Event, frozen=True, gc=False):
 class BreakFound(Event, frozen=True, gc=False):
     """Log and broker disagree and nothing explains it: the instrument is closed until the operator accepts.
 
-    `kind` is `position`, `missing_fills`, `duplicate_order` or `unknown_order`.
+    `kind` is `position`, `missing_fills`, `overfilled`, `duplicate_order`, `unknown_order` or `lost_order`.
     """
 
     account: str
@@ -57,9 +57,22 @@ class BreakFound(Event, frozen=True, gc=False):
     message: str
 
 
+@event("break_resolved", "broker")
+class BreakResolved(Event, frozen=True, gc=False):
+    """A later look at the broker's book explained a break about an order; no operator is needed for it."""
+
+    account: str
+    instrument: str
+    kind: str
+    evidence: str
+
+
 @event("break_accepted", "operator")
 class BreakAccepted(Event, frozen=True, gc=False):
-    """The operator accepts what the broker reports for an instrument; it may be traded again."""
+    """The operator accepts what the broker reports for an instrument; it may be traded again.
+
+    Orders in it whose fate was unknown count as ended from here on.
+    """
 
     account: str
     instrument: str
@@ -80,7 +93,10 @@ class ReconciliationFinished(Event, frozen=True, gc=False):
 
 @event("external_order", "broker")
 class ExternalOrderReported(Event, frozen=True, gc=False):
-    """A working order at the broker that is not ours (by hand, by another client): it counts for risk."""
+    """An order at the broker that is not ours (by hand, by another client): it counts for risk.
+
+    `status` is the broker's word, or `Gone` once the order is no longer among the open ones.
+    """
 
     order: str
     account: str

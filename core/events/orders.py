@@ -145,7 +145,8 @@ class OrderBound(Event, frozen=True, gc=False):
 class OrderResolved(Event, frozen=True, gc=False):
     """What reconciliation found of an order whose fate was open; `evidence` says what it rests on.
 
-    `outcome` is `live`, `ended`, `not_sent`, `unknown` or `presumed_lost`.
+    `outcome` is `live`, `ended`, `not_sent`, `unknown` or `presumed_lost`. It replaces what was believed
+    before: an order taken for refused that is found at the broker is `live` again.
     """
 
     order: str
@@ -172,6 +173,25 @@ class SendFailed(Event, frozen=True, gc=False):
     version: int
     bytes_written: int
     message: str
+
+
+@event("cancel_sent", "effect")
+class CancelSent(Event, frozen=True, gc=False):
+    """All bytes of a cancel request were handed to the connection; `reason` is set if no strategy asked."""
+
+    order: str
+    reason: str = ""
+
+
+@event("order_amended", "broker")
+class OrderAmended(Event, frozen=True, gc=False):
+    """The broker shows other terms than any that we sent: they are the order's version from now on."""
+
+    order: str
+    version: int
+    quantity: Decimal
+    limit: Decimal | None
+    stop: Decimal | None
 
 
 @event("order_status", "broker")

@@ -7,9 +7,9 @@ from core.events.base import Event, event
 class SessionStarted(Event, frozen=True, gc=False):
     """A live session or a replay begins; holds all that a later replay needs to be the same.
 
-    `mode` is `replay`, `demo`, `live` or `gateway` (a simulated gateway's book). `config` and
-    `strategies` are canonical JSON; each strategy has `id`, `name`, `source` (digest of its code),
-    `parameters` and `warm_up` (seq ranges).
+    `mode` is `replay`, `demo`, `live`, `record` (market data alone) or `gateway` (a simulated gateway's
+    book). `config` and `strategies` are canonical JSON; each strategy has `id`, `name`, `source` (digest of
+    its code), `parameters` and `warm_up` (seq ranges).
     """
 
     session: int

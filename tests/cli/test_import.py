@@ -91,9 +91,12 @@ def test_the_same_file_again_changes_nothing(tape, trades, tmp_path):
         (["abc.csv", *TABLE, "--map", "price"], 2, "FIELD=COLUMN"),
         (["abc.csv", *TABLE, "--map", "price=Cost"], 2, "Cost"),
         (["abc.csv", *TABLE, "--timezone", "Mars/Base"], 2, "Mars/Base"),
+        (["abc.csv", *TABLE, "--exchange", "XNYC"], 2, "'XNYC' has no trading calendar; did you mean XNYS"),
+        (["header.csv", *TABLE], 2, "header.csv: holds no rows"),
     ],
 )
 def test_what_cannot_be_imported_is_refused_and_leaves_no_log(tape, trades, tmp_path, args, code, says):
+    (tmp_path / "header.csv").write_text("ts,price,size\n")
     done = tape("--log", tmp_path / "log", "import", *args, "--json")
     assert (done.code, done.out) == (code, "")
     assert says in done.err
@@ -261,3 +264,10 @@ def test_the_way_to_the_other_rejected_rows_leads_there_although_there_are_runs(
     done = tape("--log", log, "import", "bad.csv", *TABLE)
     command = done.out.partition("more: tape ")[2].splitlines()[0]
     assert tape(*shlex.split(command)).out.count("row_rejected") == 30
+
+
+def test_status_after_an_import_names_a_replay_that_works(tape, trades, tmp_path):
+    assert tape("--log", tmp_path / "log", "import", "abc.csv", *TABLE).code == 0
+    done = tape("--log", tmp_path / "log", "status")
+    command = done.err.partition("next: tape ")[2]
+    assert tape(*shlex.split(command)).code == 0

@@ -184,7 +184,8 @@ class Odd(Strategy[P]):
             "def subscriptions(self):\n        return 1 / 0",
             "in subscriptions at {}/odd.py:13: ZeroDivisionError",
         ),
-        ("def on_trade(self, trade):\n        sys.exit(3)", "called sys.exit(3)"),
+        ("def __init__(self, params):\n        sys.exit(3)", "in __init__ at {}/odd.py:13: SystemExit: 3"),
+        ("def on_trade(self, trade):\n        sys.exit(3)", "in on_trade at odd.py:13"),
         ("def on_trade(self, trade):\n        self.record('x', float('nan'))", "nan cannot be recorded"),
         ("def on_trade(self, trade):\n        self.buy('ZVXA', 'many', reason='')", "quantity 'many'"),
     ],
@@ -196,10 +197,20 @@ def test_a_strategy_that_goes_wrong_is_no_bug_of_ours_and_ends_in_8(tape, log, t
     assert says.format(tmp_path) in done.err
 
 
+def test_a_termination_signal_in_a_handler_is_not_taken_for_a_strategy_that_exits(log, tmp_path):
+    body = "def on_trade(self, trade):\n        os.kill(os.getpid(), signal.SIGTERM)"
+    (tmp_path / "odd.py").write_text(f"import os, signal\n{HEAD}    {body}\n")
+    command = [sys.executable, str(ROOT / "cli.py"), "--log", str(log), "replay", "2025-07-03"]
+    command += ["--strategy", "odd.py:Odd"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("x = (", "broken.py:1"),
+        ("import sys\n\nsys.exit(4)\n", "broken.py:3: SystemExit: 4"),
         ("\nimport nonesuch_module\n", "broken.py:2: ModuleNotFoundError"),
         ("class X: pass", "no subclass of truetape.Strategy"),
     ],

@@ -1,14 +1,18 @@
 """Logs made by the real journal and the real sealer, with events of every type, for reading tests."""
 
 import typing
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.events import BY_TAG, MARKET_DATA, Entry, Event, Quote, Trade
+import pyarrow as pa
+
+from core.events import BY_TAG, MARKET_DATA, Entry, Event, EventType, Quote, Trade
 from core.ports import Selection
 from eventstore import columns
 from eventstore.journal import Journal
+from eventstore.parquet import TypedWriter
 from eventstore.policy import Policy
 from eventstore.reader import LogReader
 from eventstore.schema import columns_of
@@ -100,3 +104,10 @@ def write_ticks(journal: Journal, count: int, *, batch: int = 500) -> None:
 
 def read_all(root: Path, selection: Selection = Selection()) -> list[Entry]:  # noqa: B008
     return [entry for batch in LogReader(root).entries(selection) for entry in batch]
+
+
+def write_typed(path: Path, kind: EventType, batches: Sequence[pa.RecordBatch], *, recv: bool = True) -> None:
+    """Write batches of one event type as a complete file."""
+    with TypedWriter(path, kind, recv=recv) as writer:
+        for batch in batches:
+            writer.write(batch)

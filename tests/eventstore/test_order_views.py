@@ -24,11 +24,11 @@ from core.events import (
 )
 from core.ports import RUN_BASE
 from eventstore.layout import Layout
-from eventstore.parquet import file_name, write_typed
+from eventstore.parquet import file_name
 from eventstore.schema import kind_of, to_batch
 from eventstore.sql import connect
 from projections.orders import Orders
-from tests.eventstore.sealed_logs import open_log, read_all
+from tests.eventstore.sealed_logs import open_log, read_all, write_typed
 
 D = Decimal
 WHO = ("DU1", "s", "IBM")

@@ -15,9 +15,9 @@ from core.errors import CorruptLog, InvalidEvent
 from core.events import Bar, Entry, Event, Quote, StrategyFailed, Trade, Unknown
 from core.money import money
 from eventstore import columns, schema
-from eventstore.parquet import ROW_GROUP_ROWS, TypedFile, TypedWriter, file_name, write_typed
+from eventstore.parquet import ROW_GROUP_ROWS, TypedFile, TypedWriter, file_name
 from eventstore.schema import kind_of, kinds
-from tests.eventstore.sealed_logs import sample_of, tick
+from tests.eventstore.sealed_logs import sample_of, tick, write_typed
 
 PROJECT = Path(__file__).parents[2]
 
@@ -142,11 +142,12 @@ def test_reading_and_writing_tables_never_imports_pandas(tmp_path):
 import sys
 from pathlib import Path
 from core.events import Trade
-from eventstore.parquet import TypedFile, write_typed
+from eventstore.parquet import TypedFile, TypedWriter
 from eventstore.schema import kind_of, to_batch, to_entries
 kind, path = kind_of(Trade), Path({str(tmp_path / "trade.parquet")!r})
 trades = [Trade(n, "f", "X", n / 4, 1.0) for n in range(100)]
-write_typed(path, kind, [to_batch(kind, range(100), range(100), range(100), [None] * 100, trades)])
+with TypedWriter(path, kind) as writer:
+    writer.write(to_batch(kind, range(100), range(100), range(100), [None] * 100, trades))
 with TypedFile(path, kind) as file:
     assert [e.event for b in file.read(0) for e in to_entries(kind, b)] == trades
 assert not {{"pandas", "duckdb"}} & set(sys.modules), "a heavy import on the replay path"

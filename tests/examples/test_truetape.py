@@ -1,6 +1,7 @@
 """`import truetape`: the log opened from a script, the examples run, a foreign `core` refused."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,31 @@ def test_events_come_in_order_filtered_and_from_where_they_are_asked(log):
     assert next(trades).seq > first.seq
     decided = list(log.events(run="latest"))
     assert [e.seq for e in decided] == sorted(e.seq for e in decided)
+
+
+def test_events_are_named_by_class_or_by_tag_and_a_wrong_tag_is_no_empty_answer(log):
+    by_tag = list(log.events("filled", run="latest"))
+    assert by_tag == list(log.events(truetape.Filled, run="latest"))
+    assert by_tag
+    with pytest.raises(UsageError, match="did you mean filled"):
+        next(log.events("fileld"))
+
+
+def test_a_log_that_stays_open_sees_the_runs_that_come(root, tmp_path):
+    place = shutil.copytree(root, tmp_path / "log")
+    with truetape.open_log(place) as log:
+        before = log.sql("SELECT count(*) AS n FROM runs").rows()
+        more = ["-q", "--log", str(place), "replay", "2025-07-03", "--set", "instrument=ZVXA"]
+        assert cli.main([*more, "--strategy", "buy_and_hold"]) == 0
+        assert (before, log.sql("SELECT count(*) AS n FROM runs").rows()) == ([{"n": 2}], [{"n": 3}])
+
+
+def test_what_a_notebook_shows_of_each_thing_says_what_it_is(log):
+    assert re.fullmatch(r"<log .*log: 18\d,\d{3} events, 2 runs>", repr(log))
+    assert re.fullmatch(r"<run [0-9a-f]{12} of 2025-07-02>", repr(log.run()))
+    assert repr(log.sql("SELECT\n 1")) == "<answer to 'SELECT 1': .df(), .arrow() or .rows()>"
+    state = repr(log.state(at="2025-07-02T12:00:00Z"))
+    assert state == "<state at 2025-07-02T12:00:00.000Z: 0 positions, 0 working orders, equity 100000>"
 
 
 def test_the_state_at_a_seq_and_at_a_time(log):

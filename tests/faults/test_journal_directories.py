@@ -16,7 +16,7 @@ from eventstore.accepting import accept_loss
 from eventstore.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
 from eventstore.reader import LogReader
-from eventstore.recovery import good_prefix, inspect
+from eventstore.recovery import Damage, inspect
 from eventstore.sealing import seal
 from tests.faults.journals import (
     UnsyncedFiles,
@@ -259,12 +259,10 @@ def test_the_table_catches_a_recovery_that_does_not_check_what_a_segment_follows
 def test_the_good_prefix_stays_readable_after_damage(tmp_path: Path) -> None:
     layout = make_log(tmp_path / "log")
     flip(layout.segment_path(3), 300)
-    prefix, damage = good_prefix(layout.root)
-    assert damage is not None
-    assert damage.path == layout.segment_path(3)
-    assert 10 <= prefix.last_seq < 15
-    with pytest.raises(CorruptLog, match="can be read up to seq"):
+    with pytest.raises(Damage, match="can be read up to seq") as damage:
         inspect(layout.root)
+    assert damage.value.path == layout.segment_path(3)
+    assert 10 <= damage.value.prefix.last_seq < 15
 
 
 def test_accepting_a_loss_says_so_in_the_log_and_keeps_the_rest_in_quarantine(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ STEP = ("--speed", "step", "--start", "open")
 
 
 def fill(raw: Raw, order_id: int, **given: object) -> None:
+    first = len(raw.messages)
     raw.place(order_id, **given)
     for _ in range(400):
         raw.send(105)
         raw.seek(109)
-        if any(m[0] == "59" for m in raw.messages):
+        if any(m[0] == "59" for m in raw.messages[first:]):
             return
     raise AssertionError("the order did not fill")
 
@@ -31,7 +32,7 @@ def facts(raw: Raw) -> dict[str, list[list[str]]]:
     raw.send(99, 0)
     raw.seek(102)
     found = raw.messages[first:]
-    return {kind: [m for m in found if m[0] == kind] for kind in ("61", "5", "3", "11", "101")}
+    return {kind: [m for m in found if m[0] == kind] for kind in ("61", "5", "3", "11", "59", "101")}
 
 
 def test_a_killed_gateway_knows_its_book_when_it_is_started_again(serve):
@@ -39,6 +40,7 @@ def test_a_killed_gateway_knows_its_book_when_it_is_started_again(serve):
     with connected(first.ready()) as raw:
         raw.subscribe()
         fill(raw, 1, ref="filled")
+        fill(raw, 4, action="SELL", quantity=40, ref="closes a part")
         raw.place(2, "SELL", 100, "LMT", 99, tif="GTC", ref="resting")
         raw.place(3, "SELL", 100, "LMT", 98)
         raw.cancel(3)
@@ -49,9 +51,10 @@ def test_a_killed_gateway_knows_its_book_when_it_is_started_again(serve):
     with connected(again.ready()) as raw:
         assert again.told["resumed"] is True
         assert facts(raw) == before
-        assert [len(before[kind]) for kind in ("61", "5", "11", "101")] == [1, 1, 1, 2]
+        assert [len(before[kind]) for kind in ("61", "5", "11", "59", "101")] == [1, 1, 2, 2, 3]
+        assert [m[5].startswith("1.797") for m in before["59"]] == [True, False]
         raw.send(8, 1, 1)
-        assert raw.seek(9)[2] == "4"
+        assert raw.seek(9)[2] == "5"
 
 
 def test_what_was_resting_fills_after_a_restart(serve):

@@ -554,3 +554,44 @@ def test_an_order_of_an_earlier_version_of_the_protocol_is_understood(ib_gateway
         assert raw.seek(3)[2] == "Submitted"
         raw.cancel(1)
         assert raw.seek(3)[2] == "Cancelled"
+
+
+# -- the matching engine's assumptions -----------------------------------------------------------
+
+
+def test_a_large_order_fills_in_parts_of_the_displayed_size(ib_gateway):
+    port = ib_gateway(speed="step", start="open", partial_fills=True).port
+    with connected(port) as raw:
+        raw.subscribe()
+        raw.place(1, quantity=20_000)
+        step(raw, 400)
+        fills = [m for m in raw.messages if m[0] == "11"]
+        statuses = [m for m in raw.messages if m[0] == "3" and D(m[3]) > 0]
+        assert len(fills) > 1
+        assert statuses[0][2] == "Submitted"
+        total = D(0)
+        for execution, status in zip(fills, statuses, strict=True):
+            total += D(execution[19])
+            assert (D(execution[24]), D(status[3]), D(status[4])) == (total, total, 20_000 - total)
+        charged = [D(m[3]) for m in raw.messages if m[0] == "59"]
+        assert sum(charged) == max(D(1), total * D("0.005"))
+
+
+def test_an_order_on_its_way_is_pending(ib_gateway):
+    with connected(ib_gateway(speed="step", start="open", latency_ms=60_000).port) as raw:
+        raw.place(1, "SELL", 100, "LMT", 99)
+        raw.send(5, 1)
+        assert raw.seek(3)[2] == "PendingSubmit"
+        raw.subscribe()
+        assert until(raw, 3, 2_000)[2] == "Submitted"
+
+
+def test_at_full_speed_the_day_waits_for_a_reader(ib_gateway):
+    gateway = ib_gateway(speed="max")
+    with connected(gateway.port) as raw:
+        raw.subscribe()
+        raw.seek(1)
+    with connected(gateway.port, 2) as other:
+        other.send(49, 1)
+        first = other.seek(49)[2]
+        assert int(first) < 1_751_486_400, "the close is still to come"

@@ -3,6 +3,8 @@
 import zipfile
 from pathlib import Path
 
+from adapters.replay.importing import ImportResult, ImportWriter, Progress, import_sets
+from adapters.replay.lean import Days, lean_sets
 from core.events import Entry, Event, ImportResumed
 from core.ports import EntryReader
 
@@ -49,3 +51,16 @@ def without_frames(found: list[Event]) -> list[Event]:
     return [
         e for e in found if type(e).__name__ not in {ImportResumed.__name__, "Recovered", "SegmentSealed"}
     ]
+
+
+def import_lean(
+    writer: ImportWriter,
+    reader: EntryReader,
+    root: Path,
+    symbol: str,
+    resolution: str,
+    days: Days | None = None,
+    progress: Progress | None = None,
+) -> ImportResult:
+    """Import a symbol's files of one resolution, as `tape import --format lean` does."""
+    return import_sets(writer, reader, lean_sets(root, symbol, resolution, days), progress)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.replay.lean import import_lean, parse_days
+from adapters.replay.lean import parse_days
 from core.errors import DataMissing, UsageError
 from core.events import (
     Bar,
@@ -24,7 +24,7 @@ from core.events import (
     Trade,
 )
 from eventstore.memory import MemoryLog
-from tests.importers.lean_files import events, write_day, write_zip
+from tests.importers.lean_files import events, import_lean, write_day, write_zip
 
 NEW_YORK = ZoneInfo("America/New_York")
 

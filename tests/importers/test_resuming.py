@@ -11,13 +11,13 @@ import pytest
 
 from adapters.replay import importing
 from adapters.replay.history import Interrupted
-from adapters.replay.lean import import_lean, lean_sets, parse_days
+from adapters.replay.lean import lean_sets, parse_days
 from core.errors import UsageError
 from core.events import ImportFinished, ImportResumed, ImportStarted, Quote, RowRejected, SegmentSealed, Trade
 from eventstore.journal import Journal
 from eventstore.memory import MemoryLog
 from eventstore.reader import LogReader
-from tests.importers.lean_files import entries, events, ticks, without_frames, write_day
+from tests.importers.lean_files import entries, events, import_lean, ticks, without_frames, write_day
 
 DAYS = parse_days("2013-10-07")
 ROWS = 3000
@@ -230,7 +230,8 @@ _CHILD = """
 import sys
 from pathlib import Path
 from adapters.replay import importing
-from adapters.replay.lean import import_lean, parse_days
+from adapters.replay.importing import import_sets
+from adapters.replay.lean import lean_sets, parse_days
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from time import time_ns
@@ -244,7 +245,8 @@ def progress(done, total):
         sys.stdin.read()
 import adapters.replay.rows as rows
 rows.CHUNK_ROWS = 700
-import_lean(journal, LogReader(log), root, "ABC", "tick", parse_days("2013-10-07"), progress)
+sets = lean_sets(root, "ABC", "tick", parse_days("2013-10-07"))
+import_sets(journal, LogReader(log), sets, progress)
 journal.close()
 """
 

@@ -8,11 +8,17 @@ import pytest
 from pyarrow import parquet
 
 from adapters.replay import table_files
-from adapters.replay.tables import TableOptions, import_tables, parse_mapping, plan_tables
+from adapters.replay.importing import import_sets
+from adapters.replay.tables import TableOptions, open_tables, parse_mapping, plan_tables
 from core.errors import DataMissing, UsageError
 from core.events import Bar, FeedDefined, InstrumentDefined, Quote, RowRejected, SessionScheduled, Trade
 from eventstore.memory import MemoryLog
 from tests.importers.lean_files import events
+
+
+def import_tables(writer, reader, files, file_format, options):
+    """Import as `tape import FILE…` does."""
+    return import_sets(writer, reader, [t.import_set() for t in open_tables(files, file_format, options)])
 
 
 def utc(*wall: int) -> int:

@@ -1,5 +1,6 @@
 """Logs and gateways for live sessions in tests."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,9 @@ def books(tmp_path: Path) -> Callable[[Any], Books]:
         return Books(tmp_path / "log", gateway.book)
 
     return compare
+
+
+@pytest.fixture
+def log(ib_gateway_log: Path, tmp_path: Path) -> Path:
+    """A log of our own with the sample's days in it, apart from the one that the gateway serves."""
+    return Path(shutil.copytree(ib_gateway_log, tmp_path / "log"))

@@ -9,6 +9,7 @@ from core.events import (
     BreakFound,
     ConnectionChanged,
     DataStateChanged,
+    HaltChanged,
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
@@ -21,6 +22,7 @@ from tests.projections.build import ACCOUNT, feed
 UP = ConnectionChanged(1, "up")
 DOWN = ConnectionChanged(2, "down", reason="connection reset by peer")
 RECONCILED = ReconciliationFinished(3, "start", 0, 0, 0, 0, "d")
+HALT = HaltChanged(5, "ib/stream", "ACME", True)
 BREAK = BreakFound(4, ACCOUNT, "ACME", "position", "100", "0", "ACME: the log holds 100, the broker 0")
 
 
@@ -92,7 +94,21 @@ def test_data_that_are_not_live_take_no_entries_but_let_positions_be_closed(stat
     known = gate(UP, RECONCILED, DataStateChanged(5, "ACME", state))
     assert known.entries_closed("ACME") == f"market data of ACME are {state}"
     assert known.closed("ACME") is None
-    assert known.entries_closed("OTHER") is None
+
+
+def test_an_instrument_of_which_nothing_was_heard_takes_no_entries():
+    known = gate(UP, RECONCILED, DataStateChanged(5, "ACME", "live"))
+    assert known.entries_closed("ACME") is None
+    assert known.entries_closed("OTHER") == "no market data of OTHER so far"
+
+
+def test_a_halt_by_the_venue_closes_its_instrument_until_trading_goes_on():
+    live = DataStateChanged(5, "ACME", "live")
+    halted = gate(UP, RECONCILED, live, HaltChanged(6, "ib/stream", "ACME", True, "for volatility"))
+    assert halted.entries_closed("ACME") == "ACME is halted for volatility"
+    assert halted.closed("ACME") is None
+    feed(halted, HaltChanged(7, "ib/stream", "ACME", False))
+    assert halted.entries_closed("ACME") is None
 
 
 def test_delayed_data_may_be_allowed():
@@ -105,8 +121,9 @@ def test_data_that_come_back_open_it_again():
 
 
 def test_a_snapshot_restores_all_of_it():
-    whole = gate(UP, BREAK, DataStateChanged(5, "ACME", "stale"), HaltRequested(5, "halt", "x", "y"))
+    whole = gate(UP, BREAK, DataStateChanged(5, "ACME", "live"), HALT, HaltRequested(5, "halt", "x", "y"))
     again = Gate()
     again.load(whole.encoded())
     assert again.digest() == whole.digest()
     assert again.closed("ACME") == whole.closed("ACME")
+    assert again.entries_closed("ACME") == whole.entries_closed("ACME") == "ACME is halted"

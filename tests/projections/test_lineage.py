@@ -69,7 +69,7 @@ def test_an_input_that_is_its_own_cause_ends_the_trail():
 def test_a_commission_without_an_order_joins_by_its_execution():
     lineage = folded(*FIRST[:3], (RUN + 9, 503, charge("F-1", 2, order="")))
     assert [entry.seq - RUN for entry in lineage.chain("o1")] == [1, 2, 3, 9]
-    assert lineage.order_of("F-1") == "o1"
+    assert [entry.seq - RUN for entry in lineage.chain("F-1")] == [1, 2, 3, 9]
 
 
 def test_a_correction_is_part_of_the_chain():
@@ -79,7 +79,7 @@ def test_a_correction_is_part_of_the_chain():
 
 def test_an_unknown_id_has_no_chain():
     lineage = folded(*FIRST)
-    assert (lineage.chain("nope"), lineage.order_of("nope"), lineage.entry(500)) == ([], None, None)
+    assert (lineage.chain("nope"), lineage.entry(500)) == ([], None)
     assert (lineage.orders(), lineage.executions()) == (["o1"], ["F-1"])
 
 

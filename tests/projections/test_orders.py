@@ -195,3 +195,71 @@ def test_a_snapshot_shares_nothing_with_the_live_orders():
 
 def test_the_line_says_how_many_work():
     assert repr(folded(intent(), fill("1", "BUY", 40, 10))) == "<orders: 1 orders, 1 working, 1 executions>"
+
+
+def finished(order, *, first=0):
+    return intent(order, ts=first), fill(f"F-{order}", "BUY", 100, 10, order=order, ts=first)
+
+
+def windowed(keep, *events):
+    orders = Orders(keep)
+    feed(orders, *events)
+    return orders
+
+
+def test_a_window_forgets_the_orders_that_came_to_their_end_first():
+    orders = windowed(2, *finished("o-1"), *finished("o-2"), *finished("o-3"))
+    assert [order.id for order in orders.orders()] == ["o-2", "o-3"]
+    assert [execution.exec_id for execution in orders.executions()] == ["F-o-2", "F-o-3"]
+    assert orders.get("o-1") is None
+
+
+def test_a_window_never_forgets_an_order_that_may_fill():
+    orders = windowed(1, intent("o-0"), *finished("o-1"), *finished("o-2"), *finished("o-3"))
+    assert [order.id for order in orders.orders()] == ["o-0", "o-3"]
+    feed(orders, fill("x", "BUY", 100, 10, order="o-0"))
+    assert [order.id for order in orders.orders()] == ["o-0"]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        fill("F-o-1", "BUY", 100, 10, order="o-1"),
+        fill("another", "BUY", 100, 10, order="o-1"),
+        corrected("F-o-1", 1, "BUY", 90, 10, order="o-1"),
+        charge("F-o-1", "1.5", order="o-1"),
+        status("Cancelled", "o-1"),
+        approved(order="o-1"),
+        started(order="o-1"),
+        sent(order="o-1"),
+        refused(order="o-1"),
+        SendFailed(3, "o-1", 1, 0, "reset"),
+        ModifyIntended(3, "o-1", 2, *WHO, D(5), None, None, "x"),
+        CancelIntended(4, "o-1", *WHO, "enough"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_is_reported_of_a_forgotten_order_changes_nothing(late):
+    orders = windowed(1, *finished("o-1"), *finished("o-2"))
+    before = orders.digest()
+    feed(orders, late)
+    assert orders.digest() == before
+
+
+def test_a_correction_that_moves_an_execution_to_a_forgotten_order_takes_it_along():
+    orders = windowed(1, *finished("o-1"), *finished("o-2"), intent("o-3"))
+    feed(orders, fill("x", "BUY", 40, 10, order="o-3"), corrected("x", 1, "BUY", 40, 10, order="o-1"))
+    assert (orders.get("o-3").filled, orders.execution("x")) == (D(0), None)
+
+
+def test_commissions_whose_fill_never_comes_are_a_window_too():
+    orders = windowed(2, *(charge(str(n), 1, order="") for n in range(9)))
+    assert len(orders.state().executions) == 2
+
+
+def test_a_snapshot_that_kept_all_can_be_continued_in_a_window():
+    whole = folded(*finished("o-1"), *finished("o-2", first=5))
+    orders = Orders(1)
+    orders.load(whole.encoded())
+    feed(orders, *finished("o-3", first=9))
+    assert [order.id for order in orders.orders()] == ["o-3"]

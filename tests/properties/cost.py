@@ -6,6 +6,7 @@ Not a test: the figure depends on the machine. It prints the best of a few round
 from collections.abc import Sequence
 from time import process_time_ns
 
+from app.world import MOVEMENTS_KEPT, ORDERS_KEPT
 from core.events import Entry, OrderSendStarted, OrderSent, RiskApproved
 from projections.account import Account
 from projections.base import Projection
@@ -19,7 +20,7 @@ ORDERS = 5_000
 
 def life(number: int) -> list:
     """Return the seven events of one order, alternately a purchase and a sale."""
-    order, ts, side = f"sma-1-{number}", number * 10, ("BUY", "SELL")[number % 2]
+    order, ts, side = f"sma-1-{number}", number * 10_000_000_000, ("BUY", "SELL")[number % 2]
     who = (ACCOUNT, STRATEGY, "ACME")
     return [
         intent(order, 100, side, ts=ts),
@@ -47,8 +48,8 @@ def main() -> None:
     history = entries(stock(), *(event for number in range(ORDERS) for event in life(number)))
     best: dict[str, float] = {}
     for _ in range(7):
-        quotes, positions = Quotes(), Positions()
-        for projection in (Orders(), positions, Account(quotes, positions)):
+        quotes, positions = Quotes(), Positions(MOVEMENTS_KEPT)
+        for projection in (Orders(ORDERS_KEPT // 10), positions, Account(quotes, positions)):
             cost = timed(projection, history)
             best[projection.name] = min(best.get(projection.name, cost), cost)
     for name, cost in best.items():

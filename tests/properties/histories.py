@@ -32,14 +32,14 @@ from tests.projections.build import ACCOUNT, D, future, stock
 
 INSTRUMENTS = ("ACME", "IDX-202509")
 STRATEGIES = ("a", "b")
-ORDERS = tuple(f"{s}-1-{n}" for n, s in enumerate(STRATEGIES))
+ORDERS = tuple(f"{STRATEGIES[n % 2]}-1-{n}" for n in range(4))
 
 quantities = st.integers(1, 5).map(lambda n: D(n) * 10)
 # Prices whose averages do not divide evenly, so that rounding has something to get wrong.
 prices = st.sampled_from(["10", "10.01", "11.37", "9.99", "12.5"]).map(D)
 times = st.integers(1, 9)
 sides = st.sampled_from(("BUY", "SELL"))
-picks = st.integers(0, 1)
+picks = st.integers(0, len(ORDERS) - 1)
 
 
 @st.composite
@@ -47,7 +47,7 @@ def executions(draw):
     """One execution with its corrections, commissions and whatever statuses came with it."""
     exec_id = f"F-{draw(st.integers(1, 6))}"
     which, instrument = draw(picks), draw(st.sampled_from(INSTRUMENTS))
-    who = (ORDERS[which], ACCOUNT, STRATEGIES[which], instrument)
+    who = (ORDERS[which], ACCOUNT, STRATEGIES[which % 2], instrument)
     side, ts = draw(sides), draw(times)
     facts = [Filled(ts, exec_id, *who, side, draw(quantities), draw(prices))]
     facts += [
@@ -86,8 +86,10 @@ def opening() -> list:
         FxRateReported(0, "EUR", "USD", D("1.1")),
         AccountMarked(0, ACCOUNT, "USD", D(100_110), D(100_000)),
         *(
-            OrderIntended(1, order, ACCOUNT, who, "ACME", "BUY", D(100), "MKT", None, None, "DAY", "x")
-            for order, who in zip(ORDERS, STRATEGIES, strict=True)
+            OrderIntended(
+                1, order, ACCOUNT, STRATEGIES[n % 2], "ACME", "BUY", D(40), "MKT", None, None, "DAY", "x"
+            )
+            for n, order in enumerate(ORDERS)
         ),
         Quote(1, "tick", "ACME", 10.0, 1.0, 10.5, 2.0, "A"),
         Quote(1, "tick", "ACME", 10.0, 3.0, None, None, "B"),

@@ -1,10 +1,11 @@
 """What must hold of every history, and broken folds that must not get past it.
 
 Each property is a function of the projections under test, so that the negative controls run the very
-same check on a fold with a known mistake.
+same check on a fold with a known mistake, and windows of a few movements the same as folds that keep all.
 """
 
 from collections import defaultdict
+from functools import partial
 from itertools import pairwise
 
 import msgspec
@@ -13,8 +14,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from core.events import CommissionReported, Entry, FillCorrected, Filled
-from projections.account import Account
 from projections.base import fold
+from projections.holding import Holding
+from projections.idset import Ids
 from projections.orders import Orders
 from projections.positions import Positions
 from tests.projections.build import ACCOUNT, D
@@ -33,6 +35,7 @@ FEW = settings(max_examples=100, deadline=None, database=None, suppress_health_c
 # A control only has to fail: the first counterexample will do, unshrunk.
 CONTROL = settings(FEW, max_examples=300, phases=(Phase.generate,), report_multiple_bugs=False)
 REPEATED = (Filled, FillCorrected, CommissionReported)
+WINDOWS = (1, 2, 3)
 
 
 def batches_change_nothing(chosen=FEW, **kinds):
@@ -68,7 +71,7 @@ def duplicates_change_nothing(chosen=FEW, **kinds):
     return check
 
 
-def delivery_order_changes_nothing(chosen=FEW, **kinds):
+def delivery_order_changes_nothing(chosen=FEW, *, but=(), **kinds):
     @chosen
     @given(facts(), st.data())
     def check(reports, data):
@@ -76,8 +79,8 @@ def delivery_order_changes_nothing(chosen=FEW, **kinds):
         start = len(opening())
         shuffled = entries[:start] + data.draw(st.permutations(entries[start:]))
         before, after = folded(entries, **kinds), folded(shuffled, **kinds)
-        but = ("lineage",)
-        assert digests(after, but=but) == digests(before, but=but)
+        unlike = ("lineage", *but)
+        assert digests(after, but=unlike) == digests(before, but=unlike)
         assert figures(after) == figures(before)
 
     return check
@@ -97,6 +100,25 @@ def snapshot_and_tail_equal_the_whole(chosen=FEW, **kinds):
             assert digests(made) == expected, k
 
     return check
+
+
+def packing_changes_nothing(chosen=FEW, **kinds):
+    @chosen
+    @given(facts(), st.data())
+    def check(reports, data):
+        entries = history(reports)
+        start = len(opening())
+        shuffled = entries[:start] + data.draw(st.permutations(entries[start:]))
+        packed, whole = folded(shuffled, **kinds), folded(shuffled)
+        assert digests(packed, but=("orders",)) == digests(whole, but=("orders",))
+        assert figures(packed) == figures(whole)
+
+    return check
+
+
+def window(keep, positions=Positions, orders=Orders):
+    """Return projections that keep a window, as keywords for a property."""
+    return {"positions": partial(positions, keep), "orders": partial(orders, keep)}
 
 
 def figures(made):
@@ -125,6 +147,32 @@ def test_the_order_of_delivery_changes_nothing():
 
 def test_a_snapshot_and_the_rest_of_the_log_equal_the_whole_log():
     snapshot_and_tail_equal_the_whole()()
+
+
+@pytest.mark.parametrize("keep", WINDOWS)
+def test_a_window_folds_in_any_batches_to_the_same_state(keep):
+    batches_change_nothing(**window(keep))()
+
+
+@pytest.mark.parametrize("keep", WINDOWS)
+def test_a_window_is_not_changed_by_a_report_delivered_twice(keep):
+    duplicates_change_nothing(**window(keep))()
+
+
+@pytest.mark.parametrize("keep", WINDOWS)
+def test_the_order_of_delivery_changes_no_figure_of_a_window(keep):
+    # Which orders a window forgets follows from when they came to their end.
+    delivery_order_changes_nothing(but=("orders",), **window(keep))()
+
+
+@pytest.mark.parametrize("keep", WINDOWS)
+def test_a_snapshot_of_a_window_and_the_rest_of_the_log_equal_the_whole_log(keep):
+    snapshot_and_tail_equal_the_whole(**window(keep))()
+
+
+@pytest.mark.parametrize("keep", WINDOWS)
+def test_a_window_holds_what_a_fold_holds_that_keeps_all(keep):
+    packing_changes_nothing(**window(keep))()
 
 
 @FEW
@@ -174,16 +222,16 @@ class CountsTwice(Positions):
     """Forgets that it knew an execution."""
 
     def _filled(self, entry):
-        fill = entry.event
-        self._fills.pop(fill.exec_id, None)
+        self._at_hand.pop(entry.event.exec_id, None)
         super()._filled(entry)
 
 
-class SumsCommissions(Account):
+class SumsCommissions(Positions):
     """Adds every report of a commission."""
 
     def _commission(self, entry):
-        self._charge(msgspec.structs.replace(entry.event, exec_id=str(entry.seq)))
+        event = msgspec.structs.replace(entry.event, exec_id=str(entry.seq))
+        super()._commission(msgspec.structs.replace(entry, event=event))
 
 
 class LastReportWins(Orders):
@@ -199,17 +247,87 @@ class ForgetsRevisions(Positions):
     """Leaves the revisions out of its restore."""
 
     def restore(self, state):
+        for held in state.holdings:
+            for movement in held.movements:
+                movement.revision = min(movement.revision, 0)
         super().restore(state)
-        self._revisions = {}
+
+
+class Broken(Holding):
+    """A holding with a mistake about what it packed."""
+
+    __slots__ = ()
+
+    @classmethod
+    def positions(cls):
+        """Return positions whose holdings have the mistake."""
+
+        class Mistaken(Positions):
+            def _open(self, account, instrument):
+                holding = super()._open(account, instrument)
+                holding.__class__ = cls
+                return holding
+
+        return Mistaken
+
+
+class ForgetsWhatItPacked(Broken):
+    __slots__ = ()
+
+    def settled(self, movement):
+        return None
+
+
+class DoesNotSearch(Broken):
+    __slots__ = ()
+
+    def search(self, exec_id):
+        return None
+
+
+class LosesTheCharge(Broken):
+    __slots__ = ()
+
+    def replace(self, movement):
+        pass
+
+
+class RefoldsTheRestAlone(Broken):
+    __slots__ = ()
+
+    def _refold(self, first):
+        super()._refold(len(self.blocks))
+
+
+class Resurrects(Orders):
+    """Does not remember what it forgot."""
+
+    def _forget(self, keep):
+        super()._forget(keep)
+        self._forgotten = Ids()
+
+
+class DropsTheQueue(Orders):
+    """Starts a snapshot's window anew."""
+
+    def restore(self, state):
+        super().restore(state)
+        self._idle = {}
 
 
 @pytest.mark.parametrize(
     ("claim", "broken"),
     [
         (duplicates_change_nothing, {"positions": CountsTwice}),
-        (duplicates_change_nothing, {"account": SumsCommissions}),
+        (duplicates_change_nothing, {"positions": SumsCommissions}),
         (delivery_order_changes_nothing, {"orders": LastReportWins}),
         (snapshot_and_tail_equal_the_whole, {"positions": ForgetsRevisions}),
+        (duplicates_change_nothing, window(1, ForgetsWhatItPacked.positions())),
+        (packing_changes_nothing, window(1, DoesNotSearch.positions())),
+        (packing_changes_nothing, window(1, LosesTheCharge.positions())),
+        (packing_changes_nothing, window(1, RefoldsTheRestAlone.positions())),
+        (duplicates_change_nothing, window(1, orders=Resurrects)),
+        (snapshot_and_tail_equal_the_whole, window(1, orders=DropsTheQueue)),
     ],
 )
 def test_a_broken_fold_is_caught(claim, broken):

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapters.replay.lean import import_lean, parse_days
+from adapters.replay.lean import parse_days
 from adapters.replay.sample_names import DAYS
 from app.planning import Period
 from app.replaying import Replay, ReplayOptions, again
@@ -22,6 +22,7 @@ from eventstore.run_checks import verify_run
 from eventstore.run_writer import NondeterministicRun
 from eventstore.runs import list_runs
 from tests.eventstore.sealed_logs import open_log
+from tests.importers.lean_files import import_lean
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = DAYS[0]

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from adapters.replay.broker import SimulatedBroker
 from core.events import Filled, HaltChanged, OrderStatusChanged, Quote
 from tests.core.bench import (
     BEGIN,
@@ -233,6 +234,41 @@ def test_a_cancel_that_arrives_after_the_fill_changes_nothing():
     assert (late.status, late.message) == ("Filled", "too late: the order was filled before")
     assert states(bench) == ["Filled"]
     assert bench.world.positions.quantity("ACME") == 10
+
+
+def others_end_while_a_cancel_is_on_its_way():
+    # The first order fills at 600 ms, its cancel comes at 1050 ms; four others fill between the two.
+    falling = [quote(OPEN + ms * MS, 8, 10 - ms / 1000) for ms in range(600, 1100, 100)]
+    ladder = [ask("BUY", limit=10 - ms / 1000) for ms in range(600, 1100, 100)]
+    plan = {
+        1: lambda s: [order(s) for order in ladder],
+        2: lambda s: s.cancel("s-1-1", reason="changed my mind"),
+    }
+    bench = run(plan, Q, quote(OPEN + 550 * MS, 8, 11), *falling, trade(at(3), 11), model=SLOW)
+    assert len(fills(bench)) == 5
+    return bench.recorded(OrderStatusChanged)[-1].message
+
+
+def test_a_late_cancel_is_told_how_its_order_ended_however_many_ended_since():
+    assert others_end_while_a_cancel_is_on_its_way() == "too late: the order was filled before"
+
+
+def test_a_broker_that_forgets_at_once_how_orders_ended_is_noticed(monkeypatch):
+    remove = SimulatedBroker._remove
+
+    def hasty(broker, *ended):
+        broker._done, broker._done_before = {}, {}
+        remove(broker, *ended)
+
+    monkeypatch.setattr(SimulatedBroker, "_remove", hasty)
+    assert others_end_while_a_cancel_is_on_its_way() != "too late: the order was filled before"
+
+
+def test_the_broker_forgets_how_orders_ended_once_no_request_can_be_on_its_way():
+    plan = {n: ask("BUY") for n in range(1, 60)}
+    bench = run(plan, *(quote(at(n), 9, 11) for n in range(60)), model=SLOW)
+    assert len(fills(bench)) > 50
+    assert len(bench.broker._done) + len(bench.broker._done_before) < 5
 
 
 def test_a_cancel_that_arrives_first_prevents_the_fill():

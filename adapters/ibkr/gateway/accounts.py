@@ -13,6 +13,7 @@ from adapters.ibkr.gateway.contracts import Contract, Contracts
 from adapters.ibkr.gateway.order_fields import Preview
 from adapters.ibkr.gateway.wire import Value, number
 from core.commissions import CommissionModel
+from core.errors import UsageError
 from core.events import Filled, InstrumentDefined
 from core.money import ZERO, divide, money, price
 from core.views import Position, QuotesView
@@ -21,6 +22,7 @@ from projections.positions import Positions
 from projections.sessions import Sessions
 
 _RATES = {"FUT": (Decimal("0.10"), Decimal("0.08")), "OPT": (Decimal(1), Decimal(1))}
+_ONE = Decimal(1)
 _SHARES = (Decimal("0.5"), Decimal("0.25"))
 
 
@@ -236,6 +238,14 @@ class Accounts:
         texts = tuple(number(value) for value in margins)
         assert len(texts) == 9
         return Preview(texts, number(fee), self.currency, what_if=True)
+
+    def refuses(self, instrument: str) -> str:
+        """Return why the commission schedule cannot price the instrument; empty if it can."""
+        try:
+            self._commissions.commission(self._sessions.instrument(instrument), ZERO, ZERO, _ONE, _ONE, ZERO)
+        except UsageError as error:
+            return str(error)
+        return ""
 
     def _fee(self, definition: InstrumentDefined, quantity: Decimal) -> Decimal:
         mark = self.mark(definition.instrument)

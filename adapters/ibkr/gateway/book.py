@@ -29,6 +29,8 @@ from projections.orders import Orders
 
 PERM_ID_BASE = 1_400_000_000
 EXEC_ID_BASE = 0x65000000
+_FIRST_ACCOUNT = 1_000_001
+_ACCOUNTS = 7_000
 DONE = frozenset({"Filled", "Cancelled", "Rejected", "Refused"})
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 
@@ -74,7 +76,13 @@ class Book:
     """Orders and executions, recorded and folded."""
 
     def __init__(
-        self, recorder: Recorder, folds: Folds, orders: Orders, contracts: Contracts, account: str
+        self,
+        recorder: Recorder,
+        folds: Folds,
+        orders: Orders,
+        contracts: Contracts,
+        account: str,
+        realises: Callable[[Filled], Decimal | None],
     ) -> None:
         self.account = account
         self.orders = orders
@@ -84,10 +92,15 @@ class Book:
         self._contracts = contracts
         self._held: dict[str, Held] = {}
         self._by_id: dict[tuple[int, int], Held] = {}
+        self._children: dict[tuple[int, int], list[Held]] = {}
+        self._groups: dict[str, list[Held]] = {}
         self._first_ids: dict[int, int] = {}
         self._exec_count = 0
+        self._realises = realises
+        self._realised: dict[str, Decimal | None] = {}
         self._commissions: dict[str, CommissionReported] = {}
         self._revisions: dict[str, int] = {}
+        self._serial = _serial(account)
 
     # -- recording -----------------------------------------------------------------------------
 
@@ -111,9 +124,11 @@ class Book:
 
     def take(self, entry: Entry) -> None:
         """Fold an entry, new or read back."""
-        for fold in self._folds.get(type(entry.event), ()):
-            fold(entry)
         event = entry.event
+        if isinstance(event, Filled):  # what it closes can only be seen before it is folded
+            self._realised[event.exec_id] = self._realises(event)
+        for fold in self._folds.get(type(event), ()):
+            fold(entry)
         if isinstance(event, OrderIntended):
             self._intended(event)
         elif isinstance(event, ModifyIntended):
@@ -134,6 +149,10 @@ class Book:
         held = Held(event.order, ticket, self._contracts.by_instrument[event.instrument], event)
         self._held[event.order] = held
         self._by_id.setdefault((ticket.client_id, ticket.order_id), held)
+        if ticket.parent_id:
+            self._children.setdefault((ticket.client_id, ticket.parent_id), []).append(held)
+        if ticket.oca_group:
+            self._groups.setdefault(ticket.oca_group, []).append(held)
         known = self._first_ids.get(ticket.client_id, 0)
         self._first_ids[ticket.client_id] = max(known, ticket.order_id)
 
@@ -174,7 +193,8 @@ class Book:
 
         What is not transmitted yet is nobody's open order.
         """
-        return [h for h in self._held.values() if not self.done(h) and self.transmitted(h)]
+        held = [self._held[order.id] for order in self.orders.working()]
+        return [h for h in held if not self.done(h) and self.transmitted(h)]
 
     def transmitted(self, held: Held) -> bool:
         """Return whether an order was let go: by its own flag, or by one of its family that came later."""
@@ -183,13 +203,12 @@ class Book:
         return held.live or held.ticket.transmit or any(m.ticket.transmit for m in later)
 
     def children(self, held: Held) -> list[Held]:
-        """Return the orders whose parent is `held`."""
-        ticket = held.ticket
-        return [
-            h
-            for h in self._held.values()
-            if h.ticket.parent_id == ticket.order_id and h.ticket.client_id == ticket.client_id
-        ]
+        """Return the orders whose parent is `held`, in the order in which they came."""
+        return self._children.get((held.ticket.client_id, held.ticket.order_id), [])
+
+    def group(self, name: str) -> list[Held]:
+        """Return the orders of an OCA group."""
+        return self._groups.get(name, [])
 
     def parent(self, held: Held) -> Held | None:
         """Return the order's parent, if it has one."""
@@ -212,6 +231,10 @@ class Book:
         """Return what an execution cost, if it is known."""
         return self._commissions.get(exec_id)
 
+    def realised(self, exec_id: str) -> Decimal | None:
+        """Return what an execution realised before commissions; `None` if it only opened."""
+        return self._realised.get(exec_id)
+
     def revision(self, exec_id: str) -> int:
         """Return how an execution's id ends: 1, and one more for each correction."""
         return self._revisions.get(exec_id, 1)
@@ -224,11 +247,17 @@ class Book:
 
     def next_perm_id(self) -> int:
         """Return a permId that was never given out."""
-        return PERM_ID_BASE + len(self._held) + 1
+        return PERM_ID_BASE + 100_000 * self._serial + len(self._held) + 1
 
     def next_exec_id(self) -> str:
         """Return an execId without its revision."""
-        return f"0000e0d5.{EXEC_ID_BASE + self._exec_count + 1:08x}.01"
+        return f"{0xE0D5 + self._serial:08x}.{EXEC_ID_BASE + self._exec_count + 1:08x}.01"
+
+
+def _serial(account: str) -> int:
+    """Return what tells an account's ids from those of another: one log may trade with many books."""
+    digits = "".join(character for character in account if character.isdigit())
+    return (int(digits or 0) - _FIRST_ACCOUNT) % _ACCOUNTS
 
 
 def rebuild(book: Book, batches: Iterable[Sequence[Entry]]) -> int:

@@ -42,13 +42,15 @@ class Client:
         self.frames = Frames()
         self.out: deque[bytes] = deque()
         self.out_bytes = 0
+        self.posted = 0
         self.closing = False  # close once everything is written
         self.reset = False  # close at once, with a RST
         self.muted = False  # nothing goes out any more
         self.deaf_s = 0.0  # how long nothing is to be read
         self.bursts: list[tuple[bytes, float]] = []  # bytes to be sent at once, and the silence behind them
         self.coalescing = 0  # frames to hold back and send together
-        self.piece = 0  # send at most this many bytes at a time
+        self.piece = 0  # send at most this many bytes at a time …
+        self.pause_s = 0.0  # … and wait this long between them
         self.streams: dict[int, Stream] = {}
         self.data_type = 1
         self.positions = False
@@ -66,6 +68,7 @@ class Client:
 
     def post(self, fields: Sequence[Value]) -> None:
         """Send a message, or what a fault makes of it."""
+        self.posted += 1
         if not self.distortions:
             self.write(message(fields))
             return

@@ -22,9 +22,9 @@ ACTS: dict[str, dict[str, Any]] = {
     "mute": {},
     "freeze": {"seconds": 1.0},
     "deaf": {"seconds": 1.0},
-    "split": {"bytes": 1},
+    "split": {"bytes": 1, "pause": 0.001},
     "coalesce": {"frames": 8},
-    "burst": {"bytes": 4096, "quiet": 1.5},
+    "burst": {"bytes": 4096, "quiet": 1.5, "inside": False},
     "cut": {"bytes": 7},
     "garbage": {"kind": "number"},
     "error": {"code": 0, "text": "", "about": "order"},
@@ -146,10 +146,10 @@ def _fault(raw: Mapping[str, Any], place: str, problems: list[str]) -> Fault | N
     given = dict(raw)
     when, do = str(given.pop("when", "")), str(given.pop("do", ""))
     before = len(problems)
+    what, count, clock = _trigger(when, place, problems)
     if do not in ACTS:
         problems.append(f"{place}: do = {do!r}: expected one of {', '.join(ACTS)}{_near(do, ACTS)}")
         return None
-    what, count, clock = _trigger(when, place, problems)
     options = {**ACTS[do]}
     for key, value in given.items():
         if key not in options:

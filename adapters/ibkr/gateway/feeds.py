@@ -6,6 +6,7 @@ each instrument's archive, and never decides what a price is.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 
@@ -15,7 +16,7 @@ from adapters.ibkr.gateway.contracts import Contract
 from adapters.ibkr.gateway.history import Archive
 from core.clock import SECOND_NS
 from core.events import Bar, Event, HaltChanged, Quote, QuoteBar, Trade
-from projections.quotes import Book, Quotes
+from projections.quotes import Quotes
 
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE, HIGH, LOW, VOLUME, CLOSE, OPEN = (
     0,
@@ -46,6 +47,9 @@ _DELAYED = {
     LAST_TIMESTAMP: 88,
     HALTED: 90,
 }
+Best: TypeAlias = tuple[float | None, float, float | None, float]
+"""Bid, its size, ask, its size."""
+
 TICK_BY_TICK = {"Last": 1, "AllLast": 2, "BidAsk": 3, "MidPoint": 4}
 
 
@@ -65,7 +69,7 @@ class Feeds:
         self.sent = 0
         self._quotes = quotes
         self._by_instrument: dict[str, list[Subscription]] = {}
-        self._best: dict[str, tuple[float | None, float, float | None, float]] = {}
+        self._best: dict[str, Best] = {}
         self.on_bars: Callable[[str, Event], None] = lambda _instrument, _event: None
         self._routes: dict[type[Event], Callable[..., None]] = {
             Trade: self._trade,
@@ -77,7 +81,10 @@ class Feeds:
 
     def archive(self, instrument: str) -> Archive:
         """Return an instrument's past."""
-        return self.archives.setdefault(instrument, Archive())
+        found = self.archives.get(instrument)
+        if found is None:
+            found = self.archives[instrument] = Archive()
+        return found
 
     @property
     def lines(self) -> int:
@@ -113,7 +120,7 @@ class Feeds:
         client.post([81, stream.req_id, contract.tick_size, "9c0001", 3])
         client.post([58, 1, stream.req_id, stream.data_type])
         book, archive = self._quotes.book(stream.instrument), self.archive(stream.instrument)
-        self._sides(client, stream, book)
+        self._sides(client, stream, (book.bid, book.bid_size, book.ask, book.ask_size))
         last = book.last
         if last is not None:
             self._price(client, stream, LAST, last.price, last.size)
@@ -184,7 +191,7 @@ class Feeds:
         for subscription in self._by_instrument.get(instrument, ()):
             client, stream = subscription.client, subscription.stream
             if stream.kind == "ticks":
-                self._sides(client, stream, book)
+                self._sides(client, stream, best)
             elif stream.kind in ("BidAsk", "MidPoint"):
                 self._tick_by_tick_quote(client, stream, event.ts)
 
@@ -195,8 +202,9 @@ class Feeds:
 
     # -- ticks ---------------------------------------------------------------------------------
 
-    def _sides(self, client: Client, stream: Stream, book: Book) -> None:
-        for kind, price, size in ((BID, book.bid, book.bid_size), (ASK, book.ask, book.ask_size)):
+    def _sides(self, client: Client, stream: Stream, best: Best) -> None:
+        bid, bid_size, ask, ask_size = best
+        for kind, price, size in ((BID, bid, bid_size), (ASK, ask, ask_size)):
             shown = (-1.0, 0.0) if price is None else (price, size)
             if stream.shown.get(kind) != shown:
                 stream.shown[kind] = shown

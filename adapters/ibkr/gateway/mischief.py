@@ -6,38 +6,20 @@ way out; acts on the session change what it says. Every act has a test that sees
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from adapters.ibkr.gateway import distortions
 from adapters.ibkr.gateway.clients import Client, Distortion
 from adapters.ibkr.gateway.faults import Fault
 from adapters.ibkr.gateway.times import duration_ns
-from adapters.ibkr.gateway.wire import UNSET_DOUBLE, Value, message
+from adapters.ibkr.gateway.wire import message
 from core.clock import SECOND_NS
 
 if TYPE_CHECKING:
     from adapters.ibkr.gateway.session import Session
 
-Fields = Sequence[Value]
-_TICKS = {
-    "tickPrice",
-    "tickSize",
-    "tickString",
-    "tickGeneric",
-    "tickByTick",
-    "historicalDataUpdate",
-    "realtimeBar",
-}
-_ORDERS = {
-    "openOrder",
-    "orderStatus",
-    "execDetails",
-    "commissionReport",
-    "position",
-    "portfolio",
-    "accountValue",
-}
 _TEXTS = {
     100: "Max rate of messages per second has been exceeded:max=50 rec=51",
     103: "Duplicate order id",
@@ -58,7 +40,9 @@ _TEXTS = {
     10197: "No market data during competing live session",
     10349: "Order TIF was set to DAY based on order preset.",
 }
-_UNSET_AT = {"commissionReport": (5, 6), "pnl": (2, 3, 4), "pnlSingle": (3, 4, 5, 6), "portfolio": (17, 18)}
+_EARLY = frozenset({"swap", "drop", "repeat", "late", "alter", "refuse", "split", "coalesce", "cut"})
+"""Acts that must be in place before the request is processed that they are tied to."""
+_INSIDE_BYTES = 9  # less than any tick takes: what is cut off is part of a message
 
 
 class Mischief:
@@ -109,7 +93,7 @@ class Mischief:
         """Do what comes before a request is processed; return whether it is not to be processed at all."""
         stopped = False
         for fault in due:
-            if fault.do in ("swap", "drop", "repeat", "late", "alter", "refuse", "split", "coalesce", "cut"):
+            if fault.do in _EARLY:
                 self.act(fault, client, order_id)
             unprocessed = fault.do == "reset" and not fault.options["processed"]
             if unprocessed:
@@ -119,9 +103,8 @@ class Mischief:
 
     def after(self, due: list[Fault], client: Client, order_id: int) -> None:
         """Do what comes after a request was processed."""
-        early = ("swap", "drop", "repeat", "late", "alter", "refuse", "split", "coalesce", "cut")
         for fault in due:
-            if fault.do not in early:
+            if fault.do not in _EARLY:
                 self.act(fault, client, order_id)
 
     def act(self, fault: Fault, client: Client | None, order_id: int) -> None:
@@ -146,14 +129,15 @@ class Mischief:
     def _close(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
             each.closing = True
-            self._session.disconnect(each) if options["run"] else None
+            if options["run"]:
+                self._session.disconnect(each)
         self._run(options["run"])
 
     def _reset(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
-            each.reset = True
-            each.muted = True
-            self._session.disconnect(each) if options["run"] else None
+            each.reset = each.muted = True
+            if options["run"]:
+                self._session.disconnect(each)
         self._run(options["run"])
 
     def _mute(self, _options: dict[str, Any], client: Client | None, _id: int) -> None:
@@ -169,7 +153,7 @@ class Mischief:
 
     def _split(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
-            each.piece = max(1, options["bytes"])
+            each.piece, each.pause_s = max(1, options["bytes"]), options["pause"]
 
     def _coalesce(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
@@ -177,16 +161,15 @@ class Mischief:
 
     def _burst(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
-            each.bursts.append((burst(each, options["bytes"]), options["quiet"]))
+            size = options["bytes"]
+            data = burst(each, size + (_INSIDE_BYTES if options["inside"] else 0))
+            each.bursts.append((data[:size], options["quiet"]))
+            if options["inside"]:
+                each.bursts.append((data[size:], 0.0))
 
     def _cut(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
-        def cut(each: Client, _name: str, fields: Fields) -> list[Fields]:
-            each.write(message(fields)[: options["bytes"]])
-            each.closing = True
-            return []
-
         for each in self._each(client):
-            each.distortions.insert(0, cut)
+            each.distortions.insert(0, distortions.cut(options["bytes"]))
 
     def _garbage(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
         for each in self._each(client):
@@ -225,10 +208,8 @@ class Mischief:
         """Lose the connection to IB while the socket stays; the day goes on for `run`, then it comes back."""
         affected = self._each(client)
 
-        def silence(_each: Client, name: str, _fields: Fields) -> list[Fields] | None:
-            lost = name in _TICKS or (name in _ORDERS and not options["deliver"])
-            return [] if lost else None
-
+        lost = distortions.TICKS if options["deliver"] else distortions.TICKS | distortions.ORDERS
+        silence = distortions.silence(lost)
         for each in affected:
             self._session.error(each, -1, 1100, _TEXTS[1100])
             each.distortions.insert(0, silence)
@@ -286,95 +267,30 @@ class Mischief:
 
     # -- messages ------------------------------------------------------------------------------
 
-    def _distort(self, client: Client | None, make: Callable[[Client], Distortion]) -> None:
+    def _distort(self, client: Client | None, make: Callable[[], Distortion]) -> None:
         for each in self._each(client):
-            each.distortions.append(make(each))
+            each.distortions.append(make())
 
     def _unset(self, _options: dict[str, Any], client: Client | None, _id: int) -> None:
-        def unset(_each: Client, name: str, fields: Fields) -> list[Fields] | None:
-            at = _UNSET_AT.get(name)
-            if at is None:
-                return None
-            return [[UNSET_DOUBLE if index in at else value for index, value in enumerate(fields)]]
-
-        self._distort(client, lambda _each: unset)
+        self._distort(client, lambda: distortions.unset)
 
     def _swap(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
-        """Hold some messages back until another one has gone."""
-        held_names, until = set(options["hold"].split(",")), options["until"]
-
-        def make(_each: Client) -> Distortion:
-            held: list[Fields] = []
-
-            def swap(each: Client, name: str, fields: Fields) -> list[Fields] | None:
-                if name == until:
-                    each.distortions.remove(swap)
-                    return [fields, *held]
-                if name in held_names:
-                    held.append(fields)
-                    return []
-                return None
-
-            return swap
-
-        self._distort(client, make)
+        held = frozenset(options["hold"].split(","))
+        self._distort(client, lambda: distortions.swap(held, options["until"]))
 
     def _drop(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
-        self._some(client, options["message"], options["count"], lambda _fields: [])
+        self._distort(client, lambda: distortions.drop(options["message"], options["count"]))
 
     def _repeat(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
-        times = options["times"]
-        self._some(client, options["message"], options["count"], lambda fields: [fields] * times)
+        message_, count, times = options["message"], options["count"], options["times"]
+        self._distort(client, lambda: distortions.repeat(message_, count, times))
 
     def _alter(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
-        at, value = options["field"], options["value"]
-        self._some(
-            client, options["message"], 1, lambda fields: [[*fields[:at], value, *list(fields)[at + 1 :]]]
-        )
-
-    def _some(
-        self, client: Client | None, wanted: str, count: int, change: Callable[[Fields], list[Fields]]
-    ) -> None:
-        """Change the next `count` messages of a name."""
-
-        def make(_each: Client) -> Distortion:
-            left = count
-
-            def distort(each: Client, name: str, fields: Fields) -> list[Fields] | None:
-                nonlocal left
-                if name != wanted:
-                    return None
-                left -= 1
-                if not left:
-                    each.distortions.remove(distort)
-                return change(fields)
-
-            return distort
-
-        self._distort(client, make)
+        message_, at, value = options["message"], options["field"], options["value"]
+        self._distort(client, lambda: distortions.alter(message_, at, value))
 
     def _late(self, options: dict[str, Any], client: Client | None, _id: int) -> None:
-        """Send the next message of a name behind a number of others."""
-
-        def make(_each: Client) -> Distortion:
-            held: list[Fields] = []
-            left = int(options["behind"])
-
-            def late(each: Client, name: str, fields: Fields) -> list[Fields] | None:
-                nonlocal left
-                if not held and name == options["message"]:
-                    held.append(fields)
-                    return []
-                if held:
-                    left -= 1
-                    if left <= 0:
-                        each.distortions.remove(late)
-                        return [fields, *held]
-                return None
-
-            return late
-
-        self._distort(client, make)
+        self._distort(client, lambda: distortions.late(options["message"], options["behind"]))
 
     # -- orders --------------------------------------------------------------------------------
 
@@ -389,7 +305,7 @@ class Mischief:
         for each in self._each(client):
             held = self._session.trading.book.find(each.id, order_id)
             if held is not None:
-                _, status = self._session.trading.order_frames(held, each.version)
+                _, status = self._session.trading.telling.order_frames(held, each.version)
                 each.post([status[0], status[1], "Cancelled", *status[3:]])
                 self._session.error(each, order_id, 202, "Order Canceled - reason:")
 

@@ -205,7 +205,7 @@ class Reports:
     def _tell_orders(self, client: Client, *, own: bool) -> None:
         for held in self._trading.book.open():
             if not own or held.ticket.client_id == client.id:
-                for fields in self._trading.order_frames(held, client.version):
+                for fields in self._trading.telling.order_frames(held, client.version):
                     client.post(fields)
         client.post([53, 1])
 
@@ -217,17 +217,18 @@ class Reports:
     def _completed_orders(self, client: Client, _cursor: Cursor) -> None:
         for held in self._trading.book.all():
             if self._trading.book.done(held):
-                client.post(self._trading.completed_frame(held, client.version))
+                client.post(self._trading.telling.completed_frame(held, client.version))
         client.post([102])
 
     def _executions(self, client: Client, cursor: Cursor) -> None:
         asked = requests.executions(cursor, client.version)
-        for execution in self._trading.book.executions():
+        telling, book = self._trading.telling, self._trading.book
+        for execution in book.executions():
             if self._wanted(asked, execution):
-                client.post(self._trading.execution_frame(execution.exec_id, client.version, asked.req_id))
-                charge = self._trading.book.commission(execution.exec_id)
+                client.post(telling.execution_frame(execution.exec_id, client.version, asked.req_id))
+                charge = book.commission(execution.exec_id)
                 if charge is not None:
-                    client.post(self._trading.commission_frame(charge))
+                    client.post(telling.commission_frame(charge))
         client.post([55, 1, asked.req_id])
 
     def _wanted(self, asked: ExecutionsRequest, execution: Execution) -> bool:

@@ -107,16 +107,18 @@ class Server:
         else:
             self.session.trading.book.commit()
         self._obey(now)
-        for line in list(self._lines.values()):
-            self._write(line, now)
+        if now >= self._frozen_until_s:
+            for line in list(self._lines.values()):
+                self._write(line, now)
         self._watch(now)
 
     def _timeout_s(self) -> float | None:
         now = self._monotonic()
-        waits = [until - now for until in (self._frozen_until_s, self._away_until_s) if until > now]
+        # What has passed meanwhile counts too: it is for the coming turn to take up.
+        waits = [until - now for until in (self._frozen_until_s, self._away_until_s) if until]
         for line in self._lines.values():
-            waits += [u - now for u in (line.quiet_until_s, line.deaf_until_s) if u > now]
-        if self._frozen_until_s <= now and not self._crowded():
+            waits += [until - now for until in (line.quiet_until_s, line.deaf_until_s) if until]
+        if self._frozen_until_s <= now and not self._crowded() and not self.session.waiting:
             market = self.session.market.wait_s()
             waits += [] if market is None else [market]
         return max(0.0, min(waits)) if waits else None
@@ -144,13 +146,15 @@ class Server:
         """Ask the selector for what each line can do now."""
         frozen = now < self._frozen_until_s
         for line in self._lines.values():
+            if line.deaf_until_s <= now:
+                line.deaf_until_s = 0.0
             wanted = 0
             if not frozen and now >= line.deaf_until_s:
                 wanted |= selectors.EVENT_READ
             if (
                 not frozen
                 and now >= line.quiet_until_s
-                and (line.rest or line.client.out)
+                and (line.rest or line.client.out or line.client.bursts)
                 and not line.client.coalescing
             ):
                 wanted |= selectors.EVENT_WRITE
@@ -217,6 +221,7 @@ class Server:
         client = line.client
         if now < line.quiet_until_s:
             return
+        line.quiet_until_s = 0.0
         if client.coalescing and len(client.out) < client.coalescing and not client.closing:
             return
         while client.out or line.rest:
@@ -227,6 +232,9 @@ class Server:
             sent = line.sock.send(line.rest[:size])
             line.rest = line.rest[sent:]
             client.out_bytes = len(line.rest)
+            if client.piece:
+                line.quiet_until_s = now + client.pause_s
+                return
         if client.bursts:
             data, quiet_s = client.bursts.pop(0)
             line.rest = data[line.sock.send(data) :]

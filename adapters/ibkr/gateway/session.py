@@ -20,8 +20,9 @@ from adapters.ibkr.gateway.market import Market
 from adapters.ibkr.gateway.mischief import Mischief
 from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
+from adapters.ibkr.gateway.telling import Outbox
 from adapters.ibkr.gateway.times import local_time
-from adapters.ibkr.gateway.trading import Outbox, Refusal, Trading
+from adapters.ibkr.gateway.trading import Refusal, Trading
 from adapters.ibkr.gateway.wire import (
     VERSION_MAX,
     VERSION_MIN,
@@ -93,6 +94,8 @@ class Session:
             **reference.routes(),
             **reports.routes(),
             **data.routes(),
+            1: self._subscribing(data.routes()[1]),
+            97: self._subscribing(data.routes()[97]),
             3: self._place,
             4: self._cancel,
             58: self._global_cancel,
@@ -206,6 +209,13 @@ class Session:
         """Tell a client of an error or notice."""
         client.post(answers.error(client.version, req_id, code, text, self.wall_ns // 1_000_000))
 
+    def _subscribing(self, handler: Handler) -> Handler:
+        def subscribe(client: Client, cursor: Cursor) -> None:
+            handler(client, cursor)
+            self.play("subscribe", client)
+
+        return subscribe
+
     def _place(self, client: Client, cursor: Cursor) -> None:
         asked = requests.place_order(cursor, client.version)
         known = self.trading.book.find(client.id, asked.order_id) is not None
@@ -241,11 +251,17 @@ class Session:
         client.post([49, 1, self.wall_ns // SECOND_NS])
 
     def _time_in_millis(self, client: Client, _cursor: Cursor) -> None:
-        if self.market.speed == "step":
-            before = client.out_bytes
-            while client.out_bytes == before and self.market.step():
+        if self.market.speed == "step" and self._waits(client):
+            before = client.posted
+            while client.posted == before and self.market.step():
                 self._happened()
         client.post([109, self.wall_ns // 1_000_000])
+
+    def _waits(self, client: Client) -> bool:
+        """Return whether the client can hear of anything: else lock step would run through the whole day."""
+        if client.streams or client.bars:
+            return True
+        return any(held.ticket.client_id == client.id for held in self.trading.book.open())
 
     @property
     def wall_ns(self) -> int:
@@ -257,10 +273,16 @@ class Session:
     def turn(self) -> None:
         """Let the market go on and make the book durable; the server may write afterwards."""
         before = self.market.events
-        self.market.pump(SLICES_A_TURN)
+        if not self.waiting:
+            self.market.pump(SLICES_A_TURN)
         if self.market.events != before:
             self._happened(self.market.events - before)
         self.trading.book.commit()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the day stands still at full speed, because nobody is there to read it."""
+        return self.market.speed == "max" and not any(client.ready for client in self.clients)
 
     def _happened(self, events: int = 1) -> None:
         self.play("events", None, events)

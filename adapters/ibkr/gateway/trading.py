@@ -11,15 +11,12 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.ibkr.gateway import answers
-from adapters.ibkr.gateway.answers import Fields
 from adapters.ibkr.gateway.book import Book, Held, Ticket
 from adapters.ibkr.gateway.clients import Client
 from adapters.ibkr.gateway.contracts import Contract, Contracts, Wanted
-from adapters.ibkr.gateway.order_fields import NO_PREVIEW, Preview, Shown, completed_order, open_order
+from adapters.ibkr.gateway.order_fields import NO_PREVIEW, Preview, Shown, open_order
 from adapters.ibkr.gateway.requests import PlaceOrder
-from adapters.ibkr.gateway.times import stamp
-from adapters.ibkr.gateway.wire import UNSET_DOUBLE, number
+from adapters.ibkr.gateway.telling import FINAL, Telling
 from core.effects import Effect
 from core.events import (
     CancelIntended,
@@ -35,11 +32,9 @@ from core.events import (
 )
 from core.money import money
 from core.ports import Broker
-from core.views import Execution
 
 TYPES = frozenset({"MKT", "LMT", "STP"})
 _TIFS = {"": "DAY", "DAY": "DAY", "GTC": "GTC"}
-_FINAL = {"Filled": "Filled", "Cancelled": "Cancelled", "Rejected": "Inactive", "Refused": "Inactive"}
 
 
 class Refusal(Exception):
@@ -51,14 +46,6 @@ class Refusal(Exception):
         self.message = message
 
 
-class Outbox:
-    """Where messages go: to one client if it is there, and who else must know of changes."""
-
-    def __init__(self) -> None:
-        self.client: Callable[[int], Client | None] = lambda _id: None
-        self.position_changed: Callable[[str], None] = lambda _instrument: None
-
-
 class Trading:
     """The order side of the gateway."""
 
@@ -67,19 +54,18 @@ class Trading:
         book: Book,
         broker: Broker,
         contracts: Contracts,
-        outbox: Outbox,
+        telling: Telling,
         now: Callable[[], int],
         preview: Callable[[Contract, str, Decimal], Preview],
-        realised: Callable[[Filled], Decimal | None],
+        refuses: Callable[[str], str],
     ) -> None:
         self.book = book
         self._broker = broker
         self._contracts = contracts
-        self._outbox = outbox
+        self.telling = telling
         self._now = now
         self._preview = preview
-        self._realised = realised
-        self._realised_by: dict[str, Decimal | None] = {}
+        self._refuses = refuses
         self.filled: Callable[[Held], None] = lambda _held: None
 
     # -- requests ------------------------------------------------------------------------------
@@ -88,7 +74,8 @@ class Trading:
         """Take a new order or the modification of one; raises `Refusal`. Returns `None` for a preview."""
         known = self.book.find(client.id, asked.order_id)
         contract = self.resolve(asked.contract)
-        self._check(asked, contract)
+        self._check_kind(asked, contract)
+        self._check_values(asked, contract)
         if asked.what_if:
             self._show_preview(client, asked, contract)
             return None
@@ -108,17 +95,23 @@ class Trading:
             raise Refusal(200, f"The contract description specified for {wanted.shown} is ambiguous.")
         return found[0]
 
-    def _check(self, asked: PlaceOrder, contract: Contract) -> None:
+    def _check_kind(self, asked: PlaceOrder, contract: Contract) -> None:
+        """Refuse what is not simulated."""
         if asked.type not in TYPES:
             raise Refusal(387, f"Unsupported order type for this exchange and security type: {asked.type}")
         if asked.unsupported:
             raise Refusal(201, f"Order rejected - reason:not simulated: {', '.join(asked.unsupported)}")
+        if why := self._refuses(contract.instrument):
+            raise Refusal(201, f"Order rejected - reason:{why}")
         if asked.action not in ("BUY", "SELL"):
             raise Refusal(201, f"Order rejected - reason:action {asked.action!r}: expected BUY or SELL")
         if asked.tif not in _TIFS:
             raise Refusal(201, f"Order rejected - reason:time in force {asked.tif!r} is not simulated")
         if asked.oca_group and asked.oca_type not in (0, 1):
             raise Refusal(201, f"Order rejected - reason:ocaType {asked.oca_type} is not simulated")
+
+    def _check_values(self, asked: PlaceOrder, contract: Contract) -> None:
+        """Refuse what makes no sense."""
         if asked.quantity is None or asked.quantity <= 0:
             raise Refusal(434, "The order size cannot be zero")
         if asked.account not in ("", self.book.account):
@@ -212,7 +205,7 @@ class Trading:
         if held is None:
             raise Refusal(10147, f"OrderId {order_id} that needs to be cancelled is not found.")
         if self.book.done(held):
-            state = _FINAL[self.book.view(held).state]
+            state = FINAL[self.book.view(held).state]
             message = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {state}."
             raise Refusal(10148, message)
         self._cancel(held, "")
@@ -255,7 +248,7 @@ class Trading:
             if member.live or self.book.done(member):
                 continue
             if member is not parent and parent is not None and self.book.view(parent).state != "Filled":
-                self._tell_order(member)  # a child is shown, and waits for its parent
+                self.telling.tell_order(member)  # a child is shown, and waits for its parent
             else:
                 self._release(member)
 
@@ -289,7 +282,7 @@ class Trading:
             elif isinstance(fact, CommissionReported):
                 charge = msgspec.structs.replace(fact, exec_id=renamed[fact.exec_id])
                 self.book.record(charge)
-                self.tell_commission(charge)
+                self.telling.tell_commission(charge)
             elif isinstance(fact, OrderStatusChanged):
                 self._status(fact)
             else:
@@ -300,22 +293,21 @@ class Trading:
         fact = msgspec.structs.replace(fact, version=max(fact.version, held.version))
         self.book.record(fact)
         if fact.status == "Rejected" and fact.version > 1:
-            self._error(held, 201, f"Order rejected - reason:{fact.message}")
+            self.telling.error(held, 201, f"Order rejected - reason:{fact.message}")
             return
-        self._tell_order(held)
+        self.telling.tell_order(held)
         if fact.status == "Cancelled":
-            self._error(held, 202, f"Order Canceled - reason:{fact.message}")
-            for child in self.book.children(held):
+            self.telling.error(held, 202, f"Order Canceled - reason:{fact.message}")
+            for child in list(self.book.children(held)):
                 if not self.book.done(child) and not child.live:
                     self._cancel(child, "the parent was cancelled")
 
     def _filled(self, fill: Filled) -> None:
-        self._realised_by[fill.exec_id] = self._realised(fill)
         self.book.record(fill)
         held = self.book.get(fill.order)
-        self.tell_execution(fill.exec_id)
-        self._tell_order(held)
-        self._outbox.position_changed(fill.instrument)
+        self.telling.tell_execution(fill.exec_id)
+        self.telling.tell_order(held)
+        self.telling.position_changed(fill.instrument)
         self.filled(held)
         if self.book.view(held).state == "Filled":
             for child in self.book.children(held):
@@ -325,22 +317,11 @@ class Trading:
             self._cancel(other, "one cancels all")
 
     def _rivals(self, held: Held) -> list[Held]:
-        """Return the orders that a fill of `held` cancels."""
-        ticket = held.ticket
-        return [
-            other
-            for other in self.book.all()
-            if other is not held
-            and not self.book.done(other)
-            and (
-                (ticket.oca_group and other.ticket.oca_group == ticket.oca_group)
-                or (
-                    ticket.parent_id
-                    and other.ticket.parent_id == ticket.parent_id
-                    and other.ticket.client_id == ticket.client_id
-                )
-            )
-        ]
+        """Return the orders that a fill of `held` cancels: of its group, and its siblings."""
+        parent = self.book.parent(held)
+        family = [*self.book.group(held.ticket.oca_group), *(self.book.children(parent) if parent else ())]
+        rivals = {other.key: other for other in family if other is not held}
+        return [other for other in rivals.values() if not self.book.done(other)]
 
     def correct(self, exec_id: str, price: Decimal) -> None:
         """Correct the price of an execution: a new revision that replaces it."""
@@ -351,134 +332,8 @@ class Trading:
         self.book.record(
             FillCorrected(self._now(), exec_id, revision, *who, found.side, found.quantity, price, "")
         )
-        self.tell_execution(exec_id)
-        self._outbox.position_changed(found.instrument)
-
-    # -- telling -------------------------------------------------------------------------------
-
-    def shown(self, held: Held) -> Shown:
-        """Return an order as clients see it."""
-        ticket, intent, view = held.ticket, held.intent, self.book.view(held)
-        parent = self.book.parent(held)
-        final = view.state in _FINAL
-        return Shown(
-            order_id=ticket.order_id,
-            client_id=ticket.client_id,
-            perm_id=ticket.perm_id,
-            parent_id=ticket.parent_id,
-            parent_perm_id=parent.ticket.perm_id if parent is not None else 0,
-            account=intent.account,
-            action=intent.side,
-            quantity=intent.quantity,
-            type=intent.type,
-            limit=intent.limit,
-            aux=intent.stop,
-            tif=intent.tif,
-            oca_group=ticket.oca_group,
-            oca_type=1 if ticket.oca_group else 0,
-            order_ref=ticket.order_ref,
-            outside_rth=ticket.outside_rth,
-            status=self.status(held),
-            filled=view.filled,
-            completed_time=stamp(view.updated_ts, held.contract.timezone) if final else "",
-            completed_status=_completed(view.state, held.message),
-        )
-
-    def status(self, held: Held) -> str:
-        """Return the order's status in IB's words."""
-        state = self.book.view(held).state
-        if state in _FINAL:
-            return _FINAL[state]
-        if state == "CancelPending":
-            return "PendingCancel"
-        return "PreSubmitted" if not held.live or held.intent.type == "STP" else "Submitted"
-
-    def order_frames(self, held: Held, version: int) -> list[Fields]:
-        """Return what says how an order stands: the order itself and its status."""
-        shown, fills = self.shown(held), self.book.fills(held)
-        status = answers.order_status(
-            shown.order_id,
-            shown.status,
-            shown.filled,
-            shown.quantity - shown.filled,
-            fills.average,
-            shown.perm_id,
-            shown.parent_id,
-            fills.last_price,
-            shown.client_id,
-            version,
-        )
-        return [open_order(held.contract, shown, version), status]
-
-    def completed_frame(self, held: Held, version: int) -> Fields:
-        """Return a finished order."""
-        return completed_order(held.contract, self.shown(held), version)
-
-    def execution_frame(self, exec_id: str, version: int, req_id: int = -1) -> Fields:
-        """Return one execution in its latest revision."""
-        found = self.book.orders.execution(exec_id)
-        assert found is not None
-        held = self.book.get(found.order)
-        before = self._up_to(found)
-        total = sum((e.quantity for e in before), Decimal(0))
-        value = sum((e.quantity * e.price for e in before), Decimal(0))
-        told = answers.Execution(
-            order_id=held.ticket.order_id,
-            exec_id=f"{exec_id}.{self.book.revision(exec_id):02d}",
-            time=stamp(found.ts, held.contract.timezone),
-            account=found.account,
-            exchange=held.contract.primary or held.contract.exchange,
-            side="BOT" if found.side == "BUY" else "SLD",
-            shares=found.quantity,
-            price=found.price,
-            perm_id=held.ticket.perm_id,
-            client_id=held.ticket.client_id,
-            cumulative=total,
-            average=round(float(value / total), 8),
-            order_ref=held.ticket.order_ref,
-        )
-        return answers.execution(req_id, held.contract, told, version)
-
-    def _up_to(self, execution: Execution) -> list[Execution]:
-        """Return the order's executions up to this one; a correction stands where the first report stood."""
-        all_ = sorted(self.book.orders.executions(execution.order), key=lambda e: e.exec_id)
-        return [e for e in all_ if e.exec_id <= execution.exec_id]
-
-    def commission_frame(self, charge: CommissionReported) -> Fields:
-        """Return what an execution cost; realised P&L only where the fill closed something."""
-        realised = self._realised_by.get(charge.exec_id)
-        shown = UNSET_DOUBLE if realised is None else number(realised - charge.amount)
-        exec_id = f"{charge.exec_id}.{self.book.revision(charge.exec_id):02d}"
-        return answers.commission(exec_id, charge.amount, charge.currency, shown, UNSET_DOUBLE)
-
-    def _owner(self, key: str) -> Client | None:
-        return self._outbox.client(self.book.get(key).ticket.client_id)
-
-    def _tell_order(self, held: Held) -> None:
-        client = self._owner(held.key)
-        if client is not None:
-            for fields in self.order_frames(held, client.version):
-                client.post(fields)
-
-    def tell_execution(self, exec_id: str) -> None:
-        """Tell the order's client of an execution."""
-        found = self.book.orders.execution(exec_id)
-        assert found is not None
-        client = self._owner(found.order)
-        if client is not None:
-            client.post(self.execution_frame(exec_id, client.version))
-
-    def tell_commission(self, charge: CommissionReported) -> None:
-        """Tell the order's client what an execution cost."""
-        client = self._owner(charge.order)
-        if client is not None:
-            client.post(self.commission_frame(charge))
-
-    def _error(self, held: Held, code: int, message: str) -> None:
-        client = self._owner(held.key)
-        if client is not None:
-            ms = self._now() // 1_000_000
-            client.post(answers.error(client.version, held.ticket.order_id, code, message, ms))
+        self.telling.tell_execution(exec_id)
+        self.telling.position_changed(found.instrument)
 
     def _show_preview(self, client: Client, asked: PlaceOrder, contract: Contract) -> None:
         assert asked.quantity is not None
@@ -510,9 +365,3 @@ class Trading:
 
 def _engine_type(name: str) -> OrderType:
     return "LMT" if name == "LMT" else "STP" if name == "STP" else "MKT"
-
-
-def _completed(state: str, message: str) -> str:
-    if state == "Filled":
-        return "Filled Size"
-    return f"Cancelled: {message}" if message else "Cancelled by Trader"

@@ -1,0 +1,153 @@
+"""`fetch` and `record`: market data from the broker, past and present, into the log."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import click
+
+from app.commands.base import Call, verb
+from app.output import when
+
+
+def _connection(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where the broker listens."""
+    for option in (
+        click.option("--client-id", type=click.IntRange(0), metavar="N", help="Connect as this client."),
+        click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Port of TWS or Gateway."),
+        click.option("--host", metavar="ADDRESS", help="Where TWS or Gateway runs (default: [ibkr] host)."),
+    ):
+        function = option(function)
+    return function
+
+
+def _link(call: Call, given: dict[str, Any]) -> Any:
+    import msgspec  # noqa: PLC0415
+
+    from app.live.linking import link_of  # noqa: PLC0415
+
+    chosen = {key: given[key] for key in ("host", "port", "client_id") if given[key] is not None}
+    return msgspec.structs.replace(link_of(call.config.settings.ibkr), **chosen)
+
+
+def _day(text: str, option: str) -> date:
+    from core.errors import UsageError  # noqa: PLC0415
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: expected a date such as 2025-07-02") from error
+
+
+@verb("fetch")
+@click.argument("symbol", metavar="SYMBOL")
+@click.option("--from", "first", required=True, metavar="DATE", help="First session date.")
+@click.option("--to", "last", metavar="DATE", help="Last session date (default: the first).")
+@click.option("--bar", default="1min", show_default=True, metavar="SIZE", help="5sec, 1min, 1hour, 1day, …")
+@click.option(
+    "--what",
+    "kind",
+    type=click.Choice(("trades", "quotes")),
+    default="trades",
+    show_default=True,
+    help="Bars of trades, or of bids and asks.",
+)
+@click.option("--all-hours", is_flag=True, help="Bars before and after regular hours too.")
+@_connection
+def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any) -> None:
+    """Bring historical bars of SYMBOL from the broker into the log.
+
+    The broker's limits on requests are kept. What the log holds is not asked for again, so an interrupted
+    fetch goes on when it is run again.
+    """
+    from app.fetching import FetchRequest, run_fetch  # noqa: PLC0415
+    from app.live.preparing import place_of  # noqa: PLC0415
+
+    request = FetchRequest(
+        symbol=symbol,
+        first=_day(first, "--from"),
+        last=_day(last or first, "--to"),
+        bar=options["bar"],
+        kind=options["kind"],
+        regular_hours=not options["all_hours"],
+    )
+    link = _link(call, options)
+    with call.out.progress("sessions") as advance:
+        fetched = run_fetch(call.root, place_of(link), request, advance)
+    _show(call, fetched)
+
+
+def _show(call: Call, fetched: Any) -> None:
+    from app.data import Imported, outcome  # noqa: PLC0415
+
+    result = fetched.result
+    told = outcome(Imported(result, fetched.recovered))
+    dates = {name: getattr(fetched, name) for name in ("asked", "held", "empty", "unfinished")}
+    call.out.result({"instrument": fetched.instrument, **told, **dates})
+    call.out.pairs(
+        {
+            "bars": f"{result.accepted:,}",
+            "sessions asked for": len(fetched.asked),
+            "in the log before": len(fetched.held),
+            "without data": ", ".join(fetched.empty) or "none",
+            "not ended yet": ", ".join(fetched.unfinished) or "none",
+            "rejected": result.rejected,
+            "gaps": len(result.gaps),
+        },
+        title=f"fetched into {call.root}: {fetched.instrument} as {result.feed}",
+    )
+    if result.gaps:
+        holes = [(g.kind, g.date, when(g.begin), when(g.end), g.missing) for g in result.gaps[:10]]
+        call.out.table(["gap of", "date", "from", "to", "missing"], holes)
+    call.out.next("status")
+
+
+@verb("record")
+@click.argument("symbols", metavar="[SYMBOL]...", nargs=-1)
+@click.option("--until", metavar="TIME", help="Stop at this time (ISO 8601).")
+@_connection
+def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: Any) -> int:
+    """Record live market data of SYMBOLs (default: the watchlist), until stopped.
+
+    No strategy runs, no order leaves, and the account is not looked at.
+    """
+    from app.books import parse_time  # noqa: PLC0415
+    from app.live.signals import stopping  # noqa: PLC0415
+    from app.live.taping import Tape, run_tape  # noqa: PLC0415
+
+    link = _link(call, options)
+    names = symbols or tuple(call.config.settings.trading.watchlist)
+    tapes: list[Tape] = []
+
+    def stop() -> None:
+        for tape in tapes:
+            tape.stopping = "stopped"
+
+    with stopping(stop) as asked, call.out.progress("events") as advance:
+
+        def watch(tape: Tape) -> None:
+            if not tapes:
+                tapes.append(tape)
+            if asked.number:
+                stop()
+            advance(sum(tape.counts.values()), None)
+
+        taped = run_tape(
+            call.root,
+            link,
+            call.config,
+            names,
+            until_ts=parse_time(until) if until else None,
+            watch=watch,
+        )
+    call.out.result(
+        {name: getattr(taped, name) for name in ("session", "first_seq", "last_seq", "events", "without")}
+    )
+    call.out.table(["instrument", "events", "no data because"], _rows(taped))
+    call.out.next("status")
+    return asked.exit_code
+
+
+def _rows(taped: Any) -> list[tuple[str, str, str]]:
+    names = dict.fromkeys([*taped.events, *taped.without])
+    return [(n, f"{taped.events.get(n, 0):,}", taped.without.get(n, "")) for n in names]

@@ -1,0 +1,152 @@
+"""Between the loop and those who watch: committed events go out, what they have to say comes in as inputs.
+
+The recorder is tapped, the link is wrapped. An event is passed on when the loop takes its next look, which is
+after the commit of its batch and after what that batch sent to the broker: watching comes last.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from app.live.source import Link
+from core.events import MARKET_DATA, Entry, Event
+from core.ports import Recorder
+
+_MARKET = frozenset(MARKET_DATA)
+POLL_PERIOD_S = 1.0
+CLOSE_S = 5.0
+
+
+class Watcher(Protocol):
+    """A sink, or a check; `app.watch.sinks.Sink` says what is asked of it."""
+
+    name: str
+
+    @property
+    def types(self) -> frozenset[type[Event]]:
+        """The event types that it may want."""
+
+    def offer(self, entries: Sequence[Entry]) -> None:
+        """Take what it wants of committed entries; never waits."""
+
+    def reports(self, ts: int) -> list[Event]:
+        """Return what the log is to know, as of `ts`; never waits."""
+
+    def close(self, timeout_s: float) -> None:
+        """Deliver what is queued, for at most so long, and end."""
+
+
+class Heard:
+    """When market data came last: `data_ts`, in session time; 0 before any."""
+
+    def __init__(self) -> None:
+        self.data_ts = 0
+
+
+class Hub:
+    """All watchers of a session."""
+
+    def __init__(
+        self,
+        watchers: Sequence[Watcher] = (),
+        heard: Heard | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._watchers = tuple(watchers)
+        self._heard = heard or Heard()
+        self._monotonic = monotonic
+        self._types = frozenset[type[Event]]().union(*(one.types for one in self._watchers))
+        self._written: list[Entry] = []
+        self._committed: list[Entry] = []
+        self._polled_s = 0.0
+
+    def recorder(self, recorder: Recorder) -> Recorder:
+        """Return the recorder, tapped if anybody wants events."""
+        return _Tap(recorder, self._types, self._written, self._commit) if self._types else recorder
+
+    def link(self, link: Link) -> Link:
+        """Return the link, with what the watchers have to say among its inputs."""
+        return _WatchedLink(link, self, self._heard) if self._watchers else link
+
+    def publish(self) -> None:
+        """Pass on what was committed since the last call."""
+        if self._committed:
+            entries = tuple(self._committed)
+            self._committed.clear()
+            for one in self._watchers:
+                one.offer(entries)
+
+    def reports(self, ts: int) -> list[Event]:
+        """Return what the watchers have to say; asks them once a second."""
+        now = self._monotonic()
+        if now - self._polled_s < POLL_PERIOD_S:
+            return []
+        self._polled_s = now
+        return [event for one in self._watchers for event in one.reports(ts)]
+
+    def close(self) -> None:
+        """Pass on the last events and end all watchers, each within a few seconds."""
+        self.publish()
+        for one in self._watchers:
+            one.close(CLOSE_S)
+
+    def _commit(self) -> None:
+        self._committed += self._written
+        self._written.clear()
+
+
+class _Tap:
+    """A `core.ports.Recorder` that notes the events somebody wants until their batch is committed."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        types: frozenset[type[Event]],
+        written: list[Entry],
+        committed: Callable[[], None],
+    ) -> None:
+        self._append = recorder.append
+        self._commit = recorder.commit
+        self._types = types
+        self._written = written
+        self._committed = committed
+
+    def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
+        """Buffer an event and return its seq."""
+        seq = self._append(event, at, cause)
+        if type(event) in self._types:
+            self._written.append(Entry(seq, None, seq if at is None else at, cause, event))
+        return seq
+
+    def commit(self, *, sync: bool) -> None:
+        """Write the batch; only then are its events free to be passed on."""
+        self._commit(sync=sync)
+        self._committed()
+
+
+class _WatchedLink:
+    """The link of a watched session."""
+
+    def __init__(self, link: Link, hub: Hub, heard: Heard) -> None:
+        self._link = link
+        self._hub = hub
+        self._heard = heard
+
+    @property
+    def now(self) -> int:
+        """The time of what happens now."""
+        return self._link.now
+
+    def inputs(self, timeout_s: float) -> list[Event]:
+        """Return what happened, at the broker and to the watchers."""
+        self._hub.publish()
+        said = self._hub.reports(self._link.now)
+        events = self._link.inputs(0.0 if said else timeout_s)
+        if events and type(events[-1]) in _MARKET:  # the last one is enough: data come in bursts
+            self._heard.data_ts = events[-1].ts
+        return said + events if said else events
+
+    def leave(self) -> list[Event]:
+        """Send nothing any more; return what becomes of what waited to be sent."""
+        return self._link.leave()

@@ -1,0 +1,153 @@
+"""A live session that kills itself at a named point: `python crash_child.py LOG PORT ACCOUNT POINT N UNTIL`.
+
+The points lie in subclasses that stand in for the recorder, the connection and the loop, so nothing of it is
+in the program. Prints `done` at a clean end. `BROKEN` in the environment swaps in a known mistake.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from adapters.ibkr.client import IbClient, LinkSettings
+from adapters.ibkr.messages import Execution
+from adapters.ibkr.transport import Transport
+from app import assembling
+from app.live import session
+from app.live.recording import LiveRecorder
+from app.live.session import LiveRequest, run_live
+from app.seating import StrategySpec
+from core.effects import Effect
+from core.events import (
+    CommissionReported,
+    Filled,
+    ModifyIntended,
+    OrderAttempted,
+    OrderBound,
+    OrderIntended,
+    OrderSent,
+)
+from core.loop import Loop
+
+TIDES = f"{Path(__file__).with_name('tides.py')}:Tides"
+APPENDED = {
+    "intent": OrderIntended,
+    "attempt": OrderAttempted,
+    "sent_event": OrderSent,
+    "ack": OrderBound,
+    "fill": Filled,
+    "commission": CommissionReported,
+    "modify_intent": ModifyIntended,
+}
+POINT, LEFT = sys.argv[4], [int(sys.argv[5])]
+PLACE_ORDER = b"3\0"
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def passes(point: str) -> None:
+    """Die if this is the point, at its n-th time."""
+    if point == POINT:
+        LEFT[0] -= 1
+        if LEFT[0] <= 0:
+            die()
+
+
+class Recorder(LiveRecorder):
+    """Dies when something is appended, or when it has just been made durable."""
+
+    def __init__(self, journal):
+        super().__init__(journal)
+        self._fresh = set()
+
+    def append(self, event, at=None, cause=None):
+        seq = super().append(event, at, cause)
+        for name, kind in APPENDED.items():
+            if type(event) is kind:
+                self._fresh.add(name)
+                passes(name)
+        return seq
+
+    def commit(self, *, sync):
+        super().commit(sync=sync)
+        fresh, self._fresh = self._fresh, set()
+        for name in sorted(fresh):
+            passes(f"{name}_durable")
+
+
+class Dying(Transport):
+    """Dies around the sending of an order."""
+
+    def send(self, data):
+        order = data[4:6] == PLACE_ORDER
+        if order:
+            passes("before_send")
+            if POINT == "partial" and LEFT[0] <= 1:
+                self._socket.send(data[: len(data) // 2])
+            passes("partial")
+        super().send(data)
+        if order:
+            passes("after_send")
+
+
+class SendsFirst(Loop):
+    """The mistake: what was decided leaves before it is durable."""
+
+    def _commit(self):
+        decided = list(self._decided)
+        self._decided.clear()
+        if decided:
+            self._broker.release(decided)
+            passes("released")
+        self._recorder.commit(sync=bool(decided))
+
+
+class TrustsLiveMessages(IbClient):
+    """The mistake: executions count only while they happen, not when the book is asked for."""
+
+    def _events(self, message):
+        if isinstance(message, Execution) and message.req_id not in (None, -1):
+            return []
+        return super()._events(message)
+
+
+class Resends(IbClient):
+    """The mistake: what was never acknowledged is sent again after a restart."""
+
+    todo = None
+
+    def inputs(self, timeout_s):
+        events = super().inputs(timeout_s)
+        if self.todo is None and self._begun:
+            known = [self._folds.orders._orders[o.id].intent for o in self._folds.orders.working()]
+            self.todo = [Effect(1, i) for i in known if not self._folds.routes.acknowledged(i.order)]
+            return [*events, *self.accept(self.todo, self.now)]
+        for effect in self.todo or ():
+            self._sending.offer_order(self._channel.out.request(effect, self._connection.codec.requests))
+        self.todo = self.todo and []
+        return events
+
+
+BROKEN = {"trusts_live_messages": TrustsLiveMessages, "resends": Resends}
+
+
+def main() -> None:
+    root, port, account, until = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[6])
+    session.LiveRecorder = Recorder
+    for module in ("adapters.ibkr.codec", "adapters.ibkr.dialing", "adapters.ibkr.connection"):
+        held = sys.modules.get(module)
+        if held is not None and hasattr(held, "Transport"):
+            held.Transport = Dying
+    if os.environ.get("BROKEN") == "sends_first":
+        assembling.Loop = SendsFirst
+    session.IbClient = BROKEN.get(os.environ.get("BROKEN", ""), IbClient)
+    link = LinkSettings(port=port, account=account, lock_step=True, start_ns=until - 3600 * 10**9)
+    specs = (StrategySpec(TIDES, {}, "tides"),)
+    run_live(root, LiveRequest(mode="demo", link=link, strategies=specs, account=account, until_ts=until))
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A live session in a process of its own, and its log against the gateway's own book."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from adapters.ibkr.gateway.book import Ticket
+from app.books import open_book, open_log, snapshot
+from core.events import OrderAttempted, OrderIntended
+from core.ports import Selection
+
+CHILD = Path(__file__).with_name("crash_child.py")
+PROJECT = Path(__file__).resolve().parents[2]
+ACCOUNT = "DU1000001"
+OPEN_S = 1_751_463_000
+CRASH_UNTIL, END = OPEN_S + 100, OPEN_S + 150
+SECOND = 10**9
+
+
+def trade(
+    log: Path, port: int, point: str = "-", number: int = 1, until_s: int = END, broken: str = ""
+) -> int:
+    """Run a session in a process of its own; return its exit code."""
+    command = [sys.executable, str(CHILD), str(log), str(port), ACCOUNT, point, str(number)]
+    done = subprocess.run(
+        [*command, str(until_s * SECOND)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "BROKEN": broken},
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
+    assert (done.returncode == 0) == (done.stdout == "done\n")
+    return done.returncode
+
+
+def entries(log: Path, kind):
+    return [e.event for b in open_log(log).entries(Selection(types=frozenset({kind}))) for e in b]
+
+
+def at_the_broker(book: Path) -> list[str]:
+    """Return the reference of every order that the gateway ever took."""
+    return [msgspec.json.decode(e.reason, type=Ticket).order_ref for e in entries(book, OrderIntended)]
+
+
+def broken_invariants(log: Path, book: Path) -> list[str]:
+    """Return what is wrong of I3 and I4."""
+    intents = {e.order for e in entries(log, OrderIntended)}
+    names = {e.ref: e.order for e in entries(log, OrderAttempted)}
+    sent = at_the_broker(book)
+    unknown = [ref for ref in sent if names.get(ref) not in intents]
+    orders = Counter(names.get(ref, ref) for ref in sent)
+    return [
+        *(f"I3: {ref} is at the broker, its intent is not in the log" for ref in unknown),
+        *(f"I4: {order} is at the broker {n} times" for order, n in orders.items() if n > 1),
+    ]
+
+
+def assert_same_books(log: Path, book: Path) -> None:
+    ours, theirs = snapshot(open_book(log, "log")), snapshot(open_book(book, "log"))
+
+    def executions(state):
+        return sorted(
+            (e.exec_id, e.side, e.quantity, e.price, e.commission, e.instrument)
+            for e in state.orders.executions()
+            if e.account == ACCOUNT
+        )
+
+    assert executions(ours) == executions(theirs)
+    assert [(p.instrument, p.quantity) for p in ours.positions.open_positions()] == [
+        (p.instrument, p.quantity) for p in theirs.positions.open_positions()
+    ]
+    assert ours.account.cash(ACCOUNT, "USD") == theirs.account.cash(ACCOUNT, "USD")
+    assert ours.account.commissions(ACCOUNT, "USD") == theirs.account.commissions(ACCOUNT, "USD")
+    names = {e.order: e.ref for e in entries(log, OrderAttempted)}
+    tickets = {
+        e.order: msgspec.json.decode(e.reason, type=Ticket).order_ref for e in entries(book, OrderIntended)
+    }
+    assert sorted((names[o.id], o.quantity, o.limit) for o in ours.orders.working()) == sorted(
+        (tickets[o.id], o.quantity, o.limit) for o in theirs.orders.working()
+    )

@@ -1,0 +1,79 @@
+"""kill -9 at every named point of an order's way, a restart, and the log against the gateway's own book.
+
+I3: every order at the broker has its intent in the recovered log. I4: at most one broker order per intent,
+and each execution counts once. At the end positions, executions, commissions and cash are the gateway's.
+"""
+
+import signal
+
+import pytest
+
+from tests.live.sessions import CRASH_UNTIL, assert_same_books, at_the_broker, broken_invariants, trade
+
+POINTS = [
+    ("intent", 1),
+    ("attempt", 2),
+    ("before_send", 1),
+    ("before_send", 4),
+    ("partial", 1),
+    ("partial", 2),
+    ("after_send", 1),
+    ("after_send", 3),
+    ("sent_event", 1),
+    ("sent_event_durable", 2),
+    ("ack", 1),
+    ("ack_durable", 2),
+    ("fill", 1),
+    ("fill", 2),
+    ("fill_durable", 1),
+    ("commission", 1),
+    ("commission_durable", 1),
+    ("modify_intent", 1),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("point", "number"), POINTS)
+def test_a_kill_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, number):
+    gateway = ib_gateway(speed="step", start="open")
+    assert trade(log, gateway.port, point, number, CRASH_UNTIL) == -signal.SIGKILL
+    before = at_the_broker(gateway.book)
+    assert broken_invariants(log, gateway.book) == []
+    assert trade(log, gateway.port) == 0
+    gateway.stop()
+    assert len(at_the_broker(gateway.book)) > len(before)  # it went on trading
+    assert broken_invariants(log, gateway.book) == []
+    assert_same_books(log, gateway.book)
+
+
+def test_without_a_kill_the_books_agree(ib_gateway, log):
+    gateway = ib_gateway(speed="step", start="open")
+    assert trade(log, gateway.port) == 0
+    gateway.stop()
+    assert len(at_the_broker(gateway.book)) >= 6
+    assert broken_invariants(log, gateway.book) == []
+    assert_same_books(log, gateway.book)
+
+
+def test_a_loop_that_sends_before_it_commits_is_caught(ib_gateway, log):
+    gateway = ib_gateway(speed="step", start="open")
+    assert trade(log, gateway.port, "released", broken="sends_first") == -signal.SIGKILL
+    gateway.stop()
+    assert [text[:3] for text in broken_invariants(log, gateway.book)] == ["I3:"]
+
+
+def test_executions_that_are_not_asked_for_again_are_missed(ib_gateway, log):
+    gateway = ib_gateway(speed="step", start="open")
+    assert trade(log, gateway.port, "fill", until_s=CRASH_UNTIL) == -signal.SIGKILL
+    assert trade(log, gateway.port, broken="trusts_live_messages") == 0
+    gateway.stop()
+    with pytest.raises(AssertionError):
+        assert_same_books(log, gateway.book)
+
+
+def test_a_client_that_sends_again_what_was_not_acknowledged_is_caught(ib_gateway, log):
+    gateway = ib_gateway(speed="step", start="open")
+    assert trade(log, gateway.port, "after_send", until_s=CRASH_UNTIL) == -signal.SIGKILL
+    assert trade(log, gateway.port, broken="resends") == 0
+    gateway.stop()
+    assert [text[:3] for text in broken_invariants(log, gateway.book)] == ["I4:"]
