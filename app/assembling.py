@@ -7,6 +7,7 @@ from app.world import World
 from core.agenda import Agenda
 from core.loop import Loop
 from core.ports import Broker, Recorder
+from core.retry import RetryRule
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.step import Step
@@ -24,6 +25,7 @@ def assemble(
     account: str,
     currency: str,
     priced: frozenset[str] | None,
+    retry: RetryRule = RetryRule(),  # noqa: B008
 ) -> Loop:
     """Return a loop with the strategies seated; orders pass the world's gate, if it has one."""
     state = RiskState(
@@ -35,7 +37,9 @@ def assemble(
         world.risk,
         currency,
     )
-    step = Step(RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency)
+    step = Step(
+        RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency, retry
+    )
     for one in seated:
         step.seat(one.id, one.strategy)
     sampler = EquitySampler(agenda, world.account, account, currency)

@@ -38,6 +38,7 @@ from core.events import (
     types_of,
 )
 from core.ports import Selection
+from core.retry import RetryRule
 from core.risk import Limits
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
@@ -111,6 +112,7 @@ class Proof:
         started = recorded.started
         config = msgspec.json.decode(started.config)
         self._limits = msgspec.convert(config.get("limits", {}), Limits)
+        self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
         self._currency = str(config.get("currency", "USD"))
         specs: Sequence[dict[str, Any]] = msgspec.json.decode(started.strategies)
         self._seated: list[Seated] = seat([StrategySpec(s["spec"], s["parameters"], s["id"]) for s in specs])
@@ -149,6 +151,7 @@ class Proof:
                 account=account,
                 currency=self._currency,
                 priced=frozenset(config_priced(started)),
+                retry=self._retry,
             )
             loop.record(started, 0, None)
             warm_up = source_of(self._reader, recorded_warm_up(started))

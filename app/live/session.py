@@ -35,6 +35,7 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.retry import RetryRule
 from core.risk import Limits
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
@@ -53,6 +54,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     currency: str = "USD"
     limits: Limits = Limits()
+    retry: RetryRule = RetryRule()
     watchlist: tuple[str, ...] = ()
     config: str = "{}"
     config_hash: str = ""
@@ -146,6 +148,7 @@ class LiveSession:
             account=request.account,
             currency=request.currency,
             priced=frozenset(instrument.instrument for instrument in client.wanted),
+            retry=request.retry,
         )
         first = journal.last_seq + 1
         ts = client.now
@@ -194,6 +197,7 @@ class LiveSession:
         config = {
             "settings": msgspec.json.decode(request.config),
             "limits": msgspec.to_builtins(request.limits),
+            "retry": msgspec.to_builtins(request.retry),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),
