@@ -49,7 +49,7 @@ def main() -> None:
     best: dict[str, float] = {}
     for _ in range(7):
         quotes, positions = Quotes(), Positions(MOVEMENTS_KEPT)
-        for projection in (Orders(ORDERS_KEPT // 10), positions, Account(quotes, positions)):
+        for projection in (Orders(ORDERS_KEPT), positions, Account(quotes, positions)):
             cost = timed(projection, history)
             best[projection.name] = min(best.get(projection.name, cost), cost)
     for name, cost in best.items():

@@ -47,4 +47,4 @@ def test_without_windows_the_same_measure_finds_what_each_order_leaves(
 
 
 def test_a_session_keeps_windows() -> None:
-    assert (world.ORDERS_KEPT, world.MOVEMENTS_KEPT) == (10_000, 500)
+    assert (world.ORDERS_KEPT, world.MOVEMENTS_KEPT) == (1_000, 500)
