@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.connection import Connection
-from adapters.ibkr.contracts import contract_of, instrument_of
+from adapters.ibkr.contracts import contract_of
 from adapters.ibkr.distribution import installed
 from adapters.ibkr.heartbeat import Pong
 from adapters.ibkr.link_settings import LinkSettings
@@ -38,6 +38,7 @@ from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
 from adapters.ibkr.reconcile import PATIENCE_S, Folds
 from adapters.ibkr.recovery import Recovery
+from adapters.ibkr.resolving import Unresolved, confirmed
 from adapters.ibkr.sending import Sending
 from adapters.ibkr.snapshot import PAUSE_S
 from core.clock import NEVER, SECOND_NS
@@ -52,10 +53,10 @@ from core.errors import (
 )
 from core.events import (
     AccountReported,
-    BrokerMessage,
     BrokerSessionOpened,
     ClockSkewMeasured,
     ConnectionChanged,
+    DataStateChanged,
     Event,
     FrameRejected,
     InstrumentDefined,
@@ -106,7 +107,7 @@ class IbClient:
         self._begun = False
         self._observing = ""
         self._skew_ms: int | None = None
-        self._resolving: dict[int, InstrumentDefined] = {}
+        self._resolving: dict[int, tuple[InstrumentDefined, list[ContractDetails]]] = {}
         self._recovery = Recovery(
             channel,
             folds,
@@ -194,7 +195,9 @@ class IbClient:
         """How long to wait for bytes, at most, before something of our own is due."""
         if not self._connection.is_open():
             return timeout_s
-        due = [ns for ns in (self._sending.next_ns(), self._connection.next_ns()) if ns is not None]
+        due = [] if self.settings.lock_step else [self._connection.next_ns()]
+        paced = self._sending.next_ns()
+        due += [] if paced is None else [paced]
         return max(0.0, min(timeout_s, (min(due) - self._monotonic()) / SECOND_NS)) if due else timeout_s
 
     def _taken(self, wait_s: float) -> list[Event]:
@@ -211,7 +214,8 @@ class IbClient:
     def _stands(self) -> bool:
         """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
         comparing = self._recovery.active and not self._connection.outage.upstream_lost
-        waiting = comparing or self._channel.out.waits or self._data.opening
+        opening = bool(self._resolving) or self._data.opening
+        waiting = comparing or self._channel.out.waits or opening
         return self.ready and not waiting and self._sending.next_ns() is None
 
     def _read(self, timeout_s: float) -> list[Event]:
@@ -228,6 +232,7 @@ class IbClient:
         """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
         ticks, emit, ts = self._data.ticks, events.append, self.now
+        self._data.finish_bars(ts, emit)
         for message in messages:
             tick = ticks.get(type(message))
             if tick is not None:
@@ -236,7 +241,6 @@ class IbClient:
             events += self._events(message)
             if not self._connection.is_open():
                 break  # a message ended the connection: what follows is of no session any more
-            ts = self.now
         return events
 
     def _step(self) -> list[Event]:
@@ -327,8 +331,13 @@ class IbClient:
             if not self._begun:
                 self._connection.starting()
             self._offer_waiting()
-            self._sending.flush(self._connection, self._connection.ping, self._monotonic())
+            self._flush()
         return []
+
+    def _flush(self) -> None:
+        """Send what may go now; raises `WriteFailed`. Before accounts and order id came, nothing may."""
+        if self._accounts and self._offered is not None:
+            self._sending.flush(self._connection, self._connection.ping, self._monotonic())
 
     def _offer_waiting(self) -> None:
         """Offer what waited for its order, and the cancels that a look at the book asks for."""
@@ -395,7 +404,7 @@ class IbClient:
         for instrument in self.wanted:
             if instrument.con_id is None:
                 req_id = self._channel.out.take_id()
-                self._resolving[req_id] = instrument
+                self._resolving[req_id] = (instrument, [])
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
@@ -426,10 +435,10 @@ class IbClient:
 
     def _subscribed(self) -> list[Event]:
         """Ask for market data again if the broker has forgotten what we asked for."""
-        if not self._lines_lost:
+        if not self._lines_lost or self._resolving:
             return []
         self._lines_lost = False
-        return self._data.begin(self.wanted, self.now)
+        return self._data.begin([i for i in self.wanted if i.con_id is not None], self.now)
 
     # -- messages of its own -------------------------------------------------------------------
 
@@ -469,23 +478,27 @@ class IbClient:
             self._missing.told(order, said.filled, ts)
         return []
 
-    def _details(self, said: ContractDetails, ts: int) -> list[Event]:
+    def _details(self, said: ContractDetails, _ts: int) -> list[Event]:
         asked = self._resolving.get(said.req_id or 0)
-        if asked is None:
-            return []
-        found = instrument_of(said, ts)
-        # What the log knows of an instrument stays; the broker adds how to name it.
-        known = msgspec.structs.replace(asked, ts=ts, con_id=found.con_id)
-        self.wanted = [known if i.instrument == known.instrument else i for i in self.wanted]
-        return [known]
+        if asked is not None:
+            asked[1].append(said)
+        return []
 
     def _details_end(self, said: ContractDetailsEnd, ts: int) -> list[Event]:
-        asked = self._resolving.pop(said.req_id or 0, None)
-        if asked is not None and not any(i.instrument == asked.instrument and i.con_id for i in self.wanted):
-            return [
-                BrokerMessage(ts, 200, "error", "the broker knows no such contract", "", asked.instrument)
-            ]
-        return []
+        return self._resolved(said.req_id, ts)
+
+    def _resolved(self, req_id: int | None, ts: int) -> list[Event]:
+        """Tell which contract the broker's answers mean; one that is in doubt gets no data."""
+        asked = self._resolving.pop(req_id or 0, None)
+        if asked is None:
+            return []
+        found = confirmed(asked[0], asked[1], ts)
+        if isinstance(found, Unresolved):
+            told: list[Event] = [DataStateChanged(ts, found.name, "refused", found.text)]
+        else:
+            self.wanted = [found if i.instrument == found.instrument else i for i in self.wanted]
+            told = [found]
+        return [*told, *(self._subscribed() if self.ready else ())]
 
     def _account_value(self, said: AccountValue, ts: int) -> list[Event]:
         if said.key not in _ACCOUNT_KEYS or self._said.get(said.key + said.currency) == said.value:
@@ -497,12 +510,13 @@ class IbClient:
         return [FrameRejected(ts, said.message_id, said.reason, said.raw[:4096].hex())]
 
     def _error(self, said: ErrorMessage, ts: int) -> list[Event]:
-        self._resolving.pop(said.req_id or 0, None)
+        unresolved = self._resolved(said.req_id, ts)
         order = self._channel.speaks_of(said.req_id)
         instrument = self._data.speaks_of(said.req_id)
         meaning = self._notices.meaning(said, order, instrument, ts, self._monotonic())
         act = _ACTS.get(meaning.act)
-        return [*meaning.events, *(act(self, meaning, said.code) if act is not None else ())]
+        told = [*meaning.events, *unresolved]
+        return [*told, *(act(self, meaning, said.code) if act is not None else ())]
 
     # -- what a message of the broker asks for ---------------------------------------------------
 
@@ -576,7 +590,7 @@ class IbClient:
         """Send what may go now; a connection that takes no more is ended by the next look at it."""
         if self._connection.is_open():
             try:
-                self._sending.flush(self._connection, self._connection.ping, self._monotonic())
+                self._flush()
             except WriteFailed as error:
                 self._fault = error
 
