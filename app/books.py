@@ -117,6 +117,25 @@ class Snapshot(msgspec.Struct):
         return known.get(instrument, "UTC")
 
 
+class _SessionFacts:
+    """What the log holds of one session."""
+
+    def __init__(self, log: LogReader, first_seq: int, last_seq: int) -> None:
+        self._log = log
+        self._bounds = (first_seq, last_seq)
+
+    def last_seq(self) -> int:
+        """Return the session's last seq."""
+        return self._bounds[1]
+
+    def entries(self, selection: Selection = Selection()) -> Iterator[Sequence[Entry]]:  # noqa: B008
+        """Yield batches of the session's entries in seq order."""
+        first, last = self._bounds
+        first = max(first, selection.first_seq)
+        last = last if selection.last_seq is None else min(last, selection.last_seq)
+        return self._log.entries(msgspec.structs.replace(selection, first_seq=first, last_seq=last))
+
+
 def open_log(root: Path) -> LogReader:
     """Return a reader of the log; raises `DataMissing` if there is none."""
     if not Layout(root).exists():
@@ -137,6 +156,10 @@ def open_book(root: Path, run: str | None = None, *, currency: str = "USD") -> B
             return Book(f"log {root}", log, log, currency=currency)
         run = "latest"
     found = find_run(root, run)
+    if "session" in found.summary:  # the proof of a session: what the broker did is in the log
+        first, last = found.summary["content"]
+        facts = _SessionFacts(log, first, last)
+        return Book(f"run {found.id}", log, facts, found, str(found.summary["options"]["currency"]))
     return Book(f"run {found.id}", log, found, found, str(found.summary["options"]["currency"]))
 
 

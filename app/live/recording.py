@@ -7,7 +7,7 @@ from core.events import MARKET_DATA, Event
 from eventstore.journal import Journal
 
 _MAY_WAIT = frozenset(MARKET_DATA)
-_RECENT = 64
+_RECENT = 256
 
 
 class LiveRecorder:

@@ -158,9 +158,9 @@ class Teller:
             updated_ns=time.time_ns(),
         )
 
-    def recent(self, count: int) -> list[tuple[int, Event]]:
+    def recent(self) -> list[tuple[int, Event]]:
         """Return the last events that are not market data, newest last."""
-        return list(self.session.recorder.recent)[-count:]
+        return list(self.session.recorder.recent)
 
     def keep_file(self) -> None:
         """Write the status file, at most once a second."""

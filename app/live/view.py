@@ -82,7 +82,7 @@ class PlainView:
 
     def look(self, teller: Teller) -> None:
         """Print what is new."""
-        for seq, event in teller.recent(_EVENTS * 4):
+        for seq, event in teller.recent():
             if seq > self._shown and type(event) in _IMPORTANT:
                 print(
                     f"{when(event.ts // SECOND_NS * SECOND_NS)} {described(event)}",
@@ -157,7 +157,7 @@ def _screen() -> Iterator[Look]:
         def look(teller: Teller) -> None:
             if pace.due():
                 begun = time.monotonic()
-                live.update(drawn(teller.tell(), teller.recent(_EVENTS)), refresh=True)
+                live.update(drawn(teller.tell(), teller.recent()), refresh=True)
                 pace.drew(begun)
 
         yield look
@@ -171,8 +171,7 @@ def drawn(told: LiveStatus, recent: list[tuple[int, Event]]) -> Any:
 
     events = [
         Text(f"{when(event.ts)[11:19]}  {described(event)}", no_wrap=True, overflow="ellipsis")
-        for _, event in recent
-        if type(event) in _WORDS
+        for event in [event for _, event in recent if type(event) in _WORDS][-_EVENTS:]
     ]
     parts = [_head(told), _positions(told), _orders(told), _data(told), *events]
     title = f"{told.mode} session {told.session}: {', '.join(told.strategies) or 'no strategy'}"

@@ -93,3 +93,19 @@ def test_a_session_stands_in_the_log_with_what_a_proof_needs(traded):
         e.event for b in LogReader(traded).entries(Selection(types=frozenset({SessionStarted}))) for e in b
     ]
     assert [(s.mode, s.session, s.account) for s in started] == [("demo", 1, "DU1000001")]
+
+
+def test_the_report_of_a_session_counts_what_the_broker_filled(traded, tape):
+    told = tape("--log", traded, "replay", DAY, "--fills", "recorded", "--json").json
+    report = tape("--log", traded, "report", told["run"], "--json").json
+    fills = tape("--log", traded, "fills", "--run", told["run"], "--json").json
+    assert len(fills) == told["fills"] > 10
+    assert report["trades"]["trades"] == told["fills"] // 2
+    assert sum(float(fill["commission"]) for fill in fills) == float(told["commissions"])
+
+
+def test_the_run_of_a_session_can_be_proven_again_by_its_id(traded, tape):
+    told = tape("--log", traded, "replay", DAY, "--fills", "recorded", "--json").json
+    again = tape("--log", traded, "replay", told["run"], "--json")
+    assert again.code == 0, again.err
+    assert again.json["decisions_hash"] == told["decisions_hash"]

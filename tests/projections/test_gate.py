@@ -13,6 +13,7 @@ from core.events import (
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
+    SessionStarted,
     TradingResumed,
 )
 from core.events.connection import LinkState
@@ -127,3 +128,33 @@ def test_a_snapshot_restores_all_of_it():
     assert again.digest() == whole.digest()
     assert again.closed("ACME") == whole.closed("ACME")
     assert again.entries_closed("ACME") == whole.entries_closed("ACME") == "ACME is halted"
+
+
+def test_a_halt_rises_and_never_falls_until_the_operator_resumes():
+    halted = gate(
+        UP, RECONCILED, HaltRequested(5, "cancel_all", "all", "a"), HaltRequested(6, "halt", "n", "b")
+    )
+    assert (halted.halt, halted.halt_reason, halted.halts) == ("cancel_all", "all", 2)
+    feed(halted, HaltRequested(7, "flatten", "close", "c"))
+    assert halted.halt == "flatten"
+    feed(halted, TradingResumed(8, "ok"))
+    assert halted.closed("ACME") is None
+
+
+def test_a_halt_outlasts_sessions_and_observing_does_not():
+    def session(mode):
+        return SessionStarted(9, 1, mode, ACCOUNT, "0", "{}", "", "[]", "", "none")
+
+    seen = gate(HaltRequested(5, "halt", "why", "a"), session("observe"), UP, RECONCILED)
+    assert seen.closed("ACME") == "this session only observes: it sends nothing"
+    feed(seen, session("live"), UP, RECONCILED)
+    assert seen.closed("ACME") == "halted (halt): why"
+
+
+def test_only_what_closes_a_position_passes_a_flatten_and_only_with_a_connection():
+    flat = gate(UP, RECONCILED, HaltRequested(5, "flatten", "why", "a"))
+    assert flat.bars("close-1-1", "ACME") is None
+    assert flat.bars("s-1-1", "ACME") == "halted (flatten): why"
+    feed(flat, DOWN)
+    assert flat.bars("close-1-1", "ACME") is not None
+    assert gate(UP, RECONCILED, HaltRequested(5, "cancel", "why", "a")).bars("close-1-1", "ACME") is not None
