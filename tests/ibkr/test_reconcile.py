@@ -160,7 +160,7 @@ SITUATIONS = [
     (acknowledged_and_gone_today, "unknown", ["unknown_order"], "Unknown"),
     (acknowledged_and_gone_yesterday, "ended", [], "Cancelled"),
     (partly_filled_and_gone, "unknown", ["unknown_order"], "Unknown"),
-    (refused_with_103_and_nowhere, "ended", [], "Rejected"),
+    (refused_with_103_and_nowhere, "not_sent", [], "Rejected"),
     (refused_with_103_and_live, None, [], "Submitted"),
     (at_the_broker_twice, None, ["duplicate_order"], "Submitted"),
     (taken_for_refused_and_live, "live", [], "Submitted"),
