@@ -229,6 +229,19 @@ def test_what_is_nowhere_after_the_patience_is_presumed_lost_and_opens_its_instr
     assert books.compare()[:-1] == []
 
 
+def test_a_look_at_one_account_says_nothing_of_another_s_orders_and_breaks():
+    books = Books()
+    books.send()
+    books.compare()
+    lost = BreakFound(books.now, "DU2", "ACME", "unknown_order", "known", "absent", "DU2: nowhere")
+    books.take([lost])
+    found = books.compare(books.open())
+    assert [(e.account, e.kind) for e in found if isinstance(e, BreakResolved)] == [
+        (ACCOUNT, "unknown_order")
+    ]
+    assert [e.account for e in books.gate.found()] == ["DU2"]
+
+
 def test_an_acknowledged_order_is_never_presumed_lost():
     books = Books()
     books.send()
