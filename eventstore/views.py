@@ -223,6 +223,13 @@ _ORDER_LINKS = {
     "order_send_started": "'send', concat('version ', version, ' leaves')",
     "cancel_send_started": "'send', 'cancel request leaves'",
     "order_sent": "'sent', concat('version ', version, ' is out')",
+    "order_attempted": "'attempt', concat('as ', ref, ', order id ', broker_id, ' of client ', client_id)",
+    "order_bound": "'bound', concat('permanent id ', perm_id)",
+    "cancel_sent": "'sent', concat('cancel is out', ': ' || NULLIF(reason, ''))",
+    "order_amended": "'amended', concat('version ', version, ' at the broker: ', plain(quantity), "
+    "' limit ' || plain(\"limit\"), ' stop ' || plain(stop))",
+    "order_resolved": "'resolved', concat(outcome, ': ', evidence)",
+    "order_retried": "'retry', concat('retry ', retry, ': ', reason)",
     "send_failed": "'send failed', concat(message, ' (', bytes_written, ' bytes written)')",
     "order_status": "'status', concat(status, ' ' || NULLIF(message, ''))",
     "filled": "'fill', concat(side, ' ', plain(quantity), ' at ', plain(price), ' (', exec_id, ')')",

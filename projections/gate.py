@@ -6,6 +6,7 @@ to a lower one. A session that only observes sends nothing. An instrument with a
 data are not live, or not known to be, or whose venue halted it, takes no entries. A replay has no gate.
 """
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 from core.events import (
@@ -168,13 +169,16 @@ class Gate(Projection):
 
     def _mended(self, entry: Any) -> None:
         event: BreakResolved = entry.event
-        left = [known for known in self._breaks.pop(event.instrument, ()) if known.kind != event.kind]
-        if left:
-            self._breaks[event.instrument] = left
+        self._keep(event.instrument, lambda e: (e.account, e.kind) != (event.account, event.kind))
 
     def _accepted(self, entry: Any) -> None:
         event: BreakAccepted = entry.event
-        self._breaks.pop(event.instrument, None)
+        self._keep(event.instrument, lambda e: e.account != event.account)
+
+    def _keep(self, instrument: str, stays: Callable[[BreakFound], bool]) -> None:
+        left = [known for known in self._breaks.pop(instrument, ()) if stays(known)]
+        if left:
+            self._breaks[instrument] = left
 
     def _halted(self, entry: Any) -> None:
         event: HaltRequested = entry.event

@@ -71,7 +71,7 @@ TEMPORARY = frozenset({103})
 _SEEN_IN_BOOK = frozenset({103, 161, 10147, 10148})
 """Codes that make the client look at the book by themselves, whatever order they speak of."""
 _ENDED = frozenset({"Cancelled", "Filled"})
-_COMMISSIONS_MAX = 4096
+_REMEMBERED_MAX = 4096
 
 _SIDES: dict[str, Side] = {"BOT": "BUY", "SLD": "SELL", "BUY": "BUY", "SELL": "SELL"}
 
@@ -128,7 +128,7 @@ class OrderChannel:
         self._revisions: dict[str, set[int]] = {}
         self._charged: dict[str, tuple[Decimal, str]] = {}
         self._waiting: dict[str, CommissionReport] = {}
-        self._over: set[int] = set()
+        self._over: dict[int, None] = {}
         self._cancelled = False
         self._routes_in: dict[type[Message], Callable[[Any, int], Iterable[Event]]] = {
             OpenOrder: self._open_order,
@@ -237,11 +237,8 @@ class OrderChannel:
         known = self._orders.get(order)
         if word is None or known is None:
             return ()
-        if word in _ENDED and perm_id:
-            self._over.add(perm_id)
-            twins = {*self._routes.perm_ids(order), *(p for p, o in self._bound.items() if o == order)}
-            if twins - self._over:
-                return ()  # it is at the broker under another permanent id as well
+        if word in _ENDED and perm_id and self._has_twin(order, perm_id):
+            return ()  # it is at the broker under another permanent id as well
         told = Told(word, version, text)
         before = self._told.get(order) or self._routes.told(order)
         if before is not None and (before == told or (_same(before, told) and not text)):
@@ -253,12 +250,19 @@ class OrderChannel:
             events += self._sighted(known, word, ts)
         return events
 
+    def _has_twin(self, order: str, perm_id: int) -> bool:
+        self._over[perm_id] = None
+        if len(self._over) > _REMEMBERED_MAX:
+            self._over.pop(next(iter(self._over)))
+        known = {*self._routes.perm_ids(order), *(p for p, o in self._bound.items() if o == order)}
+        return bool(known - self._over.keys())
+
     def _sighted(self, order: Order, word: str, ts: int) -> Iterable[Event]:
         fate = self._routes.fate(order.id)
         if word == "Inactive":
             self._doubt = f"{order.id} is inactive"
-        elif order.state == "Rejected":
-            self._doubt = f"{order.id} was taken for rejected and is at the broker"
+        elif order.state in ("Rejected", "Cancelled") and word in ("Submitted", "PreSubmitted"):
+            self._doubt = f"{order.id} was taken for {order.state} and is at the broker"
         elif fate is not None and fate.outcome == "presumed_lost":
             self._doubt = f"{order.id} was presumed lost and is at the broker"
             return (lost_order_seen(order, ts),)
@@ -341,7 +345,7 @@ class OrderChannel:
             # It came before its execution. Should the process end here, the next look at the book brings
             # both again.
             self._waiting[exec_id] = said
-            if len(self._waiting) > _COMMISSIONS_MAX:
+            if len(self._waiting) > _REMEMBERED_MAX:
                 self._waiting.pop(next(iter(self._waiting)))
             return ()
         if said.amount is None:

@@ -119,7 +119,7 @@ def reconcile(
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
     found += _cash(account, evidence, folds, ts)
-    return [*_news(found, folds, ts), _finished(reason, found, evidence, ts)]
+    return [*_news(found, folds, ts, account), _finished(reason, found, evidence, ts)]
 
 
 def recheck(
@@ -136,7 +136,7 @@ def recheck(
         if here is not None and settled.get(order.id) == order.version:
             found += _order(order, here, folds, client_id, ts, 0)
     found += _back(ours, folds, ts)
-    return list(_news(found, folds, ts, mending=False))
+    return list(_news(found, folds, ts))
 
 
 def _ours(evidence: Evidence, routes: Routes) -> dict[str, Found]:
@@ -311,8 +311,11 @@ def _cash(account: str, evidence: Evidence, folds: Folds, ts: int) -> Iterator[E
             yield CashAdjusted(ts, account, currency, money(theirs - ours), reason)
 
 
-def _news(found: Sequence[Event], folds: Folds, ts: int, *, mending: bool = True) -> Iterator[Event]:
-    """Yield the events without breaks that are open already, then which breaks this look explains."""
+def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> Iterator[Event]:
+    """Yield the events without breaks that are open already, then the breaks that this look explains.
+
+    `mending` is the account that the look was about, if it was a whole one.
+    """
     before = folds.breaks.found() if folds.breaks is not None else []
     known = {event.message for event in before}
     again = {(e.account, e.instrument, e.kind) for e in found if isinstance(e, BreakFound)}
@@ -320,7 +323,7 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, *, mending: bool = True
         if not isinstance(event, BreakFound) or event.message not in known:
             yield event
     for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
-        if mending and at[2] in _MENDING and at not in again:
+        if at[0] == mending and at[2] in _MENDING and at not in again:
             yield BreakResolved(ts, *at, "not found by a later comparison")
 
 

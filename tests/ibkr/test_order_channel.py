@@ -257,6 +257,18 @@ def test_a_second_permanent_id_is_an_incident_and_one_cancel_does_not_end_the_or
     assert books.orders.get("a-1-1").state == "Cancelled"
 
 
+def test_a_twin_that_shows_after_its_order_was_cancelled_asks_for_a_look():
+    books = started()
+    books.hear(books.open(perm=900), books.status("Cancelled", perm=900))
+    books.channel.take_doubt(looking=False)
+    books.hear(books.open(perm=901))
+    assert books.channel.take_doubt(looking=False) != ""
+    books.compare(books.open(perm=901))
+    assert books.orders.get("a-1-1").working
+    books.hear(books.status("Cancelled", perm=901))
+    assert books.orders.get("a-1-1").state == "Cancelled"
+
+
 def test_an_order_of_others_ends_when_the_broker_says_so():
     books = started()
     theirs = books.open("-", perm=77, order_ref="", client_id=0, order_id=5)

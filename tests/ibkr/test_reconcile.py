@@ -160,7 +160,7 @@ SITUATIONS = [
     (acknowledged_and_gone_today, "unknown", ["unknown_order"], "Unknown"),
     (acknowledged_and_gone_yesterday, "ended", [], "Cancelled"),
     (partly_filled_and_gone, "unknown", ["unknown_order"], "Unknown"),
-    (refused_with_103_and_nowhere, "ended", [], "Rejected"),
+    (refused_with_103_and_nowhere, "not_sent", [], "Rejected"),
     (refused_with_103_and_live, None, [], "Submitted"),
     (at_the_broker_twice, None, ["duplicate_order"], "Submitted"),
     (taken_for_refused_and_live, "live", [], "Submitted"),
@@ -227,6 +227,19 @@ def test_what_is_nowhere_after_the_patience_is_presumed_lost_and_opens_its_instr
     assert books.orders.working() == []
     assert books.gate.breaks == {}
     assert books.compare()[:-1] == []
+
+
+def test_a_look_at_one_account_says_nothing_of_another_s_orders_and_breaks():
+    books = Books()
+    books.send()
+    books.compare()
+    lost = BreakFound(books.now, "DU2", "ACME", "unknown_order", "known", "absent", "DU2: nowhere")
+    books.take([lost])
+    found = books.compare(books.open())
+    assert [(e.account, e.kind) for e in found if isinstance(e, BreakResolved)] == [
+        (ACCOUNT, "unknown_order")
+    ]
+    assert [e.account for e in books.gate.found()] == ["DU2"]
 
 
 def test_an_acknowledged_order_is_never_presumed_lost():

@@ -10,7 +10,7 @@ from adapters.ibkr.pacing import Lane
 from adapters.ibkr.sending import Sending
 from core.effects import Effect
 from core.errors import WriteFailed
-from core.events import CancelIntended, ModifyIntended, OrderIntended, OrderSent, SendFailed
+from core.events import CancelIntended, CancelSent, ModifyIntended, OrderIntended, OrderSent, SendFailed
 
 S = 1_000_000_000
 WHO = ("DU1", "s", "ACME")
@@ -128,7 +128,10 @@ def test_a_cancel_takes_back_a_modify_that_waits_and_leaves():
     bench.answer(3 * S)
     bench.flush(3 * S)
     assert bench.wire.sent == [b"cancel A"]
-    assert bench.sending.outcomes() == [SendFailed(7, "A", 2, 0, "cancelled before it left")]
+    assert bench.sending.outcomes() == [
+        SendFailed(7, "A", 2, 0, "cancelled before it left"),
+        CancelSent(7, "A"),
+    ]
 
 
 def test_a_send_that_breaks_tells_how_much_left_and_that_nothing_behind_it_did():

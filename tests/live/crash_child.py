@@ -19,6 +19,8 @@ from app.live.session import LiveRequest, run_live
 from app.seating import StrategySpec
 from core.effects import Effect
 from core.events import (
+    CancelSendStarted,
+    CancelSent,
     CommissionReported,
     Filled,
     ModifyIntended,
@@ -39,6 +41,8 @@ APPENDED = {
     "fill": Filled,
     "commission": CommissionReported,
     "modify_intent": ModifyIntended,
+    "cancel": CancelSendStarted,
+    "cancel_sent": CancelSent,
 }
 POINT, LEFT = sys.argv[4], [int(sys.argv[5])]
 PLACE_ORDER = b"3\0"

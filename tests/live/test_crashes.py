@@ -29,6 +29,8 @@ POINTS = [
     ("commission", 1),
     ("commission_durable", 1),
     ("modify_intent", 1),
+    ("cancel_durable", 1),
+    ("cancel_sent", 1),
 ]
 
 

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from app.books import open_book
+from app.chain import chain
 from core.events import (
     BreakFound,
     FillCorrected,
@@ -93,6 +95,18 @@ def test_an_order_refused_for_its_id_is_tried_again_if_that_is_allowed(ib_gatewa
     assert filled.count("tides-1-1") == retries
     assert broken_invariants(log, gateway.book) == []
     assert_same_books(log, gateway.book)
+
+
+def test_why_shows_how_an_order_was_known_at_the_broker(ib_gateway, log):
+    gateway = ib_gateway(speed="step", start="open", faults="order 1: refuse code=103")
+    assert trade(log, gateway.port, retries=1) == 0
+    roles = [link.role for link in chain(open_book(log, "log"), "tides-1-1")]
+    assert roles.count("attempt") == 2
+    assert [role for role in roles if role in ("resolved", "retry", "bound")] == [
+        "resolved",
+        "retry",
+        "bound",
+    ]
 
 
 def test_retries_end_at_their_limit(ib_gateway, log):

@@ -7,6 +7,7 @@ import pytest
 from core.events import (
     BreakAccepted,
     BreakFound,
+    BreakResolved,
     ConnectionChanged,
     DataStateChanged,
     HaltChanged,
@@ -81,6 +82,22 @@ def test_a_break_closes_its_instrument_alone_until_it_is_accepted():
     assert broken.closed("OTHER") is None
     feed(broken, BreakAccepted(5, ACCOUNT, "ACME", "sold by hand"))
     assert broken.closed("ACME") is None
+
+
+def test_a_break_that_a_later_look_explains_ends_alone():
+    lost = BreakFound(4, ACCOUNT, "ACME", "unknown_order", "known", "absent", "a-1-1 is nowhere")
+    closed = gate(UP, RECONCILED, lost, lost, BREAK)
+    assert [event.kind for event in closed.found()] == ["unknown_order", "position"]
+    feed(closed, BreakResolved(5, ACCOUNT, "ACME", "unknown_order", "found"))
+    assert closed.closed("ACME") == BREAK.message
+    feed(closed, BreakResolved(6, ACCOUNT, "ACME", "position", "found"))
+    assert closed.closed("ACME") is None
+
+
+def test_accepting_ends_all_breaks_of_an_instrument():
+    lost = BreakFound(4, ACCOUNT, "ACME", "unknown_order", "known", "absent", "a-1-1 is nowhere")
+    opened = gate(UP, RECONCILED, lost, BREAK, BreakAccepted(5, ACCOUNT, "ACME", "seen"))
+    assert opened.closed("ACME") is None
 
 
 def test_a_halt_outlasts_a_reconnection_and_ends_with_the_operators_word():
