@@ -19,16 +19,20 @@ from core.events import (
     CancelSendStarted,
     Event,
     Filled,
+    HaltRequested,
+    HaltVerified,
     ModifyIntended,
     OrderIntended,
     OrderResolved,
     OrderSendStarted,
     OrderStatusChanged,
     Recorded,
+    RiskApproved,
     RiskRefused,
     SendFailed,
     TimerFired,
 )
+from core.halting import PROFILE, Closing, KillSwitch
 from core.risk import RiskGate
 from core.strategy import AnyStrategy, Strategy
 from core.views import Order, OrdersView
@@ -53,9 +57,10 @@ class Step:
         self, gate: RiskGate, views: Views, agenda: Agenda, session: int, account: str, currency: str
     ) -> None:
         self.present = Present()
-        self.requests: list[Event] = []
+        self.requests: list[Any] = []
         self.effects: list[Effect] = []
         self.seats: dict[str, Seat] = {}
+        self.kill_switch: KillSwitch | None = None
         self._gate = gate
         self._views = views
         self._agenda = agenda
@@ -69,12 +74,15 @@ class Step:
             OrderStatusChanged: self._feed_order,
             OrderResolved: self._feed_order,
             SendFailed: self._feed_order,
+            HaltRequested: self._feed_halt,
+            HaltVerified: self._feed_verified,
         }
-        self._settlers: dict[type[Event], Callable[[Any, int, Record], None]] = {
+        self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
             OrderIntended: self._settle_intent,
             ModifyIntended: self._settle_intent,
             CancelIntended: self._settle_cancel,
             Recorded: self._settle_series,
+            Closing: self._settle_closing,
         }
 
     @property
@@ -114,7 +122,8 @@ class Step:
         """Tell the strategies concerned of an input that is not market data."""
         route = self._routes.get(type(event))
         if route is not None:
-            self.present.seq, self.present.ts = seq, event.ts
+            # Time does not go back: the broker tells of an execution later, and in whole seconds.
+            self.present.seq, self.present.ts = seq, max(self.present.ts, event.ts)
             route(event)
 
     def _feed_fill(self, fill: Any) -> None:
@@ -131,6 +140,14 @@ class Step:
         if OrderStatusChanged in self.heard:
             self._tell_order(news.order)
 
+    def _feed_halt(self, halt: Any) -> None:
+        if self.kill_switch is not None:
+            self.requests += self.kill_switch.cancels(halt)
+
+    def _feed_verified(self, verified: Any) -> None:
+        if self.kill_switch is not None:
+            self.requests += self.kill_switch.closings(verified)
+
     def settle(self, at: int, record: Record) -> None:
         """Turn the requests made while processing the input `at` into recorded decisions and effects."""
         requests = self.requests
@@ -145,13 +162,29 @@ class Step:
         seq = record(request, at, None)
         verdict = self._gate.judge(request)
         cause = record(verdict, at, seq)
-        if type(verdict) is RiskRefused:
+        if isinstance(verdict, RiskRefused):
             self._feed_order(request)
             return
-        send = OrderSendStarted(
-            request.ts, request.order, verdict.version, request.account, request.strategy, request.instrument
-        )
-        self.effects.append(Effect(record(send, at, cause), request))
+        self._send(request, verdict, at, cause, record)
+
+    def _settle_closing(self, request: Closing, at: int, record: Record) -> None:
+        intent = request.intent
+        who = (intent.account, intent.strategy, intent.instrument)
+        seq = record(intent, at, None)
+        verdict = RiskApproved(intent.ts, intent.order, 1, *who, PROFILE)
+        self._send(intent, verdict, at, record(verdict, at, seq), record)
+
+    def _send(
+        self,
+        intent: OrderIntended | ModifyIntended,
+        verdict: RiskApproved,
+        at: int,
+        cause: int,
+        record: Record,
+    ) -> None:
+        who = (intent.account, intent.strategy, intent.instrument)
+        send = OrderSendStarted(intent.ts, intent.order, verdict.version, *who)
+        self.effects.append(Effect(record(send, at, cause), intent))
 
     def _settle_cancel(self, request: CancelIntended, at: int, record: Record) -> None:
         seq = record(request, at, None)

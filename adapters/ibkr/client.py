@@ -41,7 +41,7 @@ from adapters.ibkr.recovery import Recovery
 from adapters.ibkr.resolving import Unresolved, confirmed
 from adapters.ibkr.sending import Sending
 from adapters.ibkr.snapshot import PAUSE_S
-from core.clock import SECOND_NS
+from core.clock import NEVER, SECOND_NS
 from core.effects import Effect
 from core.errors import (
     AccountRefused,
@@ -119,6 +119,9 @@ class IbClient:
         self._server_ns = settings.start_ns
         self._said: dict[str, str] = {}
         self._fault: WriteFailed | None = None
+        self._acted = False  # in lock step: something was sent since the last step
+        self._in_step = False  # our clock is the gateway's since the connection began
+        self.due: Callable[[], int] = lambda: NEVER
         self._left = False
 
     @property
@@ -149,6 +152,7 @@ class IbClient:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
         for effect in effects:
             self._offer(effect)
+        self._acted = self._acted or bool(effects)
         self._flush_or_leave()
 
     # -- inputs --------------------------------------------------------------------------------
@@ -242,8 +246,11 @@ class IbClient:
         codec = self._connection.codec
         fault: BrokerError | None = None
         messages: list[Message] = []
+        # What was sent is answered before anything else happens, as in a replay.
+        waiting, self._acted = self._acted, False
+        until = self._server_ns if waiting else self.due()
         try:
-            self._connection.send(codec.requests.req_current_time_in_millis())
+            self._connection.send(codec.requests.req_step(until))
             deadline = self._monotonic() + round(self.settings.step_deadline_s * SECOND_NS)
             while not any(isinstance(message, CurrentTime) for message in messages):
                 messages += codec.decode(self._connection.turn(min(1.0, self.settings.step_deadline_s)))
@@ -256,10 +263,16 @@ class IbClient:
         before = self._server_ns
         told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
         self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
+        passed = self._in_step and self._server_ns > until  # nothing was left to happen up to there
+        self._in_step = bool(told)
+        if 0 <= until - self._server_ns < 1_000_000:
+            self._server_ns = until  # the answer is in ms
         events = self._told(messages)
         if fault is not None:
             return [*events, *self._down(fault)]
-        self.over = not events and self._server_ns == before
+        stood = not events and self._server_ns == before and until > before
+        idle = not self._recovery.active and not self._channel.out.waits and self._sending.next_ns() is None
+        self.over = idle and not waiting and (passed or stood)
         return events
 
     def _events(self, message: Message) -> list[Event]:
@@ -287,6 +300,7 @@ class IbClient:
         """Forget what belonged to the connection that has ended."""
         self._recovery.drop()
         self._resolving, self.ready, self._begun, self._observing = {}, False, False, ""
+        self._in_step = False
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
         self._data.lost()
@@ -572,6 +586,31 @@ class IbClient:
                 self._sending.flush(self._connection, self._connection.ping, self._monotonic())
             except WriteFailed as error:
                 self._fault = error
+
+    # -- what a halt asks for ------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn to leave."""
+        return self._sending.waiting
+
+    def cancel_all(self) -> bool:
+        """Ask to cancel every order of the login, whoever placed it; `False` if not connected."""
+        if not self.ready or not self._connection.is_open():
+            return False
+        self._sending.offer(Lane.CANCEL, self._connection.codec.requests.global_cancel())
+        self._acted = True
+        return True
+
+    def withdraw(self, why: str) -> None:
+        """Report orders and changes that still wait for their turn as not sent."""
+        self._sending.withdraw(why)
+
+    def snapshot_now(self, reason: str) -> list[Event]:
+        """Begin to compare the log with the broker's book; nothing if that is not possible now."""
+        if not self.ready or self._recovery.active:
+            return []
+        return self._recovery.begin(reason, self.account, self.now)
 
 
 _ACTS: dict[Act, Callable[[IbClient, Meaning, int], list[Event]]] = {
