@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "state": ("app.commands.look:state", "Show positions, orders, account and risk as of any moment."),
         "why": ("app.commands.look:why", "Show the chain from a tick to an order, its fills and their cost."),
         "sql": ("app.commands.query:sql", "Run SQL over the log and its runs."),
+        "preview": ("app.commands.broker_data:preview", "Ask the broker what an order would do to margins."),
     },
     "Data": {
         "fetch": ("app.commands.broker_data:fetch", "Bring historical bars from the broker into the log."),

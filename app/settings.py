@@ -92,6 +92,8 @@ class TradingSection(_Section, frozen=True, kw_only=True):
     mode: Literal["paper", "live"] = "paper"
     watchlist: list[Name] = []
     signal_threshold: NotNegative = 0.0
+    order_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
+    order_retry_within_s: Positive = 60.0
 
 
 class ListenerSection(_Section, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Questions to the broker, one at a time: contracts and history, on a connection of their own.
 
 For what is asked before a session or without one. Each question waits for its answer, a refusal, or its time
-limit. It subscribes to nothing, trades nothing, and never asks again what was refused.
+limit. It subscribes to nothing, trades nothing, and never asks again what was refused. A preview is an order
+that the broker only computes: it is marked so in the one place that makes it.
 """
 
 import selectors
@@ -26,14 +27,17 @@ from adapters.ibkr.messages import (
     ManagedAccounts,
     Message,
     NextValidId,
+    OpenOrder,
 )
-from adapters.ibkr.terms import Contract
+from adapters.ibkr.orders import REJECTIONS
+from adapters.ibkr.terms import Contract, OrderState, OrderTerms
 from adapters.ibkr.transport import TimeLimits, Transport
 from core.clock import SECOND_NS
 from core.errors import BrokerUnreachable, RequestRefused
 
 ANSWER_S = 60.0
 START_S = 10.0
+PREVIEW_S = 10.0
 _CLIENT_ID_TAKEN = 326
 _NO_CONTRACT, _NO_DATA = 200, 162
 _NOTHING, _TOO_FAST = "no data", "pacing violation"
@@ -69,6 +73,7 @@ class Inquiry:
         self._idle = idle
         self._pace = HistoryPace()
         self._last_id = 0
+        self.accounts: tuple[str, ...] = ()
         self._selector = selectors.DefaultSelector()
         self._selector.register(transport, selectors.EVENT_READ)
 
@@ -78,6 +83,10 @@ class Inquiry:
         for said in self._heard(START_S, "it did not name accounts and the next order id"):
             accounts = accounts or isinstance(said, ManagedAccounts)
             offered = offered or isinstance(said, NextValidId)
+            if isinstance(said, ManagedAccounts):
+                self.accounts = said.accounts
+            if isinstance(said, NextValidId):
+                self._last_id = max(self._last_id, said.order_id)
             if isinstance(said, ErrorMessage) and said.code == _CLIENT_ID_TAKEN:
                 raise BrokerUnreachable(f"{said.text}; end the other program, or use another client_id")
             if accounts and offered:
@@ -136,6 +145,29 @@ class Inquiry:
         )
         answer = self._answer(req_id, request, HistoricalEnd)
         return [bar for said in answer if isinstance(said, HistoricalBars) for bar in said.bars]
+
+    def preview(self, contract: Contract, terms: OrderTerms) -> OrderState:
+        """Return what an order would change in margins, and what it would cost; nothing is ordered.
+
+        The broker answers twice, first without figures. Raises `RequestRefused` for an order that it would
+        refuse.
+        """
+        order_id = self._next_id()
+        asked = msgspec.structs.replace(terms, what_if=True)
+        self._transport.send(self._codec.requests.place_order(order_id, contract, asked))
+        for said in self._heard(PREVIEW_S, "it did not answer a preview"):
+            if isinstance(said, ErrorMessage) and said.req_id == order_id and said.code in REJECTIONS:
+                raise RequestRefused(
+                    f"the broker would refuse this order: {said.text} (code {said.code})", said.code
+                )
+            if isinstance(said, OpenOrder) and said.terms.what_if and said.terms.order_id == order_id:
+                if said.state.reject_reason:
+                    raise RequestRefused(
+                        f"the broker would refuse this order: {said.state.reject_reason}", 201
+                    )
+                if said.state.change.initial is not None:
+                    return said.state
+        raise AssertionError("_heard ends by raising")
 
     def _wait_for(self, contract: Contract, ask: Ask) -> None:
         key = (contract, ask)

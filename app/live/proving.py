@@ -42,6 +42,7 @@ from core.events import (
 )
 from core.money import ZERO
 from core.ports import Selection
+from core.retry import RetryRule
 from core.risk import Limits
 from core.views import Position
 from eventstore.reader import LogReader
@@ -148,6 +149,7 @@ class Proof:
         started = recorded.started
         config = msgspec.json.decode(started.config)
         self._limits = limits_of(started)
+        self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
         self._currency = str(config.get("currency", "USD"))
         self._seated: list[Seated] = seat(specs_of(started))
 
@@ -185,6 +187,7 @@ class Proof:
                 account=account,
                 currency=self._currency,
                 priced=frozenset(config_priced(started)),
+                retry=self._retry,
             )
             loop.record(started, 0, None)
             warm_up = source_of(self._reader, recorded_warm_up(started))

@@ -28,6 +28,7 @@ from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted
 from core.money import plain
 from core.ports import Selection
+from core.retry import RetryRule
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 
@@ -182,6 +183,10 @@ def _request(
         account=account,
         currency=config.settings.replay.currency,
         limits=limited,
+        retry=RetryRule(
+            attempts=config.settings.trading.order_retries,
+            within_s=config.settings.trading.order_retry_within_s,
+        ),
         watchlist=tuple(config.settings.trading.watchlist),
         config=text,
         config_hash=digest,

@@ -6,6 +6,7 @@ trading. The session is recorded as it happens, and a proof of it is a replay of
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.watch.hub import Hub
 from app.watch.watching import Watched, Watching
 from app.watch.watching import watch as watch_over
 from app.writing import Writer, writing
@@ -45,6 +47,7 @@ from core.events import (
 )
 from core.loop import Loop
 from core.ports import Recorder
+from core.retry import RetryRule
 from core.risk import Limits
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
@@ -67,6 +70,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     currency: str = "USD"
     limits: Limits = Limits()
+    retry: RetryRule = RetryRule()
     watchlist: tuple[str, ...] = ()
     config: str = "{}"
     config_hash: str = ""
@@ -119,7 +123,7 @@ class LiveSession:
         self.request = request
         self._watch = watch
         self._commands = commands
-        self._source: LiveSource | None = None
+        self.source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
@@ -168,9 +172,20 @@ class LiveSession:
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
-        request, client, journal = self.request, self.client, self._journal
-        client.wanted = self.wanted
-        hub = watch_over(request.watching, self._watched())
+        with closing(self.client):
+            self.client.wanted = self.wanted
+            hub = watch_over(self.request.watching, self._watched())
+            try:
+                outcome = self._trade(hub)
+            finally:
+                self.client.close()
+                hub.close()
+        if self.client.failure is not None:
+            raise self.client.failure
+        return outcome
+
+    def _trade(self, hub: Hub) -> Outcome:
+        client, journal = self.client, self._journal
         recorder = hub.recorder(self.recorder)
         loop = self._loop(recorder)
         first = journal.last_seq + 1
@@ -179,16 +194,10 @@ class LiveSession:
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
         warm_up = source_of(LogReader(journal.root), self.warm_up)
-        self._source = LiveSource(
+        self.source = LiveSource(
             recorder, hub.link(self.link), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
-        try:
-            loop.run(_Ending(self._source, loop, self), self.session, ts, warm_up, start_seq=first)
-        finally:
-            client.close()
-            hub.close()
-        if client.failure is not None:
-            raise client.failure
+        loop.run(_Ending(self.source, loop, self), self.session, ts, warm_up, start_seq=first)
         return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
 
     def _loop(self, recorder: Recorder) -> Loop:
@@ -204,12 +213,13 @@ class LiveSession:
             account=request.account,
             currency=request.currency,
             priced=frozenset(instrument.instrument for instrument in self.client.wanted),
+            retry=request.retry,
         )
 
     @property
     def inputs(self) -> int:
         """How many inputs were taken."""
-        return 0 if self._source is None else self._source.inputs
+        return 0 if self.source is None else self.source.inputs
 
     @property
     def last_seq(self) -> int:
@@ -254,6 +264,7 @@ class LiveSession:
         config = {
             "settings": msgspec.json.decode(request.config),
             "limits": msgspec.to_builtins(request.limits),
+            "retry": msgspec.to_builtins(request.retry),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),
@@ -279,13 +290,13 @@ class _Ending:
     """A source that tells the loop, at its end, why it ended."""
 
     def __init__(self, source: LiveSource, loop: Loop, session: LiveSession) -> None:
-        self._source = source
+        self.source = source
         self._loop = loop
         self._session = session
 
     def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
         """Yield the batches of the source."""
-        yield from self._source.batches()
+        yield from self.source.batches()
         self._loop.ending = self._session.ending
 
 
