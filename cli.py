@@ -18,6 +18,12 @@ VERSION = "0.1.0"
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Trade": {
         "live": ("app.commands.trade:live", "Trade live; --demo works offline, on a recorded day."),
+        "halt": ("app.commands.control:halt", "Stop new orders, and cancel working ones if asked."),
+        "resume": ("app.commands.control:resume", "Let trading go on after a halt."),
+        "flatten": ("app.commands.control:flatten", "Halt, cancel everything, close all positions."),
+        "kill": ("app.commands.control:kill", "Cancel everything, even if the session hangs."),
+        "accept": ("app.commands.control:accept", "Accept the broker's word where the log differs."),
+        "check": ("app.commands.control:check", "Say whether a session could trade now."),
     },
     "Test": {
         "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),
@@ -34,6 +40,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "state": ("app.commands.look:state", "Show positions, orders, account and risk as of any moment."),
         "why": ("app.commands.look:why", "Show the chain from a tick to an order, its fills and their cost."),
         "sql": ("app.commands.query:sql", "Run SQL over the log and its runs."),
+        "preview": ("app.commands.broker_data:preview", "Ask the broker what an order would do to margins."),
     },
     "Data": {
         "fetch": ("app.commands.broker_data:fetch", "Bring historical bars from the broker into the log."),

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from app.seating import Seated
 from app.world import World
 from core.agenda import Agenda
+from core.halting import KillSwitch
 from core.loop import Loop
 from core.ports import Broker, Recorder
+from core.retry import RetryRule
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.step import Step
@@ -24,6 +26,7 @@ def assemble(
     account: str,
     currency: str,
     priced: frozenset[str] | None,
+    retry: RetryRule = RetryRule(),  # noqa: B008
 ) -> Loop:
     """Return a loop with the strategies seated; orders pass the world's gate, if it has one."""
     state = RiskState(
@@ -35,7 +38,12 @@ def assemble(
         world.risk,
         currency,
     )
-    step = Step(RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency)
+    step = Step(
+        RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency, retry
+    )
+    if world.gate is not None:
+        parts = (world.orders, world.positions, world.sessions)
+        step.kill_switch = KillSwitch(world.gate, world.reported, *parts, account, session)
     for one in seated:
         step.seat(one.id, one.strategy)
     sampler = EquitySampler(agenda, world.account, account, currency)

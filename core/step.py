@@ -19,16 +19,23 @@ from core.events import (
     CancelSendStarted,
     Event,
     Filled,
+    HaltRequested,
+    HaltVerified,
     ModifyIntended,
     OrderIntended,
     OrderResolved,
+    OrderRetried,
     OrderSendStarted,
     OrderStatusChanged,
+    ReconciliationFinished,
     Recorded,
+    RiskApproved,
     RiskRefused,
     SendFailed,
     TimerFired,
 )
+from core.halting import PROFILE, Closing, KillSwitch
+from core.retry import Retries, RetryRule
 from core.risk import RiskGate
 from core.strategy import AnyStrategy, Strategy
 from core.views import Order, OrdersView
@@ -50,31 +57,45 @@ class Step:
     """The strategies of a session and the gate that judges what they ask for."""
 
     def __init__(
-        self, gate: RiskGate, views: Views, agenda: Agenda, session: int, account: str, currency: str
+        self,
+        gate: RiskGate,
+        views: Views,
+        agenda: Agenda,
+        session: int,
+        account: str,
+        currency: str,
+        retry: RetryRule = RetryRule(),  # noqa: B008
     ) -> None:
         self.present = Present()
-        self.requests: list[Event] = []
+        self.requests: list[Any] = []
         self.effects: list[Effect] = []
         self.seats: dict[str, Seat] = {}
+        self.kill_switch: KillSwitch | None = None
         self._gate = gate
         self._views = views
         self._agenda = agenda
         self._session = session
         self._account = account
         self._currency = currency
+        self._retries = Retries(retry, views.orders)
         self.heard: set[type[Event]] = {TimerFired}  # types of facts that some strategy has a handler for
         self._routes: dict[type[Event], Callable[[Any], None]] = {
             Filled: self._feed_fill,
             TimerFired: self._feed_timer,
             OrderStatusChanged: self._feed_order,
-            OrderResolved: self._feed_order,
-            SendFailed: self._feed_order,
+            OrderResolved: self._feed_outcome,
+            ReconciliationFinished: self._feed_compared,
+            SendFailed: self._feed_outcome,
+            HaltRequested: self._feed_halt,
+            HaltVerified: self._feed_verified,
         }
-        self._settlers: dict[type[Event], Callable[[Any, int, Record], None]] = {
+        self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
             OrderIntended: self._settle_intent,
             ModifyIntended: self._settle_intent,
             CancelIntended: self._settle_cancel,
+            OrderRetried: self._settle_retry,
             Recorded: self._settle_series,
+            Closing: self._settle_closing,
         }
 
     @property
@@ -114,7 +135,8 @@ class Step:
         """Tell the strategies concerned of an input that is not market data."""
         route = self._routes.get(type(event))
         if route is not None:
-            self.present.seq, self.present.ts = seq, event.ts
+            # Time does not go back: the broker tells of an execution later, and in whole seconds.
+            self.present.seq, self.present.ts = seq, max(self.present.ts, event.ts)
             route(event)
 
     def _feed_fill(self, fill: Any) -> None:
@@ -131,6 +153,27 @@ class Step:
         if OrderStatusChanged in self.heard:
             self._tell_order(news.order)
 
+    def _feed_halt(self, halt: Any) -> None:
+        if self.kill_switch is not None:
+            self.requests += self.kill_switch.cancels(halt)
+
+    def _feed_verified(self, verified: Any) -> None:
+        if self.kill_switch is not None:
+            self.requests += self.kill_switch.closings(verified)
+
+    def _feed_outcome(self, news: Any) -> None:
+        order = self.orders.get(news.order)
+        if order is not None and order.id.startswith(f"{order.strategy}-{self._session}-"):
+            self._retries.note(news)
+        self._feed_order(news)
+
+    def _feed_compared(self, news: Any) -> None:
+        for name, number, why in self._retries.due(news.ts):
+            order = self.orders.get(name)
+            if order is not None and order.strategy in self.seats:
+                who = (order.account, order.strategy, order.instrument)
+                self.requests.append(OrderRetried(news.ts, name, number, *who, why))
+
     def settle(self, at: int, record: Record) -> None:
         """Turn the requests made while processing the input `at` into recorded decisions and effects."""
         requests = self.requests
@@ -142,20 +185,59 @@ class Step:
         record(request, at, None)
 
     def _settle_intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
-        seq = record(request, at, None)
+        self._decide(request, record(request, at, None), at, record)
+
+    def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
         verdict = self._gate.judge(request)
         cause = record(verdict, at, seq)
-        if type(verdict) is RiskRefused:
+        if isinstance(verdict, RiskRefused):
             self._feed_order(request)
             return
-        send = OrderSendStarted(
-            request.ts, request.order, verdict.version, request.account, request.strategy, request.instrument
+        self._send(request, verdict, at, cause, record)
+
+    def _settle_closing(self, request: Closing, at: int, record: Record) -> None:
+        intent = request.intent
+        who = (intent.account, intent.strategy, intent.instrument)
+        seq = record(intent, at, None)
+        verdict = RiskApproved(intent.ts, intent.order, 1, *who, PROFILE)
+        self._send(intent, verdict, at, record(verdict, at, seq), record)
+
+    def _send(
+        self,
+        intent: OrderIntended | ModifyIntended,
+        verdict: RiskApproved,
+        at: int,
+        cause: int,
+        record: Record,
+    ) -> None:
+        who = (intent.account, intent.strategy, intent.instrument)
+        send = OrderSendStarted(intent.ts, intent.order, verdict.version, *who)
+        self.effects.append(Effect(record(send, at, cause), intent))
+
+    def _settle_retry(self, request: OrderRetried, at: int, record: Record) -> None:
+        seq = record(request, at, None)
+        order = self.orders.get(request.order)
+        assert order is not None
+        again = OrderIntended(
+            request.ts,
+            order.id,
+            order.account,
+            order.strategy,
+            order.instrument,
+            order.side,
+            order.quantity,
+            order.type,
+            order.limit,
+            order.stop,
+            order.tif,
+            order.reason,
         )
-        self.effects.append(Effect(record(send, at, cause), request))
+        self._decide(again, seq, at, record)
 
     def _settle_cancel(self, request: CancelIntended, at: int, record: Record) -> None:
         seq = record(request, at, None)
         known = self.orders.get(request.order)
+        self._retries.forget(request.order)
         if known is None or not known.working or known.strategy != request.strategy:
             return  # nothing of its own to withdraw; the intent stays on record
         who = (request.account, request.strategy, request.instrument)

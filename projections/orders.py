@@ -23,6 +23,7 @@ from core.events import (
     OrderAmended,
     OrderIntended,
     OrderResolved,
+    OrderRetried,
     OrderSendStarted,
     OrderSent,
     OrderStatusChanged,
@@ -89,6 +90,7 @@ class Orders(Projection):
                 OrderStatusChanged: self._status,
                 OrderAmended: self._amended,
                 OrderResolved: self._resolved,
+                OrderRetried: self._retried,
                 BreakAccepted: self._accepted,
                 ExternalOrderReported: self._external,
                 Filled: self._filled,
@@ -262,6 +264,15 @@ class Orders(Projection):
         if record is None:
             return
         record.resolve(event)
+        record.touch(event.ts)
+        self._settle(record)
+
+    def _retried(self, entry: Any) -> None:
+        event: OrderRetried = entry.event
+        record = self._record(event.order)
+        if record is None:
+            return
+        record.retried()
         record.touch(event.ts)
         self._settle(record)
 

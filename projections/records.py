@@ -133,6 +133,11 @@ class OrderRecord(msgspec.Struct, gc=False):
         elif event.outcome == "not_sent":
             self.held_back = "SendFailed"
 
+    def retried(self) -> None:
+        """Note that the order is put up again: what ended it before is over."""
+        self.ended = self.held_back = self.fate = ""
+        self.progress, self.sent_version = INTENDED, 0
+
     def executed(
         self, exec_id: str, before: Decimal, now: Decimal, first_before: Decimal, first: Decimal
     ) -> None:

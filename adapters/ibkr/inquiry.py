@@ -1,7 +1,8 @@
 """Questions to the broker, one at a time: contracts and history, on a connection of their own.
 
 For what is asked before a session or without one. Each question waits for its answer, a refusal, or its time
-limit. It subscribes to nothing, trades nothing, and never asks again what was refused.
+limit. It subscribes to nothing, trades nothing, and never asks again what was refused. A preview is an order
+that the broker only computes: it is marked so in the one place that makes it.
 """
 
 import selectors
@@ -26,17 +27,22 @@ from adapters.ibkr.messages import (
     ManagedAccounts,
     Message,
     NextValidId,
+    OpenOrder,
 )
-from adapters.ibkr.terms import Contract
+from adapters.ibkr.orders import REJECTIONS
+from adapters.ibkr.terms import Contract, OrderState, OrderTerms
 from adapters.ibkr.transport import TimeLimits, Transport
 from core.clock import SECOND_NS
 from core.errors import BrokerUnreachable, RequestRefused
 
 ANSWER_S = 60.0
 START_S = 10.0
+PREVIEW_S = 10.0
 _CLIENT_ID_TAKEN = 326
 _NO_CONTRACT, _NO_DATA = 200, 162
-_NOTHING = ("no data", "query returned no data")
+_NOTHING, _TOO_FAST = "no data", "pacing violation"
+PACE_TRIES, PACE_PAUSE_S = 4, 60.0
+"""How often a request is put that comes too fast by the broker's count, and the pause between."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +73,7 @@ class Inquiry:
         self._idle = idle
         self._pace = HistoryPace()
         self._last_id = 0
+        self.accounts: tuple[str, ...] = ()
         self._selector = selectors.DefaultSelector()
         self._selector.register(transport, selectors.EVENT_READ)
 
@@ -76,6 +83,10 @@ class Inquiry:
         for said in self._heard(START_S, "it did not name accounts and the next order id"):
             accounts = accounts or isinstance(said, ManagedAccounts)
             offered = offered or isinstance(said, NextValidId)
+            if isinstance(said, ManagedAccounts):
+                self.accounts = said.accounts
+            if isinstance(said, NextValidId):
+                self._last_id = max(self._last_id, said.order_id)
             if isinstance(said, ErrorMessage) and said.code == _CLIENT_ID_TAKEN:
                 raise BrokerUnreachable(f"{said.text}; end the other program, or use another client_id")
             if accounts and offered:
@@ -102,8 +113,26 @@ class Inquiry:
         return [said for said in answer if isinstance(said, ContractDetails)]
 
     def bars(self, contract: Contract, ask: Ask) -> list[HistoricalBar]:
-        """Return the bars of a request, oldest first, when the broker's pace allows; none if it has none."""
-        self._wait_for(contract, ask)
+        """Return the bars of a request, oldest first, when the broker's pace allows; none if it has none.
+
+        A request that the broker calls too fast all the same is put again after a pause, a few times.
+        """
+        for tries_left in reversed(range(PACE_TRIES)):
+            self._wait_for(contract, ask)
+            try:
+                return self._bars(contract, ask)
+            except RequestRefused as refused:
+                if refused.code != _NO_DATA:
+                    raise
+                words = str(refused).lower()
+                if _NOTHING in words:
+                    return []
+                if _TOO_FAST not in words or not tries_left:
+                    raise
+            self._pause(PACE_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    def _bars(self, contract: Contract, ask: Ask) -> list[HistoricalBar]:
         req_id = self._next_id()
         request = self._codec.requests.req_historical_data(
             req_id,
@@ -114,22 +143,44 @@ class Inquiry:
             what=ask.what,
             regular_hours=ask.regular_hours,
         )
-        try:
-            answer = self._answer(req_id, request, HistoricalEnd)
-        except RequestRefused as refused:
-            if refused.code == _NO_DATA and any(word in str(refused).lower() for word in _NOTHING):
-                return []
-            raise
+        answer = self._answer(req_id, request, HistoricalEnd)
         return [bar for said in answer if isinstance(said, HistoricalBars) for bar in said.bars]
+
+    def preview(self, contract: Contract, terms: OrderTerms) -> OrderState:
+        """Return what an order would change in margins, and what it would cost; nothing is ordered.
+
+        The broker answers twice, first without figures. Raises `RequestRefused` for an order that it would
+        refuse.
+        """
+        order_id = self._next_id()
+        asked = msgspec.structs.replace(terms, what_if=True)
+        self._transport.send(self._codec.requests.place_order(order_id, contract, asked))
+        for said in self._heard(PREVIEW_S, "it did not answer a preview"):
+            if isinstance(said, ErrorMessage) and said.req_id == order_id and said.code in REJECTIONS:
+                raise RequestRefused(
+                    f"the broker would refuse this order: {said.text} (code {said.code})", said.code
+                )
+            if isinstance(said, OpenOrder) and said.terms.what_if and said.terms.order_id == order_id:
+                if said.state.reject_reason:
+                    raise RequestRefused(
+                        f"the broker would refuse this order: {said.state.reject_reason}", 201
+                    )
+                if said.state.change.initial is not None:
+                    return said.state
+        raise AssertionError("_heard ends by raising")
 
     def _wait_for(self, contract: Contract, ask: Ask) -> None:
         key = (contract, ask)
         who = contract.con_id or contract
         free = self._pace.free_ns(key, who, ask.what, ask.size.seconds)
-        while (wait := free - self._monotonic()) > 0:
-            self._idle()
-            self._sleep(min(wait / SECOND_NS, 0.5))
+        self._pause((free - self._monotonic()) / SECOND_NS)
         self._pace.asked(key, who, ask.what, ask.size.seconds, self._monotonic())
+
+    def _pause(self, seconds: float) -> None:
+        until = self._monotonic() + round(seconds * SECOND_NS)
+        while (left := until - self._monotonic()) > 0:
+            self._idle()
+            self._sleep(min(left / SECOND_NS, 0.5))
 
     def _next_id(self) -> int:
         self._last_id += 1

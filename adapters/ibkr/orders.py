@@ -66,6 +66,8 @@ REJECTIONS = frozenset({
 """Codes after which an order that was never acknowledged is not at the broker."""
 AMBIGUOUS = frozenset({103})
 """A duplicate order id: which of the two orders it speaks of is not known before the book is looked at."""
+TEMPORARY = frozenset({103})
+"""Refused for what another attempt would not have: a new order id."""
 _SEEN_IN_BOOK = frozenset({103, 161, 10147, 10148})
 """Codes that make the client look at the book by themselves, whatever order they speak of."""
 _ENDED = frozenset({"Cancelled", "Filled"})
@@ -358,6 +360,9 @@ class OrderChannel:
         known = self._orders.get(order) if order else None
         if known is None or said.code not in REJECTIONS or said.code in AMBIGUOUS:
             return ()
+        attempt = self._routes.attempt(order)
+        if attempt is not None and attempt.broker_id != said.req_id:
+            return ()  # it speaks of an earlier attempt
         if self.acknowledged(order):
             # It is at the broker: the code speaks of a change of it, or of what became of it.
             if known.working and said.code not in _SEEN_IN_BOOK:

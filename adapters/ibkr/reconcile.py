@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Protocol
+from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from adapters.ibkr.messages import CompletedOrder, OpenOrder
-from adapters.ibkr.orders import REJECTIONS, Names, as_external, lost_order_seen
+from adapters.ibkr.orders import REJECTIONS, TEMPORARY, Names, as_external, lost_order_seen
 from adapters.ibkr.snapshot import Evidence, split_exec_id
 from adapters.ibkr.terms import OrderTerms
 from adapters.ibkr.versions import shown_version
@@ -108,6 +108,8 @@ def reconcile(
     found: list[Event] = []
     ours = _ours(evidence, folds.routes)
     for order in folds.orders.working():
+        if order.account != account:
+            continue  # of another account's session: this login says nothing of it
         if order.strategy or folds.routes.attempt(order.id) is not None:
             here = ours.get(order.id, Found({}, {}))
             found += _order(order, here, folds, client_id, ts, round(patience_s * SECOND_NS))
@@ -222,7 +224,8 @@ def _absent(order: Order, folds: Folds, ts: int, patience_ns: int) -> Iterator[E
     acknowledged = routes.acknowledged(order.id) or order.filled > ZERO
     said = routes.annotation(order.id)
     if not acknowledged and said is not None and said.code in REJECTIONS:
-        yield OrderResolved(ts, order.id, "ended", f"refused ({said.code}) and not at the broker")
+        outcome: Literal["not_sent", "ended"] = "not_sent" if said.code in TEMPORARY else "ended"
+        yield OrderResolved(ts, order.id, outcome, f"refused ({said.code}) and not at the broker")
         yield _status(order, "Rejected", f"{said.code}: {said.text}", ts, 1)
         return
     if acknowledged and _day(order.created_ts) < _day(ts):

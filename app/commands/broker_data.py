@@ -1,7 +1,8 @@
-"""`fetch` and `record`: market data from the broker, past and present, into the log."""
+"""`fetch` and `record`: market data from the broker into the log. `preview`: what an order would cost."""
 
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
@@ -146,6 +147,44 @@ def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: A
     call.out.table(["instrument", "events", "no data because"], _rows(taped))
     call.out.next("status")
     return asked.exit_code
+
+
+@verb("preview")
+@click.argument("symbol", metavar="SYMBOL")
+@click.argument("side", metavar="SIDE", type=click.Choice(("BUY", "SELL"), case_sensitive=False))
+@click.argument("quantity", metavar="QUANTITY")
+@click.option("--limit", metavar="PRICE", help="A limit order at this price.")
+@click.option("--stop", metavar="PRICE", help="A stop order at this price.")
+@click.option("--account", metavar="ID", help="Which account, if the login has several.")
+@_connection
+def preview(call: Call, symbol: str, side: str, quantity: str, **options: Any) -> None:
+    """Show what an order would do to margins and what it would cost. Nothing is ordered."""
+    from app.live.preparing import place_of  # noqa: PLC0415
+    from app.previewing import PreviewRequest, run_preview  # noqa: PLC0415
+
+    request = PreviewRequest(
+        symbol=symbol,
+        side=side.upper(),
+        quantity=_number(quantity, "QUANTITY"),
+        limit=_number(options["limit"], "--limit") if options["limit"] else None,
+        stop=_number(options["stop"], "--stop") if options["stop"] else None,
+        account=options["account"] or call.config.settings.ibkr.account,
+    )
+    figures = run_preview(call.root, place_of(_link(call, options)), request)
+    call.out.result(figures)
+    call.out.pairs(figures, title="a preview: nothing was ordered")
+
+
+def _number(text: str, name: str) -> Decimal:
+    from core.errors import UsageError  # noqa: PLC0415
+
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise UsageError(f"{name} {text}: expected a number") from error
+    if not number.is_finite():
+        raise UsageError(f"{name} {text}: expected a number")
+    return number
 
 
 def _rows(taped: Any) -> list[tuple[str, str, str]]:

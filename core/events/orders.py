@@ -41,6 +41,21 @@ class OrderIntended(Event, frozen=True, gc=False):
     reason: str
 
 
+@event("order_retried", "decision")
+class OrderRetried(Event, frozen=True, gc=False):
+    """An order that certainly was not at the broker is put up again; a fresh risk check follows.
+
+    `retry` counts from 1. The order keeps its id; it goes out under a new reference and a new order id.
+    """
+
+    order: str
+    retry: int
+    account: str
+    strategy: str
+    instrument: str
+    reason: str
+
+
 @event("modify_intended", "decision")
 class ModifyIntended(Event, frozen=True, gc=False):
     """A strategy wants a working order changed; the fields are the full new version."""

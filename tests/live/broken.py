@@ -23,13 +23,14 @@ def sends_again(session: LiveSession) -> None:
         sent.extend(e for e in effects if isinstance(e.request, OrderIntended))
         release(effects)
 
-    def again(snapshot: Any) -> list[Event]:
-        events: list[Event] = compared(snapshot)
-        for effect in sent[-1:]:
-            request = client._channel.request(effect, client._connection.codec.requests)
+    def again() -> list[Event]:
+        looks = client._recovery.looks
+        events: list[Event] = compared()
+        for effect in sent[-1:] if client._recovery.looks != looks else ():
+            request = client._channel.out.request(effect, client._connection.codec.requests)
             route = session.world.routes.attempt(effect.request.order)
             assert route is not None
-            old, new = f"\0{route.broker_id}\0", f"\0{client._channel.take_id()}\0"
+            old, new = f"\0{route.broker_id}\0", f"\0{client._channel.out.take_id()}\0"
             body = request.data[4:].replace(old.encode(), new.encode(), 1)
             client._connection.send(len(body).to_bytes(4, "big") + body)
         return events
@@ -82,6 +83,6 @@ def deaf_while_cut_off(session: LiveSession) -> None:
     def no_look(_reason: str) -> list[Event]:
         return []
 
-    start = client._start_snapshot
+    start = client._start_look
     client._events = heard
-    client._start_snapshot = lambda reason: start(reason) if reason == "start" else no_look(reason)
+    client._start_look = lambda reason: start(reason) if reason == "start" else no_look(reason)

@@ -28,6 +28,7 @@ from core.events import (
     OrderSent,
 )
 from core.loop import Loop
+from core.retry import RetryRule
 
 TIDES = f"{Path(__file__).with_name('tides.py')}:Tides"
 APPENDED = {
@@ -145,7 +146,9 @@ def main() -> None:
     session.IbClient = BROKEN.get(os.environ.get("BROKEN", ""), IbClient)
     link = LinkSettings(port=port, account=account, lock_step=True, start_ns=until - 3600 * 10**9)
     specs = (StrategySpec(TIDES, {}, "tides"),)
-    run_live(root, LiveRequest(mode="demo", link=link, strategies=specs, account=account, until_ts=until))
+    retry = RetryRule(attempts=int(os.environ.get("RETRIES") or 0))
+    given = {"link": link, "strategies": specs, "account": account, "until_ts": until, "retry": retry}
+    run_live(root, LiveRequest(mode="demo", **given))
     print("done", flush=True)
 
 

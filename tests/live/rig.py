@@ -122,7 +122,7 @@ class Books:
 
     def sent_twice(self) -> list[str]:
         """Return the intents of which the gateway's book has more than one order."""
-        counts = Counter(ref.rpartition(".")[0] for ref in self._refs())
+        counts = Counter(ref.split(".")[1] for ref in self._refs())
         return [intent for intent, count in counts.items() if count > 1]
 
     def _refs(self) -> list[str]:

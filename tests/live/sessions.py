@@ -11,7 +11,8 @@ import msgspec
 
 from adapters.ibkr.gateway.book import Ticket
 from app.books import open_book, open_log, snapshot
-from core.events import OrderAttempted, OrderIntended
+from app.live.proving import Recorded, prove
+from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
 from core.ports import Selection
 
 CHILD = Path(__file__).with_name("crash_child.py")
@@ -23,7 +24,13 @@ SECOND = 10**9
 
 
 def trade(
-    log: Path, port: int, point: str = "-", number: int = 1, until_s: int = END, broken: str = ""
+    log: Path,
+    port: int,
+    point: str = "-",
+    number: int = 1,
+    until_s: int = END,
+    broken: str = "",
+    retries: int = 0,
 ) -> int:
     """Run a session in a process of its own; return its exit code."""
     command = [sys.executable, str(CHILD), str(log), str(port), ACCOUNT, point, str(number)]
@@ -33,7 +40,7 @@ def trade(
         text=True,
         timeout=90,
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "BROKEN": broken},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "BROKEN": broken, "RETRIES": str(retries)},
         check=False,
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
@@ -86,3 +93,16 @@ def assert_same_books(log: Path, book: Path) -> None:
     assert sorted((names[o.id], o.quantity, o.limit) for o in ours.orders.working()) == sorted(
         (tickets[o.id], o.quantity, o.limit) for o in theirs.orders.working()
     )
+
+
+def prove_all(log: Path) -> None:
+    """Replay each recorded session; raises `Differs` where one does not come out as it was recorded."""
+    frames = [
+        e
+        for b in open_log(log).entries(Selection(types=frozenset({SessionStarted, SessionEnded})))
+        for e in b
+    ]
+    starts = [e for e in frames if isinstance(e.event, SessionStarted)]
+    for entry in starts:
+        last = next(e.seq for e in frames if e.seq > entry.seq)
+        prove(log, Recorded(entry.event, entry.seq, last))

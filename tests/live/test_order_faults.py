@@ -7,8 +7,17 @@ import re
 
 import pytest
 
-from core.events import BreakFound, FillCorrected, OrderBound, OrderStatusChanged, ReconciliationFinished
-from tests.live.sessions import assert_same_books, broken_invariants, entries, trade
+from core.events import (
+    BreakFound,
+    FillCorrected,
+    Filled,
+    OrderAttempted,
+    OrderBound,
+    OrderRetried,
+    OrderStatusChanged,
+    ReconciliationFinished,
+)
+from tests.live.sessions import assert_same_books, broken_invariants, entries, prove_all, trade
 
 FAULTS = [
     "order 1: repeat message=execDetails times=4; order 1: repeat message=commissionReport times=4",
@@ -46,6 +55,7 @@ def test_after_a_fault_the_books_agree(ib_gateway, log, faults):
     assert len(gateway.fired) == faults.count(";") + 1
     assert broken_invariants(log, gateway.book) == []
     assert entries(log, BreakFound) == []
+    prove_all(log)
     if "alter" not in faults and "unset" not in faults:
         assert_same_books(log, gateway.book)
     assert (len(entries(log, ReconciliationFinished)) > 1) == bool(re.search(LOOKED, faults))
@@ -67,3 +77,28 @@ def test_two_live_orders_from_one_change_close_the_instrument(ib_gateway, log):
     [twice] = {order for order in bound if bound.count(order) > 1}
     told = [e.status for e in entries(log, OrderStatusChanged) if e.order == twice]
     assert "Cancelled" not in told
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_order_refused_for_its_id_is_tried_again_if_that_is_allowed(ib_gateway, log, retries):
+    gateway = ib_gateway(speed="step", start="open", faults="order 1: refuse code=103")
+    assert trade(log, gateway.port, retries=retries) == 0
+    gateway.stop()
+    assert [e.retry for e in entries(log, OrderRetried)] == [1] * retries
+    first = [e for e in entries(log, OrderAttempted) if e.order == "tides-1-1"]
+    assert [e.attempt for e in first] == [1, 2][: retries + 1]
+    assert len({(e.ref, e.broker_id) for e in first}) == retries + 1
+    prove_all(log)
+    filled = [e.order for e in entries(log, Filled)]
+    assert filled.count("tides-1-1") == retries
+    assert broken_invariants(log, gateway.book) == []
+    assert_same_books(log, gateway.book)
+
+
+def test_retries_end_at_their_limit(ib_gateway, log):
+    refused = "; ".join(f"order {n}: refuse code=103" for n in (1, 2, 3))
+    gateway = ib_gateway(speed="step", start="open", faults=refused)
+    assert trade(log, gateway.port, retries=2) == 0
+    assert [e.retry for e in entries(log, OrderRetried) if e.order == "tides-1-1"] == [1, 2]
+    told = [e.status for e in entries(log, OrderStatusChanged) if e.order == "tides-1-1"]
+    assert told == ["Rejected"] * 3
