@@ -195,7 +195,9 @@ class IbClient:
         """How long to wait for bytes, at most, before something of our own is due."""
         if not self._connection.is_open():
             return timeout_s
-        due = [ns for ns in (self._sending.next_ns(), self._connection.next_ns()) if ns is not None]
+        due = [] if self.settings.lock_step else [self._connection.next_ns()]
+        paced = self._sending.next_ns()
+        due += [] if paced is None else [paced]
         return max(0.0, min(timeout_s, (min(due) - self._monotonic()) / SECOND_NS)) if due else timeout_s
 
     def _taken(self, wait_s: float) -> list[Event]:
@@ -329,8 +331,13 @@ class IbClient:
             if not self._begun:
                 self._connection.starting()
             self._offer_waiting()
-            self._sending.flush(self._connection, self._connection.ping, self._monotonic())
+            self._flush()
         return []
+
+    def _flush(self) -> None:
+        """Send what may go now; raises `WriteFailed`. Before accounts and order id came, nothing may."""
+        if self._accounts and self._offered is not None:
+            self._sending.flush(self._connection, self._connection.ping, self._monotonic())
 
     def _offer_waiting(self) -> None:
         """Offer what waited for its order, and the cancels that a look at the book asks for."""
@@ -583,7 +590,7 @@ class IbClient:
         """Send what may go now; a connection that takes no more is ended by the next look at it."""
         if self._connection.is_open():
             try:
-                self._sending.flush(self._connection, self._connection.ping, self._monotonic())
+                self._flush()
             except WriteFailed as error:
                 self._fault = error
 

@@ -215,8 +215,9 @@ class Connection:
         return [self._changed("up", "the restart window is over")] if self.usable else []
 
     def next_ns(self) -> int:
-        """Return when `watch` or a heartbeat is due, in terms of the monotonic clock."""
-        return self.heartbeat.next_ns()
+        """Return when a heartbeat is to be sent or missed, in terms of the monotonic clock."""
+        started = self._opened_ns + round(self._settings.start_deadline_s * SECOND_NS)
+        return self.heartbeat.next_ns() or (started if self.heartbeat.pong is None else 0)
 
     # -- what it comes to ----------------------------------------------------------------------
 

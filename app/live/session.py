@@ -121,7 +121,7 @@ class LiveSession:
         self.request = request
         self._watch = watch
         self._commands = commands
-        self._source: LiveSource | None = None
+        self.source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
@@ -187,10 +187,10 @@ class LiveSession:
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
         warm_up = source_of(LogReader(journal.root), self.warm_up)
-        self._source = LiveSource(
+        self.source = LiveSource(
             recorder, hub.link(self.link), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
-        loop.run(_Ending(self._source, loop, self), self.session, ts, warm_up, start_seq=first)
+        loop.run(_Ending(self.source, loop, self), self.session, ts, warm_up, start_seq=first)
         return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
 
     def _loop(self, recorder: Recorder) -> Loop:
@@ -212,7 +212,7 @@ class LiveSession:
     @property
     def inputs(self) -> int:
         """How many inputs were taken."""
-        return 0 if self._source is None else self._source.inputs
+        return 0 if self.source is None else self.source.inputs
 
     @property
     def last_seq(self) -> int:
@@ -283,13 +283,13 @@ class _Ending:
     """A source that tells the loop, at its end, why it ended."""
 
     def __init__(self, source: LiveSource, loop: Loop, session: LiveSession) -> None:
-        self._source = source
+        self.source = source
         self._loop = loop
         self._session = session
 
     def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
         """Yield the batches of the source."""
-        yield from self._source.batches()
+        yield from self.source.batches()
         self._loop.ending = self._session.ending
 
 
