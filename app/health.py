@@ -204,7 +204,8 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Health:
     """A watcher of `app.watch.hub`: once a second, what is wrong now and was not before, or the reverse.
 
-    In lock step the session's clock is not the machine's: CPU is not judged there.
+    In lock step the session's clock is not the machine's, and silence is impossible: neither CPU nor the age
+    of data is judged.
     """
 
     name = "health"
@@ -251,7 +252,7 @@ class Health:
             self._up_s = now
         return Measures(
             connection_down_s=now - self._up_s,
-            data_age_s=facts.data_age_s(ts) if is_up else None,
+            data_age_s=facts.data_age_s(ts) if is_up and not self._lock_step else None,
             memory_mb=reading.memory_mb,
             cpu_pct=None if self._lock_step else reading.cpu_pct,
             disk_free_mb=reading.disk_free_mb,

@@ -157,7 +157,7 @@ class Soak:
 
     def __call__(self, session: LiveSession) -> None:
         """Look at the session."""
-        inputs, now = session.source.inputs if session.source else 0, time.monotonic()
+        inputs, now = session.inputs, time.monotonic()
         if inputs - self._inputs > 2:  # more than heartbeats
             self._inputs, self._heard_s = inputs, now
         patience_s = SILENCE_S if inputs - self._began >= self._ticks else PATIENCE_S

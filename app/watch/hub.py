@@ -6,6 +6,7 @@ after the commit of its batch and after what that batch sent to the broker: watc
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from app.live.source import Link
@@ -86,10 +87,11 @@ class Hub:
         return [event for one in self._watchers for event in one.reports(ts)]
 
     def close(self) -> None:
-        """Pass on the last events and end all watchers, each within a few seconds."""
+        """Pass on the last events and end all watchers, at the same time, within a few seconds."""
         self.publish()
-        for one in self._watchers:
-            one.close(CLOSE_S)
+        if self._watchers:
+            with ThreadPoolExecutor(len(self._watchers)) as pool:
+                list(pool.map(lambda one: one.close(CLOSE_S), self._watchers))
 
     def _commit(self) -> None:
         self._committed += self._written

@@ -1,6 +1,8 @@
 """Live sessions in trouble: what stops, what goes on, what ends it (the table of docs/operations.md)."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from core.events import (
     OrderAttempted,
     OrderIntended,
     ReconciliationFinished,
+    SessionEnded,
     SessionStarted,
     SinkReported,
     StrategyFailed,
@@ -303,3 +306,35 @@ def test_metrics_show_a_session_while_it_trades(ib_gateway, log):
     run_live(log, request(gateway, watching=watching), watch=look)
     assert "tape_memory_megabytes " in seen[0]
     assert "tape_equity 100000" in seen[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and process groups")
+def test_a_signal_to_all_processes_at_once_ends_in_order_and_the_listener_hears_the_end(log, tmp_path):
+    """What systemd and Ctrl-C do: the listener leaves the signal to the session and is told to stop by it."""
+    pipe = tmp_path / "told"
+    os.mkfifo(pipe)
+    (tmp_path / "tape.toml").write_text(listener("Writer"))
+    command = [sys.executable, str(PROJECT / "cli.py"), "-q", "-c", "tape.toml", "--log", str(log)]
+    process = subprocess.Popen(
+        [*command, "live", "--demo", "--speed", "60"],
+        cwd=tmp_path,
+        env={**os.environ, "LISTENER_FILE": str(pipe)},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        # Opened for both: the pipe has no end while the listener opens it anew for each line.
+        with os.fdopen(os.open(pipe, os.O_RDWR), encoding="utf-8") as told:
+            assert told.readline() == "start\n"
+            assert told.readline() == "link up\n"
+            os.killpg(process.pid, signal.SIGTERM)
+            lines = iter(told.readline, "stop\n")
+            assert all(line.startswith("link ") for line in lines)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 143, said
+    assert events(log, SessionEnded)[-1].event.reason == "stopped"

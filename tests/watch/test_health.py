@@ -3,6 +3,7 @@
 from decimal import Decimal
 from types import SimpleNamespace
 
+import msgspec
 import psutil
 import pytest
 
@@ -156,6 +157,16 @@ def test_a_connection_that_is_down_grows_old_until_it_is_up(tmp_path):
         assert [e.state for e in health.reports(TS)] == ["ok"]
     finally:
         health.close(1)
+
+
+def test_in_lock_step_neither_cpu_nor_the_age_of_data_is_judged(tmp_path):
+    for lock_step in (True, False):
+        health = Health(Thresholds(), Machine(tmp_path), facts(Folds()), lock_step=lock_step)
+        health._machine.reading = msgspec.structs.replace(health._machine.reading, cpu_pct=99.0)
+        health.reports(TS + 1_000_000_000)
+        health.close(1)
+        judged = (health.measures.cpu_pct, health.measures.data_age_s)
+        assert judged == ((None, None) if lock_step else (99.0, 1.0))
 
 
 # -- the machine -------------------------------------------------------------------------------

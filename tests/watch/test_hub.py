@@ -1,5 +1,7 @@
 """What is passed on, and when: after the commit, never before, and never what failed to commit."""
 
+from threading import Barrier
+
 import pytest
 
 from app.watch.hub import Hub
@@ -95,3 +97,16 @@ def test_without_watchers_the_hot_path_is_untouched():
     log, quiet = MemoryLog(), Quiet()
     assert Hub().recorder(log) is log
     assert Hub().link(quiet) is quiet
+
+
+def test_watchers_end_at_the_same_time_so_that_slow_ones_do_not_add_up():
+    both = Barrier(2, timeout=10)
+
+    class Slow(Noting):
+        def close(self, timeout_s):
+            both.wait()
+            super().close(timeout_s)
+
+    watchers = [Slow(), Slow()]
+    Hub(watchers).close()
+    assert [one.closed for one in watchers] == [5.0, 5.0]
