@@ -18,6 +18,12 @@ VERSION = "0.1.0"
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Trade": {
         "live": ("app.commands.trade:live", "Trade live; --demo works offline, on a recorded day."),
+        "halt": ("app.commands.control:halt", "Stop new orders, and cancel working ones if asked."),
+        "resume": ("app.commands.control:resume", "Let trading go on after a halt."),
+        "flatten": ("app.commands.control:flatten", "Halt, cancel everything, close all positions."),
+        "kill": ("app.commands.control:kill", "Cancel everything, even if the session hangs."),
+        "accept": ("app.commands.control:accept", "Accept the broker's word where the log differs."),
+        "check": ("app.commands.control:check", "Say whether a session could trade now."),
     },
     "Test": {
         "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),

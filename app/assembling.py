@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.seating import Seated
 from app.world import World
 from core.agenda import Agenda
+from core.halting import KillSwitch
 from core.loop import Loop
 from core.ports import Broker, Recorder
 from core.retry import RetryRule
@@ -40,6 +41,9 @@ def assemble(
     step = Step(
         RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency, retry
     )
+    if world.gate is not None:
+        parts = (world.orders, world.positions, world.sessions)
+        step.kill_switch = KillSwitch(world.gate, world.reported, *parts, account, session)
     for one in seated:
         step.seat(one.id, one.strategy)
     sampler = EquitySampler(agenda, world.account, account, currency)

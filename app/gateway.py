@@ -268,7 +268,7 @@ class _Parts:
         layout = Layout(self._journal.root)
         if layout.exists() and self._journal.last_seq > 1:
             reader = LogReader(self._journal.root)
-            last = _last_ts(reader)
+            last = last_ts(reader)
             rebuild(self._book, reader.entries())
             if last is not None:
                 return last
@@ -361,7 +361,7 @@ class _Parts:
             self._book.mark(AccountMarked(ts, request.account, request.currency, equity, cash))
 
 
-def _last_ts(reader: EntryReader) -> int | None:
+def last_ts(reader: EntryReader) -> int | None:
     """Return the last time a book speaks of; `None` if it holds definitions only."""
     last: int | None = None
     for batch in reader.entries():

@@ -143,14 +143,18 @@ def log_sink(settings: LogSettings, secrets: Iterable[str], session: int) -> Sin
     assert settings.directory is not None
     files = DayFiles(settings.directory, settings.keep_days)
     log = logger(files, settings.level, secrets).bind(session=session)
+    least = LEVELS[settings.level]
     broken: list[str] = []
 
     def write(entry: Entry) -> list[str]:
         event = entry.event
+        level = level_of(event)
+        if LEVELS[level] < least:
+            return []
         fields = msgspec.to_builtins(event)
         fields.pop("ts")
         clashing = {f"event_{key}" if key in _OWN else key: value for key, value in fields.items()}
-        write_at = getattr(log, level_of(event))
+        write_at = getattr(log, level)
         try:
             write_at(BY_TYPE[type(event)].tag, seq=entry.seq, ts=iso(event.ts), **clashing)
         except OSError as error:

@@ -6,8 +6,6 @@ and the two ways on after damage, `rebuild_tables` and `accept`, by being it.
 
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from app.books import open_log
 from app.output import Advance
 from app.writing import writing
 from core.errors import StoreError, UsageError
-from core.events import BY_TYPE, SegmentSealed, SessionScheduled
-from core.ports import Coverage, Selection
+from core.events import SegmentSealed
+from core.ports import Selection
 from eventstore import control
 from eventstore.accepting import accept_loss
 from eventstore.layout import Layout
@@ -27,87 +25,9 @@ from eventstore.lock import holder
 from eventstore.platform import choose
 from eventstore.reader import LogReader
 from eventstore.rebuilding import rebuild
-from eventstore.runs import list_runs
 from eventstore.verify import Report, verify
 
 _POLL_S = 0.05
-
-
-class Amount(msgspec.Struct, frozen=True):
-    """How many files or directories, and their bytes."""
-
-    count: int
-    bytes: int
-
-
-class Status(msgspec.Struct, frozen=True):
-    """What `status` shows. `holder` is empty when no process writes the log."""
-
-    log: str
-    holder: dict[str, Any]
-    last_seq: int
-    sealed_seq: int
-    sealed: Amount
-    hot: Amount
-    runs: Amount
-    latest_run: str | None
-    sessions: list[str]
-    coverage: list[dict[str, Any]]
-    free_bytes: int
-
-
-def status(root: Path) -> Status:
-    """Look at a log without touching it; raises `DataMissing` if there is none."""
-    reader, layout = open_log(root), Layout(root)
-    found = reader.snapshot()
-    runs = list_runs(root)
-    return Status(
-        log=str(root),
-        holder=current_holder(layout),
-        last_seq=reader.last_seq(),
-        sealed_seq=found.sealed[-1].last_seq if found.sealed else 0,
-        sealed=_amount(part.path for part in found.sealed),
-        hot=_amount(segment.path for segment in found.hot),
-        runs=_amount(run.path for run in runs),
-        latest_run=runs[-1].id if runs else None,
-        sessions=_sessions(reader),
-        coverage=[_covered(item) for item in reader.coverage()],
-        free_bytes=choose().free_bytes(root),
-    )
-
-
-def _sessions(reader: LogReader) -> list[str]:
-    dates = {
-        entry.event.date
-        for batch in reader.entries(Selection(types=frozenset({SessionScheduled})))
-        for entry in batch
-        if isinstance(entry.event, SessionScheduled)
-    }
-    return sorted(dates)
-
-
-def _covered(item: Coverage) -> dict[str, Any]:
-    return {
-        "feed": item.feed,
-        "instrument": item.instrument,
-        "type": BY_TYPE[item.type].tag,
-        "count": item.count,
-        "first_ts": item.first_ts,
-        "last_ts": item.last_ts,
-    }
-
-
-def _amount(paths: Iterable[Path]) -> Amount:
-    listed = list(paths)
-    return Amount(len(listed), sum(_bytes(path) for path in listed))
-
-
-def _bytes(path: Path) -> int:
-    with suppress(FileNotFoundError):  # sealed or removed since it was listed
-        if path.is_dir():
-            return sum(_bytes(inner) for inner in path.iterdir())
-        return path.stat().st_size
-    return 0
 
 
 def current_holder(layout: Layout) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What a replay reads: dates and subscriptions in, slices of the log out.
 
 A date is the session date of an instrument's exchange. Of each instrument the finest feed with data is
-taken unless a subscription names another; never two of one kind. Reads the log, writes nothing.
+taken unless a subscription names another; never two of one kind. Of two equally fine ones an imported feed
+comes before one that sessions recorded, which may have gaps. Reads the log, writes nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -149,8 +150,9 @@ class Planner:
         }
         if subscription.feed is not None:
             return subscription.feed if subscription.feed in feeds else None
-        ranked = sorted((RESOLUTIONS.index(self._resolution(f)), f) for f in feeds)
-        wanted = [f for r, f in ranked if subscription.resolution in (None, RESOLUTIONS[r])]
+        imported = {span.feed for span in self._spans}
+        ranked = sorted((RESOLUTIONS.index(self._resolution(f)), f not in imported, f) for f in feeds)
+        wanted = [f for r, _, f in ranked if subscription.resolution in (None, RESOLUTIONS[r])]
         return wanted[0] if wanted else None
 
     def _holds(self, coverage: Coverage, begin: int, end: int) -> bool:
@@ -242,8 +244,9 @@ class Planner:
 
 
 def _meaning(definition: Event) -> dict[str, Any]:
-    """Return a definition without its time, which only says when it was imported."""
-    return {k: v for k, v in msgspec.to_builtins(definition).items() if k != "ts"}
+    """Return a definition without its time, which only says when it was imported, and its broker's number."""
+    meaning = {k: v for k, v in msgspec.to_builtins(definition).items() if k != "ts"}
+    return {**meaning, "con_id": None} if "con_id" in meaning else meaning
 
 
 def _digests(frames: Sequence[Entry], spans: Sequence[Span]) -> dict[int, str]:

@@ -12,12 +12,14 @@ import msgspec
 from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.books import open_log
 from app.config import Config, canonical
-from app.planning import parse_period
+from app.live import proving
+from app.live.proving import Recorded, limits_of, recorded_sessions, specs_of
+from app.planning import Period, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
-from core.errors import InvalidEvent, UsageError
+from core.errors import DataMissing, InvalidEvent, UsageError
 from core.money import money
 from core.risk import Limits
 from eventstore.layout import Layout
@@ -39,6 +41,14 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
     partial_fills: bool | None = None
     feed: str | None = None
+    fills: str | None = None
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """A recorded session that came out as it was recorded, and the run that shows it."""
+
+    session: int
+    run: RunReader
 
 
 def is_date(what: str) -> bool:
@@ -69,19 +79,38 @@ def run_replay(
     if not is_date(request.what):
         return _again(root, request, progress)
     text, digest = canonical(config)
+    period = parse_period(request.what)
+    before = None if request.strategies else _traded(reader, period)
     # Whether the log is the sample's is a question only where nothing else says what to run.
-    unsaid = not request.strategies and not config.settings.replay.strategy
-    specs = strategies(config, request, sample=unsaid and _is_sample(root))
-    replay = Replay(
-        root,
-        reader,
-        parse_period(request.what),
-        specs,
-        options(config, request),
-        config=text,
-        config_hash=digest,
-    )
+    unsaid = not request.strategies and before is None and not config.settings.replay.strategy
+    specs = strategies(config, request, sample=unsaid and _is_sample(root), recorded=before)
+    assumed = options(config, request)
+    if before is not None and config.settings.risk_management is None:
+        assumed = msgspec.structs.replace(assumed, limits=limits_of(before.started))
+    replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     return Replayed(replay.run(progress))
+
+
+def run_proofs(root: Path, request: ReplayRequest) -> list[Proven]:
+    """Feed the sessions recorded on the dates asked for through their strategies again, oldest first.
+
+    Raises `Differs` for the first one that decides otherwise, `DataMissing` if there is none.
+    """
+    reader = open_log(root)
+    _refuse_extra(request, {"what", "fills"}, "a recorded session")
+    period = parse_period(request.what)
+    found = recorded_sessions(reader, period.first, period.last)
+    if not found:
+        raise DataMissing(
+            f"no session was recorded on {period}; next: tape live --demo {period.first} records one"
+        )
+    return [Proven(one.started.session, proving.prove(root, one)) for one in found]
+
+
+def _traded(reader: LogReader, period: Period) -> Recorded | None:
+    """Return the last session of these dates that had strategies."""
+    found = [one for one in recorded_sessions(reader, period.first, period.last) if specs_of(one.started)]
+    return found[-1] if found else None
 
 
 def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Replayed:
@@ -90,22 +119,30 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Rep
             f"{request.what!r} is neither a date (2025-07-02, or 2025-07-02..2025-07-03) nor the id of a run"
         )
     run = find_run(root, request.what)
-    given = [
-        name
-        for name in request.__struct_fields__
-        if name != "what" and getattr(request, name) not in (None, ())
-    ]
-    if given:
-        raise UsageError(
-            f"replaying run {request.what} again takes all from the run: leave out {', '.join(given)}, "
-            f"or give a DATE instead of a run"
-        )
+    _refuse_extra(request, {"what"}, f"run {request.what}")
+    if "session" in run.summary:
+        return Replayed(proving.prove(root, proving.session_of(LogReader(root), run)))
     now = again(root, open_log(root), run).run(progress)
     return Replayed(now, prove(run, now))
 
 
-def strategies(config: Config, request: ReplayRequest, *, sample: bool) -> list[StrategySpec]:
-    """Return what to run: the command line's, else the configuration's, else the sample's example."""
+def _refuse_extra(request: ReplayRequest, known: set[str], source: str) -> None:
+    given = [
+        name
+        for name in request.__struct_fields__
+        if name not in known and getattr(request, name) not in (None, ())
+    ]
+    if given:
+        raise UsageError(
+            f"replaying {source} again takes all from the run: leave out {', '.join(given)}, "
+            f"or replay a DATE with simulated fills"
+        )
+
+
+def strategies(
+    config: Config, request: ReplayRequest, *, sample: bool, recorded: Recorded | None = None
+) -> list[StrategySpec]:
+    """Return what to run: the command line's, else the recorded session's, the configured, the sample's."""
     configured = config.settings.replay.strategy
     if request.strategies:
         # Parameters of a configured strategy of that name are the starting point for `--set`.
@@ -113,6 +150,8 @@ def strategies(config: Config, request: ReplayRequest, *, sample: bool) -> list[
         given = spread(request.strategies, request.settings)
         return [StrategySpec(s.name, {**known.get(s.name, {}), **s.parameters}, s.id) for s in given]
     chosen = [StrategySpec(entry.name, dict(entry.parameters), entry.id) for entry in configured]
+    if recorded is not None:
+        chosen = specs_of(recorded.started)
     if not chosen and sample:
         chosen = [_SAMPLE_STRATEGY]
     if not chosen:

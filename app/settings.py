@@ -87,8 +87,9 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
 
 
 class TradingSection(_Section, frozen=True, kw_only=True):
-    """`[trading]`: what to watch and how strong a signal must be."""
+    """`[trading]`: with whose money, what to watch and how strong a signal must be."""
 
+    mode: Literal["paper", "live"] = "paper"
     watchlist: list[Name] = []
     signal_threshold: NotNegative = 0.0
     order_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
@@ -105,8 +106,9 @@ class ListenerSection(_Section, frozen=True, kw_only=True):
 
 
 class LiveSection(_Section, frozen=True, kw_only=True):
-    """`[live]`: who watches a live session."""
+    """`[live]`: what trades when the command line names nothing, and who watches."""
 
+    strategy: list[StrategySection] = []
     listener: list[ListenerSection] = []
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 

@@ -10,6 +10,7 @@ from projections.gate import Gate
 from projections.orders import Orders
 from projections.positions import Positions
 from projections.quotes import Quotes
+from projections.reported import Reported
 from projections.risk import Risk
 from projections.routes import Routes
 from projections.sessions import Sessions
@@ -35,6 +36,7 @@ class World:
         self.sessions = sessions
         self.gate: Gate | None = None
         self.routes = Routes()
+        self.reported = Reported()
         self._all: tuple[Projection, ...] = (
             self.quotes,
             self.orders,
@@ -48,7 +50,7 @@ class World:
     def go_live(self, *, delayed_data: bool) -> Gate:
         """Put up the gate that live orders pass, and know orders by the broker's names; return the gate."""
         self.gate = Gate(delayed_data=delayed_data)
-        self._all = (*self._all, self.gate, self.routes)
+        self._all = (*self._all, self.gate, self.routes, self.reported)
         return self.gate
 
     def apply(self, entry: Entry) -> None:

@@ -5,40 +5,64 @@ opening and closing; never decides what is written.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from eventstore import control
+from eventstore.control import Command
 from eventstore.journal import Journal
 from eventstore.seal_client import SealWorker
 
 _CONTROL_PERIOD_S = 0.2
 
 
+Handler = Callable[[Command], dict[str, Any] | None]
+"""Does what a command asks and returns its answer; `None` if `Writer.answer` is called with it later."""
+
+
 class Writer:
-    """A held log: `journal` to write, `serve` to be called often while working."""
+    """A held log: `journal` to write, `serve` to be called often while working.
+
+    `commands` says who does what; `busy` what the process is doing, for those who ask for something else.
+    """
 
     def __init__(self, journal: Journal, sealer: SealWorker) -> None:
         self.journal = journal
         self.sealer = sealer
+        self.busy = "importing data"
+        self.commands: dict[str, Handler] = {"seal": self._seal}
+        self._taken: set[str] = set()
         self._served_s = 0.0
 
     def serve(self) -> None:
-        """Answer what other processes asked for since the last call; cheap when called often."""
+        """Do what other processes asked for since the last call; cheap when called often."""
         now = time.monotonic()
         if now - self._served_s < _CONTROL_PERIOD_S:
             return
         self._served_s = now
         for command in control.pending(self.journal.root):
-            control.answer(self.journal.root, command.id, self._do(command.command))
+            if command.id not in self._taken:
+                self._do(command)
 
-    def _do(self, command: str) -> dict[str, Any]:
-        if command != "seal":
-            return {
-                "error": f"the process that holds the log does not know {command!r}; it is importing data"
-            }
+    def answer(self, key: str, result: dict[str, Any]) -> None:
+        """Answer a command that was taken; what it did must be durable."""
+        self._taken.discard(key)
+        control.answer(self.journal.root, key, result)
+
+    def _do(self, command: Command) -> None:
+        handler = self.commands.get(command.command)
+        if handler is None:
+            text = f"the process that holds the log does not know {command.command!r}; it is {self.busy}"
+            control.answer(self.journal.root, command.id, {"error": text})
+            return
+        self._taken.add(command.id)
+        result = handler(command)
+        if result is not None:
+            self.answer(command.id, result)
+
+    def _seal(self, _command: Command) -> dict[str, Any]:
         seq = self.journal.last_seq
         self.journal.roll()
         return {"rolled_at": seq}

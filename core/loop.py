@@ -80,7 +80,7 @@ class Lanes(dict[str, Lane]):
 
 
 class Loop:
-    """Runs one session over a source."""
+    """Runs one session over a source. `ending` is the reason that its end is recorded with."""
 
     def __init__(
         self,
@@ -101,6 +101,7 @@ class Loop:
         self._folds = folds
         self._sampler = sampler
         self._lanes = Lanes(self._new_lane)
+        self.ending = "finished"
         self._bars: list[tuple[int, BarEvent]] = []
         self._decided: list[Effect] = []  # accepted in this batch, to be released after its commit
 
@@ -166,7 +167,7 @@ class Loop:
         self._step.open(is_open=False)
         for seat in self._step.seats.values():
             seat.strategy.on_stop()
-        self._end(session, "finished")
+        self._end(session, self.ending)
 
     def _end(self, session: int, reason: str) -> None:
         ts, at = self._step.present.ts, self._step.present.seq

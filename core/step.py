@@ -19,6 +19,8 @@ from core.events import (
     CancelSendStarted,
     Event,
     Filled,
+    HaltRequested,
+    HaltVerified,
     ModifyIntended,
     OrderIntended,
     OrderResolved,
@@ -27,10 +29,12 @@ from core.events import (
     OrderStatusChanged,
     ReconciliationFinished,
     Recorded,
+    RiskApproved,
     RiskRefused,
     SendFailed,
     TimerFired,
 )
+from core.halting import PROFILE, Closing, KillSwitch
 from core.retry import Retries, RetryRule
 from core.risk import RiskGate
 from core.strategy import AnyStrategy, Strategy
@@ -63,9 +67,10 @@ class Step:
         retry: RetryRule = RetryRule(),  # noqa: B008
     ) -> None:
         self.present = Present()
-        self.requests: list[Event] = []
+        self.requests: list[Any] = []
         self.effects: list[Effect] = []
         self.seats: dict[str, Seat] = {}
+        self.kill_switch: KillSwitch | None = None
         self._gate = gate
         self._views = views
         self._agenda = agenda
@@ -81,13 +86,16 @@ class Step:
             OrderResolved: self._feed_outcome,
             ReconciliationFinished: self._feed_compared,
             SendFailed: self._feed_outcome,
+            HaltRequested: self._feed_halt,
+            HaltVerified: self._feed_verified,
         }
-        self._settlers: dict[type[Event], Callable[[Any, int, Record], None]] = {
+        self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
             OrderIntended: self._settle_intent,
             ModifyIntended: self._settle_intent,
             CancelIntended: self._settle_cancel,
             OrderRetried: self._settle_retry,
             Recorded: self._settle_series,
+            Closing: self._settle_closing,
         }
 
     @property
@@ -127,7 +135,8 @@ class Step:
         """Tell the strategies concerned of an input that is not market data."""
         route = self._routes.get(type(event))
         if route is not None:
-            self.present.seq, self.present.ts = seq, event.ts
+            # Time does not go back: the broker tells of an execution later, and in whole seconds.
+            self.present.seq, self.present.ts = seq, max(self.present.ts, event.ts)
             route(event)
 
     def _feed_fill(self, fill: Any) -> None:
@@ -143,6 +152,14 @@ class Step:
     def _feed_order(self, news: Any) -> None:
         if OrderStatusChanged in self.heard:
             self._tell_order(news.order)
+
+    def _feed_halt(self, halt: Any) -> None:
+        if self.kill_switch is not None:
+            self.requests += self.kill_switch.cancels(halt)
+
+    def _feed_verified(self, verified: Any) -> None:
+        if self.kill_switch is not None:
+            self.requests += self.kill_switch.closings(verified)
 
     def _feed_outcome(self, news: Any) -> None:
         order = self.orders.get(news.order)
@@ -173,13 +190,29 @@ class Step:
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
         verdict = self._gate.judge(request)
         cause = record(verdict, at, seq)
-        if type(verdict) is RiskRefused:
+        if isinstance(verdict, RiskRefused):
             self._feed_order(request)
             return
-        send = OrderSendStarted(
-            request.ts, request.order, verdict.version, request.account, request.strategy, request.instrument
-        )
-        self.effects.append(Effect(record(send, at, cause), request))
+        self._send(request, verdict, at, cause, record)
+
+    def _settle_closing(self, request: Closing, at: int, record: Record) -> None:
+        intent = request.intent
+        who = (intent.account, intent.strategy, intent.instrument)
+        seq = record(intent, at, None)
+        verdict = RiskApproved(intent.ts, intent.order, 1, *who, PROFILE)
+        self._send(intent, verdict, at, record(verdict, at, seq), record)
+
+    def _send(
+        self,
+        intent: OrderIntended | ModifyIntended,
+        verdict: RiskApproved,
+        at: int,
+        cause: int,
+        record: Record,
+    ) -> None:
+        who = (intent.account, intent.strategy, intent.instrument)
+        send = OrderSendStarted(intent.ts, intent.order, verdict.version, *who)
+        self.effects.append(Effect(record(send, at, cause), intent))
 
     def _settle_retry(self, request: OrderRetried, at: int, record: Record) -> None:
         seq = record(request, at, None)

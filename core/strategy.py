@@ -186,11 +186,12 @@ class Strategy(Generic[P]):
 
     def position(self, instrument: str) -> Decimal:
         """Return the signed quantity that this strategy holds."""
-        return self.desk.positions.quantity(instrument, self.desk.id)
+        return self.desk.positions.quantity(instrument, self.desk.id, self.desk.account)
 
     def working_orders(self, instrument: str | None = None) -> Sequence[Order]:
         """Return this strategy's orders that may still fill, oldest first."""
-        return self.desk.orders.working(self.desk.id, instrument)
+        working = self.desk.orders.working(self.desk.id, instrument)
+        return [order for order in working if order.account == self.desk.account]
 
     def order(self, order: str) -> Order | None:
         """Return an order by id."""

@@ -123,8 +123,8 @@ class OrdersView(Protocol):
 class PositionsView(Protocol):
     """Positions per account and instrument, with a sub-ledger per strategy that sums to them."""
 
-    def quantity(self, instrument: str, strategy: str | None = None) -> Decimal:
-        """Return the signed quantity held, over all accounts; of one strategy if given."""
+    def quantity(self, instrument: str, strategy: str | None = None, account: str | None = None) -> Decimal:
+        """Return the signed quantity held; of one strategy, in one account if given."""
 
     def position(self, account: str, instrument: str, strategy: str | None = None) -> Position:
         """Return the position; flat if there never was one."""
@@ -138,6 +138,9 @@ class GateView(Protocol):
 
     def closed(self, instrument: str) -> str | None:
         """Return why no order in the instrument may leave, or `None`."""
+
+    def bars(self, order: str, instrument: str) -> str | None:
+        """Return why an approved order may not leave, or `None`; what closes a position may pass a halt."""
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""

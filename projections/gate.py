@@ -1,11 +1,12 @@
 """Whether orders may leave: a fold over what the broker, the operator and reconciliation said.
 
 It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
-all but cancels; an instrument with a break is closed; one whose data are not live, or not known to be, or
-whose venue halted it, takes no entries. A replay has no gate.
+all but cancels and outlasts sessions, until the operator resumes; it may rise to a higher level, never fall
+to a lower one. A session that only observes sends nothing. An instrument with a break is closed; one whose
+data are not live, or not known to be, or whose venue halted it, takes no entries. A replay has no gate.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from core.events import (
     BreakAccepted,
@@ -14,14 +15,18 @@ from core.events import (
     ConnectionChanged,
     DataStateChanged,
     HaltChanged,
+    HaltLevel,
     HaltRequested,
     ReconciliationFinished,
     ReconciliationStarted,
     SessionStarted,
     TradingResumed,
 )
+from core.halting import CLOSING
 from projections.base import Projection, State
 
+HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
+"""From the mildest to the strongest."""
 _USABLE = frozenset(("up", "upstream_up", "data_lost"))
 """With these orders may leave once reconciled; whatever else a link may be, they may not."""
 
@@ -34,13 +39,18 @@ class GateState(State, kw_only=True):
     reconciled: bool
     halt: str
     halt_reason: str
+    observing: bool
+    halts: int
     breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
     paused: dict[str, str]
 
 
 class Gate(Projection):
-    """Implements `core.views.GateView`. `delayed_data` tells whether delayed prices may be traded on."""
+    """Implements `core.views.GateView`. `delayed_data` tells whether delayed prices may be traded on.
+
+    `halts` counts the halts ever asked for.
+    """
 
     name = "gate"
     version = 2
@@ -50,6 +60,8 @@ class Gate(Projection):
         self.link = "down"
         self.halt = ""
         self.reconciled = False
+        self.observing = False
+        self.halts = 0
         self._link_reason = "not connected yet"
         self._halt_reason = ""
         self._breaks: dict[str, list[BreakFound]] = {}
@@ -86,8 +98,20 @@ class Gate(Projection):
         """The state of each instrument's market data, as last reported."""
         return dict(self._data)
 
+    @property
+    def halt_reason(self) -> str:
+        """Why trading is halted; empty if it is not."""
+        return self._halt_reason
+
+    @property
+    def link_reason(self) -> str:
+        """What was last said of the connection."""
+        return self._link_reason
+
     def closed(self, instrument: str) -> str | None:
         """Return why no order in the instrument may leave, or `None`."""
+        if self.observing:
+            return "this session only observes: it sends nothing"
         if self.halt:
             return f"halted ({self.halt}): {self._halt_reason}"
         if self.link != "up":
@@ -96,6 +120,15 @@ class Gate(Projection):
             return "the log is not reconciled with the broker yet"
         found = self._breaks.get(instrument)
         return found[0].message if found else None
+
+    def bars(self, order: str, instrument: str) -> str | None:
+        """Return why an order that was approved may not leave, or `None`.
+
+        What closes a position while the account is flattened needs no more than a connection.
+        """
+        if self.halt == "flatten" and order.startswith(f"{CLOSING}-"):
+            return None if self.link == "up" else f"no usable connection: {self._link_reason}"
+        return self.closed(instrument)
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
@@ -113,7 +146,9 @@ class Gate(Projection):
         self.link = "up" if event.state in _USABLE else "down"
         self.reconciled = False
 
-    def _session(self, _entry: Any) -> None:
+    def _session(self, entry: Any) -> None:
+        event: SessionStarted = entry.event
+        self.observing = event.mode == "observe"
         # A connection does not outlast its process; halts and breaks do.
         self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
         self._data.clear()
@@ -143,7 +178,9 @@ class Gate(Projection):
 
     def _halted(self, entry: Any) -> None:
         event: HaltRequested = entry.event
-        self.halt, self._halt_reason = event.level, event.reason
+        self.halts += 1
+        if not self.halt or HALT_LEVELS.index(event.level) >= HALT_LEVELS.index(self.halt):
+            self.halt, self._halt_reason = event.level, event.reason
 
     def _resumed(self, _entry: Any) -> None:
         self.halt = self._halt_reason = ""
@@ -175,6 +212,8 @@ class Gate(Projection):
             reconciled=self.reconciled,
             halt=self.halt,
             halt_reason=self._halt_reason,
+            observing=self.observing,
+            halts=self.halts,
             breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
             paused=dict(sorted(self._paused.items())),
@@ -183,7 +222,8 @@ class Gate(Projection):
     def restore(self, state: GateState) -> None:
         """Replace the state by a snapshot."""
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
-        self.halt, self._halt_reason = state.halt, state.halt_reason
+        self.halt, self._halt_reason, self.halts = state.halt, state.halt_reason, state.halts
+        self.observing = state.observing
         self._breaks = {name: list(found) for name, found in state.breaks.items()}
         self._data, self._paused = dict(state.data), dict(state.paused)
         self.applied_seq = state.applied_seq

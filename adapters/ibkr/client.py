@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.connection import Connection
-from adapters.ibkr.contracts import contract_of, instrument_of
+from adapters.ibkr.contracts import contract_of
 from adapters.ibkr.distribution import installed
 from adapters.ibkr.heartbeat import Pong
 from adapters.ibkr.link_settings import LinkSettings
@@ -38,9 +38,10 @@ from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.pacing import Lane
 from adapters.ibkr.reconcile import PATIENCE_S, Folds
 from adapters.ibkr.recovery import Recovery
+from adapters.ibkr.resolving import Unresolved, confirmed
 from adapters.ibkr.sending import Sending
 from adapters.ibkr.snapshot import PAUSE_S
-from core.clock import SECOND_NS
+from core.clock import NEVER, SECOND_NS
 from core.effects import Effect
 from core.errors import (
     AccountRefused,
@@ -52,10 +53,10 @@ from core.errors import (
 )
 from core.events import (
     AccountReported,
-    BrokerMessage,
     BrokerSessionOpened,
     ClockSkewMeasured,
     ConnectionChanged,
+    DataStateChanged,
     Event,
     FrameRejected,
     InstrumentDefined,
@@ -106,7 +107,7 @@ class IbClient:
         self._begun = False
         self._observing = ""
         self._skew_ms: int | None = None
-        self._resolving: dict[int, InstrumentDefined] = {}
+        self._resolving: dict[int, tuple[InstrumentDefined, list[ContractDetails]]] = {}
         self._recovery = Recovery(
             channel,
             folds,
@@ -118,6 +119,9 @@ class IbClient:
         self._server_ns = settings.start_ns
         self._said: dict[str, str] = {}
         self._fault: WriteFailed | None = None
+        self._acted = False  # in lock step: something was sent since the last step
+        self._in_step = False  # our clock is the gateway's since the connection began
+        self.due: Callable[[], int] = lambda: NEVER
         self._left = False
 
     @property
@@ -148,6 +152,7 @@ class IbClient:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
         for effect in effects:
             self._offer(effect)
+        self._acted = self._acted or bool(effects)
         self._flush_or_leave()
 
     # -- inputs --------------------------------------------------------------------------------
@@ -209,7 +214,8 @@ class IbClient:
     def _stands(self) -> bool:
         """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
         comparing = self._recovery.active and not self._connection.outage.upstream_lost
-        waiting = comparing or self._channel.out.waits or self._data.opening
+        opening = bool(self._resolving) or self._data.opening
+        waiting = comparing or self._channel.out.waits or opening
         return self.ready and not waiting and self._sending.next_ns() is None
 
     def _read(self, timeout_s: float) -> list[Event]:
@@ -226,6 +232,7 @@ class IbClient:
         """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
         ticks, emit, ts = self._data.ticks, events.append, self.now
+        self._data.finish_bars(ts, emit)
         for message in messages:
             tick = ticks.get(type(message))
             if tick is not None:
@@ -234,7 +241,6 @@ class IbClient:
             events += self._events(message)
             if not self._connection.is_open():
                 break  # a message ended the connection: what follows is of no session any more
-            ts = self.now
         return events
 
     def _step(self) -> list[Event]:
@@ -242,8 +248,11 @@ class IbClient:
         codec = self._connection.codec
         fault: BrokerError | None = None
         messages: list[Message] = []
+        # What was sent is answered before anything else happens, as in a replay.
+        waiting, self._acted = self._acted, False
+        until = self._server_ns if waiting else self.due()
         try:
-            self._connection.send(codec.requests.req_current_time_in_millis())
+            self._connection.send(codec.requests.req_step(until))
             deadline = self._monotonic() + round(self.settings.step_deadline_s * SECOND_NS)
             while not any(isinstance(message, CurrentTime) for message in messages):
                 messages += codec.decode(self._connection.turn(min(1.0, self.settings.step_deadline_s)))
@@ -256,10 +265,16 @@ class IbClient:
         before = self._server_ns
         told = [m.time_ms for m in messages if isinstance(m, CurrentTime)]
         self._server_ns = max(before, *(time_ms * 1_000_000 for time_ms in told)) if told else before
+        passed = self._in_step and self._server_ns > until  # nothing was left to happen up to there
+        self._in_step = bool(told)
+        if 0 <= until - self._server_ns < 1_000_000:
+            self._server_ns = until  # the answer is in ms
         events = self._told(messages)
         if fault is not None:
             return [*events, *self._down(fault)]
-        self.over = not events and self._server_ns == before
+        stood = not events and self._server_ns == before and until > before
+        idle = not self._recovery.active and not self._channel.out.waits and self._sending.next_ns() is None
+        self.over = idle and not waiting and (passed or stood)
         return events
 
     def _events(self, message: Message) -> list[Event]:
@@ -287,6 +302,7 @@ class IbClient:
         """Forget what belonged to the connection that has ended."""
         self._recovery.drop()
         self._resolving, self.ready, self._begun, self._observing = {}, False, False, ""
+        self._in_step = False
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, _NEVER_ASKED
         self._data.lost()
@@ -388,7 +404,7 @@ class IbClient:
         for instrument in self.wanted:
             if instrument.con_id is None:
                 req_id = self._channel.out.take_id()
-                self._resolving[req_id] = instrument
+                self._resolving[req_id] = (instrument, [])
                 request = codec.requests.req_contract_details(req_id, contract_of(instrument))
                 self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
@@ -419,10 +435,10 @@ class IbClient:
 
     def _subscribed(self) -> list[Event]:
         """Ask for market data again if the broker has forgotten what we asked for."""
-        if not self._lines_lost:
+        if not self._lines_lost or self._resolving:
             return []
         self._lines_lost = False
-        return self._data.begin(self.wanted, self.now)
+        return self._data.begin([i for i in self.wanted if i.con_id is not None], self.now)
 
     # -- messages of its own -------------------------------------------------------------------
 
@@ -462,23 +478,27 @@ class IbClient:
             self._missing.told(order, said.filled, ts)
         return []
 
-    def _details(self, said: ContractDetails, ts: int) -> list[Event]:
+    def _details(self, said: ContractDetails, _ts: int) -> list[Event]:
         asked = self._resolving.get(said.req_id or 0)
-        if asked is None:
-            return []
-        found = instrument_of(said, ts)
-        # What the log knows of an instrument stays; the broker adds how to name it.
-        known = msgspec.structs.replace(asked, ts=ts, con_id=found.con_id)
-        self.wanted = [known if i.instrument == known.instrument else i for i in self.wanted]
-        return [known]
+        if asked is not None:
+            asked[1].append(said)
+        return []
 
     def _details_end(self, said: ContractDetailsEnd, ts: int) -> list[Event]:
-        asked = self._resolving.pop(said.req_id or 0, None)
-        if asked is not None and not any(i.instrument == asked.instrument and i.con_id for i in self.wanted):
-            return [
-                BrokerMessage(ts, 200, "error", "the broker knows no such contract", "", asked.instrument)
-            ]
-        return []
+        return self._resolved(said.req_id, ts)
+
+    def _resolved(self, req_id: int | None, ts: int) -> list[Event]:
+        """Tell which contract the broker's answers mean; one that is in doubt gets no data."""
+        asked = self._resolving.pop(req_id or 0, None)
+        if asked is None:
+            return []
+        found = confirmed(asked[0], asked[1], ts)
+        if isinstance(found, Unresolved):
+            told: list[Event] = [DataStateChanged(ts, found.name, "refused", found.text)]
+        else:
+            self.wanted = [found if i.instrument == found.instrument else i for i in self.wanted]
+            told = [found]
+        return [*told, *(self._subscribed() if self.ready else ())]
 
     def _account_value(self, said: AccountValue, ts: int) -> list[Event]:
         if said.key not in _ACCOUNT_KEYS or self._said.get(said.key + said.currency) == said.value:
@@ -490,12 +510,13 @@ class IbClient:
         return [FrameRejected(ts, said.message_id, said.reason, said.raw[:4096].hex())]
 
     def _error(self, said: ErrorMessage, ts: int) -> list[Event]:
-        self._resolving.pop(said.req_id or 0, None)
+        unresolved = self._resolved(said.req_id, ts)
         order = self._channel.speaks_of(said.req_id)
         instrument = self._data.speaks_of(said.req_id)
         meaning = self._notices.meaning(said, order, instrument, ts, self._monotonic())
         act = _ACTS.get(meaning.act)
-        return [*meaning.events, *(act(self, meaning, said.code) if act is not None else ())]
+        told = [*meaning.events, *unresolved]
+        return [*told, *(act(self, meaning, said.code) if act is not None else ())]
 
     # -- what a message of the broker asks for ---------------------------------------------------
 
@@ -572,6 +593,31 @@ class IbClient:
                 self._flush()
             except WriteFailed as error:
                 self._fault = error
+
+    # -- what a halt asks for ------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn to leave."""
+        return self._sending.waiting
+
+    def cancel_all(self) -> bool:
+        """Ask to cancel every order of the login, whoever placed it; `False` if not connected."""
+        if not self.ready or not self._connection.is_open():
+            return False
+        self._sending.offer(Lane.CANCEL, self._connection.codec.requests.global_cancel())
+        self._acted = True
+        return True
+
+    def withdraw(self, why: str) -> None:
+        """Report orders and changes that still wait for their turn as not sent."""
+        self._sending.withdraw(why)
+
+    def snapshot_now(self, reason: str) -> list[Event]:
+        """Begin to compare the log with the broker's book; nothing if that is not possible now."""
+        if not self.ready or self._recovery.active:
+            return []
+        return self._recovery.begin(reason, self.account, self.now)
 
 
 _ACTS: dict[Act, Callable[[IbClient, Meaning, int], list[Event]]] = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.ibkr.contracts import fill_contract
 from adapters.ibkr.distribution import Installation, load
+from adapters.ibkr.framing import frame
 from adapters.ibkr.order_fields import fill_order
 from adapters.ibkr.terms import Contract, OrderTerms
 from core.errors import UnsendableRequest
@@ -54,6 +55,10 @@ class Encoder:
         if self.server_version < MILLIS_VERSION or not hasattr(self._client, "reqCurrentTimeInMillis"):
             return self.req_current_time()
         return self._request("reqCurrentTimeInMillis")
+
+    def req_step(self, until_ns: int) -> bytes:
+        """Ask a simulated gateway in lock step for what happens next, up to `until_ns`, and for its clock."""
+        return frame(b"105\0%d\0" % until_ns)
 
     # Orders
 

@@ -40,7 +40,9 @@ START_S = 10.0
 PREVIEW_S = 10.0
 _CLIENT_ID_TAKEN = 326
 _NO_CONTRACT, _NO_DATA = 200, 162
-_NOTHING = ("no data", "query returned no data")
+_NOTHING, _TOO_FAST = "no data", "pacing violation"
+PACE_TRIES, PACE_PAUSE_S = 4, 60.0
+"""How often a request is put that comes too fast by the broker's count, and the pause between."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +113,26 @@ class Inquiry:
         return [said for said in answer if isinstance(said, ContractDetails)]
 
     def bars(self, contract: Contract, ask: Ask) -> list[HistoricalBar]:
-        """Return the bars of a request, oldest first, when the broker's pace allows; none if it has none."""
-        self._wait_for(contract, ask)
+        """Return the bars of a request, oldest first, when the broker's pace allows; none if it has none.
+
+        A request that the broker calls too fast all the same is put again after a pause, a few times.
+        """
+        for tries_left in reversed(range(PACE_TRIES)):
+            self._wait_for(contract, ask)
+            try:
+                return self._bars(contract, ask)
+            except RequestRefused as refused:
+                if refused.code != _NO_DATA:
+                    raise
+                words = str(refused).lower()
+                if _NOTHING in words:
+                    return []
+                if _TOO_FAST not in words or not tries_left:
+                    raise
+            self._pause(PACE_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    def _bars(self, contract: Contract, ask: Ask) -> list[HistoricalBar]:
         req_id = self._next_id()
         request = self._codec.requests.req_historical_data(
             req_id,
@@ -123,12 +143,7 @@ class Inquiry:
             what=ask.what,
             regular_hours=ask.regular_hours,
         )
-        try:
-            answer = self._answer(req_id, request, HistoricalEnd)
-        except RequestRefused as refused:
-            if refused.code == _NO_DATA and any(word in str(refused).lower() for word in _NOTHING):
-                return []
-            raise
+        answer = self._answer(req_id, request, HistoricalEnd)
         return [bar for said in answer if isinstance(said, HistoricalBars) for bar in said.bars]
 
     def preview(self, contract: Contract, terms: OrderTerms) -> OrderState:
@@ -158,10 +173,14 @@ class Inquiry:
         key = (contract, ask)
         who = contract.con_id or contract
         free = self._pace.free_ns(key, who, ask.what, ask.size.seconds)
-        while (wait := free - self._monotonic()) > 0:
-            self._idle()
-            self._sleep(min(wait / SECOND_NS, 0.5))
+        self._pause((free - self._monotonic()) / SECOND_NS)
         self._pace.asked(key, who, ask.what, ask.size.seconds, self._monotonic())
+
+    def _pause(self, seconds: float) -> None:
+        until = self._monotonic() + round(seconds * SECOND_NS)
+        while (left := until - self._monotonic()) > 0:
+            self._idle()
+            self._sleep(min(left / SECOND_NS, 0.5))
 
     def _next_id(self) -> int:
         self._last_id += 1

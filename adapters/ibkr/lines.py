@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from adapters.ibkr.barmaking import BarMaker
 from adapters.ibkr.contracts import contract_of
 from adapters.ibkr.encoder import Encoder
 from adapters.ibkr.pacing import Lane, Pacer
@@ -43,6 +44,7 @@ class Line(msgspec.Struct):
     sold: tuple[int, float] = (0, 0.0)
     taken: bool = False
     queued: bool = False
+    bars: list[BarMaker] = []
 
 
 class Lines:
@@ -116,6 +118,8 @@ class Lines:
         contract = contract_of(line.instrument)
         line.quotes_id, line.opened_ts = take_id(), ts
         line.bid_size = line.ask_size = None
+        for maker in line.bars:
+            maker.since = ts
         self.by_id[line.quotes_id] = line
         # Time and sales only where trades do not come one by one: a trade must not be counted twice.
         out.append(requests.req_mkt_data(line.quotes_id, contract, "" if single else TIME_AND_SALES))

@@ -7,10 +7,12 @@ for certain it calls not live: the gate takes no entries then.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self
 
 import msgspec
 
+from adapters.ibkr.barmaking import LENGTHS, BarMaker, bar_feed
 from adapters.ibkr.encoder import Encoder
 from adapters.ibkr.lines import Line, Lines, TakeId
 from adapters.ibkr.link_settings import LinkSettings
@@ -84,7 +86,8 @@ class DataLimits(msgspec.Struct, frozen=True, kw_only=True):
 class MarketData:
     """The data of a session. `ticks` and `events` turn messages into events; `due` says what to send.
 
-    `held` names the instruments with a position now: they get the first lines.
+    `held` names the instruments with a position now: they get the first lines. `bars` says of which
+    instruments bars are to be made, and of which resolutions.
     """
 
     def __init__(
@@ -92,12 +95,15 @@ class MarketData:
         limits: DataLimits,
         hours: Hours,
         held: Callable[[], Iterable[str]] = lambda: (),
+        bars: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self._lines = Lines(limits.lines_max, limits.tick_by_tick_max)
         self._by_id = self._lines.by_id
         self._data_type = 3 if limits.delayed else 1
         self._staleness = Staleness(hours, limits.stale_after_s, limits.stale_after)
         self._held = held
+        self._bars = bars
+        self._makers: list[BarMaker] = []
         self._looked_ts = 0
         self.ticks: dict[type[Message], Tick] = {
             TickPrice: self._price,
@@ -132,7 +138,20 @@ class MarketData:
         why = f"all {self._lines.lines_max} market data lines are taken ([ibkr] market_data_lines)"
         left_out = self._lines.want(wanted, self._held())
         out: list[Event] = [DataStateChanged(ts, one.instrument, "left_out", why) for one in left_out]
-        return [*out, *self.doubt("what was subscribed is lost", ts)]
+        return [*out, *self.doubt("what was subscribed is lost", ts), *self._make_bars(ts)]
+
+    def _make_bars(self, ts: int) -> list[Event]:
+        """Begin all bars anew; what was running is not whole any more."""
+        feeds = {r: bar_feed(r, ts) for name in self.lines for r in self._bars.get(name, ())}
+        self._makers = []
+        for name, line in self.lines.items():
+            line.bars = [
+                BarMaker(feeds[r].feed, name, LENGTHS[r], ts)
+                for r in self._bars.get(name, ())
+                if r in LENGTHS
+            ]
+            self._makers += line.bars
+        return list(feeds.values())
 
     def doubt(self, why: str, ts: int) -> list[Event]:
         """Call stale what is live or delayed; the next tick of a line ends the doubt."""
@@ -156,6 +175,13 @@ class MarketData:
     def due(self, requests: Encoder, take_id: TakeId, ts: int, now_ns: int) -> list[bytes]:
         """Return requests for the lines whose turn it is, at most 20 lines in any second."""
         return self._lines.due(self._data_type, requests, take_id, ts, now_ns)
+
+    def finish_bars(self, ts: int, emit: Emit) -> None:
+        """Tell the bars that are over at `ts`; to be called before anything later is told."""
+        for maker in self._makers:
+            bar = maker.over(ts) if maker.due_ts else None
+            if bar is not None:
+                emit(bar)
 
     def speaks_of(self, req_id: int | None) -> str:
         """Return the instrument of a data request, or nothing."""
@@ -214,7 +240,10 @@ class MarketData:
         if line.state != line.base:
             self._speaks(line, ts, emit, delayed=False)
         suspicious = bool(said.attributes & _UNREPORTED)
-        emit(Trade(ts, FEED, line.name, said.price, said.size, said.exchange, said.conditions, suspicious))
+        trade = Trade(ts, FEED, line.name, said.price, said.size, said.exchange, said.conditions, suspicious)
+        for maker in line.bars:
+            maker.take(trade)
+        emit(trade)
 
     def _string(self, said: TickString, ts: int, emit: Emit) -> None:
         if said.tick_type not in _RT_VOLUME:
@@ -233,7 +262,10 @@ class MarketData:
             return
         if line.state != line.base:
             self._speaks(line, ts, emit, delayed=said.tick_type == _RT_VOLUME[1])
-        emit(Trade(ts, FEED, line.name, float(price), float(size)))
+        trade = Trade(ts, FEED, line.name, float(price), float(size))
+        for maker in line.bars:
+            maker.take(trade)
+        emit(trade)
 
     def _generic(self, said: TickGeneric, ts: int, emit: Emit) -> None:
         line = self._by_id.get(said.req_id)

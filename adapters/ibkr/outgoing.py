@@ -146,7 +146,7 @@ class Outgoing:
         """Return why an order or a change may not leave any more, or nothing; a cancel always may."""
         if self._gate is None or isinstance(effect.request, CancelIntended):
             return ""
-        return self._gate.closed(effect.request.instrument) or ""
+        return self._gate.bars(effect.request.order, effect.request.instrument) or ""
 
     @property
     def waits(self) -> bool:

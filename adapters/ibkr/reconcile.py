@@ -108,6 +108,8 @@ def reconcile(
     found: list[Event] = []
     ours = _ours(evidence, folds.routes)
     for order in folds.orders.working():
+        if order.account != account:
+            continue  # of another account's session: this login says nothing of it
         if order.strategy or folds.routes.attempt(order.id) is not None:
             here = ours.get(order.id, Found({}, {}))
             found += _order(order, here, folds, client_id, ts, round(patience_s * SECOND_NS))

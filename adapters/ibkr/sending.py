@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from adapters.ibkr.heartbeat import Heartbeat
 from adapters.ibkr.outgoing import Request
-from adapters.ibkr.pacing import Lane, Pacer
+from adapters.ibkr.pacing import RATE_PER_S, URGENT_RATE_PER_S, Lane, Pacer
 from core.effects import Effect
 from core.errors import WriteFailed
 from core.events import CancelIntended, CancelSent, Event, OrderSent, SendFailed
 
+_UNPACED = 10_000
 _NEED_FRESH = frozenset((Lane.NEW_ORDER, Lane.MODIFY))
 """A cancel never waits: sent in vain it does no harm."""
 
@@ -31,7 +32,9 @@ class Sending:
     """`offer` queues, `flush` sends what may go now, `outcomes` are the events of what happened."""
 
     def __init__(self, heartbeat: Heartbeat, now: Callable[[], int], *, trusting: bool = False) -> None:
-        self._pacer: Pacer[Request | bytes] = Pacer()
+        # A gateway in lock step counts nothing; at a pace its day would run ahead of our orders.
+        pace = (_UNPACED, _UNPACED) if trusting else (RATE_PER_S, URGENT_RATE_PER_S)
+        self._pacer: Pacer[Request | bytes] = Pacer(*pace)
         self._heartbeat = heartbeat
         self._now = now
         self._trusting = trusting  # in lock step every step is a question that was answered
@@ -92,6 +95,22 @@ class Sending:
     def refuse(self, effect: Effect, why: str) -> None:
         """Report that an effect did not leave and will not."""
         self._failed(effect, 0, why)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait, for the pace or for an answer."""
+        return len(self._waiting) + sum(self._pacer.waiting(lane) for lane in Lane)
+
+    def withdraw(self, why: str) -> None:
+        """Report the orders and changes that wait as not sent."""
+
+        def late(request: Request | bytes) -> bool:
+            return isinstance(request, Request) and request.lane in _NEED_FRESH
+
+        for request in (*self._waiting, *self._pacer.withdraw(late)):
+            if isinstance(request, Request):
+                self._failed(request.effect, 0, why)
+        self._waiting.clear()
 
     def end(self, why: str) -> None:
         """Report all that waits as not sent: the connection is gone."""

@@ -46,6 +46,7 @@ from app.commands.base import AMOUNT, Call, verb
 @click.option("--latency-ms", type=AMOUNT, help="The day's time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
 @click.option("--book", metavar="DIR", help="Where orders are kept (default: beside the log).")
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input ends.")
 @click.option("--new", "fresh", is_flag=True, help="Set an older book aside and begin a new one.")
 def gateway(call: Call, date: str, **options: Any) -> None:
     """Serve a recorded DATE as a simulated IB Gateway, until stopped.
@@ -82,7 +83,23 @@ def gateway(call: Call, date: str, **options: Any) -> None:
         call.out.line(f"book {opened.book} ({begun})")
         call.out.flush()
         call.out.note("connect a client of the TWS API; stop with Ctrl-C")
+        if options["with_parent"]:
+            _stop_with_parent(server)
         server.run()
+
+
+def _stop_with_parent(server: Any) -> None:
+    """Stop serving when whoever started us is gone, however it went: standard input ends then."""
+    import os  # noqa: PLC0415
+    from threading import Thread  # noqa: PLC0415
+
+    def wait() -> None:
+        # Not sys.stdin: its lock, held by a thread that waits, would disturb the end of the process.
+        while os.read(0, 1024):
+            pass
+        server.stop()
+
+    Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
 _POLL_S = 0.2
+_ANSWER_S = 20.0
 _LIMIT = 50
 _VALUE_MAX = 100
 """A table of events cuts longer values, such as a session's whole configuration; `--json` has all of them."""
@@ -39,10 +40,49 @@ def _same(run: str | None) -> str:
 
 
 @verb("positions")
+@click.argument("action", metavar="[adopt]", required=False, type=click.Choice(["adopt"]))
+@click.argument("instrument", metavar="[SYMBOL]", required=False)
 @click.option("--all", "flat", is_flag=True, help="Also positions that were closed.")
+@click.option("--strategy", metavar="ID", help="With adopt: the strategy that takes the position over.")
+@click.option("--from", "source", metavar="ID", default="", help="With adopt: who has it (default: nobody).")
+@click.option("--reason", metavar="TEXT", help="With adopt: goes into the log.")
 @_run_option
-def positions(call: Call, run: str | None, flat: bool) -> None:
-    """List positions with their average cost, mark, unrealised and realised profit."""
+def positions(call: Call, action: str | None, instrument: str | None, **given: Any) -> None:
+    """List positions with their average cost, mark, unrealised and realised profit.
+
+    `positions adopt SYMBOL --strategy ID` hands a position that no strategy holds (opened by hand, by another
+    bot, or accepted from the broker) to a strategy, at cost.
+    """
+    if action == "adopt":
+        _adopt(call, instrument, given)
+        return
+    _list_positions(call, given["run"], flat=given["flat"])
+
+
+def _adopt(call: Call, instrument: str | None, given: dict[str, Any]) -> None:
+    from app.operator import ask  # noqa: PLC0415
+    from core.errors import UsageError  # noqa: PLC0415
+
+    if not instrument or not given["strategy"]:
+        raise UsageError("expected: tape positions adopt SYMBOL --strategy ID")
+    told = ask(
+        call.root,
+        "adopt",
+        _ANSWER_S,
+        call.config.settings.replay.currency,
+        instrument=instrument,
+        strategy=given["strategy"],
+        source=given["source"],
+        reason=given["reason"] or "",
+    )
+    call.out.result({**told.told, "by": told.by})
+    call.out.line(
+        f"{given['strategy']} holds {told.told['quantity']} {instrument} more, recorded by {told.by}"
+    )
+    call.out.next("positions --run log")
+
+
+def _list_positions(call: Call, run: str | None, *, flat: bool) -> None:
     from app import looking  # noqa: PLC0415
     from app.books import snapshot  # noqa: PLC0415
 

@@ -12,8 +12,8 @@ from core.errors import UsageError
 
 @verb("status")
 def status(call: Call) -> None:
-    """Show what the log holds, who writes it, and how large it is."""
-    from app.operating import status as look  # noqa: PLC0415
+    """Show what the log holds, who writes it, how large it is, and how trading stands."""
+    from app.status import status as look  # noqa: PLC0415
 
     found = look(call.root)
     call.out.result(found)
@@ -24,6 +24,8 @@ def status(call: Call) -> None:
             "held by": f"process {who.get('pid')} since {who.get('start')} ({who.get('command')})"
             if who
             else "nobody",
+            "trading": _trading(found),
+            **_live(found.live),
             "events": f"{found.last_seq:,}, sealed up to {found.sealed_seq:,}",
             "sealed": f"{found.sealed.count} directories, {size(found.sealed.bytes)}",
             "hot": f"{found.hot.count} segments, {size(found.hot.bytes)}",
@@ -56,6 +58,33 @@ def _first_replay(call: Call, found: Any) -> str:
     days = [day for day in found.sessions if day <= when(last["last_ts"])[:10]]
     chosen = "" if call.config.settings.replay.strategy else " --strategy sma_cross --set instrument="
     return f"replay {(days or found.sessions)[-1]}" + (chosen and chosen + shlex.quote(last["instrument"]))
+
+
+def _trading(found: Any) -> str:
+    state = "connected" if found.connected else "not connected"
+    text = f"{state}, {found.active_positions} positions, {found.pending_orders} working orders"
+    text += f", HALTED ({found.halt})" if found.halt else ""
+    return text + "".join(f", BREAK in {name}" for name in found.breaks)
+
+
+def _live(told: dict[str, Any] | None) -> dict[str, str]:
+    """Return what a running session says of itself, for people."""
+    if told is None:
+        return {}
+    limits = ", ".join(f"{name} {value:.0%}" for name, value in told["limits"].items() if value is not None)
+    age = told["data_age_s"]
+    place = f"{told['host']}:{told['port']}, client {told['client_id']}"
+    return {
+        "session": f"{told['session']} ({told['mode']}), account {told['account']} at {place}",
+        "session time": when(told["time"]),
+        "gate": told["gate"],
+        "equity": f"{told['equity']} {told['currency']}, day {told['day_pnl']}",
+        "limits": limits or "none",
+        "data age": "no data" if age is None else f"{age:.1f} s",
+        "queue": f"{told['queue']} requests",
+        "journal sync": f"{told['journal_sync_ms']:.1f} ms, longest {told['journal_sync_ms_max']:.1f} ms",
+        "memory, CPU": f"{size(told['memory_bytes'])}, {told['cpu_pct']:.0f} %",
+    }
 
 
 def _span(dates: list[str]) -> str:

@@ -26,13 +26,21 @@ from app.output import when
 @click.option("--commission", metavar="NAME", help="Commission schedule.")
 @click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
+@click.option(
+    "--fills",
+    type=click.Choice(["simulated", "recorded"]),
+    help="Where fills come from: the simulated broker, or the session that was recorded on DATE.",
+)
 def replay(call: Call, what: str, **options: Any) -> None:
     """Run strategies over recorded session dates, or a RUN again to prove that it comes out the same.
 
     Without a log, dates of the built-in sample make one. The result is a run beside the log; the same
-    inputs, code and parameters have the same hashes.
+    inputs, code and parameters have the same hashes. With --fills recorded, the sessions traded on DATE are
+    fed through their strategies again and must decide as they did.
     """
-    from app import reporting, running  # noqa: PLC0415
+    import msgspec  # noqa: PLC0415  # help does not need it
+
+    from app import running  # noqa: PLC0415
     from app.replaying import result  # noqa: PLC0415
 
     request = running.ReplayRequest(what=what, **options)
@@ -42,14 +50,39 @@ def replay(call: Call, what: str, **options: Any) -> None:
         call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
         with call.out.progress("rows") as advance:
             import_builtin_sample(call.root, advance)
+    if options["fills"] == "recorded":
+        _prove(call, request)
+        return
+    request = msgspec.structs.replace(request, fills=None)
     with call.out.progress("events") as advance:
         done = running.run_replay(call.root, call.config, request, advance)
-    run = done.run
     if done.changed:
         call.out.note(
-            f"run {what} comes out the same, though there is a change in {done.changed}; this is run {run.id}"
+            f"run {what} comes out the same, though there is a change in {done.changed}; "
+            f"this is run {done.run.id}"
         )
-    call.out.result(result(run))
+    show_run(call, done.run, result(done.run))
+
+
+def _prove(call: Call, request: Any) -> None:
+    from app import running  # noqa: PLC0415
+    from app.replaying import result  # noqa: PLC0415
+
+    proven = running.run_proofs(call.root, request)
+    last = proven[-1]
+    show_run(call, last.run, {**result(last.run), "session": last.session})
+    for one in proven:
+        run = one.run
+        call.out.note(
+            f"session {one.session} decides as recorded: {run.summary['decisions_hash']} (run {run.id})"
+        )
+
+
+def show_run(call: Call, run: Any, told_json: dict[str, Any]) -> None:
+    """Show what a replay or a session ends with: its figures, its assumptions, and the next command."""
+    from app import reporting  # noqa: PLC0415
+
+    call.out.result(told_json)
     told = reporting.report(run)
     _show_head(call, told)
     call.out.pairs({key: _shown(key, value) for key, value in told.figures.items()})

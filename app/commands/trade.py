@@ -13,6 +13,13 @@ from app.commands.base import Call, verb
     "--demo", is_flag=True, help="Trade a recorded date against a simulated gateway; works offline."
 )
 @click.option(
+    "--speed",
+    default=None,
+    metavar="N|max",
+    help="In a demo: so many times real time, or as fast as it goes (default).",
+)
+@click.option("--observe", is_flag=True, help="Decide and record, but send nothing.")
+@click.option(
     "--strategy", "names", multiple=True, metavar="NAME|FILE.py:Class", help="Run this; may be repeated."
 )
 @click.option(
@@ -22,26 +29,70 @@ from app.commands.base import Call, verb
     metavar="KEY=VALUE",
     help="A parameter; NAME.KEY=VALUE for one strategy.",
 )
+@click.option("--account", metavar="ID", help="Trade this account; a real one must be named here.")
 @click.option("--until", metavar="TIME", help="Stop at this time (ISO 8601).")
-def live(call: Call, date: str | None, demo: bool, names: tuple[str, ...], **given: Any) -> None:
-    """Trade live. With --demo, a recorded DATE (default: the built-in sample) plays the market."""
-    from app import running  # noqa: PLC0415
-    from app.books import parse_time  # noqa: PLC0415
-    from app.live.running import DEMO_DATE, run_demo  # noqa: PLC0415
+def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
+    """Trade live at the configured TWS or Gateway, until stopped.
+
+    With --demo, a recorded DATE (default: the built-in sample) plays the market. Ctrl-C stops in order.
+    A real account needs [trading] mode = "live" and --account.
+    """
+    from app.live import running  # noqa: PLC0415
+    from app.live.view import watching  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
-    if not demo:
-        raise UsageError("only --demo so far")
-    what = date or DEMO_DATE
-    if running.needs_sample(call.root, what):
+    if date is not None and not demo:
+        raise UsageError(f"{date}: only a demo has a date; did you mean tape live --demo {date}?")
+    asked = _asked(given)
+    what = date or running.DEMO_DATE
+    if demo:
+        _make_sample(call, what)
+    with watching(call.out.verbosity) as look:
+        if demo:
+            told = running.run_demo(call.root, call.config, what, asked, look=look, say=call.out.note)
+        else:
+            told = running.run_broker(call.root, call.config, asked, look=look)
+    return _show(call, told)
+
+
+def _asked(given: dict[str, Any]) -> Any:
+    from app.books import parse_time  # noqa: PLC0415
+    from app.gateway import parse_speed  # noqa: PLC0415
+    from app.live.running import LiveAsked  # noqa: PLC0415
+    from core.errors import UsageError  # noqa: PLC0415
+
+    speed = None if given["speed"] in (None, "max") else parse_speed(given["speed"])
+    if speed == "step":
+        raise UsageError("--speed step: expected a factor such as 1 or 60, or max")
+    return LiveAsked(
+        strategies=given["names"],
+        settings=given["settings"],
+        account=given["account"],
+        observe=given["observe"],
+        until_ts=parse_time(given["until"]) if given["until"] else None,
+        speed=None if speed is None else float(speed),
+    )
+
+
+def _make_sample(call: Call, date: str) -> None:
+    from app import running  # noqa: PLC0415
+
+    if running.needs_sample(call.root, date):
         from app.data import import_builtin_sample  # noqa: PLC0415
 
         call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
         with call.out.progress("importing") as advance:
             import_builtin_sample(call.root, advance)
-    request = running.ReplayRequest(what=what, strategies=names, settings=given["settings"])
-    until = parse_time(given["until"]) if given["until"] else None
-    told = run_demo(call.root, call.config, request, sample=True, until_ts=until)
-    call.out.result(told.figures())
-    call.out.pairs(told.figures())
-    call.out.next(f"report {told.run.id}")
+
+
+def _show(call: Call, told: Any) -> int:
+    from app.commands.runs import show_run  # noqa: PLC0415
+
+    call.out.line(f"session {told.session}, replayed from the log with the same decisions")
+    show_run(call, told.run, told.figures())
+    outcome = told.outcome
+    for instrument in outcome.breaks:
+        call.out.note(f"{instrument} differs from the broker's book: closed until tape accept --reason ...")
+    if outcome.halt:
+        call.out.note(f"trading is halted ({outcome.halt}): no order leaves until tape resume")
+    return int(told.exit_code)

@@ -1,19 +1,31 @@
-"""A simulated gateway for `live --demo`: a process beside this one, for as long as the session lasts."""
+"""A simulated gateway for `live --demo`: a process beside this one, for as long as the session lasts.
 
+Its book lies beside the log until the demo has ended in order. A demo that was killed leaves it behind, and
+the next one of that date goes on with it: the same account, at the time at which the gateway's book ends.
+"""
+
+import shutil
 import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from core.errors import BrokerUnreachable
+from app.gateway import last_ts
+from core.errors import BrokerUnreachable, ExitCode
+from core.events import SessionStarted
+from core.ports import Selection
+from eventstore.layout import Layout
+from eventstore.reader import LogReader
 
 _CLI = Path(__file__).resolve().parents[2] / "cli.py"
 _STOP_S = 5.0
+_START_S = 10.0
+_RETRY_S = 0.2
 
 
 class DemoGateway(msgspec.Struct, frozen=True):
@@ -25,40 +37,84 @@ class DemoGateway(msgspec.Struct, frozen=True):
     instruments: tuple[str, ...]
 
 
+class DemoBook(msgspec.Struct, frozen=True):
+    """The gateway's book of one date's demo, beside the log."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, root: Path, date: str) -> "DemoBook":
+        """Return the book of a date."""
+        return cls(root.with_name(f"{root.name}-demo") / date)
+
+    def left_by(self) -> tuple[str, int] | None:
+        """Return the account and the time of a demo that did not come to its end; `None` if there is none."""
+        if not Layout(self.path).exists():
+            return None
+        reader = LogReader(self.path)
+        ts = last_ts(reader)
+        for batch in reader.entries(Selection(types=frozenset({SessionStarted}))):
+            for entry in batch:
+                if isinstance(entry.event, SessionStarted) and ts is not None:
+                    return entry.event.account, ts
+        return None
+
+    def remove(self) -> None:
+        """Throw it away."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            self.path.parent.rmdir()  # if no other date's is left
+
+
 @contextmanager
-def demo_gateway(root: Path, date: str, account: str, cash: str) -> Iterator[DemoGateway]:
-    """Start a gateway of a recorded date in lock step, with a book that is thrown away; end it on leaving.
+def demo_gateway(root: Path, date: str, account: str, cash: str, book: DemoBook) -> Iterator[DemoGateway]:
+    """Start a gateway of a recorded date in lock step; end it on leaving, its book is left.
 
     Raises `BrokerUnreachable` with what it said if it does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="tape-demo-") as scratch:
-        options = ["--port", "0", "--speed", "step", "--account", account, "--cash", cash]
-        command = [sys.executable, str(_CLI), "--log", str(root), "gateway", date, *options]
+    options = ["--port", "0", "--speed", "step", "--account", account, "--cash", cash, "--with-parent"]
+    command = [sys.executable, str(_CLI), "--log", str(root), "gateway", date, *options]
+    command += ["--book", str(book.path), "--json", "-q"]
+    process, told = _started(command)
+    try:
+        yield told
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def _started(command: list[str]) -> tuple[subprocess.Popen[bytes], DemoGateway]:
+    """Start the gateway; one whose book is still held by that of a killed demo is tried again."""
+    deadline = time.monotonic() + _START_S
+    while True:
+        # Its own session: Ctrl-C is ours to answer, and the gateway is needed until we have.
         process = subprocess.Popen(  # noqa: S603  (this program)
-            [*command, "--book", str(Path(scratch) / "book"), "--json", "-q"],
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
-        try:
-            yield _told(process)
-        finally:
-            process.terminate()
-            try:
-                process.communicate(timeout=_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+        told = _told(process)
+        if told is not None:
+            return process, told
+        _, said = process.communicate()
+        if process.returncode != ExitCode.STORE or time.monotonic() > deadline:
+            text = said.decode(errors="replace").strip()
+            raise BrokerUnreachable(f"the demo's gateway did not start: {text or 'it said nothing'}")
+        time.sleep(_RETRY_S)
 
 
-def _told(process: subprocess.Popen[bytes]) -> DemoGateway:
+def _told(process: subprocess.Popen[bytes]) -> DemoGateway | None:
     assert process.stdout is not None
-    assert process.stderr is not None
     text = b""
     for line in process.stdout:
         text += line
         if line.rstrip() == b"}":
             told: dict[str, Any] = msgspec.json.decode(text)
             return DemoGateway(told["host"], told["port"], told["account"], tuple(told["instruments"]))
-    said = process.stderr.read().decode(errors="replace").strip()
-    raise BrokerUnreachable(f"the demo's gateway did not start: {said or 'it said nothing'}")
+    return None

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.replay.recorded import RecordedSource, SilentBroker
+from adapters.replay.recorded import INPUTS, RecordedSource, SilentBroker
 from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
@@ -22,31 +22,37 @@ from app.live.warming import source_of
 from app.past import past_of
 from app.seating import Seated, StrategySpec, seat
 from app.version import VERSION
+from app.world import World
 from core.agenda import Agenda
 from core.clock import iso
-from core.errors import ExitCode, TapeError
+from core.errors import DataMissing, ExitCode, TapeError
 from core.events import (
     CashAdjusted,
     CommissionReported,
     Entry,
     Event,
     Filled,
+    ImportResumed,
+    ImportStarted,
     OrderAttempted,
     SessionEnded,
     SessionScheduled,
     SessionStarted,
     types_of,
 )
+from core.money import ZERO
 from core.ports import Selection
 from core.retry import RetryRule
 from core.risk import Limits
+from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
 
 _FRAMES = frozenset[type[Event]]({SessionStarted, SessionEnded})
 _DECISIONS = types_of("decision")
-_SESSIONS = frozenset(("demo", "live"))
+_IMPORTS = frozenset[type[Event]]({ImportStarted, ImportResumed})
+_SESSIONS = frozenset(("demo", "live", "observe"))
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -66,7 +72,8 @@ class Differs(TapeError):
 def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded]:
     """Return the recorded sessions of these session dates, oldest first.
 
-    A session belongs to the dates of the exchange sessions in which it started.
+    A session belongs to the dates of all exchange sessions that it had a part of. One whose process was
+    killed has no end of its own: it goes up to the next session or import.
     """
     days = [
         entry.event
@@ -74,16 +81,46 @@ def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded
         for entry in batch
         if isinstance(entry.event, SessionScheduled) and first <= entry.event.date <= last
     ]
-    frames = [entry for batch in reader.entries(Selection(types=_FRAMES)) for entry in batch]
+    frames = [e for batch in reader.entries(Selection(types=_FRAMES | _IMPORTS)) for e in batch]
     found: list[Recorded] = []
     for place, entry in enumerate(frames):
         event = entry.event
         if not isinstance(event, SessionStarted) or event.mode not in _SESSIONS:
             continue
-        end = next((e.seq for e in frames[place + 1 :]), reader.last_seq())
-        if any(day.begin <= event.ts < day.end for day in days):
+        after = frames[place + 1] if place + 1 < len(frames) else None
+        ended = after is not None and isinstance(after.event, SessionEnded)
+        end = reader.last_seq() if after is None else after.seq if ended else after.seq - 1
+        until = after.event.ts if after is not None and ended else _last_ts(reader, entry.seq, end, event.ts)
+        if any(day.begin <= until and event.ts < day.end for day in days):
             found.append(Recorded(event, entry.seq, end))
     return found
+
+
+def session_of(reader: LogReader, run: RunReader) -> Recorded:
+    """Return the recorded session that a run is the proof of."""
+    first, last = run.summary["content"]
+    for batch in reader.entries(Selection(first_seq=first, last_seq=first)):
+        for entry in batch:
+            if isinstance(entry.event, SessionStarted):
+                return Recorded(entry.event, first, last)
+    raise DataMissing(f"run {run.id} is the proof of a session that is not in this log")
+
+
+def _last_ts(reader: LogReader, first_seq: int, last_seq: int, ts: int) -> int:
+    """Return the time that a session without an end had come to."""
+    chosen = Selection(first_seq=first_seq, last_seq=last_seq, types=INPUTS)
+    return max((e.event.ts for batch in reader.entries(chosen) for e in batch), default=ts)
+
+
+def specs_of(started: SessionStarted) -> list[StrategySpec]:
+    """Return the strategies that a session ran, as they were asked for."""
+    told: Sequence[dict[str, Any]] = msgspec.json.decode(started.strategies)
+    return [StrategySpec(s["spec"], s["parameters"], s["id"]) for s in told]
+
+
+def limits_of(started: SessionStarted) -> Limits:
+    """Return the limits that a session ran under."""
+    return msgspec.convert(msgspec.json.decode(started.config).get("limits", {}), Limits)
 
 
 def prove(root: Path, recorded: Recorded) -> RunReader:
@@ -111,11 +148,10 @@ class Proof:
         self._recorded = recorded
         started = recorded.started
         config = msgspec.json.decode(started.config)
-        self._limits = msgspec.convert(config.get("limits", {}), Limits)
+        self._limits = limits_of(started)
         self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
         self._currency = str(config.get("currency", "USD"))
-        specs: Sequence[dict[str, Any]] = msgspec.json.decode(started.strategies)
-        self._seated: list[Seated] = seat([StrategySpec(s["spec"], s["parameters"], s["id"]) for s in specs])
+        self._seated: list[Seated] = seat(specs_of(started))
 
     @property
     def run_id(self) -> str:
@@ -171,7 +207,8 @@ class Proof:
         opening = [
             e.event.amount for e in facts if isinstance(e.event, CashAdjusted) and e.event.account == account
         ]
-        return sum(opening, world.account.cash(account, self._currency))
+        held = (_at_cost(world, p) for p in world.positions.open_positions() if p.account == account)
+        return sum((*opening, *held), world.account.cash(account, self._currency))
 
     def _summary(self, source: RecordedSource, facts: Sequence[Entry]) -> dict[str, Any]:
         started = self._recorded.started
@@ -202,6 +239,14 @@ class Proof:
             "orders": sum(isinstance(e.event, OrderAttempted) and e.event.version == 1 for e in facts),
             "fills": len({e.event.exec_id for e in facts if isinstance(e.event, Filled)}),
         }
+
+
+def _at_cost(world: World, held: Position) -> Decimal:
+    """Return what a position that a session began with had cost: there is no price yet to value it at."""
+    kinds = {item.instrument: item.kind for item in world.sessions.instruments()}
+    if kinds.get(held.instrument) == "FUT":
+        return ZERO  # a future moves cash by its result only
+    return held.quantity * held.average_cost * world.positions.multiplier(held.instrument)
 
 
 _FACTS = frozenset[type[Event]]({OrderAttempted, Filled, CommissionReported, CashAdjusted})

@@ -5,7 +5,8 @@ trading. The session is recorded as it happens, and a proof of it is a replay of
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,20 @@ from adapters.ibkr.marketdata import DataLimits, MarketData
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.reconcile import Folds
 from app.assembling import assemble
+from app.live.commands import OperatorDesk
+from app.live.guarding import GuardedBroker
+from app.live.kill_file import KillFile
+from app.live.pacing import PacedLink
 from app.live.recording import LiveRecorder
 from app.live.source import Commands, LiveSource
+from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
-from app.live.warming import Range, plan_live, source_of
+from app.live.warming import Range, bars_wanted, plan_live, source_of
+from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
 from app.version import VERSION
+from app.watch.hub import Hub
 from app.watch.watching import Watched, Watching
 from app.watch.watching import watch as watch_over
 from app.writing import Writer, writing
@@ -35,6 +43,8 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.loop import Loop
+from core.ports import Recorder
 from core.retry import RetryRule
 from core.risk import Limits
 from eventstore.journal import Journal
@@ -46,7 +56,11 @@ _FILLS = "Interactive Brokers"
 
 
 class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run live. `until_ts` ends the session; `mode` is `demo` or `live`."""
+    """What to run live. `until_ts` ends the session; `mode` is `demo`, `live` or `observe`.
+
+    `speed` paces a demo: session time passes so many times faster than real time; `None` waits for nothing.
+    `day` bounds a demo's day, for its progress.
+    """
 
     mode: str
     link: LinkSettings
@@ -60,14 +74,22 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     config_hash: str = ""
     until_ts: int | None = None
     watching: Watching = Watching()
+    speed: float | None = None
+    day: tuple[int, int] | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a session left in the log: its number and the seqs from its start to its end."""
+    """What a session left in the log: its number and the seqs from its start to its end, and what is open.
+
+    `halt` is the level that trading is halted at, `breaks` names the instruments that differ from the
+    broker's.
+    """
 
     session: int
     first_seq: int
     last_seq: int
+    halt: str
+    breaks: tuple[str, ...]
 
 
 class InstrumentNames:
@@ -96,27 +118,37 @@ class LiveSession:
         watch: Callable[["LiveSession"], None] = lambda _: None,
     ) -> None:
         self._journal = journal
-        self._request = request
+        self.request = request
         self._watch = watch
         self._commands = commands
-        self._source: LiveSource | None = None
+        self.source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
+        assert past.world.gate is not None
+        self.gate = past.world.gate
         self.session = past.sessions + 1
         self.seated = seat(request.strategies)
         self.agenda = Agenda()
         self.client = self._client()
+        self.client.due = lambda: self.agenda.due
+        self.recorder = LiveRecorder(journal)
+        kill_file = KillFile(journal.root)
+        self.broker = GuardedBroker(self.client, self.gate, kill_file)
+        supervisor = Supervisor(self.client, self.broker, self.world, self.gate, request.account, kill_file)
+        self.link = supervisor if request.speed is None else PacedLink(supervisor, request.speed)
 
     def _client(self) -> IbClient:
-        request, world = self._request, self.world
+        request, world = self.request, self.world
         names = InstrumentNames(world.sessions)
         link = request.link
         channel = OrderChannel(
             link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
         )
-        data = MarketData(DataLimits.of(link), world.sessions, self._held)
+        # A demo has what a replay of its day has, and a replay makes no bars.
+        bars = {} if link.lock_step else bars_wanted(self.seated)
+        data = MarketData(DataLimits.of(link), world.sessions, self._held, bars)
         folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
         return IbClient(link, channel, data, folds)
 
@@ -124,52 +156,78 @@ class LiveSession:
     def wanted(self) -> list[InstrumentDefined]:
         """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
         asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
-        names = dict.fromkeys([*self._held(), *self._request.watchlist, *asked])
+        names = dict.fromkeys([*self._held(), *self.request.watchlist, *asked])
         return [self.world.sessions.instrument(name) for name in names]
 
     def _held(self) -> list[str]:
         found = self.world.positions.open_positions()
-        return [p.instrument for p in found if p.account == self._request.account]
+        return [p.instrument for p in found if p.account == self.request.account]
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
-        request, client, journal = self._request, self.client, self._journal
-        client.wanted = self.wanted
-        hub = watch_over(request.watching, self._watched())
-        recorder = hub.recorder(LiveRecorder(journal))
-        loop = assemble(
-            recorder,
-            self.world,
-            client,
-            self.agenda,
-            self.seated,
-            limits=request.limits,
-            session=self.session,
-            account=request.account,
-            currency=request.currency,
-            priced=frozenset(instrument.instrument for instrument in client.wanted),
-            retry=request.retry,
-        )
+        with closing(self.client):
+            self.client.wanted = self.wanted
+            hub = watch_over(self.request.watching, self._watched())
+            try:
+                outcome = self._trade(hub)
+            finally:
+                self.client.close()
+                hub.close()
+        if self.client.failure is not None:
+            raise self.client.failure
+        return outcome
+
+    def _trade(self, hub: Hub) -> Outcome:
+        client, journal = self.client, self._journal
+        recorder = hub.recorder(self.recorder)
+        loop = self._loop(recorder)
         first = journal.last_seq + 1
         ts = client.now
         self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
         warm_up = source_of(LogReader(journal.root), self.warm_up)
-        source = self._source = LiveSource(
-            recorder, hub.link(client), self.agenda, self._commands, self._stop, lambda: self._watch(self)
+        self.source = LiveSource(
+            recorder, hub.link(self.link), self.agenda, self._commands, self._stop, lambda: self._watch(self)
         )
-        try:
-            loop.run(source, self.session, ts, warm_up, start_seq=first)
-        finally:
-            client.close()
-            hub.close()
-        if client.failure is not None:
-            raise client.failure
-        return Outcome(self.session, first, journal.last_seq)
+        loop.run(_Ending(self.source, loop, self), self.session, ts, warm_up, start_seq=first)
+        return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
+
+    def _loop(self, recorder: Recorder) -> Loop:
+        request = self.request
+        return assemble(
+            recorder,
+            self.world,
+            self.broker,
+            self.agenda,
+            self.seated,
+            limits=request.limits,
+            session=self.session,
+            account=request.account,
+            currency=request.currency,
+            priced=frozenset(instrument.instrument for instrument in self.client.wanted),
+            retry=request.retry,
+        )
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs were taken."""
+        return 0 if self.source is None else self.source.inputs
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last event recorded."""
+        return self._journal.last_seq
+
+    @property
+    def ending(self) -> str:
+        """The reason that the session's end is recorded with, if it ended now."""
+        if self.stopping or self.client.failure is not None:
+            return "stopped"
+        return "halted" if self.gate.halt else "finished"
 
     def _watched(self) -> Watched:
-        request = self._request
+        request = self.request
         return Watched(
             root=self._journal.root,
             session=self.session,
@@ -178,21 +236,23 @@ class LiveSession:
             currency=request.currency,
             limits=request.limits,
             instruments=lambda: self.client.wanted,
-            inputs=lambda: 0 if self._source is None else self._source.inputs,
+            inputs=lambda: self.inputs,
             lock_step=request.link.lock_step,
         )
 
     def _stop(self) -> bool:
-        until = self._request.until_ts
-        return bool(
+        until = self.request.until_ts
+        stop = bool(
             self.stopping
             or self.client.failure
             or self.client.over
-            or (until is not None and self.client.now >= until)
+            or (until is not None and self.link.now >= until)
         )
+        # What the broker has said already is taken in, however slowly the demo was to go.
+        return stop and not (isinstance(self.link, PacedLink) and self.link.hurry())
 
     def _started(self, ts: int) -> SessionStarted:
-        request = self._request
+        request = self.request
         # What a proof needs beside the strategies.
         config = {
             "settings": msgspec.json.decode(request.config),
@@ -219,6 +279,20 @@ class LiveSession:
         )
 
 
+class _Ending:
+    """A source that tells the loop, at its end, why it ended."""
+
+    def __init__(self, source: LiveSource, loop: Loop, session: LiveSession) -> None:
+        self.source = source
+        self._loop = loop
+        self._session = session
+
+    def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
+        """Yield the batches of the source."""
+        yield from self.source.batches()
+        self._loop.ending = self._session.ending
+
+
 def _prefix() -> str:
     """Return what the references of a session's orders begin with: no other session, of this log or of
     another one at the same account, ever has the same."""
@@ -229,11 +303,10 @@ def run_live(
     root: Path,
     request: LiveRequest,
     *,
-    commands: Commands = lambda _: (),
     watch: Callable[[LiveSession], None] = lambda _: None,
     prepare: Callable[[Writer, LiveRequest], None] = lambda _writer, _request: None,
 ) -> Outcome:
-    """Hold the log, run one session, and give the log back, sealed.
+    """Hold the log, run one session that hears the operator, and give the log back, sealed.
 
     `prepare` puts into the log what the session needs first.
     """
@@ -241,9 +314,13 @@ def run_live(
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
         prepare(writer, request)
+        operator = OperatorDesk(writer)
 
         def serve(session: LiveSession) -> None:
+            operator.answer()
             writer.serve()
             watch(session)
 
-        return LiveSession(writer.journal, request, commands, watch=serve).run()
+        session = LiveSession(writer.journal, request, operator, watch=serve)
+        operator.sit(Desk(writer.journal.root, session.world, request.account))
+        return session.run()

@@ -59,7 +59,10 @@ class LiveSource:
             happened = self._link.inputs(IDLE_S)
             now = self._link.now
             asked = self._commands(now)
-            late = [ClockAdvanced(now)] if self._agenda.due <= now else []
+            due = self._agenda.due
+            # What happened brings the time itself, in the order that a replay knows: prices before timers.
+            told = due > now or any(event.ts >= due for event in happened) or self._stop()
+            late = [] if told else [ClockAdvanced(now)]
             yield self._taken([*asked, *late, *happened])
             self._after()
         yield self._taken(self._link.leave())

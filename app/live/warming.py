@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from adapters.ibkr.barmaking import LENGTHS
 from adapters.replay.source import LogSource, Slice
 from adapters.replay.streams import Stream
 from app.definitions import day_of
@@ -70,6 +71,20 @@ def fitting(strategy: AnyStrategy) -> Iterable[Subscription]:
             yield msgspec.structs.replace(subscription, resolution="minute")
         else:
             yield subscription
+
+
+def bars_wanted(seated: Sequence[Seated]) -> dict[str, list[str]]:
+    """Return of which instruments a live session makes bars, and of which resolutions.
+
+    For strategies that ask for a resolution, or that hear of bars only: minutes, if they do not say.
+    """
+    found: dict[str, list[str]] = {}
+    for one in seated:
+        for asked in fitting(one.strategy):
+            wants = handles(one.strategy, Bar) and asked.wants(Bar)
+            if wants and asked.resolution in LENGTHS:
+                found.setdefault(asked.instrument, []).append(asked.resolution)
+    return {name: list(dict.fromkeys(resolutions)) for name, resolutions in found.items()}
 
 
 def date_of(sessions: Sessions, instrument: str, ts: int) -> str:

@@ -13,7 +13,9 @@ import msgspec
 from core.events import (
     BreakAccepted,
     BreakFound,
+    BreakResolved,
     BrokerMessage,
+    ClockSkewMeasured,
     ConnectionChanged,
     DataStateChanged,
     Event,
@@ -126,6 +128,11 @@ def _message(event: BrokerMessage) -> Alert | None:
     return Alert("warning", f"message {event.code}", f"broker, code {event.code}: {event.text}")
 
 
+def _skew(event: ClockSkewMeasured) -> Alert:
+    text = f"the broker's clock is {event.skew_ms} ms ahead of ours"
+    return Alert("warning", "clock", text, over=not event.excessive)
+
+
 def _ended(event: SessionEnded) -> Alert:
     severity: Severity = "critical" if event.reason in ("failed", "halted") else "info"
     return Alert(severity, "session ended", f"session {event.session} ended: {event.reason}")
@@ -146,6 +153,8 @@ _RULES: dict[type[Event], Callable[[Any], Alert | None]] = {
     HaltVerified: _verified,
     BreakFound: lambda e: Alert("critical", f"break {e.instrument}", e.message),
     BreakAccepted: lambda e: Alert("info", f"break {e.instrument}", f"accepted: {e.reason}", over=True),
+    BreakResolved: lambda e: Alert("info", f"break {e.instrument}", f"explained: {e.evidence}", over=True),
+    ClockSkewMeasured: _skew,
     OrderResolved: _resolved,
     OrderStatusChanged: _status,
     RiskRefused: _refused,

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from app.watch.loading import load_listener
+from app.watch.processes import SOCKET_BYTES
 from core.errors import TapeError
 from core.events import BY_TYPE, Entry
 from core.listener import Delivery, Listener
@@ -35,8 +36,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     orders = msgspec.json.decode(sys.stdin.readline(), type=Orders)
-    with socket.create_connection(("127.0.0.1", orders.port), timeout=30) as connection:
-        connection.settimeout(None)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
+        connection.connect(("127.0.0.1", orders.port))
         connection.sendall(orders.token.encode())
         try:
             listener = load_listener(orders.path)

@@ -26,8 +26,10 @@ from eventstore.codec import encode_records, record
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START_S = 30.0
-_BURST_BYTES = 1 << 16
+_BURST_BYTES = 1 << 14
 _LINE_MAX = 1 << 20
+SOCKET_BYTES = 1 << 14
+"""What the system may hold on each side: a slow listener is to fill our queue, which is counted."""
 
 
 class ListenerProcess:
@@ -58,6 +60,7 @@ class ListenerProcess:
             self._socket.close()
             self._kill()
             raise
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         self._socket.settimeout(0)
 
     @property

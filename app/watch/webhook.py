@@ -16,7 +16,7 @@ from app.watch.alerts import ALERTING, OWN_NAME, Alert, Severity, Throttle, aler
 from app.watch.sinks import SinkThread
 from core.clock import iso
 from core.errors import UsageError
-from core.events import Entry
+from core.events import Entry, SessionEnded, SessionStarted
 from core.listener import Interest, Told
 
 ATTEMPTS_MAX = 6
@@ -84,9 +84,12 @@ class Outbox:
         self._monotonic = monotonic
         self._waiting: deque[Waiting] = deque()
         self._failing = False
+        self._session = 0
 
     def handle(self, entry: Entry) -> list[str]:
         """Take one event; return what went wrong."""
+        if isinstance(entry.event, SessionStarted | SessionEnded):
+            self._session = entry.event.session if isinstance(entry.event, SessionStarted) else 0
         alert = alert_of(entry.event)
         admitted = self._throttle.admit(alert, self._monotonic()) if alert is not None else None
         problems = [] if admitted is None else self._put(admitted, entry.event.ts, entry.seq)
@@ -114,6 +117,15 @@ class Outbox:
                 problems.append(f"an alert was given up after {ATTEMPTS_MAX} attempts: {why}")
         return problems
 
+    def finish(self) -> None:
+        """Tell of a session whose end did not get into the log: the log itself may be what broke."""
+        if self._session:
+            text = (
+                f"session {self._session} broke off: its end is not in the log; see its exit code and message"
+            )
+            self._put(Alert("critical", "session ended", text), None, None)
+            self.work()
+
     def _put(self, alert: Alert, ts: int | None, seq: int | None) -> list[str]:
         word = "over" if alert.over else alert.severity
         text = f"[truetape] {word}: {alert.text}"
@@ -137,4 +149,6 @@ def alert_sink(settings: AlertSettings) -> SinkThread:
     """Return a sink that posts alerts."""
     outbox = Outbox(settings, Webhook(settings.webhook, settings.timeout_s).post)
     interest = Interest([Told("", tuple(ALERTING), frozenset())])
-    return SinkThread(OWN_NAME, interest, outbox.handle, queue_max=_QUEUE_MAX, idle=outbox.work)
+    return SinkThread(
+        OWN_NAME, interest, outbox.handle, queue_max=_QUEUE_MAX, idle=outbox.work, finish=outbox.finish
+    )

@@ -119,3 +119,22 @@ def test_every_sql_view_is_described(view):
 def test_the_version_is_the_same_everywhere():
     project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))["project"]
     assert cli.VERSION == VERSION == project["version"]
+
+
+def test_each_row_of_the_table_of_faults_names_a_test_that_exists():
+    rows = re.findall(r"^\|.*\| `(tests/\S+?)::(\w+)` \|$", page("operations.md"), re.MULTILINE)
+    table = section(page("operations.md"), "When something breaks").splitlines()
+    assert len(rows) == sum(line.startswith("|") for line in table) - 2 > 10
+    missing = [
+        f"{path}::{name}"
+        for path, name in rows
+        if f"\ndef {name}(" not in (DOCS.parent / path).read_text("utf-8")
+    ]
+    assert missing == []
+
+
+def test_every_health_check_is_described():
+    from app.health import Checks, Thresholds  # noqa: PLC0415
+
+    described = section(page("operations.md"), "Health")
+    assert all(f"| `{check}` |" in described for check in Checks(Thresholds()).states)

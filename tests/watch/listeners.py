@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from truetape import ConnectionChanged, Filled, Listener, Trade, on
+from truetape import ConnectionChanged, Filled, Listener, Quote, Trade, on
 
 
 class Writer(Listener):
@@ -38,7 +38,7 @@ class Raising(Listener):
 
 
 class Blocking(Listener):
-    @on(Filled, Trade)
+    @on(Filled, Trade, Quote)
     def filled(self, event: Filled) -> None:
         time.sleep(3600)
 

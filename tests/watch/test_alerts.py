@@ -1,9 +1,5 @@
 """Alerts: how urgent an event is, each trouble told once, so many a minute, and a webhook that fails."""
 
-import http.server
-import json
-from threading import Condition, Thread
-
 import pytest
 
 from app.watch.alerts import ALERTING, Alert, Throttle, alert_of
@@ -21,6 +17,7 @@ from core.events import (
     SinkReported,
 )
 from tests.watch.events import TS, entry, link
+from tests.watch.receiver import Receiver, receiving
 
 ERROR = Alert("warning", "k", "trouble")
 
@@ -128,40 +125,10 @@ def test_what_is_remembered_of_troubles_is_bounded():
 # -- the webhook -------------------------------------------------------------------------------
 
 
-class Receiver(http.server.ThreadingHTTPServer):
-    """A webhook on loopback that answers as it is told and keeps what it got."""
-
-    def __init__(self):
-        self.got, self.answer, self.changed = [], 200, Condition()
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}/hook?key=geheim"
-
-    def wait_for(self, count, patience_s=10):
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.got) >= count, patience_s), self.got
-            return self.got
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.changed:
-            self.server.got.append((self.path, body))
-            self.server.changed.notify_all()
-        self.send_response(self.server.answer)
-        self.end_headers()
-
-    def log_message(self, *args): ...
-
-
 @pytest.fixture
 def receiver():
-    with Receiver() as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with receiving() as server:
         yield server
-        server.shutdown()
-        thread.join(5)
 
 
 def test_an_alert_reaches_the_webhook_with_its_place_in_the_log(receiver):

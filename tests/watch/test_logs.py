@@ -115,6 +115,6 @@ def test_fields_whose_key_speaks_of_a_secret_are_masked(tmp_path):
 
 def test_a_directory_that_cannot_be_written_is_reported_once_and_stops_nothing(tmp_path):
     (tmp_path / "logs").write_text("a file where the directory should be")
-    (report,) = written(tmp_path / "logs", [filled(seq=1), filled(seq=2)])
+    (report,) = written(tmp_path / "logs", [filled(seq=1), entry(ClockAdvanced(TS)), filled(seq=2)])
     assert (report.sink, report.state) == ("logs", "error")
     assert "cannot be written" in report.reason

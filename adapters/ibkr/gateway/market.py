@@ -107,11 +107,19 @@ class Market:
             self.finish()
         return count
 
-    def step(self) -> bool:
-        """Let one slice happen; return `False` when the day is over."""
+    def step(self, until: int | None = None) -> bool:
+        """Let one slice happen, unless it is later than `until`: then time passes up to there and no further.
+
+        Returns `False` when no slice happened: time is up, or the day is over.
+        """
         self.start()
+        if until is not None and until <= self._ts:
+            return False
         if self._next is None:
             self.finish()
+            return False
+        if until is not None and self._next.ts > until:
+            self._pass_time(until)
             return False
         self._happen()
         return True

@@ -250,10 +250,12 @@ class Session:
     def _time(self, client: Client, _cursor: Cursor) -> None:
         client.post([49, 1, self.wall_ns // SECOND_NS])
 
-    def _time_in_millis(self, client: Client, _cursor: Cursor) -> None:
+    def _time_in_millis(self, client: Client, cursor: Cursor) -> None:
         if self.market.speed == "step" and self._waits(client):
+            # A field that only a client of ours sends: the time (ns) that is not to be passed.
+            until = cursor.integer("until") if cursor.rest() else None
             before = client.posted
-            while client.posted == before and self.market.step():
+            while client.posted == before and self.market.step(until):
                 self._happened()
         client.post([109, self.wall_ns // 1_000_000])
 

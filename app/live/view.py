@@ -1,0 +1,247 @@
+"""A running session as people see it: a living view on a terminal, plain lines elsewhere; on stderr.
+
+Made a few times a second at most, and less often where drawing is slow, so that it never takes more than a
+twentieth of the loop's time. Shows what `app.live.telling` tells; decides nothing and asks nothing.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from app.live.telling import LiveStatus, Teller
+from app.output import cell, on_terminal, when
+from core.clock import SECOND_NS
+from core.events import (
+    BreakAccepted,
+    BreakFound,
+    BrokerMessage,
+    CancelIntended,
+    ConnectionChanged,
+    Event,
+    Filled,
+    HaltRequested,
+    HaltVerified,
+    ModifyIntended,
+    OrderIntended,
+    OrderStatusChanged,
+    ReconciliationFinished,
+    RiskRefused,
+    SendFailed,
+    TradingResumed,
+)
+
+REFRESH_S = 0.25
+PLAIN_PERIOD_S = 5.0
+SHARE_MAX = 0.05
+"""The share of the loop's time that drawing may take."""
+_EVENTS = 8
+
+Look = Callable[[Teller], None]
+
+
+@contextmanager
+def watching(verbosity: int) -> Iterator[Look]:
+    """Return what shows a session when it is called, as often as the loop likes."""
+    if verbosity < 0:
+        yield lambda _teller: None
+    elif on_terminal(sys.stderr):
+        with _screen() as look:
+            yield look
+    else:
+        yield PlainView().look
+
+
+class Pace:
+    """Says when to draw again, from what drawing takes."""
+
+    def __init__(self, period_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._period_s = period_s
+        self._monotonic = monotonic
+        self._next_s = 0.0
+
+    def due(self) -> bool:
+        """Return whether it is time to draw."""
+        return self._monotonic() >= self._next_s
+
+    def drew(self, begun_s: float) -> None:
+        """Take note of a drawing that began then and has ended now."""
+        now = self._monotonic()
+        self._next_s = now + max(self._period_s, (now - begun_s) / SHARE_MAX)
+
+
+class PlainView:
+    """What matters as it happens, and a line about the whole every few seconds."""
+
+    def __init__(self) -> None:
+        self._pace = Pace(PLAIN_PERIOD_S)
+        self._shown = 0
+        self._first = True
+
+    def look(self, teller: Teller) -> None:
+        """Print what is new."""
+        for seq, event in teller.recent(_EVENTS * 4):
+            if seq > self._shown and type(event) in _IMPORTANT:
+                print(
+                    f"{when(event.ts // SECOND_NS * SECOND_NS)} {described(event)}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            self._shown = max(self._shown, seq)
+        if self._pace.due():
+            begun = time.monotonic()
+            if not self._first:
+                print(summary(teller.tell()), file=sys.stderr, flush=True)
+            self._first = False
+            self._pace.drew(begun)
+
+
+def summary(told: LiveStatus) -> str:
+    """Return a session in one line."""
+    parts = [
+        when(told.time // SECOND_NS * SECOND_NS),
+        "connected" if told.connected else "not connected",
+        f"gate {told.gate}",
+        f"{told.active_positions} positions",
+        f"{told.pending_orders} working orders",
+        f"equity {_amount(told.equity)} {told.currency}",
+        f"{told.events:,} events",
+    ]
+    return "  ".join(parts)
+
+
+def described(event: Event) -> str:
+    """Return an event in a few words."""
+    teller = _WORDS.get(type(event))
+    return teller(event) if teller is not None else type(event).__name__
+
+
+_WORDS: dict[type[Event], Callable[[Any], str]] = {
+    OrderIntended: lambda e: (
+        f"{e.strategy} wants {e.side} {cell(e.quantity)} {e.instrument} {e.type} ({e.reason})"
+    ),
+    ModifyIntended: lambda e: f"{e.order}: to be changed ({e.reason})",
+    CancelIntended: lambda e: f"{e.order}: to be cancelled ({e.reason})",
+    RiskRefused: lambda e: f"{e.order} refused by {e.rule}: {e.message}",
+    Filled: lambda e: f"{e.order} {e.side} {cell(e.quantity)} {e.instrument} filled at {cell(e.price)}",
+    OrderStatusChanged: lambda e: f"{e.order} {e.status}" + (f": {e.message}" if e.message else ""),
+    SendFailed: lambda e: f"{e.order} not sent: {e.message}",
+    ConnectionChanged: lambda e: f"connection {e.state}" + (f": {e.reason}" if e.reason else ""),
+    ReconciliationFinished: lambda e: f"reconciled with the broker ({e.reason}): {e.breaks} breaks",
+    BreakFound: lambda e: f"BREAK {e.message}",
+    BreakAccepted: lambda e: f"break in {e.instrument} accepted: {e.reason}",
+    HaltRequested: lambda e: f"HALT {e.level} ({e.origin}): {e.reason}",
+    HaltVerified: lambda e: (
+        f"halt {e.level} {'reached' if e.reached else 'NOT REACHED'}: "
+        f"{e.working_orders} working orders, {e.open_positions} positions at the broker"
+    ),
+    TradingResumed: lambda e: f"trading resumed: {e.reason}",
+    BrokerMessage: lambda e: f"{e.severity} {e.code}: {e.text}",
+}
+_IMPORTANT = frozenset(_WORDS) - {OrderIntended, ModifyIntended, CancelIntended, Filled, OrderStatusChanged}
+
+
+# -- on a terminal -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _screen() -> Iterator[Look]:
+    from rich.console import Console  # noqa: PLC0415  # 80 ms that only a terminal is worth
+    from rich.live import Live  # noqa: PLC0415
+
+    pace = Pace(REFRESH_S)
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+
+        def look(teller: Teller) -> None:
+            if pace.due():
+                begun = time.monotonic()
+                live.update(drawn(teller.tell(), teller.recent(_EVENTS)), refresh=True)
+                pace.drew(begun)
+
+        yield look
+
+
+def drawn(told: LiveStatus, recent: list[tuple[int, Event]]) -> Any:
+    """Return a session as a drawing of rich."""
+    from rich.console import Group  # noqa: PLC0415
+    from rich.panel import Panel  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    events = [
+        Text(f"{when(event.ts)[11:19]}  {described(event)}", no_wrap=True, overflow="ellipsis")
+        for _, event in recent
+        if type(event) in _WORDS
+    ]
+    parts = [_head(told), _positions(told), _orders(told), _data(told), *events]
+    title = f"{told.mode} session {told.session}: {', '.join(told.strategies) or 'no strategy'}"
+    return Panel(Group(*[part for part in parts if part is not None]), title=title, title_align="left")
+
+
+def _head(told: LiveStatus) -> Any:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 2))
+    link = Text("connected", style="green") if told.connected else Text(told.link, style="bold red")
+    gate = Text("open", style="green") if told.gate == "open" else Text(told.gate, style="bold yellow")
+    grid.add_row("time", when(told.time // SECOND_NS * SECOND_NS) + _bar(told.progress))
+    grid.add_row("account", f"{told.account} at {told.host}:{told.port}, client {told.client_id}")
+    grid.add_row("connection", link)
+    grid.add_row("gate", gate)
+    grid.add_row("equity", f"{_amount(told.equity)} {told.currency}   day {_amount(told.day_pnl)}")
+    grid.add_row("cash", f"{_amount(told.cash)}   commissions {_amount(told.commissions)}")
+    journal = f"{told.journal_sync_ms:.1f} ms (longest {told.journal_sync_ms_max:.0f})"
+    grid.add_row("events", f"{told.events:,}   queue {told.queue}   journal sync {journal}")
+    return grid
+
+
+def _bar(progress: float | None) -> str:
+    if progress is None:
+        return ""
+    full = round(progress * 20)
+    return f"   {'#' * full}{'.' * (20 - full)} {progress:4.0%}"
+
+
+def _positions(told: LiveStatus) -> Any:
+    rows = [
+        (p.instrument, cell(p.quantity), cell(p.average_cost), cell(p.mark), _amount(p.unrealised))
+        for p in told.positions
+    ]
+    return _table(("position", "quantity", "cost", "mark", "unrealised"), rows)
+
+
+def _orders(told: LiveStatus) -> Any:
+    rows = [
+        (o.order, o.side, cell(o.quantity), o.instrument, o.type, cell(o.limit or o.stop), o.state)
+        for o in told.orders[:10]
+    ]
+    return _table(("working order", "side", "quantity", "instrument", "type", "price", "state"), rows)
+
+
+def _data(told: LiveStatus) -> Any:
+    rows = [
+        (d.instrument, d.state, cell(d.last), "" if d.age_s is None else f"{d.age_s:,.1f} s")
+        for d in told.data[:10]
+    ]
+    return _table(("data", "state", "last", "age"), rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    if not rows:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(text) for text in row))
+    return table
+
+
+def _amount(value: Decimal | None) -> str:
+    return "unknown" if value is None else f"{value:,.2f}"

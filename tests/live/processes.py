@@ -1,0 +1,75 @@
+"""A paced demo as a process of its own, and ways to wait for what it does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.live.status_file import read_status
+from core.ports import Selection
+from eventstore.reader import LogReader
+
+PROJECT = Path(__file__).resolve().parents[2]
+EARLY = f"{Path(__file__).with_name('strategies.py')}:Early"
+WAIT_S = 60.0
+
+
+class Demo:
+    """`tape live --demo`, faster than real time but not at once."""
+
+    def __init__(self, log: Path, *more: str, speed: str = "60", strategy: str = EARLY) -> None:
+        self.log = log
+        command = [sys.executable, str(PROJECT / "cli.py"), "--log", str(log), "live", "--demo"]
+        command += ["--speed", speed] if speed else []
+        self.process = subprocess.Popen(
+            [*command, "--strategy", strategy, "--json", *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+    def until(self, condition: Callable[[], object]) -> object:
+        """Wait until a condition holds and return what it gave; fails when the process ends before."""
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            found = condition()
+            if found:
+                return found
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.05)
+        raise AssertionError(f"not within {WAIT_S:g} s; {events(self.log)[-20:]}")
+
+    def status(self) -> dict:
+        """Return what the session says of itself; empty before it does."""
+        return read_status(self.log, [self.process.pid]) or {}
+
+    def rested(self) -> "Demo":
+        """Wait until the first order is filled and the two others rest at the broker."""
+        self.until(
+            lambda: self.status().get("pending_orders") == 2 and self.status()["active_positions"] == 1
+        )
+        self.until(lambda: {o["state"] for o in self.status()["orders"]} == {"Submitted"})
+        return self
+
+    def end(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
+        """Send a signal and return exit code, stdout and stderr."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=WAIT_S)
+        return self.process.returncode, out, err
+
+
+def events(log: Path, *kinds: type) -> list:
+    """Return the events of these types that the log holds now."""
+    types = frozenset(kinds) if kinds else None
+    return [e.event for b in LogReader(log).entries(Selection(types=types)) for e in b]
+
+
+def told(done: tuple[int, str, str]) -> dict:
+    """Return the object that a session ended with."""
+    return dict(json.loads(done[1]))

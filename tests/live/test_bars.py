@@ -1,0 +1,63 @@
+"""Bars in a live session: made from its trades, heard by strategies, and fed again by the proof."""
+
+import shutil
+
+from adapters.ibkr.link_settings import LinkSettings
+from app.live.proving import Recorded, prove
+from app.live.session import LiveRequest, LiveSession, run_live
+from app.seating import StrategySpec
+from core.clock import SECOND_NS
+from core.events import Bar, FeedDefined, OrderIntended, SessionStarted, Trade
+from tests.live.test_data_states import events
+
+STRATEGY = '''
+from core.strategy import Parameters, Strategy, Subscription
+
+
+class P(Parameters, frozen=True, kw_only=True):
+    instrument: str = "ZVXA"
+
+
+class Barred(Strategy[P]):
+    """Buys far from the market at each bar, by its close."""
+
+    def __init__(self, params):
+        super().__init__(params)
+        self.bars = 0
+
+    def subscriptions(self):
+        return [Subscription(self.params.instrument, resolution="second")]
+
+    def on_bar(self, bar):
+        self.bars += 1
+        self.buy(bar.instrument, 1, limit=round(bar.close / 2, 2), reason="a bar")
+'''
+
+
+def test_bars_of_a_sessions_trades_are_heard_and_proved(ib_gateway, ib_gateway_log, tmp_path):
+
+    root = tmp_path / "log"
+    shutil.copytree(ib_gateway_log, root)
+    (tmp_path / "barred.py").write_text(STRATEGY)
+    gateway = ib_gateway(date="2025-07-02", speed=120)
+
+    def watch(live: LiveSession) -> None:
+        if live.seated[0].strategy.bars >= 3:
+            live.stopping = "stopped"
+
+    link = LinkSettings(host=gateway.host, port=gateway.port, account="DU1000001")
+    spec = StrategySpec(f"{tmp_path / 'barred.py'}:Barred")
+    request = LiveRequest(mode="live", link=link, strategies=(spec,), account="DU1000001")
+    outcome = run_live(root, request, watch=watch)
+    bars = events(root, Bar)
+    assert len(bars) >= 3
+    assert len(events(root, OrderIntended)) == len(bars)
+    assert "ib/live/1sec" in {feed.feed for feed in events(root, FeedDefined)}
+    trades = [t for t in events(root, Trade) if t.feed == "ib/stream" and not t.suspicious]
+    for bar in bars:
+        mine = [t for t in trades if bar.start <= t.ts < bar.ts]
+        prices = [t.price for t in mine]
+        assert bar.ts - bar.start == SECOND_NS
+        assert (bar.open, bar.high, bar.low, bar.close) == (prices[0], max(prices), min(prices), prices[-1])
+        assert bar.volume == sum(t.size for t in mine)
+    prove(root, Recorded(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))
