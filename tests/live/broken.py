@@ -33,6 +33,7 @@ def sends_again(session: LiveSession) -> None:
             old, new = f"\0{route.broker_id}\0", f"\0{client._channel.out.take_id()}\0"
             body = request.data[4:].replace(old.encode(), new.encode(), 1)
             client._connection.send(len(body).to_bytes(4, "big") + body)
+            sent.clear()
         return events
 
     client.release, client._compared = remember, again

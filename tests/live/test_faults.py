@@ -65,7 +65,12 @@ def version(number: int) -> Row:
 ROWS = [
     Row("no fault", ""),
     Row("a burst of exactly 4096 bytes", "ticks 50: burst bytes=4096 quiet=0.2"),
-    Row("every byte on its own", "start 1: split bytes=1"),
+    Row(
+        "frames in pieces of five bytes",  # at each byte: tests/ibkr/test_framing.py
+        "order 1: split bytes=5",
+        settings={"step_deadline_s": 60.0},
+        drill={"orders": 3},
+    ),
     Row(
         "frames held together",
         "ticks 40: coalesce frames=6",
@@ -147,19 +152,25 @@ ROWS = [
 ]
 
 
-def played(start: Start, row: Row, **more: Any) -> tuple[Rig, Any]:
+def played(
+    start: Start, row: Row, *, until: Callable[[Rig], bool] | None = None, **more: Any
+) -> tuple[Rig, Any]:
     """Run a row's session to its end."""
-    until = in_doubt if row.doubtful else Rig.settled
     rig, gateway = start(
         row.faults,
         speed=row.speed,
         settings=row.settings,
         gateway=row.gateway,
-        until=until,
+        until=until or (in_doubt if row.doubtful else Rig.settled),
         **row.drill,
         **more,
     )
     return rig.run(), gateway
+
+
+def trades(count: int) -> Callable[[Rig], bool]:
+    """End a session after so many trades, whatever became of its orders."""
+    return lambda rig: rig.drill._trades >= count  # type: ignore[attr-defined, no-any-return]
 
 
 def in_doubt(rig: Rig) -> bool:
@@ -311,16 +322,16 @@ def test_a_client_that_orders_without_a_fresh_answer_is_caught(start: Start) -> 
 
 
 def test_a_client_that_sends_again_after_a_reset_is_caught(start: Start, books: Compare) -> None:
-    _, gateway = played(start, row("reset after an order was taken"), client=broken.sends_again)
+    _, gateway = played(
+        start, row("reset after an order was taken"), client=broken.sends_again, until=trades(60)
+    )
     assert books(gateway).sent_twice() == ["drill-1-2"]
 
 
 @pytest.mark.parametrize("name", ["no status at all", "fills while we are away"])
 def test_a_client_that_takes_a_status_for_a_fill_is_caught(name: str, start: Start, books: Compare) -> None:
     found = row(name)
-    rig, gateway = start(
-        found.faults, until=lambda rig: rig.drill._trades > 90, client=broken.status_is_a_fill, orders=2
-    )
+    rig, gateway = start(found.faults, until=trades(90), client=broken.status_is_a_fill, orders=2)
     rig.run()
     assert any("position" in line for line in books(gateway).differences())
 
@@ -334,7 +345,7 @@ def test_that_client_would_pass_without_a_fault(start: Start, books: Compare) ->
 def test_a_client_that_adds_a_correction_up_is_caught(start: Start, books: Compare) -> None:
     rig, gateway = start(
         "fill 2: correct by=0.02",
-        until=lambda rig: rig.drill._trades > 60,
+        until=trades(60),
         client=broken.corrections_are_fills,
         orders=2,
     )
@@ -346,6 +357,9 @@ def test_a_client_that_ignores_what_comes_while_the_gateway_is_cut_off_is_caught
     start: Start, books: Compare
 ) -> None:
     _, gateway = played(
-        start, row("1100 with fills that are told, then 1102"), client=broken.deaf_while_cut_off
+        start,
+        row("1100 with fills that are told, then 1102"),
+        client=broken.deaf_while_cut_off,
+        until=trades(90),
     )
     assert books(gateway).differences() != []
