@@ -25,6 +25,7 @@ from core.money import money, plain
 DEFAULT_FILE = "tape.toml"
 _SIZE_LIMIT = 1_000_000
 _DECIDE_NOTHING = frozenset(("log", "live", "alerts", "health", "logs"))
+_LIVE_ONLY = frozenset(("ibkr",))
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -75,13 +76,14 @@ def load(paths: Sequence[Path] = (), *, log: str | None = None) -> Config:
     return Config(msgspec.convert(merged, Settings), origins, tuple(str(path) for path in chosen))
 
 
-def canonical(config: Config) -> tuple[str, str]:
+def canonical(config: Config, *, replay: bool = False) -> tuple[str, str]:
     """Return the effective settings as canonical JSON and its hash (blake2b, 16 bytes, hex).
 
     Sections that decide nothing are left out: the same run must have the same hash wherever its log lies and
-    whoever watches. Secrets are masked.
+    whoever watches, and a `replay` whatever broker is configured. Secrets are masked.
     """
-    data = {name: section for name, section in _plain(config).items() if name not in _DECIDE_NOTHING}
+    unused = _DECIDE_NOTHING | _LIVE_ONLY if replay else _DECIDE_NOTHING
+    data = {name: section for name, section in _plain(config).items() if name not in unused}
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -78,7 +78,7 @@ def run_replay(
     reader = open_log(root)
     if not is_date(request.what):
         return _again(root, request, progress)
-    text, digest = canonical(config)
+    text, digest = canonical(config, replay=True)
     period = parse_period(request.what)
     before = None if request.strategies else _traded(reader, period)
     # Whether the log is the sample's is a question only where nothing else says what to run.

@@ -156,6 +156,13 @@ def test_the_hash_covers_every_setting_but_not_where_the_log_lies(tmp_path):
     assert json.loads(same[0])["risk_management"]["max_position_size"] == 0.05
 
 
+def test_the_hash_of_a_replay_does_not_depend_on_a_broker(tmp_path):
+    here = load([write(tmp_path, "a.toml", "[ibkr]\nport = 4001\n")])
+    there = load([write(tmp_path, "b.toml", "[ibkr]\nport = 4002\n")])
+    assert canonical(here, replay=True) == canonical(there, replay=True)
+    assert canonical(here) != canonical(there)
+
+
 def test_equal_settings_written_differently_have_equal_hashes(tmp_path):
     toml = write(tmp_path, "a.toml", "[replay]\ncash = 100000.0\n")
     other = write(tmp_path, "b.json", '{"replay": {"cash": "1e5"}}')
