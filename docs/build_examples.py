@@ -23,6 +23,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/sql.md", "docs/strategies.md")
 _BLOCK = re.compile(r"^```([^\n`]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIMEOUT_S = 60
+_LEAKS = re.compile(r"^nanobind: leaked .*?^See https://nanobind[^\n]*\n", re.MULTILINE | re.DOTALL)
+"""What DuckDB's own binding says at the end of some scripts, and of others not."""
 
 
 class Page:
@@ -89,6 +91,7 @@ class Page:
             encoding="utf-8",
         )
         text = re.sub(r"( passed.*) in \d+\.\d+s", r"\1", done.stdout)  # pytest's closing line
+        text = _LEAKS.sub("", text)
         return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
