@@ -33,7 +33,7 @@ def definitions_of(reader: EntryReader) -> Sessions:
     return sessions
 
 
-def known(sessions: Sessions, name: str) -> InstrumentDefined | None:
+def definition(sessions: Sessions, name: str) -> InstrumentDefined | None:
     """Return the log's definition of an instrument, or `None`."""
     try:
         return sessions.instrument(name)
@@ -44,11 +44,11 @@ def known(sessions: Sessions, name: str) -> InstrumentDefined | None:
 def resolve(inquiry: Inquiry, sessions: Sessions, text: str, ts: int) -> InstrumentDefined | Unresolved:
     """Return the instrument that a user's words mean, with the broker's id, from the log or by asking."""
     name = name_of(text)
-    definition = known(sessions, name)
-    if definition is not None and definition.con_id is not None:
-        return definition
-    answers = inquiry.details(request_for(definition, text))
-    return chosen(name, answers, ts) if definition is None else confirmed(definition, answers, ts)
+    held = definition(sessions, name)
+    if held is not None and held.con_id is not None:
+        return held
+    answers = inquiry.details(request_for(held, text))
+    return chosen(name, answers, ts) if held is None else confirmed(held, answers, ts)
 
 
 def untraceable(trouble: Unresolved, ts: int) -> Event:

@@ -12,6 +12,7 @@ from adapters.ibkr.distribution import Installation, load
 from adapters.ibkr.framing import frame
 from adapters.ibkr.order_fields import fill_order
 from adapters.ibkr.terms import Contract, OrderTerms
+from core.clock import NEVER
 from core.errors import UnsendableRequest
 
 MILLIS_VERSION = 197
@@ -58,7 +59,8 @@ class Encoder:
 
     def req_step(self, until_ns: int) -> bytes:
         """Ask a simulated gateway in lock step for what happens next, up to `until_ns`, and for its clock."""
-        return frame(b"105\0%d\0" % until_ns)
+        # The largest number means "unset" on this wire, so a time that never comes is left out.
+        return frame(b"105\0" if until_ns >= NEVER else b"105\0%d\0" % until_ns)
 
     # Orders
 

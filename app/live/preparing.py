@@ -15,7 +15,7 @@ from adapters.ibkr.bars import size_of
 from adapters.ibkr.inquiry import Inquiry, Place, inquire
 from adapters.ibkr.link_settings import LinkSettings
 from adapters.ibkr.resolving import Unresolved, name_of
-from app.definitions import around, definitions_of, known, resolve, scheduled, untraceable
+from app.definitions import around, definition, definitions_of, resolve, scheduled, untraceable
 from app.fetching import FetchRequest, fetch
 from app.live.session import LiveRequest
 from app.live.warming import date_of, plan_live
@@ -67,7 +67,7 @@ def prepare(writer: Writer, inquiry: Inquiry, texts: Iterable[str], needed: froz
                 raise UsageError(answer.text)
             missing[answer.name] = answer.text
             continue
-        if answer != known(sessions, answer.instrument):
+        if answer != definition(sessions, answer.instrument):
             journal.append(answer)
         found.append(answer)
     for session in scheduled(sessions, found, *around(now, _DAYS_BEFORE, _DAYS_AFTER)):
@@ -80,13 +80,31 @@ def prepare_session(writer: Writer, request: LiveRequest) -> None:
     """Put into the log what a session at a broker needs: contracts, hours, and data to warm up with.
 
     Warm-up comes from what the log holds; if that is too little, minute bars are fetched. Raises `UsageError`
-    for a name of a strategy that leads to no contract, `BrokerUnreachable` after the link's last attempt.
+    for a name of a strategy that leads to no contract, and `BrokerUnreachable` after the last attempt if
+    the log does not know every name.
     """
     seated = seat(request.strategies)
     asked = [s.instrument for one in seated for s in one.strategy.subscriptions()]
-    with patiently(request.link, writer.serve) as inquiry:
-        prepared = prepare(writer, inquiry, [*request.watchlist, *asked], frozenset(asked))
-        _fetch_warm_up(writer, inquiry, seated, prepared.now)
+    names = [*request.watchlist, *asked]
+    if not names:
+        return
+    try:
+        with patiently(request.link, writer.serve, _attempts(writer, request, names)) as inquiry:
+            prepared = prepare(writer, inquiry, names, frozenset(asked))
+            _fetch_warm_up(writer, inquiry, seated, prepared.now)
+    except BrokerUnreachable:
+        if _unknown(writer, names):
+            raise
+        # The log knows enough to begin: the session tells of the connection, and is patient, itself.
+
+
+def _attempts(writer: Writer, request: LiveRequest, names: Sequence[str]) -> int:
+    return request.link.max_reconnect_attempts if _unknown(writer, names) else 1
+
+
+def _unknown(writer: Writer, names: Sequence[str]) -> bool:
+    sessions = definitions_of(LogReader(writer.journal.root))
+    return any(definition(sessions, name_of(name)) is None for name in names)
 
 
 def _fetch_warm_up(writer: Writer, inquiry: Inquiry, seated: Sequence[Seated], now: int) -> None:
@@ -118,15 +136,18 @@ def _fetch_before(
 
 
 @contextmanager
-def patiently(link: LinkSettings, serve: Callable[[], None]) -> Iterator[Inquiry]:
+def patiently(
+    link: LinkSettings, serve: Callable[[], None], attempts: int | None = None
+) -> Iterator[Inquiry]:
     """Connect to ask, with the patience of the link; raises `BrokerUnreachable` after its last attempt."""
+    attempts = attempts or link.max_reconnect_attempts
     with ExitStack() as stack:
-        for attempt in range(1, link.max_reconnect_attempts + 1):
+        for attempt in range(1, attempts + 1):
             try:
                 inquiry = stack.enter_context(inquire(place_of(link), serve))
                 break
             except BrokerUnreachable:
-                if attempt == link.max_reconnect_attempts:
+                if attempt == attempts:
                     raise
             _wait(link.reconnect_interval_s, serve)
         yield inquiry

@@ -13,6 +13,7 @@ from app.config import Config, canonical
 from app.live.accounts import account_for
 from app.live.demo import DemoBook, demo_gateway
 from app.live.linking import link_of
+from app.live.preparing import prepare_session
 from app.live.proving import Recorded, prove
 from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
@@ -22,6 +23,7 @@ from app.running import ReplayRequest, limits, options, strategies
 from app.seating import StrategySpec
 from app.settings import RiskSection
 from app.watch.watching import configured
+from app.writing import Writer
 from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted
 from core.money import plain
@@ -34,6 +36,7 @@ DEMO_DATE = "2025-07-02"
 DEMO_CLIENT = 1
 
 Look = Callable[[Teller], None]
+Prepare = Callable[[Writer, LiveRequest], None]
 
 
 class LiveAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +150,7 @@ def run_broker(root: Path, config: Config, asked: LiveAsked, *, look: Look = lam
     expects: Literal["paper", "real"] = "real" if config.settings.trading.mode == "live" else "paper"
     link = link_of(config.settings.ibkr, account=account, expects=expects)
     request = _request(config, asked, link, account, specs, limited, root)
-    return _run(root, request, look)
+    return _run(root, request, look, prepare_session)
 
 
 def _configured(config: Config, asked: LiveAsked) -> list[StrategySpec]:
@@ -192,9 +195,11 @@ def _request(
     )
 
 
-def _run(root: Path, request: LiveRequest, look: Look) -> LiveResult:
+def _run(
+    root: Path, request: LiveRequest, look: Look, prepare: Prepare = lambda _writer, _request: None
+) -> LiveResult:
     with _watched(root, look) as watch:
-        outcome = run_live(root, request, watch=watch)
+        outcome = run_live(root, request, watch=watch, prepare=prepare)
     return LiveResult(outcome.session, prove(root, _recorded(root, outcome)), outcome, watch.signal_code)
 
 

@@ -16,7 +16,9 @@ from adapters.ibkr.client import IbClient, LinkSettings
 from adapters.ibkr.marketdata import DataLimits, MarketData
 from adapters.ibkr.orders import OrderChannel
 from adapters.ibkr.reconcile import Folds
+from adapters.ibkr.resolving import name_of
 from app.assembling import assemble
+from app.definitions import definition
 from app.live.commands import OperatorDesk
 from app.live.guarding import GuardedBroker
 from app.live.kill_file import KillFile
@@ -154,10 +156,15 @@ class LiveSession:
 
     @property
     def wanted(self) -> list[InstrumentDefined]:
-        """What to subscribe to: what is held, then the watchlist, then what strategies ask for."""
+        """What to subscribe to: what is held, then the watchlist, then what strategies ask for.
+
+        A name of the watchlist that the log does not know was looked up before, in vain, which is told.
+        """
+        sessions = self.world.sessions
         asked = [s.instrument for one in self.seated for s in one.strategy.subscriptions()]
-        names = dict.fromkeys([*self._held(), *self.request.watchlist, *asked])
-        return [self.world.sessions.instrument(name) for name in names]
+        watched = [name for name in map(name_of, self.request.watchlist) if definition(sessions, name)]
+        names = dict.fromkeys([*self._held(), *watched, *asked])
+        return [sessions.instrument(name) for name in names]
 
     def _held(self) -> list[str]:
         found = self.world.positions.open_positions()

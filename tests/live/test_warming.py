@@ -15,8 +15,17 @@ from app.live.session import LiveRequest, LiveSession, run_live
 from app.live.warming import KEY, recorded
 from app.seating import StrategySpec
 from core.clock import local
-from core.errors import UsageError
-from core.events import Event, ImportStarted, OrderIntended, Recorded, SessionStarted
+from core.errors import BrokerUnreachable, UsageError
+from core.events import (
+    ConnectionChanged,
+    DataStateChanged,
+    Event,
+    ImportStarted,
+    OrderIntended,
+    Quote,
+    Recorded,
+    SessionStarted,
+)
 from core.ports import Selection
 from eventstore.reader import LogReader
 
@@ -71,9 +80,11 @@ def stop_after_the_order(live: LiveSession) -> None:
         live.stopping = "stopped"
 
 
-def run(root, gateway, spec, *, watch=stop_after_the_order, prepare=prepare_session, **link):
+def run(root, gateway, spec, *, watch=stop_after_the_order, prepare=prepare_session, watchlist=(), **link):
     settings = LinkSettings(host=gateway.host, port=gateway.port, account="DU1000001", **link)
-    request = LiveRequest(mode="live", link=settings, strategies=(spec,), account="DU1000001")
+    request = LiveRequest(
+        mode="live", link=settings, strategies=(spec,), account="DU1000001", watchlist=watchlist
+    )
     outcome = run_live(root, request, watch=watch, prepare=prepare)
     return Proven(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq)
 
@@ -164,4 +175,34 @@ def test_a_strategys_name_without_a_contract_ends_the_session_before_it_begins(i
     unknown = StrategySpec(spec.name, {"instrument": "NOPE"})
     with pytest.raises(UsageError, match="NOPE: the broker knows no such contract"):
         run(tmp_path / "log", ib_gateway(date=NEXT), unknown)
+    assert events(tmp_path / "log", SessionStarted) == []
+
+
+def test_a_name_of_the_watchlist_without_a_contract_is_told_and_the_session_begins(ib_gateway, tmp_path):
+    gateway = ib_gateway(date=NEXT, speed=60)
+    run(tmp_path / "log", gateway, strategy(tmp_path, "on_bar", "close"), watchlist=("NOPE", "ZVXB@XNYS"))
+    refused = [e for e in events(tmp_path / "log", DataStateChanged) if e.state == "refused"]
+    assert [e.instrument for e in refused] == ["NOPE"]
+    assert "ZVXB" in {e.instrument for e in events(tmp_path / "log", Quote)}
+
+
+def test_a_broker_that_cannot_be_reached_is_left_to_the_session_if_the_log_knows_every_name(
+    ib_gateway_log, tmp_path
+):
+    root = tmp_path / "log"
+    shutil.copytree(ib_gateway_log, root)
+    spec = strategy(tmp_path, "on_trade", "price")
+    nobody = LinkSettings(port=1, account="DU1", reconnect_interval_s=0.01, max_reconnect_attempts=2)
+    request = LiveRequest(mode="live", link=nobody, strategies=(spec,), account="DU1")
+    with pytest.raises(BrokerUnreachable):
+        run_live(root, request, prepare=prepare_session)
+    assert "given_up" in [e.state for e in events(root, ConnectionChanged)]
+
+
+def test_a_broker_that_cannot_be_reached_ends_it_if_a_name_is_unknown(tmp_path):
+    spec = strategy(tmp_path, "on_trade", "price")
+    nobody = LinkSettings(port=1, account="DU1", reconnect_interval_s=0.01, max_reconnect_attempts=2)
+    request = LiveRequest(mode="live", link=nobody, strategies=(spec,), account="DU1")
+    with pytest.raises(BrokerUnreachable):
+        run_live(tmp_path / "log", request, prepare=prepare_session)
     assert events(tmp_path / "log", SessionStarted) == []
