@@ -17,6 +17,7 @@ from core.events import (
     OrderIntended,
     PositionAdjusted,
     PositionReported,
+    ReconciliationFinished,
     RiskRefused,
     SendFailed,
     SessionEnded,
@@ -73,8 +74,8 @@ def test_a_termination_signal_ends_it_too(demo, log):
 def test_a_killed_demo_is_gone_on_with_by_the_next_one(demo, log):
     assert demo().rested().end(signal.SIGKILL)[0] == -signal.SIGKILL
     assert events(log, SessionEnded) == []
-    running = demo()
-    running.until(lambda: running.status().get("connected") and running.status()["gate"] == "open")
+    running = demo("--observe")  # so that the strategy adds nothing to what is found
+    running.until(lambda: len(events(log, ReconciliationFinished)) == 2 and running.status().get("connected"))
     status = running.status()
     assert (status["active_positions"], status["pending_orders"], status["breaks"]) == (1, 2, {})
     code, _, err = running.end()
