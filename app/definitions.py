@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from adapters.ibkr.inquiry import Inquiry
-from adapters.ibkr.resolving import Unresolved, chosen, confirmed, name_of, request_for
+from adapters.ibkr.data.inquiry import Inquiry
+from adapters.ibkr.data.resolving import Unresolved, chosen, confirmed, name_of, request_for
 from adapters.replay import calendar
 from core.clock import SECOND_NS
 from core.errors import UnknownInstrument, UsageError

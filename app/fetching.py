@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.ibkr.bars import BarSize, asks, quote_bars, size_of, trade_bars
-from adapters.ibkr.contracts import contract_of
-from adapters.ibkr.inquiry import Inquiry, Place, inquire
-from adapters.ibkr.messages import HistoricalBar
-from adapters.ibkr.resolving import Unresolved
+from adapters.ibkr.data.bars import BarSize, asks, quote_bars, size_of, trade_bars
+from adapters.ibkr.data.inquiry import Inquiry, Place, inquire
+from adapters.ibkr.data.resolving import Unresolved
+from adapters.ibkr.wire.contracts import contract_of
+from adapters.ibkr.wire.messages import HistoricalBar
 from adapters.replay.gaps import Gap
 from adapters.replay.importing import (
     FileSlice,

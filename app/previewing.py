@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.ibkr.contracts import contract_of
-from adapters.ibkr.inquiry import Place, inquire
-from adapters.ibkr.resolving import Unresolved
-from adapters.ibkr.terms import Margin, OrderState, OrderTerms
+from adapters.ibkr.data.inquiry import Place, inquire
+from adapters.ibkr.data.resolving import Unresolved
+from adapters.ibkr.wire.contracts import contract_of
+from adapters.ibkr.wire.terms import Margin, OrderState, OrderTerms
 from app.books import open_log
 from app.definitions import definitions_of, resolve
 from core.errors import TapeError, UsageError

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from adapters.ibkr.restart_window import parse as parse_window
+from adapters.ibkr.link.restart_window import parse as parse_window
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
 """A share of one: 0.05 means 5 %."""

@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from adapters.ibkr.distribution import installed, load
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
+from adapters.ibkr.wire.distribution import installed, load
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.seating import StrategySpec
 from benchmarks.live_broker import ACCOUNT, GO, OFF

@@ -19,7 +19,7 @@ from selectors import EVENT_READ, DefaultSelector
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from adapters.ibkr.codec import open_session
+from adapters.ibkr.wire.codec import open_session
 from core.errors import ConnectionLost
 
 ROUNDS = 3

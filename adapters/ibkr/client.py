@@ -13,14 +13,23 @@ from typing import Any
 
 import msgspec
 
-from adapters.ibkr.connection import Connection
-from adapters.ibkr.contracts import contract_of
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.heartbeat import Pong
-from adapters.ibkr.link_settings import LinkSettings
-from adapters.ibkr.login import account_of
-from adapters.ibkr.marketdata import MarketData
-from adapters.ibkr.messages import (
+from adapters.ibkr.data.marketdata import MarketData
+from adapters.ibkr.data.resolving import Unresolved, confirmed
+from adapters.ibkr.link.connection import Connection
+from adapters.ibkr.link.heartbeat import Pong
+from adapters.ibkr.link.link_settings import LinkSettings
+from adapters.ibkr.link.login import account_of
+from adapters.ibkr.link.notices import Act, Meaning, Notices
+from adapters.ibkr.link.pacing import Lane
+from adapters.ibkr.link.sending import Sending
+from adapters.ibkr.trading.missing_fills import MissingFills
+from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds
+from adapters.ibkr.trading.recovery import Recovery
+from adapters.ibkr.trading.snapshot import PAUSE_S
+from adapters.ibkr.wire.contracts import contract_of
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.messages import (
     AccountValue,
     BadFrame,
     ContractDetails,
@@ -32,15 +41,6 @@ from adapters.ibkr.messages import (
     NextValidId,
     OrderStatus,
 )
-from adapters.ibkr.missing_fills import MissingFills
-from adapters.ibkr.notices import Act, Meaning, Notices
-from adapters.ibkr.orders import OrderChannel
-from adapters.ibkr.pacing import Lane
-from adapters.ibkr.reconcile import PATIENCE_S, Folds
-from adapters.ibkr.recovery import Recovery
-from adapters.ibkr.resolving import Unresolved, confirmed
-from adapters.ibkr.sending import Sending
-from adapters.ibkr.snapshot import PAUSE_S
 from core.clock import NEVER, SECOND_NS
 from core.effects import Effect
 from core.errors import (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.probe import Visit, visit
+from adapters.ibkr.link.probe import Visit, visit
+from adapters.ibkr.wire.distribution import installed
 from app.config import Config
 from app.live.accounts import is_paper
 from app.live.kill_file import KillFile

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.ibkr.probe import Cancelled, cancel_everything
+from adapters.ibkr.link.probe import Cancelled, cancel_everything
 from app.config import Config
 from app.live.kill_file import KillFile
 from app.live.status_file import read_status

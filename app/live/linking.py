@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.settings import IbkrSection
 
 

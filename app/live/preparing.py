@@ -11,10 +11,10 @@ from datetime import date
 
 import msgspec
 
-from adapters.ibkr.bars import size_of
-from adapters.ibkr.inquiry import Inquiry, Place, inquire
-from adapters.ibkr.link_settings import LinkSettings
-from adapters.ibkr.resolving import Unresolved, name_of
+from adapters.ibkr.data.bars import size_of
+from adapters.ibkr.data.inquiry import Inquiry, Place, inquire
+from adapters.ibkr.data.resolving import Unresolved, name_of
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.definitions import around, definition, definitions_of, resolve, scheduled, untraceable
 from app.fetching import FetchRequest, fetch
 from app.live.session import LiveRequest

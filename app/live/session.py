@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.client import IbClient, LinkSettings
-from adapters.ibkr.marketdata import DataLimits, MarketData
-from adapters.ibkr.orders import OrderChannel
-from adapters.ibkr.reconcile import Folds
-from adapters.ibkr.resolving import name_of
+from adapters.ibkr.data.marketdata import DataLimits, MarketData
+from adapters.ibkr.data.resolving import name_of
+from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.trading.reconcile import Folds
 from app.assembling import assemble
 from app.definitions import definition
 from app.live.commands import OperatorDesk

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from adapters.ibkr.client import IbClient
-from adapters.ibkr.link_settings import LinkSettings
-from adapters.ibkr.marketdata import DataLimits, MarketData
-from adapters.ibkr.orders import OrderChannel
-from adapters.ibkr.reconcile import Folds
+from adapters.ibkr.data.marketdata import DataLimits, MarketData
+from adapters.ibkr.link.link_settings import LinkSettings
+from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.trading.reconcile import Folds
 from app.config import Config, canonical
 from app.live.preparing import patiently, prepare
 from app.live.recording import LiveRecorder

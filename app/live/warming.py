@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from adapters.ibkr.barmaking import LENGTHS
+from adapters.ibkr.data.barmaking import LENGTHS
 from adapters.replay.source import LogSource, Slice
 from adapters.replay.streams import Stream
 from app.definitions import day_of

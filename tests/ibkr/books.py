@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from adapters.ibkr.messages import (
+from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.trading.reconcile import Folds, reconcile
+from adapters.ibkr.trading.snapshot import Evidence, Snapshot
+from adapters.ibkr.wire.messages import (
     AccountValue,
     CommissionReport,
     CompletedOrder,
@@ -13,10 +16,7 @@ from adapters.ibkr.messages import (
     OrderStatus,
     Position,
 )
-from adapters.ibkr.orders import OrderChannel
-from adapters.ibkr.reconcile import Folds, reconcile
-from adapters.ibkr.snapshot import Evidence, Snapshot
-from adapters.ibkr.terms import Contract, OrderState, OrderTerms
+from adapters.ibkr.wire.terms import Contract, OrderState, OrderTerms
 from core.clock import SECOND_NS
 from core.effects import Effect
 from core.events import (

@@ -7,9 +7,9 @@ from selectors import EVENT_READ, DefaultSelector
 from ibapi.client import EClient
 from ibapi.wrapper import EWrapper
 
-from adapters.ibkr.codec import open_session
-from adapters.ibkr.messages import CurrentTime
-from adapters.ibkr.ticks import TickPrice
+from adapters.ibkr.wire.codec import open_session
+from adapters.ibkr.wire.messages import CurrentTime
+from adapters.ibkr.wire.ticks import TickPrice
 
 LAST_WORD_S = 4_102_444_800
 """The time that a script sends as its last word."""

@@ -18,7 +18,7 @@ RELEASES = (
     "ibapi-stable==10.50.2",
     "ibapi-latest==10.51.1",
 )
-WHICH = "from adapters.ibkr.distribution import installed as i; print(*i().distributions, i().version)"
+WHICH = "from adapters.ibkr.wire.distribution import installed as i; print(*i().distributions, i().version)"
 
 
 def fetch(release: str, folder: Path) -> Path:

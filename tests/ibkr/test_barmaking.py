@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr.barmaking import BarMaker
+from adapters.ibkr.data.barmaking import BarMaker
 from core.clock import MINUTE_NS, SECOND_NS
 from core.events import Bar, Trade
 

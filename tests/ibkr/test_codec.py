@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from adapters.ibkr import codec as opening
-from adapters.ibkr.codec import open_session
-from adapters.ibkr.messages import ManagedAccounts, NextValidId
-from adapters.ibkr.transport import TimeLimits
+from adapters.ibkr.wire import codec as opening
+from adapters.ibkr.wire.codec import open_session
+from adapters.ibkr.wire.messages import ManagedAccounts, NextValidId
+from adapters.ibkr.wire.transport import TimeLimits
 from core.errors import BrokerLibraryUnusable, HandshakeFailed
 from tests.ibkr.servers import frame, greet, hear_end, hear_frame, serving
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 from ibapi.contract import Contract as Theirs
 
-from adapters.ibkr.contracts import contract_of, fill_contract, instrument_of, read_contract, readable_id
-from adapters.ibkr.decoder import Decoder
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.terms import Contract
+from adapters.ibkr.wire.contracts import contract_of, fill_contract, instrument_of, read_contract, readable_id
+from adapters.ibkr.wire.decoder import Decoder
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.terms import Contract
 from core.events import InstrumentDefined
 from tests.ibkr import frames
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr.decoder import Decoder
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.messages import (
+from adapters.ibkr.wire.decoder import Decoder
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.messages import (
     AccountDownloadEnd,
     AccountSummary,
     AccountSummaryEnd,
@@ -39,8 +39,8 @@ from adapters.ibkr.messages import (
     PositionsEnd,
     Untranslated,
 )
-from adapters.ibkr.terms import Margin
-from adapters.ibkr.ticks import MarketDataType, SnapshotEnd, TickPrice, TickReqParams
+from adapters.ibkr.wire.terms import Margin
+from adapters.ibkr.wire.ticks import MarketDataType, SnapshotEnd, TickPrice, TickReqParams
 from tests.ibkr import frames
 from tests.ibkr.frames import E308, payload
 

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from adapters.ibkr.dialing import Dialer
+from adapters.ibkr.link.dialing import Dialer
 
 
 class Opened:

@@ -12,14 +12,14 @@ import ibapi
 import pytest
 from ibapi.client import EClient
 
-from adapters.ibkr.distribution import installed, owning, refuse_mixtures, remedy
+from adapters.ibkr.wire.distribution import installed, owning, refuse_mixtures, remedy
 from core.errors import BrokerLibraryUnusable, ExitCode
 
 INSTALLED = Path(ibapi.__file__).parent
 OWNER = next(owning(INSTALLED, distributions()))
 NAME = OWNER.metadata["Name"]
 PROJECT = Path(__file__).resolve().parents[2]
-PROBE = "from adapters.ibkr.distribution import installed; print(installed())"
+PROBE = "from adapters.ibkr.wire.distribution import installed; print(installed())"
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_release_that_cannot_be_imported_is_refused(site):
 
 def test_importing_the_adapter_imports_no_ibapi():
     program = (
-        "import sys; import adapters.ibkr.codec, adapters.ibkr.translation; "
+        "import sys; import adapters.ibkr.wire.codec, adapters.ibkr.wire.translation; "
         "print([name for name in sys.modules if name.split('.')[0] == 'ibapi'])"
     )
     answer = subprocess.run(

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from ibapi.client import EClient
 
-from adapters.ibkr import encoder as encoding
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.terms import Contract, OrderTerms
+from adapters.ibkr.wire import encoder as encoding
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.encoder import Encoder
+from adapters.ibkr.wire.terms import Contract, OrderTerms
 from core.errors import UnsendableRequest
 
 INSTALLATION = installed()

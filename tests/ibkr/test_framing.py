@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr.framing import FRAME_BYTES_MAX, FrameBuffer, frame
+from adapters.ibkr.wire.framing import FRAME_BYTES_MAX, FrameBuffer, frame
 from core.errors import StreamOutOfStep
 
 PAYLOADS = [b"9\x001\x00683\x00", b"", b"x" * 5000, b"4\x002\x00"]

@@ -1,6 +1,6 @@
 """Pings and how old their answers are, on clocks that the tests hold."""
 
-from adapters.ibkr.heartbeat import Heartbeat, Pong
+from adapters.ibkr.link.heartbeat import Heartbeat, Pong
 
 MS = 1_000_000
 S = 1_000 * MS

@@ -1,6 +1,6 @@
 """The broker's limits on requests for history, as times to wait."""
 
-from adapters.ibkr.historypace import HistoryPace
+from adapters.ibkr.data.historypace import HistoryPace
 from core.clock import SECOND_NS
 
 MINUTE = 60

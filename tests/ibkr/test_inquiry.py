@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from adapters.ibkr import inquiry as module
-from adapters.ibkr.bars import asks, size_of
-from adapters.ibkr.inquiry import PACE_PAUSE_S, Place, inquire
-from adapters.ibkr.terms import Contract
+from adapters.ibkr.data import inquiry as module
+from adapters.ibkr.data.bars import asks, size_of
+from adapters.ibkr.data.inquiry import PACE_PAUSE_S, Place, inquire
+from adapters.ibkr.wire.terms import Contract
 from adapters.replay import calendar
 from core.errors import BrokerUnreachable, RequestRefused
 from tests.ibkr.servers import frame, greet, hear_end, hear_frame, serving

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.ibkr.link_settings import LinkSettings
-from adapters.ibkr.login import account_of
+from adapters.ibkr.link.link_settings import LinkSettings
+from adapters.ibkr.link.login import account_of
 from core.errors import AccountRefused, ExitCode
 
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.marketdata import FEED, DataLimits, MarketData
-from adapters.ibkr.messages import ErrorMessage, Message
-from adapters.ibkr.ticks import (
+from adapters.ibkr.data.marketdata import FEED, DataLimits, MarketData
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.encoder import Encoder
+from adapters.ibkr.wire.messages import ErrorMessage, Message
+from adapters.ibkr.wire.ticks import (
     MarketDataType,
     TickByTickLast,
     TickGeneric,

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from adapters.ibkr.missing_fills import PATIENCE_NS, MissingFills
+from adapters.ibkr.trading.missing_fills import PATIENCE_NS, MissingFills
 
 FILLED = Decimal(100)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.ibkr.messages import ErrorMessage
-from adapters.ibkr.notices import Notices
+from adapters.ibkr.link.notices import Notices
+from adapters.ibkr.wire.messages import ErrorMessage
 from core.events import BrokerMessage, FarmChanged
 
 S = 1_000_000_000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from adapters.ibkr.messages import CommissionReport, Execution
-from adapters.ibkr.orders import OrderChannel
+from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.wire.messages import CommissionReport, Execution
 from core.effects import Effect
 from core.events import (
     CancelIntended,

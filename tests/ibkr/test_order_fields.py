@@ -8,10 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ibapi.order import Order
 
-from adapters.ibkr.decoder import Decoder
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.order_fields import differences, fill_order, intended_of, modified, read_order, terms_of
-from adapters.ibkr.terms import OrderTerms
+from adapters.ibkr.wire.decoder import Decoder
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.order_fields import (
+    differences,
+    fill_order,
+    intended_of,
+    modified,
+    read_order,
+    terms_of,
+)
+from adapters.ibkr.wire.terms import OrderTerms
 from core.events import ModifyIntended, OrderIntended
 from core.money import money
 from tests.ibkr import frames

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.ibkr.outage import Outage
+from adapters.ibkr.link.outage import Outage
 
 S = 1_000_000_000
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr.pacing import SECOND_NS, Lane, Pacer
+from adapters.ibkr.link.pacing import SECOND_NS, Lane, Pacer
 
 MS = 1_000_000
 

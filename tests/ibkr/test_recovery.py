@@ -2,17 +2,17 @@
 
 import pytest
 
-from adapters.ibkr.codec import Codec
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.messages import (
+from adapters.ibkr.trading.recovery import Recovery
+from adapters.ibkr.trading.snapshot import PASSES_MAX, PIECE_S
+from adapters.ibkr.wire.codec import Codec
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.messages import (
     AccountDownloadEnd,
     CompletedOrdersEnd,
     ExecutionsEnd,
     OpenOrdersEnd,
     PositionsEnd,
 )
-from adapters.ibkr.recovery import Recovery
-from adapters.ibkr.snapshot import PASSES_MAX, PIECE_S
 from core.clock import SECOND_NS
 from core.events import BreakFound, OrderResolved, ReconciliationFinished, ReconciliationStarted
 from tests.ibkr.books import ACCOUNT, Books, position

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.ibkr.messages import ContractDetails
-from adapters.ibkr.resolving import Unresolved, asked_for, chosen, name_of
-from adapters.ibkr.terms import Contract
+from adapters.ibkr.data.resolving import Unresolved, asked_for, chosen, name_of
+from adapters.ibkr.wire.messages import ContractDetails
+from adapters.ibkr.wire.terms import Contract
 from core.clock import local
 
 NOW = local("2025-07-02", "12:00", "UTC")

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.ibkr.restart_window import MARGIN_NS, RestartWindow, parse
+from adapters.ibkr.link.restart_window import MARGIN_NS, RestartWindow, parse
 from core.clock import from_datetime
 
 NEW_YORK = "23:40-23:59 America/New_York"

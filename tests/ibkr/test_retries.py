@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr.retries import SPREAD, Retries
+from adapters.ibkr.link.retries import SPREAD, Retries
 
 S = 1_000_000_000
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr import decoder as decoding
-from adapters.ibkr.decoder import Decoder
-from adapters.ibkr.distribution import installed
-from adapters.ibkr.messages import BadFrame
-from adapters.ibkr.ticks import (
+from adapters.ibkr.wire import decoder as decoding
+from adapters.ibkr.wire.decoder import Decoder
+from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.messages import BadFrame
+from adapters.ibkr.wire.ticks import (
     DIRECT,
     TickByTickBidAsk,
     TickByTickLast,

@@ -7,7 +7,7 @@ from selectors import EVENT_READ, DefaultSelector
 
 import pytest
 
-from adapters.ibkr.transport import TimeLimits, Transport
+from adapters.ibkr.wire.transport import TimeLimits, Transport
 from core.errors import BrokerUnreachable, ConnectionLost, HandshakeFailed, StreamOutOfStep, WriteFailed
 from tests.ibkr.servers import (
     frame,

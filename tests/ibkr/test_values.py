@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.ibkr.values import amount, identity, integer, number, size, tick_number, tick_size
+from adapters.ibkr.wire.values import amount, identity, integer, number, size, tick_number, tick_size
 from core.errors import InvalidEvent
 
 E308 = 1.7976931348623157e308

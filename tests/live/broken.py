@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.ibkr.messages import ErrorMessage, Execution, Message, OrderStatus
+from adapters.ibkr.wire.messages import ErrorMessage, Execution, Message, OrderStatus
 from app.live.session import LiveSession
 from core.events import Event, Filled, OrderIntended
 

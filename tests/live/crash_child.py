@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from adapters.ibkr.client import IbClient, LinkSettings
-from adapters.ibkr.messages import Execution
-from adapters.ibkr.transport import Transport
+from adapters.ibkr.wire.messages import Execution
+from adapters.ibkr.wire.transport import Transport
 from app import assembling
 from app.live import session
 from app.live.recording import LiveRecorder
@@ -141,7 +141,7 @@ BROKEN = {"trusts_live_messages": TrustsLiveMessages, "resends": Resends}
 def main() -> None:
     root, port, account, until = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[6])
     session.LiveRecorder = Recorder
-    for module in ("adapters.ibkr.codec", "adapters.ibkr.dialing", "adapters.ibkr.connection"):
+    for module in ("adapters.ibkr.wire.codec", "adapters.ibkr.link.dialing", "adapters.ibkr.link.connection"):
         held = sys.modules.get(module)
         if held is not None and hasattr(held, "Transport"):
             held.Transport = Dying

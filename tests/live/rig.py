@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.live.session import LiveRequest, LiveSession
 from app.past import past_of
 from app.seating import StrategySpec

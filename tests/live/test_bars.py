@@ -2,7 +2,7 @@
 
 import shutil
 
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.live.proving import Recorded, prove
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.seating import StrategySpec

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ibkr.probe import cancel_everything, visit
+from adapters.ibkr.link.probe import cancel_everything, visit
 from app.config import load
 from app.live.accounts import account_for
 from core.errors import BrokerUnreachable, UsageError
@@ -101,7 +101,7 @@ def test_a_kill_without_a_broker_leaves_the_kill_file_and_says_what_failed(log, 
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_for_ever():
-    from adapters.ibkr.transport import TimeLimits  # noqa: PLC0415
+    from adapters.ibkr.wire.transport import TimeLimits  # noqa: PLC0415
 
     with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(BrokerUnreachable):
         visit("127.0.0.1", mute.getsockname()[1], 1, limits=TimeLimits(handshake_s=0.2))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.ibkr.transport import TimeLimits
+from adapters.ibkr.wire.transport import TimeLimits
 from core.errors import AccountRefused, BrokerUnreachable, ExitCode, TapeError
 from core.events import (
     BrokerMessage,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.seating import StrategySpec
 from core.clock import DAY_NS, local

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.ibkr.transport import TimeLimits
+from adapters.ibkr.wire.transport import TimeLimits
 from core.events import (
     BreakFound,
     ConnectionChanged,

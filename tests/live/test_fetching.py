@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import cli
-from adapters.ibkr.bars import size_of
-from adapters.ibkr.inquiry import Place, inquire
+from adapters.ibkr.data.bars import size_of
+from adapters.ibkr.data.inquiry import Place, inquire
 from adapters.replay.source import LogSource
 from app.definitions import definitions_of
 from app.fetching import FetchRequest, fetch, run_fetch

@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from adapters.ibkr.inquiry import Place
+from adapters.ibkr.data.inquiry import Place
 from app.books import open_log
 from app.previewing import PreviewRequest, run_preview
 from cli import main

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.config import load
 from app.live.taping import Tape, run_tape
 from app.past import past_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.live.preparing import prepare_session
 from app.live.proving import Differs, prove
 from app.live.proving import Recorded as Proven

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from adapters.ibkr.messages import (
+from adapters.ibkr.trading.outgoing import Outgoing, Request
+from adapters.ibkr.trading.snapshot import split_exec_id
+from adapters.ibkr.wire.messages import (
     CommissionReport,
     ErrorMessage,
     Execution,
@@ -21,10 +23,8 @@ from adapters.ibkr.messages import (
     OpenOrder,
     OrderStatus,
 )
-from adapters.ibkr.outgoing import Outgoing, Request
-from adapters.ibkr.snapshot import split_exec_id
-from adapters.ibkr.times import parse_time
-from adapters.ibkr.versions import shown_version
+from adapters.ibkr.wire.times import parse_time
+from adapters.ibkr.wire.versions import shown_version
 from core.events import (
     BreakFound,
     CommissionReported,

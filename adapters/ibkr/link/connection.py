@@ -8,14 +8,14 @@ import random
 import selectors
 from collections.abc import Callable
 
-from adapters.ibkr.codec import Codec, open_session
-from adapters.ibkr.dialing import Dialer
-from adapters.ibkr.heartbeat import Heartbeat
-from adapters.ibkr.link_settings import LinkSettings
-from adapters.ibkr.outage import Outage
-from adapters.ibkr.restart_window import MARGIN_NS, parse
-from adapters.ibkr.retries import Ending, Retries
-from adapters.ibkr.transport import Transport
+from adapters.ibkr.link.dialing import Dialer
+from adapters.ibkr.link.heartbeat import Heartbeat
+from adapters.ibkr.link.link_settings import LinkSettings
+from adapters.ibkr.link.outage import Outage
+from adapters.ibkr.link.restart_window import MARGIN_NS, parse
+from adapters.ibkr.link.retries import Ending, Retries
+from adapters.ibkr.wire.codec import Codec, open_session
+from adapters.ibkr.wire.transport import Transport
 from core.clock import SECOND_NS
 from core.errors import (
     BrokerError,

@@ -7,9 +7,9 @@ It must never guess a contract: what is not known stays empty, and the broker as
 from decimal import Decimal
 from typing import Any
 
-from adapters.ibkr.messages import ContractDetails
-from adapters.ibkr.terms import Contract
-from adapters.ibkr.values import amount, identity
+from adapters.ibkr.wire.messages import ContractDetails
+from adapters.ibkr.wire.terms import Contract
+from adapters.ibkr.wire.values import amount, identity
 from core.events import InstrumentDefined
 from core.money import money, plain
 

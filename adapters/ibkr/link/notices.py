@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from adapters.ibkr.messages import ErrorMessage
+from adapters.ibkr.wire.messages import ErrorMessage
 from core.clock import SECOND_NS
 from core.events import BrokerMessage, Event, FarmChanged
 

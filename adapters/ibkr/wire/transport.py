@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from adapters.ibkr.framing import FrameBuffer, frame
+from adapters.ibkr.wire.framing import FrameBuffer, frame
 from core.errors import (
     BrokerUnreachable,
     ConnectionLost,

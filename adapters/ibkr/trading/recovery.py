@@ -6,11 +6,11 @@ were nowhere make it look again later. A cancelled order is looked for once more
 brokers were seen to fill such orders. It sends nothing itself: the requests it wants are for the caller.
 """
 
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.messages import Message
-from adapters.ibkr.orders import OrderChannel
-from adapters.ibkr.reconcile import PATIENCE_S, Folds, recheck, reconcile
-from adapters.ibkr.snapshot import PAUSE_S, Snapshot
+from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds, recheck, reconcile
+from adapters.ibkr.trading.snapshot import PAUSE_S, Snapshot
+from adapters.ibkr.wire.encoder import Encoder
+from adapters.ibkr.wire.messages import Message
 from core.clock import DAY_NS, SECOND_NS
 from core.effects import Effect
 from core.events import CancelIntended, Event, OrderResolved, ReconciliationStarted

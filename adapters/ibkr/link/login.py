@@ -6,7 +6,7 @@ anything else is refused before a single order can leave.
 
 from collections.abc import Sequence
 
-from adapters.ibkr.link_settings import LinkSettings
+from adapters.ibkr.link.link_settings import LinkSettings
 from core.errors import AccountRefused
 
 

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from adapters.ibkr.heartbeat import Heartbeat
-from adapters.ibkr.outgoing import Request
-from adapters.ibkr.pacing import RATE_PER_S, URGENT_RATE_PER_S, Lane, Pacer
+from adapters.ibkr.link.heartbeat import Heartbeat
+from adapters.ibkr.link.pacing import RATE_PER_S, URGENT_RATE_PER_S, Lane, Pacer
+from adapters.ibkr.trading.outgoing import Request
 from core.effects import Effect
 from core.errors import WriteFailed
 from core.events import CancelIntended, CancelSent, Event, OrderSent, SendFailed

@@ -10,11 +10,11 @@ from hashlib import blake2b
 
 import msgspec
 
-from adapters.ibkr.contracts import contract_of
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.order_fields import ORDER_REF_MAX, terms_of
-from adapters.ibkr.pacing import Lane
-from adapters.ibkr.terms import OrderTerms
+from adapters.ibkr.link.pacing import Lane
+from adapters.ibkr.wire.contracts import contract_of
+from adapters.ibkr.wire.encoder import Encoder
+from adapters.ibkr.wire.order_fields import ORDER_REF_MAX, terms_of
+from adapters.ibkr.wire.terms import OrderTerms
 from core.clock import SECOND_NS
 from core.effects import Effect
 from core.events import CancelIntended, Event, ModifyIntended, OrderAttempted, OrderIntended

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.ibkr.transport import OLDEST_SERVER_VERSION
+from adapters.ibkr.wire.transport import OLDEST_SERVER_VERSION
 from core.errors import BrokerLibraryUnusable
 
 PROVIDERS = ("ibapi", "ibapi-stable")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from adapters.ibkr.order_fields import LIMITED, STOPPED
-from adapters.ibkr.terms import OrderTerms
+from adapters.ibkr.wire.order_fields import LIMITED, STOPPED
+from adapters.ibkr.wire.terms import OrderTerms
 from core.events import OrderType
 from projections.records import Version
 

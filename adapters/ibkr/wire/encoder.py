@@ -7,11 +7,11 @@ sending becomes `UnsendableRequest`. It must never touch a socket.
 
 from typing import Any
 
-from adapters.ibkr.contracts import fill_contract
-from adapters.ibkr.distribution import Installation, load
-from adapters.ibkr.framing import frame
-from adapters.ibkr.order_fields import fill_order
-from adapters.ibkr.terms import Contract, OrderTerms
+from adapters.ibkr.wire.contracts import fill_contract
+from adapters.ibkr.wire.distribution import Installation, load
+from adapters.ibkr.wire.framing import frame
+from adapters.ibkr.wire.order_fields import fill_order
+from adapters.ibkr.wire.terms import Contract, OrderTerms
 from core.clock import NEVER
 from core.errors import UnsendableRequest
 

@@ -8,8 +8,8 @@ goes to the general decoder, whose word counts. It must never accept what that o
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from adapters.ibkr.messages import Message
-from adapters.ibkr.values import tick_number, tick_size
+from adapters.ibkr.wire.messages import Message
+from adapters.ibkr.wire.values import tick_number, tick_size
 
 SIZED = frozenset({1, 2, 4, 66, 67, 68})
 """Tick types that carry a size with the price: bid, ask and last, and the same delayed."""

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from adapters.ibkr.messages import CompletedOrder, OpenOrder
-from adapters.ibkr.orders import REJECTIONS, TEMPORARY, Names, as_external, lost_order_seen
-from adapters.ibkr.snapshot import Evidence, split_exec_id
-from adapters.ibkr.terms import OrderTerms
-from adapters.ibkr.versions import shown_version
+from adapters.ibkr.trading.orders import REJECTIONS, TEMPORARY, Names, as_external, lost_order_seen
+from adapters.ibkr.trading.snapshot import Evidence, split_exec_id
+from adapters.ibkr.wire.messages import CompletedOrder, OpenOrder
+from adapters.ibkr.wire.terms import OrderTerms
+from adapters.ibkr.wire.versions import shown_version
 from core.clock import DAY_NS, SECOND_NS
 from core.events import (
     BreakFound,

@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from adapters.ibkr.messages import OpenOrder
-from adapters.ibkr.terms import Margin, OrderState, OrderTerms
-from adapters.ibkr.values import amount, identity, integer
+from adapters.ibkr.wire.messages import OpenOrder
+from adapters.ibkr.wire.terms import Margin, OrderState, OrderTerms
+from adapters.ibkr.wire.values import amount, identity, integer
 from core.events import ModifyIntended, OrderIntended, OrderType, Side, TimeInForce
 from core.money import ZERO
 

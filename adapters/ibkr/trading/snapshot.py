@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.messages import (
+from adapters.ibkr.wire.encoder import Encoder
+from adapters.ibkr.wire.messages import (
     AccountDownloadEnd,
     AccountValue,
     CompletedOrder,

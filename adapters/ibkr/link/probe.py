@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from adapters.ibkr.codec import Codec, open_session
-from adapters.ibkr.messages import (
+from adapters.ibkr.wire.codec import Codec, open_session
+from adapters.ibkr.wire.messages import (
     CurrentTime,
     ErrorMessage,
     ManagedAccounts,
@@ -21,7 +21,7 @@ from adapters.ibkr.messages import (
     OpenOrder,
     OpenOrdersEnd,
 )
-from adapters.ibkr.transport import TimeLimits, Transport
+from adapters.ibkr.wire.transport import TimeLimits, Transport
 from core.errors import BrokerUnreachable
 
 M = TypeVar("M", bound=Message)

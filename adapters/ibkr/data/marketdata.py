@@ -12,14 +12,14 @@ from typing import Any, Self
 
 import msgspec
 
-from adapters.ibkr.barmaking import LENGTHS, BarMaker, bar_feed
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.lines import Line, Lines, TakeId
-from adapters.ibkr.link_settings import LinkSettings
-from adapters.ibkr.messages import ErrorMessage, Message
-from adapters.ibkr.refusals import ELSEWHERE, REFUSALS, SINGLE_TRADES_REFUSED, Refusal
-from adapters.ibkr.staleness import Hours, Staleness
-from adapters.ibkr.ticks import (
+from adapters.ibkr.data.barmaking import LENGTHS, BarMaker, bar_feed
+from adapters.ibkr.data.lines import Line, Lines, TakeId
+from adapters.ibkr.data.refusals import ELSEWHERE, REFUSALS, SINGLE_TRADES_REFUSED, Refusal
+from adapters.ibkr.data.staleness import Hours, Staleness
+from adapters.ibkr.link.link_settings import LinkSettings
+from adapters.ibkr.wire.encoder import Encoder
+from adapters.ibkr.wire.messages import ErrorMessage, Message
+from adapters.ibkr.wire.ticks import (
     MarketDataType,
     TickByTickLast,
     TickGeneric,

@@ -12,9 +12,9 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.ibkr.contracts import EXCHANGES, contract_of, instrument_of
-from adapters.ibkr.messages import ContractDetails
-from adapters.ibkr.terms import Contract
+from adapters.ibkr.wire.contracts import EXCHANGES, contract_of, instrument_of
+from adapters.ibkr.wire.messages import ContractDetails
+from adapters.ibkr.wire.terms import Contract
 from core.clock import SECOND_NS
 from core.events import InstrumentDefined
 

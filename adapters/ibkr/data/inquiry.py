@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
-from adapters.ibkr.bars import Ask
-from adapters.ibkr.codec import Codec, open_session
-from adapters.ibkr.historypace import HistoryPace
-from adapters.ibkr.messages import (
+from adapters.ibkr.data.bars import Ask
+from adapters.ibkr.data.historypace import HistoryPace
+from adapters.ibkr.trading.orders import REJECTIONS
+from adapters.ibkr.wire.codec import Codec, open_session
+from adapters.ibkr.wire.messages import (
     ContractDetails,
     ContractDetailsEnd,
     CurrentTime,
@@ -29,9 +30,8 @@ from adapters.ibkr.messages import (
     NextValidId,
     OpenOrder,
 )
-from adapters.ibkr.orders import REJECTIONS
-from adapters.ibkr.terms import Contract, OrderState, OrderTerms
-from adapters.ibkr.transport import TimeLimits, Transport
+from adapters.ibkr.wire.terms import Contract, OrderState, OrderTerms
+from adapters.ibkr.wire.transport import TimeLimits, Transport
 from core.clock import SECOND_NS
 from core.errors import BrokerUnreachable, RequestRefused
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from adapters.ibkr.distribution import Installation, load
-from adapters.ibkr.messages import BadFrame, HistoricalBars, Message, Untranslated
-from adapters.ibkr.ticks import DIRECT, SIZED, TickPrice, TickSize
-from adapters.ibkr.translation import TRANSLATIONS, commission_report
+from adapters.ibkr.wire.distribution import Installation, load
+from adapters.ibkr.wire.messages import BadFrame, HistoricalBars, Message, Untranslated
+from adapters.ibkr.wire.ticks import DIRECT, SIZED, TickPrice, TickSize
+from adapters.ibkr.wire.translation import TRANSLATIONS, commission_report
 
 _DIRECT: dict[bytes, Callable[[Sequence[bytes]], Message]] = {**DIRECT, b"59": commission_report}
 _MAY_BE_EMPTY = frozenset({17})

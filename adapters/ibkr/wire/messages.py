@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.ibkr.terms import Contract, OrderState, OrderTerms
+from adapters.ibkr.wire.terms import Contract, OrderState, OrderTerms
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

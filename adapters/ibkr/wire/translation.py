@@ -7,12 +7,12 @@ read by attribute. It must never raise for an unset value, and never let one thr
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from adapters.ibkr import messages as said
-from adapters.ibkr import ticks
-from adapters.ibkr.contracts import read_contract
-from adapters.ibkr.messages import Message
-from adapters.ibkr.order_fields import read_order, read_state
-from adapters.ibkr.values import amount, identity, integer, number, size, tick_number
+from adapters.ibkr.wire import messages as said
+from adapters.ibkr.wire import ticks
+from adapters.ibkr.wire.contracts import read_contract
+from adapters.ibkr.wire.messages import Message
+from adapters.ibkr.wire.order_fields import read_order, read_state
+from adapters.ibkr.wire.values import amount, identity, integer, number, size, tick_number
 
 
 def _request(req_id: int) -> int | None:

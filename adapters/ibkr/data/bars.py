@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from adapters.ibkr.messages import HistoricalBar
-from adapters.ibkr.times import utc_text
+from adapters.ibkr.wire.messages import HistoricalBar
+from adapters.ibkr.wire.times import utc_text
 from core.clock import SECOND_NS
 from core.errors import UsageError
 from core.events import Bar, QuoteBar, SessionScheduled

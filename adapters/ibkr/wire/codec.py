@@ -6,11 +6,11 @@ orders or data; who reads, sends and records is elsewhere.
 
 from collections.abc import Iterable
 
-from adapters.ibkr.decoder import Decoder
-from adapters.ibkr.distribution import Installation, installed
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.messages import Message
-from adapters.ibkr.transport import Tap, TimeLimits, Transport
+from adapters.ibkr.wire.decoder import Decoder
+from adapters.ibkr.wire.distribution import Installation, installed
+from adapters.ibkr.wire.encoder import Encoder
+from adapters.ibkr.wire.messages import Message
+from adapters.ibkr.wire.transport import Tap, TimeLimits, Transport
 
 
 class Codec:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from adapters.ibkr.transport import TimeLimits
+from adapters.ibkr.wire.transport import TimeLimits
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from adapters.ibkr.barmaking import BarMaker
-from adapters.ibkr.contracts import contract_of
-from adapters.ibkr.encoder import Encoder
-from adapters.ibkr.pacing import Lane, Pacer
+from adapters.ibkr.data.barmaking import BarMaker
+from adapters.ibkr.link.pacing import Lane, Pacer
+from adapters.ibkr.wire.contracts import contract_of
+from adapters.ibkr.wire.encoder import Encoder
 from core.events import DataState, InstrumentDefined
 
 LINES_PER_S = 20

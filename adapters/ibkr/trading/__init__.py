@@ -1,0 +1,1 @@
+"""Orders at the broker: names for what leaves, what the broker says of them, the books compared."""
