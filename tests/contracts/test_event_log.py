@@ -222,7 +222,7 @@ MISTYPED: list[Event] = [
     Trade(1, "f", "\ud800", 1.0, 1.0),
     Quote(1, 7, "SPY", 1.0, 1.0, 1.0, 1.0),  # type: ignore[arg-type]
     Filled(1, "e", "o", "DU1", "a", "SPY", "HOLD", Decimal(1), Decimal(1)),  # type: ignore[arg-type]
-    CashAdjusted(1, "DU1", "USD", object(), "x"),  # type: ignore[arg-type]
+    CashAdjusted(1, "DU1", "USD", 1j, "x"),  # type: ignore[arg-type]
     Unknown(1, "moon", 1, b"\xc1"),
     Unknown(1, "moon", 1, msgspec.msgpack.encode([1]) + b"\x00"),
     Unknown(2, "moon", 1, msgspec.msgpack.encode([1])),
