@@ -46,7 +46,7 @@ FAULTS = [
     "cancel 1: fill_after_cancel",
     "order 2: refuse code=201; order 3: refuse code=203",
 ]
-LOOKED = r"refuse code=(103|10147|10148|161)\b|modify 1: refuse"
+LOOKED = r"refuse code=(103|10147|10148|161)\b|modify 1: refuse|fill_after_cancel"
 
 
 @pytest.mark.parametrize("faults", FAULTS)
