@@ -14,11 +14,10 @@ from typing import Any
 import msgspec
 
 from adapters.replay.recorded import INPUTS, RecordedSource, SilentBroker
+from adapters.replay.source import LogSource
 from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
-from app.live.warming import recorded as recorded_warm_up
-from app.live.warming import source_of
 from app.past import past_of
 from app.seating import Seated, StrategySpec, seat
 from app.version import VERSION
@@ -167,6 +166,12 @@ class Proof:
         ]
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
+    def _warm_up(self) -> LogSource | None:
+        # A plain replay loads this module too, and has no use for what the broker's history needs.
+        from app.live.warming import recorded, source_of  # noqa: PLC0415
+
+        return source_of(self._reader, recorded(self._recorded.started))
+
     def run(self) -> RunReader:
         """Replay the session and publish what came of it."""
         begun = time.perf_counter_ns()
@@ -190,8 +195,7 @@ class Proof:
                 retry=self._retry,
             )
             loop.record(started, 0, None)
-            warm_up = source_of(self._reader, recorded_warm_up(started))
-            loop.run(source, started.session, started.ts, warm_up)
+            loop.run(source, started.session, started.ts, self._warm_up())
             counts = writer.counts()
             facts = [e for b in self._reader.entries(_within(told, _FACTS)) for e in b]
             summary = self._summary(source, facts)

@@ -1,4 +1,4 @@
-"""A replay loads neither pandas nor duckdb: they cost more than a short replay itself."""
+"""A replay loads neither pandas nor duckdb nor the broker: they cost more than a short replay itself."""
 
 import subprocess
 import sys
@@ -9,7 +9,8 @@ _CHILD = """
 import sys
 import cli
 code = cli.main(["--log", sys.argv[1], "-q", "replay", "2025-07-03"])
-print(code, sorted({"pandas", "duckdb", "exchange_calendars"} & set(sys.modules)))
+unwanted = {"pandas", "duckdb", "exchange_calendars", "adapters.ibkr.wire", "asyncio"}
+print(code, sorted(unwanted & set(sys.modules)))
 """
 
 
