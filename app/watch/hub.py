@@ -7,34 +7,15 @@ after the commit of its batch and after what that batch sent to the broker: watc
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 from app.live.source import Link
+from app.watch.sinks import Sink
 from core.events import MARKET_DATA, Entry, Event
 from core.ports import Recorder
 
 _MARKET = frozenset(MARKET_DATA)
 POLL_PERIOD_S = 1.0
 CLOSE_S = 5.0
-
-
-class Watcher(Protocol):
-    """A sink, or a check; `app.watch.sinks.Sink` says what is asked of it."""
-
-    name: str
-
-    @property
-    def types(self) -> frozenset[type[Event]]:
-        """The event types that it may want."""
-
-    def offer(self, entries: Sequence[Entry]) -> None:
-        """Take what it wants of committed entries; never waits."""
-
-    def reports(self, ts: int) -> list[Event]:
-        """Return what the log is to know, as of `ts`; never waits."""
-
-    def close(self, timeout_s: float) -> None:
-        """Deliver what is queued, for at most so long, and end."""
 
 
 class Heard:
@@ -49,7 +30,7 @@ class Hub:
 
     def __init__(
         self,
-        watchers: Sequence[Watcher] = (),
+        watchers: Sequence[Sink] = (),
         heard: Heard | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,

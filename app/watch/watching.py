@@ -10,10 +10,10 @@ from app.config import Config
 from app.health import Health, Measures, SessionFacts, Thresholds
 from app.logs import LogSettings, log_sink
 from app.machine import Machine
-from app.watch.hub import Heard, Hub, Watcher
+from app.watch.hub import Heard, Hub
 from app.watch.metrics import Metrics
 from app.watch.processes import ListenerProcess
-from app.watch.sinks import SinkThread
+from app.watch.sinks import Sink, SinkThread
 from app.watch.webhook import AlertSettings, alert_sink
 from app.world import World
 from core.errors import UsageError
@@ -90,9 +90,9 @@ def watch(watching: Watching, watched: Watched) -> Hub:
     heard = Heard()
     facts = _facts(watched, heard)
     with ExitStack() as started:
-        watchers: list[Watcher] = []
+        watchers: list[Sink] = []
 
-        def keep(watcher: Watcher) -> None:
+        def keep(watcher: Sink) -> None:
             watchers.append(watcher)
             started.callback(watcher.close, 0.0)
 
@@ -139,7 +139,7 @@ def _check_names(listeners: Sequence[ListenerSettings | Listener]) -> None:
         raise UsageError(f"[[live.listener]]: {', '.join(twice)} is there twice; give each a name of its own")
 
 
-def _listener(one: ListenerSettings | Listener, directory: Path | None) -> Watcher:
+def _listener(one: ListenerSettings | Listener, directory: Path | None) -> Sink:
     if isinstance(one, Listener):
         return SinkThread.listening(type(one).__name__, one, queue_max=_CLASS_QUEUE, errors_max=_CLASS_ERRORS)
     output = None
