@@ -79,11 +79,6 @@ class OrderRecord(msgspec.Struct, gc=False):
         if ts > self.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             self.updated_ts = ts
 
-    def reach(self, progress: int) -> None:
-        """Note that the order came at least this far."""
-        if progress > self.progress:  # noqa: PLR1730 - hot: max() is a call
-            self.progress = progress
-
     def add_version(self, version: Version) -> None:
         """Note a modification."""
         if all(known.number != version.number for known in self.versions):

@@ -129,11 +129,6 @@ class IbClient:
         """Why the link is over for good: given up, or refused; `None` while it lives."""
         return self._connection.failure
 
-    @property
-    def given_up(self) -> str:
-        """The same in words; empty while the link lives."""
-        return str(self.failure or "")
-
     # -- the broker port -----------------------------------------------------------------------
 
     def resting(self, instrument: str) -> Sequence[object]:  # noqa: ARG002

@@ -118,3 +118,22 @@ def _global_options() -> list[click.Parameter]:
         ),
         option("-q", "--quiet", is_flag=True, hidden=True, callback=into("verbosity", lambda _a, _b: -1)),
     ]
+
+
+def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--strategy` and `--set`, as `strategies` and `settings`."""
+    strategy = click.option(
+        "--strategy",
+        "strategies",
+        multiple=True,
+        metavar="NAME|FILE.py:Class",
+        help="Run this; may be repeated.",
+    )
+    setting = click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A parameter; NAME.KEY=VALUE for one strategy.",
+    )
+    return strategy(setting(function))

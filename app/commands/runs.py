@@ -5,22 +5,13 @@ from typing import Any
 
 import click
 
-from app.commands.base import AMOUNT, Call, verb
+from app.commands.base import AMOUNT, Call, strategy_options, verb
 from app.output import when
 
 
 @verb("replay")
 @click.argument("what", metavar="DATE[..DATE]|RUN")
-@click.option(
-    "--strategy", "strategies", multiple=True, metavar="NAME|FILE.py:Class", help="Run this; may be repeated."
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A parameter; NAME.KEY=VALUE for one strategy.",
-)
+@strategy_options
 @click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest).")
 @click.option("--cash", metavar="AMOUNT", help="Starting cash.")
 @click.option("--commission", metavar="NAME", help="Commission schedule.")

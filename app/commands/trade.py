@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import Call, strategy_options, verb
 
 
 @verb("live")
@@ -19,16 +19,7 @@ from app.commands.base import Call, verb
     help="In a demo: so many times real time, or as fast as it goes (default).",
 )
 @click.option("--observe", is_flag=True, help="Decide and record, but send nothing.")
-@click.option(
-    "--strategy", "names", multiple=True, metavar="NAME|FILE.py:Class", help="Run this; may be repeated."
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A parameter; NAME.KEY=VALUE for one strategy.",
-)
+@strategy_options
 @click.option("--account", metavar="ID", help="Trade this account; a real one must be named here.")
 @click.option("--until", metavar="TIME", help="Stop at this time (ISO 8601).")
 def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
@@ -65,7 +56,7 @@ def _asked(given: dict[str, Any]) -> Any:
     if speed == "step":
         raise UsageError("--speed step: expected a factor such as 1 or 60, or max")
     return LiveAsked(
-        strategies=given["names"],
+        strategies=given["strategies"],
         settings=given["settings"],
         account=given["account"],
         observe=given["observe"],
