@@ -45,7 +45,7 @@ from core.events import (
     Trade,
 )
 from core.listener import Listener, on
-from core.strategy import Parameters, Strategy, Subscription, WarmUp
+from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bar",
+    "Bracket",
     "BreakFound",
     "CommissionReported",
     "ConnectionChanged",

@@ -13,6 +13,7 @@ from app.books import open_log
 from app.definitions import definitions_of, resolve
 from core.errors import TapeError, UsageError
 from core.money import money, plain
+from core.order_rules import order_type
 from projections.sessions import Sessions
 
 
@@ -60,7 +61,7 @@ def _terms(request: PreviewRequest, account: str) -> OrderTerms:
     return OrderTerms(
         side=request.side,
         quantity=money(request.quantity),
-        type="LMT" if limit is not None else "STP" if stop is not None else "MKT",
+        type=order_type(limit, stop),
         limit=limit,
         stop=stop,
         account=account,

@@ -1,6 +1,10 @@
 """The desk a strategy trades at: turns its calls into requests that the step then settles."""
 
 from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+from msgspec.structs import replace
 
 from core.agenda import AFTER_SCAN, Agenda
 from core.clock import local
@@ -10,17 +14,27 @@ from core.events import (
     Event,
     ModifyIntended,
     OrderIntended,
-    OrderType,
     Recorded,
     Side,
     TimeInForce,
     TimerFired,
 )
 from core.money import ZERO, money, price
+from core.order_rules import order_type
+from core.strategy import Bracket, Exits, Terms
 from core.views import AccountView, InstrumentsView, OrdersView, PositionsView, QuotesView
+
+_NO_TERMS = Terms()
 
 MAX_REQUESTS_A_STEP = 1000
 """A handler that asks for more is taken for one that does not end."""
+
+
+class Bracketed(msgspec.Struct, frozen=True, gc=False):
+    """A request for an entry and the exits that depend on it."""
+
+    entry: OrderIntended
+    exits: tuple[OrderIntended, ...]
 
 
 class Present:
@@ -67,7 +81,7 @@ class StrategyDesk:
         views: Views,
         present: Present,
         agenda: Agenda,
-        requests: list[Event],
+        requests: list[Any],
     ) -> None:
         self.id = strategy
         self.account = account
@@ -99,32 +113,90 @@ class StrategyDesk:
         stop: Decimal | float | None,
         tif: TimeInForce,
         reason: str,
+        terms: Terms | None = None,
     ) -> str:
         """Request a new order."""
-        if limit is not None and stop is not None:
-            raise UsageError("an order has a limit or a stop price; stop-limit orders are not available yet")
         if not self.is_open:
             return ""
-        kind: OrderType = "MKT" if limit is None and stop is None else "LMT" if stop is None else "STP"
+        intent = self._intent(instrument, side, quantity, limit, stop, tif, reason, terms or _NO_TERMS)
+        self._request(intent)
+        return intent.order
+
+    def bracket(
+        self,
+        instrument: str,
+        side: Side,
+        quantity: Decimal,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        tif: TimeInForce,
+        reason: str,
+        exits: Exits,
+    ) -> Bracket:
+        """Request an entry and its exits, which are judged and sent as one."""
+        profit, loss = exits.get("take_profit"), exits.get("stop_loss")
+        trail = {name: exits[name] for name in ("trail", "trail_pct") if name in exits}
+        if profit is None and loss is None and not trail:
+            raise UsageError("a bracket needs take_profit=, stop_loss=, trail= or trail_pct=")
+        if not self.is_open:
+            return Bracket("")
+        entry = self._intent(instrument, side, quantity, limit, stop, tif, reason, _NO_TERMS)
+        other: Side = "SELL" if side == "BUY" else "BUY"
+        terms = (instrument, other, quantity)
+        children: dict[str, OrderIntended] = {}
+        if profit is not None:
+            why = f"take-profit of {entry.order}"
+            children["take_profit"] = self._intent(*terms, profit, None, "GTC", why, _NO_TERMS)
+        if loss is not None or trail:
+            why = f"stop-loss of {entry.order}"
+            children["stop_loss"] = self._intent(*terms, None, loss, "GTC", why, cast("Terms", trail))
+        group = entry.order if len(children) > 1 else ""
+        bound = [replace(child, parent=entry.order, oca=group) for child in children.values()]
+        self._request(Bracketed(entry, tuple(bound)))
+        return Bracket(entry.order, **{name: child.order for name, child in children.items()})
+
+    def _intent(
+        self,
+        instrument: str,
+        side: Side,
+        quantity: Decimal,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        tif: TimeInForce,
+        reason: str,
+        terms: Terms,
+    ) -> OrderIntended:
         self._placed += 1
-        order = f"{self._prefix}{self._placed}"
-        self._request(
-            OrderIntended(
-                self._present.ts,
-                order,
-                self.account,
-                self.id,
-                instrument,
-                side,
-                money(quantity),
-                kind,
-                _exact(limit),
-                _exact(stop),
-                tif,
-                reason,
-            )
+        intent = OrderIntended(
+            self._present.ts,
+            f"{self._prefix}{self._placed}",
+            self.account,
+            self.id,
+            instrument,
+            side,
+            money(quantity),
+            order_type(limit, stop),
+            _exact(limit),
+            _exact(stop),
+            tif,
+            reason,
         )
-        return order
+        return self._with(intent, terms) if terms else intent
+
+    def _with(self, intent: OrderIntended, terms: Terms) -> OrderIntended:
+        touch, trail, share = terms.get("touch"), terms.get("trail"), terms.get("trail_pct")
+        trails = trail is not None or share is not None
+        at_close, group = terms.get("at_close", False), terms.get("oca", "")
+        return replace(
+            intent,
+            type=order_type(intent.limit, intent.stop, touch=touch, trails=trails, at_close=at_close),
+            stop=intent.stop if touch is None else _exact(touch),
+            trail=_exact(trail),
+            trail_pct=_exact(share),
+            good_till=terms.get("good_till"),
+            outside_rth=terms.get("outside_rth", False),
+            oca=f"{self._prefix}{group}" if group else "",
+        )
 
     def modify(
         self,
@@ -133,6 +205,8 @@ class StrategyDesk:
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         reason: str,
+        trail: Decimal | float | None = None,
+        trail_pct: Decimal | float | None = None,
     ) -> None:
         """Request a new version of an order; what is not given stays as it is."""
         if not self.is_open:
@@ -152,6 +226,8 @@ class StrategyDesk:
                 _exact(limit) if limit is not None else (known.limit if known else None),
                 _exact(stop) if stop is not None else (known.stop if known else None),
                 reason,
+                _exact(trail) if trail is not None else (known.trail if known else None),
+                _exact(trail_pct) if trail_pct is not None else (known.trail_pct if known else None),
             )
         )
 
@@ -168,7 +244,7 @@ class StrategyDesk:
         if self.is_open:
             self._request(Recorded(self._present.ts, self.id, name, float(value)))
 
-    def _request(self, request: Event) -> None:
+    def _request(self, request: Event | Bracketed) -> None:
         if len(self._requests) >= MAX_REQUESTS_A_STEP:
             raise UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while handling one event")
         self._requests.append(request)

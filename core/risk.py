@@ -14,6 +14,7 @@ import msgspec
 from core.errors import UnknownInstrument
 from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused, Side
 from core.money import ZERO, divide, money, plain
+from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
 from core.views import AccountView, GateView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
 
 
@@ -60,15 +61,8 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal  # still to be filled
     limit: Decimal | None
     stop: Decimal | None
-
-
-class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """Why not: the rule, its limit, the value that would break it, and a sentence."""
-
-    rule: str
-    limit: str
-    value: str
-    message: str
+    exits_only: bool
+    """Whether it belongs to a bracket's entry, and can only reduce what that builds up."""
 
 
 class RiskGate:
@@ -94,20 +88,31 @@ class RiskGate:
 
     def judge(self, intent: OrderIntended | ModifyIntended) -> RiskApproved | RiskRefused:
         """Return the verdict on a new order or a new version."""
-        refusal = check_order(intent, self._state.instruments) or self._check_priced(intent)
-        version = 1
-        if type(intent) is ModifyIntended:
-            version = intent.version
-            refusal = self._check_working(intent) or refusal
+        if isinstance(intent, ModifyIntended):
+            refusal = self._check_working(intent) or self._check_instrument(intent)
+        else:
+            refusal = self._check_instrument(intent) or order_defect(intent)
         if refusal is None and self._gate is not None:
             refusal = self._check_gate(intent, self._gate)
         if refusal is None and self.profile != "none":
-            refusal = self._check_limits(self._proposal(intent))
-        ts, order, account, strategy = intent.ts, intent.order, intent.account, intent.strategy
-        if refusal is None:
-            return RiskApproved(ts, order, version, account, strategy, intent.instrument, self.profile)
-        why = (refusal.rule, refusal.limit, refusal.value, refusal.message)
-        return RiskRefused(ts, order, version, account, strategy, intent.instrument, *why)
+            refusal = self._check_limits(intent)
+        return self.approve(intent) if refusal is None else refused(intent, refusal)
+
+    def judge_bracket(
+        self, parent: OrderIntended, children: Sequence[OrderIntended]
+    ) -> RiskApproved | RiskRefused:
+        """Return the verdict on a bracket's parent, in the light of its children.
+
+        The children share it: they only reduce what the parent builds up.
+        """
+        defect = bracket_defect(parent, children)
+        return self.judge(parent) if defect is None else refused(parent, defect)
+
+    def approve(self, intent: OrderIntended | ModifyIntended) -> RiskApproved:
+        """Return the approval of an intent."""
+        version = intent.version if type(intent) is ModifyIntended else 1
+        who = (intent.account, intent.strategy, intent.instrument)
+        return RiskApproved(intent.ts, intent.order, version, *who, self.profile)
 
     def _check_gate(self, intent: OrderIntended | ModifyIntended, gate: GateView) -> Refusal | None:
         why = gate.closed(intent.instrument)
@@ -117,12 +122,18 @@ class RiskGate:
 
     def _reduces(self, intent: OrderIntended | ModifyIntended) -> bool:
         proposal = self._proposal(intent)
+        if proposal.exits_only:
+            return True
         held = self._state.positions.position(proposal.account, proposal.instrument).quantity
         signed = proposal.quantity if proposal.side == "BUY" else -proposal.quantity
         return held * signed < 0 and abs(signed) <= abs(held)
 
-    def _check_priced(self, intent: OrderIntended | ModifyIntended) -> Refusal | None:
+    def _check_instrument(self, intent: OrderIntended | ModifyIntended) -> Refusal | None:
         name = intent.instrument
+        try:
+            self._state.instruments.instrument(name)
+        except UnknownInstrument as error:
+            return Refusal("instrument", "a defined instrument", name, str(error))
         if self._priced is None or name in self._priced:
             return None
         message = f"no strategy subscribes to {name}, so it has no prices in this session"
@@ -134,17 +145,18 @@ class RiskGate:
             message = f"{intent.order} is not an order of {intent.strategy}"
             return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
         if order is not None and order.working:
-            return None
+            return version_defect(intent, order.type)
         state = order.state if order else "unknown"
         return Refusal("order", "a working order", state, f"{intent.order} is {state}: nothing to modify")
 
     def _proposal(self, intent: OrderIntended | ModifyIntended) -> Proposal:
         if isinstance(intent, OrderIntended):
-            side, filled = intent.side, ZERO
+            side, filled, parent = intent.side, ZERO, intent.parent
         else:
             order = self._state.orders.get(intent.order)
             assert order is not None, "checked by _check_working"
-            side, filled = order.side, order.filled  # what is filled is part of the position
+            side, parent = order.side, order.parent
+            filled = order.filled  # is part of the position
         return Proposal(
             intent.order,
             intent.account,
@@ -154,9 +166,13 @@ class RiskGate:
             intent.quantity - filled,
             intent.limit,
             intent.stop,
+            bool(parent),
         )
 
-    def _check_limits(self, proposal: Proposal) -> Refusal | None:
+    def _check_limits(self, intent: OrderIntended | ModifyIntended) -> Refusal | None:
+        proposal = self._proposal(intent)
+        if proposal.exits_only:
+            return None
         exposure = _Exposure.after(proposal, self._state)
         if exposure.reduces or proposal.quantity <= ZERO:
             return None
@@ -190,28 +206,15 @@ class RiskGate:
         return Refusal("max_daily_loss", f"-{cap}", plain(day), message)
 
 
-def check_order(intent: OrderIntended | ModifyIntended, instruments: InstrumentsView) -> Refusal | None:
-    """Refuse what is no order at all; the only checks of profile `none`."""
-    try:
-        instruments.instrument(intent.instrument)
-    except UnknownInstrument as error:
-        return Refusal("instrument", "a defined instrument", intent.instrument, str(error))
-    if intent.quantity <= ZERO:
-        value = plain(intent.quantity)
-        return Refusal("quantity", "above 0", value, f"a quantity of {value} is no order")
-    if intent.limit is not None and intent.limit <= ZERO:
-        return _no_price("limit", intent.limit)
-    if intent.stop is not None and intent.stop <= ZERO:
-        return _no_price("stop", intent.stop)
-    return None
-
-
-def _no_price(name: str, price: Decimal) -> Refusal:
-    return Refusal("price", "above 0", plain(price), f"a {name} price of {plain(price)} is no price")
+def refused(intent: OrderIntended | ModifyIntended, why: Refusal) -> RiskRefused:
+    """Return the refusal of an intent as an event."""
+    version = intent.version if type(intent) is ModifyIntended else 1
+    who = (intent.account, intent.strategy, intent.instrument)
+    return RiskRefused(intent.ts, intent.order, version, *who, why.rule, why.limit, why.value, why.message)
 
 
 class _Exposure(msgspec.Struct, frozen=True, gc=False):
-    """Values after a proposal filled in full, pending orders counted as filled too.
+    """Values after a proposal filled in full, pending orders counted as filled too, exits of brackets not.
 
     `position` takes the proposal's side; other instruments enter `portfolio` with the side that is worse.
     """
@@ -226,7 +229,11 @@ class _Exposure(msgspec.Struct, frozen=True, gc=False):
         account, instrument = proposal.account, proposal.instrument
         held = {p.instrument: p.quantity for p in state.positions.open_positions() if p.account == account}
         own = held.pop(instrument, ZERO)
-        pending = [o for o in state.orders.working() if o.account == account and o.id != proposal.order]
+        pending = [
+            o
+            for o in state.orders.working()
+            if o.account == account and o.id != proposal.order and not o.parent
+        ]
         signed = proposal.quantity if proposal.side == "BUY" else -proposal.quantity
         signed += _signed(o for o in pending if (o.instrument, o.side) == (instrument, proposal.side))
         reduces = own * signed < 0 and abs(signed) <= abs(own)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from core.agenda import Agenda
-from core.desk import Present, StrategyDesk, Views
+from core.desk import Bracketed, Present, StrategyDesk, Views
 from core.effects import Effect
 from core.errors import UsageError
 from core.events import (
@@ -35,8 +35,9 @@ from core.events import (
     TimerFired,
 )
 from core.halting import PROFILE, Closing, KillSwitch
+from core.order_rules import Refusal
 from core.retry import Retries, RetryRule
-from core.risk import RiskGate
+from core.risk import RiskGate, refused
 from core.strategy import AnyStrategy, Strategy
 from core.views import Order, OrdersView
 
@@ -96,6 +97,7 @@ class Step:
             OrderRetried: self._settle_retry,
             Recorded: self._settle_series,
             Closing: self._settle_closing,
+            Bracketed: self._settle_bracket,
         }
 
     @property
@@ -195,6 +197,25 @@ class Step:
             return
         self._send(request, verdict, at, cause, record)
 
+    def _settle_bracket(self, request: Bracketed, at: int, record: Record) -> None:
+        entry = request.entry
+        seq = record(entry, at, None)
+        verdict = self._gate.judge_bracket(entry, request.exits)
+        cause = record(verdict, at, seq)
+        if isinstance(verdict, RiskRefused):
+            self._feed_order(entry)
+        else:
+            self._send(entry, verdict, at, cause, record)
+        for intent in request.exits:
+            seq = record(intent, at, None)
+            if isinstance(verdict, RiskRefused):
+                why = Refusal("bracket", "an approved entry", entry.order, f"{entry.order} was refused")
+                record(refused(intent, why), at, seq)
+                self._feed_order(intent)
+            else:
+                approved = self._gate.approve(intent)
+                self._send(intent, approved, at, record(approved, at, seq), record)
+
     def _settle_closing(self, request: Closing, at: int, record: Record) -> None:
         intent = request.intent
         who = (intent.account, intent.strategy, intent.instrument)
@@ -231,6 +252,12 @@ class Step:
             order.stop,
             order.tif,
             order.reason,
+            order.trail,
+            order.trail_pct,
+            order.good_till,
+            order.outside_rth,
+            order.parent,
+            order.oca,
         )
         self._decide(again, seq, at, record)
 

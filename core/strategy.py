@@ -9,7 +9,18 @@ request made in a handler shows up in them with the next input.
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from math import isfinite
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args, get_origin
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    get_args,
+    get_origin,
+)
 
 import msgspec
 
@@ -48,6 +59,42 @@ class WarmUp(msgspec.Struct, frozen=True):
     events: int = 0
 
 
+class Terms(TypedDict, total=False):
+    """Further terms of an order, as keywords of `buy` and `sell`.
+
+    `trail` or `trail_pct` (a fraction: 0.02 is 2 %) makes a trailing stop, which starts at `stop` or else at
+    its distance from the market. `touch` with a `limit` makes a limit-if-touched. `at_close` makes a
+    market-on-close; market-on-open is `tif="OPG"`. `good_till` (ns UTC, see `clock_time`) is when a
+    `tif="GTD"` ends. `outside_rth` lets it fill outside regular hours. Of the orders with one `oca` name a
+    fill of one reduces the others, a complete one cancels them.
+    """
+
+    trail: Decimal | float
+    trail_pct: Decimal | float
+    touch: Decimal | float
+    at_close: bool
+    good_till: int
+    outside_rth: bool
+    oca: str
+
+
+class Bracket(msgspec.Struct, frozen=True):
+    """The ids of a bracket's orders; an exit that was not asked for is empty."""
+
+    entry: str
+    take_profit: str = ""
+    stop_loss: str = ""
+
+
+class Exits(TypedDict, total=False):
+    """The exits of a bracket: prices, or a trailing stop's distance instead of `stop_loss`."""
+
+    take_profit: Decimal | float
+    stop_loss: Decimal | float
+    trail: Decimal | float
+    trail_pct: Decimal | float
+
+
 class Desk(Protocol):
     """What stands behind a strategy's methods; the loop provides it."""
 
@@ -73,8 +120,22 @@ class Desk(Protocol):
         stop: Decimal | float | None,
         tif: TimeInForce,
         reason: str,
+        terms: Terms | None = None,
     ) -> str:
         """Ask for an order; return its id."""
+
+    def bracket(
+        self,
+        instrument: str,
+        side: Side,
+        quantity: Decimal,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        tif: TimeInForce,
+        reason: str,
+        exits: Exits,
+    ) -> Bracket:
+        """Ask for an order with exits; return the ids."""
 
     def modify(
         self,
@@ -83,6 +144,8 @@ class Desk(Protocol):
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         reason: str,
+        trail: Decimal | float | None = None,
+        trail_pct: Decimal | float | None = None,
     ) -> None:
         """Ask for a new version of an order."""
 
@@ -214,9 +277,13 @@ class Strategy(Generic[P]):
         stop: Decimal | float | None = None,
         tif: TimeInForce = "DAY",
         reason: str,
+        **terms: Unpack[Terms],
     ) -> str:
-        """Ask to buy (market, or limit, or stop); return the order's id."""
-        return self.desk.place(instrument, "BUY", _quantity(quantity), limit, stop, tif, reason)
+        """Ask to buy; return the order's id.
+
+        Without a price at market; with `limit`, `stop` or both (stop-limit), or as `terms` say.
+        """
+        return self.desk.place(instrument, "BUY", _quantity(quantity), limit, stop, tif, reason, terms)
 
     def sell(
         self,
@@ -227,9 +294,29 @@ class Strategy(Generic[P]):
         stop: Decimal | float | None = None,
         tif: TimeInForce = "DAY",
         reason: str,
+        **terms: Unpack[Terms],
     ) -> str:
-        """Ask to sell (market, or limit, or stop); return the order's id."""
-        return self.desk.place(instrument, "SELL", _quantity(quantity), limit, stop, tif, reason)
+        """Ask to sell; return the order's id. Prices and terms are those of `buy`."""
+        return self.desk.place(instrument, "SELL", _quantity(quantity), limit, stop, tif, reason, terms)
+
+    def bracket(
+        self,
+        instrument: str,
+        side: Side,
+        quantity: Decimal | int,
+        *,
+        limit: Decimal | float | None = None,
+        stop: Decimal | float | None = None,
+        tif: TimeInForce = "DAY",
+        reason: str,
+        **exits: Unpack[Exits],
+    ) -> Bracket:
+        """Ask for an entry whose exits rest at the broker: a take-profit and a fixed or trailing stop.
+
+        The exits wait for the entry's fills and never exceed them; a fill of one reduces the other. They
+        are good till cancelled. Raises `UsageError` if no exit is given.
+        """
+        return self.desk.bracket(instrument, side, _quantity(quantity), limit, stop, tif, reason, exits)
 
     def modify(
         self,
@@ -238,10 +325,13 @@ class Strategy(Generic[P]):
         quantity: Decimal | int | None = None,
         limit: Decimal | float | None = None,
         stop: Decimal | float | None = None,
+        trail: Decimal | float | None = None,
+        trail_pct: Decimal | float | None = None,
         reason: str,
     ) -> None:
         """Ask for a changed version of a working order; what is not given stays."""
-        self.desk.modify(order, None if quantity is None else _quantity(quantity), limit, stop, reason)
+        amount = None if quantity is None else _quantity(quantity)
+        self.desk.modify(order, amount, limit, stop, reason, trail, trail_pct)
 
     def cancel(self, order: str, *, reason: str) -> None:
         """Ask to withdraw an order."""
@@ -261,6 +351,10 @@ class Strategy(Generic[P]):
         if (at is None) == (after_s is None):
             raise UsageError(f"timer {name!r}: give either at= (ns UTC) or after_s=")
         self.desk.set_timer(name, at if at is not None else self.now + round((after_s or 0) * 1e9))
+
+    def clock_time(self, instrument: str, clock: str) -> int:
+        """Return when it is `clock` (`"15:55"`, exchange time) on this session date, in ns UTC."""
+        return self.desk.clock_time(instrument, clock)
 
     def set_clock_timer(self, name: str, instrument: str, clock: str) -> None:
         """Set a timer to a time of day (`"15:55"`) of the instrument's exchange on this session date."""

@@ -38,6 +38,12 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     message: str
     created_ts: int
     updated_ts: int
+    trail: Decimal | None = None
+    trail_pct: Decimal | None = None
+    good_till: int | None = None
+    outside_rth: bool = False
+    parent: str = ""
+    oca: str = ""
 
     @property
     def working(self) -> bool:

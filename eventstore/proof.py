@@ -18,7 +18,7 @@ HASH_VERSION = 1
 Where it differs, a hash that differs is no sign of damage.
 """
 
-NOT_PROVEN = frozenset({"order"})
+NOT_PROVEN = frozenset({"order", "parent", "oca"})
 """Fields of decisions that `decisions_hash` leaves out: ids hold the session's number."""
 
 _SOURCE_SEQS = frozenset({"input_seq"})

@@ -54,16 +54,17 @@ FROM raw.quote_bar"""
 _INTENTS = f"""
 SELECT run, seq, ts, {_TIME}, "at" AS at_seq, 'order' AS kind, "order" AS order_id,
        1::BIGINT AS version, account,
-       strategy, instrument, side, quantity, type, "limit" AS limit_price, stop AS stop_price, tif, reason
+       strategy, instrument, side, quantity, type, "limit" AS limit_price, stop AS stop_price, tif, reason,
+       trail, trail_pct, make_timestamp_ns(good_till) AS good_till, outside_rth, parent, oca
 FROM raw.order_intended
 UNION ALL
 SELECT run, seq, ts, {_TIME}, "at" AS at_seq, 'modify', "order", version, account, strategy, instrument, NULL,
-       quantity, NULL, "limit", stop, NULL, reason
+       quantity, NULL, "limit", stop, NULL, reason, trail, trail_pct, NULL, NULL, NULL, NULL
 FROM raw.modify_intended
 UNION ALL
 SELECT run, seq, ts, {_TIME}, "at" AS at_seq, 'cancel', "order", NULL, account, strategy,
        instrument, NULL, NULL,
-       NULL, NULL, NULL, NULL, reason
+       NULL, NULL, NULL, NULL, reason, NULL, NULL, NULL, NULL, NULL, NULL
 FROM raw.cancel_intended"""
 
 _VERDICTS = f"""

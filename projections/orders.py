@@ -32,6 +32,7 @@ from core.events import (
     SendFailed,
 )
 from core.money import ZERO
+from core.order_rules import order_type
 from core.views import Execution, Order
 from projections.base import Projection, State
 from projections.fills import plain_fill
@@ -129,7 +130,7 @@ class Orders(Projection):
         if record is None or record.intent is None:
             return []
         first = record.intent
-        own = Version(1, record.quantity, first.limit, first.stop, first.reason)
+        own = Version(1, record.quantity, first.limit, first.stop, first.reason, first.trail, first.trail_pct)
         return [own, *(v for v in record.versions if v.number not in record.dropped)]
 
     def execution(self, exec_id: str) -> Execution | None:
@@ -188,7 +189,17 @@ class Orders(Projection):
         event: ModifyIntended = entry.event
         record = self._record(event.order)
         if record is not None:
-            record.add_version(Version(event.version, event.quantity, event.limit, event.stop, event.reason))
+            record.add_version(
+                Version(
+                    event.version,
+                    event.quantity,
+                    event.limit,
+                    event.stop,
+                    event.reason,
+                    event.trail,
+                    event.trail_pct,
+                )
+            )
             record.touch(event.ts)
             self._settle(record)
 
@@ -253,7 +264,8 @@ class Orders(Projection):
         if record is None:
             return
         why = "changed at the broker"
-        record.add_version(Version(event.version, event.quantity, event.limit, event.stop, why))
+        trail = (event.trail, event.trail_pct)
+        record.add_version(Version(event.version, event.quantity, event.limit, event.stop, why, *trail))
         record.acknowledged = max(record.acknowledged, event.version)
         record.touch(event.ts)
         self._settle(record)
@@ -437,7 +449,7 @@ def _foreign_intent(event: ExternalOrderReported, created_ts: int) -> OrderInten
         event.instrument,
         event.side,
         event.quantity,
-        "LMT" if event.limit is not None else "STP" if event.stop is not None else "MKT",
+        order_type(event.limit, event.stop),
         event.limit,
         event.stop,
         "DAY",

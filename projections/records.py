@@ -36,6 +36,8 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     limit: Decimal | None
     stop: Decimal | None
     reason: str
+    trail: Decimal | None = None
+    trail_pct: Decimal | None = None
 
 
 class OrderRecord(msgspec.Struct, gc=False):
@@ -227,6 +229,12 @@ class OrderRecord(msgspec.Struct, gc=False):
             self.message,
             intent.ts,
             self.updated_ts,
+            intent.trail if version is None else version.trail,
+            intent.trail_pct if version is None else version.trail_pct,
+            intent.good_till,
+            intent.outside_rth,
+            intent.parent,
+            intent.oca,
         )
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 from core.events.base import Event, event
 
 Side = Literal["BUY", "SELL"]
-OrderType = Literal["MKT", "LMT", "STP"]
-TimeInForce = Literal["DAY", "GTC"]
+OrderType = Literal["MKT", "LMT", "STP", "STP LMT", "TRAIL", "LIT", "MOC"]
+TimeInForce = Literal["DAY", "GTC", "GTD", "IOC", "FOK", "OPG"]
 OrderStatus = Literal[
     "Submitted",
     "PartiallyFilled",
@@ -25,8 +25,16 @@ OrderStatus = Literal[
 
 
 @event("order_intended", "decision")
-class OrderIntended(Event, frozen=True, gc=False):
-    """A strategy wants to trade; nothing has been checked or sent."""
+class OrderIntended(Event, frozen=True, gc=False, omit_defaults=True):
+    """A strategy wants to trade; nothing has been checked or sent.
+
+    `stop` is the trigger of `STP`, `STP LMT` and `LIT`, and where a `TRAIL` starts (`None`: at its distance
+    from the market). A `TRAIL` follows the market at the distance `trail` (an amount) or `trail_pct` (a
+    fraction of the price). Market-on-open is `MKT` with `OPG`. `GTD` ends at `good_till` (ns UTC).
+    `outside_rth` lets an order fill outside regular hours. With a `parent` the order waits for that
+    order's fills and never exceeds them. Of an `oca` group (one cancels all) a fill of one reduces the
+    others in proportion, a complete one cancels them.
+    """
 
     order: str
     account: str
@@ -39,6 +47,12 @@ class OrderIntended(Event, frozen=True, gc=False):
     stop: Decimal | None
     tif: TimeInForce
     reason: str
+    trail: Decimal | None = None
+    trail_pct: Decimal | None = None
+    good_till: int | None = None
+    outside_rth: bool = False
+    parent: str = ""
+    oca: str = ""
 
 
 @event("order_retried", "decision")
@@ -57,7 +71,7 @@ class OrderRetried(Event, frozen=True, gc=False):
 
 
 @event("modify_intended", "decision")
-class ModifyIntended(Event, frozen=True, gc=False):
+class ModifyIntended(Event, frozen=True, gc=False, omit_defaults=True):
     """A strategy wants a working order changed; the fields are the full new version."""
 
     order: str
@@ -69,6 +83,8 @@ class ModifyIntended(Event, frozen=True, gc=False):
     limit: Decimal | None
     stop: Decimal | None
     reason: str
+    trail: Decimal | None = None
+    trail_pct: Decimal | None = None
 
 
 @event("cancel_intended", "decision")
@@ -199,7 +215,7 @@ class CancelSent(Event, frozen=True, gc=False):
 
 
 @event("order_amended", "broker")
-class OrderAmended(Event, frozen=True, gc=False):
+class OrderAmended(Event, frozen=True, gc=False, omit_defaults=True):
     """The broker shows other terms than any that we sent: they are the order's version from now on."""
 
     order: str
@@ -207,6 +223,8 @@ class OrderAmended(Event, frozen=True, gc=False):
     quantity: Decimal
     limit: Decimal | None
     stop: Decimal | None
+    trail: Decimal | None = None
+    trail_pct: Decimal | None = None
 
 
 @event("order_status", "broker")

@@ -213,7 +213,11 @@ def test_a_cancel_of_what_is_gone_or_unknown_is_recorded_and_not_sent():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda s: s.buy("ACME", 1, limit=1, stop=2, reason="r"), "stop-limit orders are not available"),
+        (
+            lambda s: s.buy("ACME", 1, limit=2, touch=1, stop=2, reason="r"),
+            "a stop or a touch price, not both",
+        ),
+        (lambda s: s.bracket("ACME", "BUY", 1, reason="r"), "a bracket needs take_profit=, stop_loss="),
         (lambda s: s.set_timer("t"), "timer 't': give either at="),
         (lambda s: s.set_timer("t", at=1, after_s=1), "timer 't': give either at="),
         (lambda s: s.set_clock_timer("t", "ACME", "25:00"), "expected a date and a time of day"),

@@ -89,7 +89,11 @@ def test_golden_records_are_read_for_ever(golden: dict[str, str]) -> None:
         (entry,) = decode_records(bytes.fromhex(data))
         assert not isinstance(entry.event, Unknown), key
         tag, version, extent = key.split()
-        if BY_TAG[tag].version == int(version[1:]):
+        if extent == "earlier":  # the same version before fields were added at its end
+            full = example(BY_TAG[tag].type, full=True)
+            added = {f.name: f.default for f in msgspec.structs.fields(full) if not f.required}
+            assert entry.event == msgspec.structs.replace(full, **added), key
+        elif BY_TAG[tag].version == int(version[1:]):
             assert entry.event == example(BY_TAG[tag].type, full=extent == "full"), key
 
 

@@ -1,0 +1,169 @@
+"""What makes an order well formed: which prices, times and companions each type of order takes.
+
+Pure rules for new orders, their later versions and brackets. A defect is a refusal in words, never an
+exception: a strategy that asks for something impossible is told so, and its run goes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+import msgspec
+
+from core.errors import UsageError
+from core.events import ModifyIntended, OrderIntended, OrderType, TimeInForce
+from core.money import ZERO, plain
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """Why not: the rule, its limit, the value that would break it, and a sentence."""
+
+    rule: str
+    limit: str
+    value: str
+    message: str
+
+
+PRICES: Mapping[OrderType, frozenset[str]] = MappingProxyType(
+    {
+        "MKT": frozenset(),
+        "LMT": frozenset({"limit"}),
+        "STP": frozenset({"stop"}),
+        "STP LMT": frozenset({"limit", "stop"}),
+        "TRAIL": frozenset(),
+        "LIT": frozenset({"limit", "stop"}),
+        "MOC": frozenset(),
+    }
+)
+"""The prices that each type needs. Others must be absent, but a `TRAIL` may name where its stop starts."""
+
+TIMES: Mapping[TimeInForce, frozenset[OrderType]] = MappingProxyType(
+    {
+        "IOC": frozenset({"MKT", "LMT"}),
+        "FOK": frozenset({"MKT", "LMT"}),
+        "OPG": frozenset({"MKT", "LMT"}),
+    }
+)
+"""The types that may have a time in force; any other time in force goes with every type."""
+
+
+def order_type(
+    limit: object, stop: object, *, touch: object = None, trails: bool = False, at_close: bool = False
+) -> OrderType:
+    """Return the type that the given prices make; raises `UsageError` for `stop` together with `touch`."""
+    if touch is not None and stop is not None:
+        raise UsageError("an order has a stop or a touch price, not both: both would be its trigger")
+    if at_close:
+        return "MOC"
+    if trails:
+        return "TRAIL"
+    if touch is not None:
+        return "LIT"
+    if stop is not None:
+        return "STP" if limit is None else "STP LMT"
+    return "MKT" if limit is None else "LMT"
+
+
+def order_defect(intent: OrderIntended) -> Refusal | None:
+    """Return what is wrong with a new order by itself, or `None`."""
+    found = _quantity(intent.quantity) or _prices(intent, intent.type)
+    if found is None and (intent.tif != "DAY" or intent.type == "MOC" or intent.good_till is not None):
+        found = _time(intent)
+    return found
+
+
+def version_defect(intent: ModifyIntended, kind: OrderType) -> Refusal | None:
+    """Return what is wrong with a new version of an order of type `kind`, or `None`."""
+    return _quantity(intent.quantity) or _prices(intent, kind)
+
+
+def _prices(terms: OrderIntended | ModifyIntended, kind: OrderType) -> Refusal | None:
+    needed = PRICES[kind]
+    if kind == "TRAIL":
+        return _trail(terms)
+    for name in ("limit", "stop", "trail", "trail_pct"):
+        value: Decimal | None = getattr(terms, name)
+        if value is None:
+            if name in needed:
+                return Refusal("price", f"a {name} price", "none", f"{kind}: needs a {name} price")
+        elif name not in needed:
+            message = f"{kind}: takes no {name}, but {plain(value)} was given"
+            return Refusal("price", f"no {name}", plain(value), message)
+        elif value <= ZERO:
+            return _no_price(f"{name} price", value)
+    return None
+
+
+def bracket_defect(parent: OrderIntended, children: Sequence[OrderIntended]) -> Refusal | None:
+    """Return what is wrong with a bracket, or `None`: a defect of any of its orders is one of the whole.
+
+    The take-profit must lie beyond the entry and the stop-loss before it; a market entry has no price of
+    its own, so there only the two exits are compared.
+    """
+    for intent in (parent, *children):
+        found = order_defect(intent)
+        if found is not None:
+            return found
+    sign = 1 if parent.side == "BUY" else -1
+    entry = parent.limit if parent.limit is not None else parent.stop
+    profit = next((c.limit for c in children if c.type == "LMT"), None)
+    loss = next((c.stop for c in children if c.type != "LMT"), None)
+    for low, high, low_name, high_name in (
+        (entry, profit, "the entry", "the take-profit"),
+        (loss, entry, "the stop-loss", "the entry"),
+        (loss, profit, "the stop-loss", "the take-profit"),
+    ):
+        if low is not None and high is not None and (high - low) * sign <= 0:
+            side = "above" if sign > 0 else "below"
+            message = (
+                f"{high_name} at {plain(high)} must be {side} {low_name} at {plain(low)} "
+                f"for a bracket that {'buys' if sign > 0 else 'sells'}"
+            )
+            return Refusal("bracket", f"{side} {plain(low)}", plain(high), message)
+    return None
+
+
+def _quantity(quantity: Decimal) -> Refusal | None:
+    if quantity > ZERO:
+        return None
+    value = plain(quantity)
+    return Refusal("quantity", "above 0", value, f"a quantity of {value} is no order")
+
+
+def _trail(terms: OrderIntended | ModifyIntended) -> Refusal | None:
+    given = [value for value in (terms.trail, terms.trail_pct) if value is not None]
+    if len(given) != 1:
+        return Refusal("price", "one distance", str(len(given)), "TRAIL: needs either trail or trail_pct")
+    if given[0] <= ZERO:
+        return _no_price("trail", given[0])
+    if terms.trail_pct is not None and terms.trail_pct >= 1:
+        value = plain(terms.trail_pct)
+        message = f"TRAIL: trail_pct is a fraction such as 0.05, not {value}"
+        return Refusal("price", "a fraction below 1", value, message)
+    if terms.limit is not None:
+        return Refusal("price", "no limit", plain(terms.limit), "TRAIL: takes no limit")
+    if terms.stop is not None and terms.stop <= ZERO:
+        return _no_price("stop price", terms.stop)
+    return None
+
+
+def _time(intent: OrderIntended) -> Refusal | None:
+    tif, kind = intent.tif, intent.type
+    if kind == "MOC" and tif != "DAY":
+        return Refusal("tif", "DAY", tif, f"MOC: is of the day by itself; {tif} was given")
+    if tif in TIMES and kind not in TIMES[tif]:
+        allowed = " or ".join(sorted(TIMES[tif]))
+        return Refusal("tif", allowed, kind, f"{tif}: goes with {allowed} orders, not with {kind}")
+    if tif == "GTD" and intent.good_till is None:
+        return Refusal("tif", "a good_till time", "none", "GTD: needs good_till=, a time in ns UTC")
+    if intent.good_till is None:
+        return None
+    if tif != "GTD":
+        return Refusal("tif", "GTD", tif, f"good_till: goes with tif GTD, not with {tif}")
+    if intent.good_till <= intent.ts:
+        return Refusal("tif", "a time ahead", str(intent.good_till), "GTD: good_till is in the past")
+    return None
+
+
+def _no_price(name: str, price: Decimal) -> Refusal:
+    return Refusal("price", "above 0", plain(price), f"a {name} of {plain(price)} is no price")
