@@ -46,10 +46,13 @@ class Call:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration from all `-c` files and `--log`; raises `ConfigError` naming every problem."""
+        """The configuration of files, environment and `--log`; raises `ConfigError` naming every problem."""
+        import os  # noqa: PLC0415
+
         from app.config import load  # noqa: PLC0415  # not every verb has use for it
 
-        config = load([Path(name) for name in self._options["config"]], log=self._options["log"])
+        files = [Path(name) for name in self._options["config"]]
+        config = load(files, log=self._options["log"], environment=os.environ)
         self.out.detail(
             f"configuration: {', '.join(config.files) or 'defaults'}; log: {config.settings.log.path}"
         )

@@ -24,8 +24,73 @@ def init(call: Call, directory: Path) -> None:
 
 
 @verb("config")
-def config(call: Call) -> None:
-    """Show the effective configuration: every setting, its value and where it comes from."""
+@click.argument(
+    "action",
+    metavar="[show|schema|migrate]",
+    default="show",
+    type=click.Choice(["show", "schema", "migrate"]),
+)
+@click.argument("old", metavar="[OLD.json]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="With migrate: write this file."
+)
+def config(call: Call, action: str, old: Path | None, output: Path | None) -> int:
+    """Show the effective configuration: every setting, its value and where it comes from.
+
+    `config schema` prints a JSON Schema for editors. `config migrate OLD.json` makes our TOML of another
+    bot's file and lists what it does not know; exit code 1 if anything was left out.
+    """
+    from core.errors import UsageError  # noqa: PLC0415
+
+    if (action == "migrate") != (old is not None):
+        raise UsageError("expected: tape config, tape config schema, or tape config migrate OLD.json")
+    if output is not None and old is None:
+        raise UsageError("--output goes with config migrate OLD.json")
+    if old is not None:
+        return _migrate(call, old, output)
+    if action == "schema":
+        _show_schema(call)
+    else:
+        _show_settings(call)
+    return 0
+
+
+def _show_schema(call: Call) -> None:
+    import json  # noqa: PLC0415
+
+    from app.migrating import schema  # noqa: PLC0415
+
+    call.out.result(schema())
+    call.out.line(json.dumps(schema(), indent=2))
+
+
+def _migrate(call: Call, old: Path, output: Path | None) -> int:
+    from app.migrating import migrate, write_new  # noqa: PLC0415
+
+    told = migrate(old)
+    if output is not None:
+        write_new(output, told.text)
+    call.out.result(
+        {
+            "carried": told.carried,
+            "renamed": told.renamed,
+            "left": told.left,
+            "output": str(output) if output else None,
+            "toml": told.text,
+        }
+    )
+    call.out.line(f"wrote {output}" if output else told.text.rstrip())
+    for before, after in told.renamed.items():
+        call.out.note(f"renamed: {before} is {after} here")
+    for line in told.left:
+        call.out.note(f"left out: {line}")
+    call.out.note(f"{len(told.carried)} keys carried over, {len(told.left)} left out")
+    if output is not None:
+        call.out.note(f"next: tape -c {output} config")
+    return 1 if told.left else 0
+
+
+def _show_settings(call: Call) -> None:
     from app.config import canonical, effective  # noqa: PLC0415
 
     settings = effective(call.config)
