@@ -27,6 +27,7 @@ from core.events import (
     SessionStarted,
 )
 from core.ports import RUN_BASE, MarketChunk, Selection
+from core.risk import Limits, RiskState
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run, list_runs
@@ -80,6 +81,16 @@ class Book(msgspec.Struct, frozen=True):
         for batch in self.log.entries(Selection(types=_DEFINITIONS)):
             yield from batch
 
+    def limits(self) -> Limits:
+        """Return the limits that the run, or the log's last session, was under."""
+        if self.run is not None:
+            return msgspec.convert(self.run.summary["options"]["limits"], Limits)
+        from app.past import limits_of  # noqa: PLC0415  # brings the whole world
+
+        started = [entry.event for entry in self.trading({SessionStarted})]
+        last = started[-1] if started else None
+        return limits_of(last) if isinstance(last, SessionStarted) else Limits()
+
     def entry(self, seq: int) -> Entry:
         """Return one entry; a seq above 2^40 is the run's. Raises `DataMissing`."""
         reader = self.facts if seq > RUN_BASE else self.log
@@ -110,6 +121,11 @@ class Snapshot(msgspec.Struct):
     sessions: Sessions
     seq: int
     ts: int
+
+    def risk_state(self, currency: str) -> RiskState:
+        """Return the views that risk is worked out from."""
+        views = (self.account, self.positions, self.orders, self.quotes, self.sessions, self.risk)
+        return RiskState(*views, currency)
 
     def zone(self, instrument: str) -> str:
         """Return the time zone in which an instrument's times are shown."""

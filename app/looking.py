@@ -16,6 +16,8 @@ from core.errors import UnknownStrategy, UsageError
 from core.events import BY_TAG, BY_TYPE, Entry, Event, SessionStarted, Unknown
 from core.money import ZERO, money
 from core.ports import RUN_BASE, Selection
+from core.risk import NO_LIMITS, Limits
+from core.risk.standing import Standing, standings, to_stops
 from core.views import Execution, Order, Position
 from projections.sessions import Sessions
 
@@ -54,6 +56,9 @@ class AccountRow(msgspec.Struct, frozen=True):
     drawdown: Decimal | None
     drawdown_max: Decimal | None
     orders_last_minute: int
+    peak: Decimal | None
+    risk_to_stops: Decimal | None
+    limits: list[Standing]
 
 
 class StateView(msgspec.Struct, frozen=True):
@@ -164,12 +169,12 @@ def fills(
     ]
 
 
-def accounts(state: Snapshot, currency: str) -> list[AccountRow]:
-    """Return every account that ever had cash or trades."""
-    return [_account(state, name, currency) for name in state.account.accounts()]
+def accounts(state: Snapshot, currency: str, limits: Limits = NO_LIMITS) -> list[AccountRow]:
+    """Return every account that ever had cash or trades, and how it stands against `limits`."""
+    return [_account(state, name, currency, limits) for name in state.account.accounts()]
 
 
-def _account(state: Snapshot, name: str, currency: str) -> AccountRow:
+def _account(state: Snapshot, name: str, currency: str, limits: Limits) -> AccountRow:
     account, risk = state.account, state.risk
     exposure = risk.exposure(name, currency)
     equity = account.equity(name, currency)
@@ -188,6 +193,9 @@ def _account(state: Snapshot, name: str, currency: str) -> AccountRow:
         drawdown=risk.drawdown(name, currency),
         drawdown_max=risk.drawdown_max(name, currency),
         orders_last_minute=risk.orders_last_minute(state.ts, account=name),
+        peak=risk.peak_equity(name, currency),
+        risk_to_stops=to_stops(name, state.risk_state(currency)),
+        limits=standings(name, state.risk_state(currency), limits, state.ts),
     )
 
 
@@ -200,7 +208,7 @@ def state_view(book: Book, state: Snapshot, at: str) -> StateView:
         state.ts,
         positions(state),
         orders(state, working=True),
-        accounts(state, book.currency),
+        accounts(state, book.currency, book.limits()),
     )
 
 

@@ -5,6 +5,7 @@ import msgspec
 from app.world import World
 from core.events import MARKET_DATA, Event, FeedDefined, InstrumentDefined, SessionScheduled, SessionStarted
 from core.ports import EntryReader, Selection
+from core.risk import Limits
 from projections.sessions import Sessions
 
 _DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
@@ -15,6 +16,11 @@ class Past(msgspec.Struct, frozen=True):
 
     world: World
     sessions: int
+
+
+def limits_of(started: SessionStarted) -> Limits:
+    """Return the limits that a session ran under."""
+    return msgspec.convert(msgspec.json.decode(started.config).get("limits", {}), Limits)
 
 
 def past_of(

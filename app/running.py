@@ -13,7 +13,8 @@ from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.books import open_log
 from app.config import Config, canonical
 from app.live import proving
-from app.live.proving import Recorded, limits_of, recorded_sessions, specs_of
+from app.live.proving import Recorded, recorded_sessions, specs_of
+from app.past import limits_of
 from app.planning import Period, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
@@ -184,11 +185,8 @@ def limits(section: RiskSection | None) -> Limits:
     """Return the risk limits of the configuration; none at all without its section."""
     if section is None:
         return Limits()
-    return Limits(
-        max_position_size=section.max_position_size,
-        max_portfolio_risk=section.max_portfolio_risk,
-        max_daily_loss=section.max_daily_loss,
-    )
+    asked = {name: getattr(section, name) for name in Limits.__struct_fields__}
+    return Limits(**{**asked, "restricted": tuple(section.restricted)})
 
 
 def cash(text: str) -> Decimal:

@@ -59,6 +59,17 @@ class RiskSection(_Section, frozen=True, kw_only=True):
     max_position_size: Fraction = 0.05
     max_portfolio_risk: Fraction = 0.20
     max_daily_loss: Fraction = 0.05
+    max_risk_to_stops: Fraction | None = None
+    max_drawdown: Fraction | None = None
+    max_leverage: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+    max_orders_per_minute: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_open_orders: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    price_collar: Fraction | None = None
+    duplicate_within_s: Annotated[float, msgspec.Meta(gt=0, le=60)] | None = None
+    max_data_age_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
+    regular_hours_only: bool = False
+    refuse_halted: bool = False
+    restricted: list[Name] = []
     stop_loss_pct: Fraction | None = None
     take_profit_pct: Annotated[float, msgspec.Meta(gt=0, le=10, extra={"hint": "fraction"})] | None = None
 

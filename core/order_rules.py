@@ -16,12 +16,13 @@ from core.money import ZERO, plain
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """Why not: the rule, its limit, the value that would break it, and a sentence."""
+    """Why not: the rule, its limit, the value that would break it, a sentence, what is left of the limit."""
 
     rule: str
     limit: str
     value: str
     message: str
+    headroom: str = ""
 
 
 PRICES: Mapping[OrderType, frozenset[str]] = MappingProxyType(

@@ -99,6 +99,9 @@ class QuotesView(Protocol):
     def has_quotes(self, instrument: str) -> bool:
         """Return whether any quote was ever seen for the instrument."""
 
+    def last_ts(self, instrument: str) -> int | None:
+        """Return when the last trade or bar was (ns UTC), or `None` before any."""
+
     def mark(self, instrument: str) -> float | None:
         """Return what to value a position at: last trade or bar close, else the middle of bid and ask."""
 
@@ -161,5 +164,11 @@ class AccountView(Protocol):
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
 
+    def market_value(self, position: Position, currency: str) -> Decimal | None:
+        """Return quantity * mark * multiplier in `currency`, or `None` if a price or rate is unknown."""
+
     def commissions(self, account: str, currency: str) -> Decimal:
         """Return what was paid in commissions so far."""
+
+    def convert(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
+        """Return `amount` of currency `held` in `wanted`, or `None` if no rate leads there."""

@@ -70,14 +70,20 @@ FROM raw.cancel_intended"""
 _VERDICTS = f"""
 SELECT run, seq, ts, {_TIME}, "at" AS at_seq, cause AS cause_seq, 'approved' AS verdict,
        "order" AS order_id, version, account,
-       strategy, instrument, profile, NULL::VARCHAR AS rule, NULL::VARCHAR AS rule_limit,
-       NULL::VARCHAR AS value, NULL::VARCHAR AS message
+       strategy, instrument, profile, nullif(rule, '') AS rule, nullif("limit", '') AS rule_limit,
+       nullif(value, '') AS value, nullif(headroom, '') AS headroom, NULL::VARCHAR AS message
 FROM raw.risk_approved
 UNION ALL
 SELECT run, seq, ts, {_TIME}, "at" AS at_seq, cause, 'refused', "order", version, account,
        strategy, instrument, NULL,
-       rule, "limit", value, message
+       rule, "limit", value, nullif(headroom, ''), message
 FROM raw.risk_refused"""
+
+_HEADROOM = f"""
+SELECT run, seq, ts, time, at_seq, verdict, order_id, account, strategy, instrument, rule,
+       TRY_CAST(rule_limit AS DECIMAL(38, 8)) AS rule_limit, TRY_CAST(value AS DECIMAL(38, 8)) AS value,
+       TRY_CAST(headroom AS DECIMAL(38, 8)) AS headroom
+FROM ({_VERDICTS}) WHERE headroom IS NOT NULL"""
 
 _EXECUTIONS = """
 SELECT run, seq, ts, "at" AS at_seq, exec_id, 0::BIGINT AS revision, "order" AS order_id, account,
@@ -328,6 +334,7 @@ VIEWS = [
     View("quote_bars", "a bar of bids and asks", _QUOTE_BARS),
     View("intents", "an order, modification or cancel that a strategy intended", _INTENTS),
     View("verdicts", "a verdict of the risk rules on an intent", _VERDICTS),
+    View("risk_headroom", "what a limit had left when an order was judged", _HEADROOM),
     View("fills", "an execution in its highest revision, with its commission", _FILLS),
     View("commissions", "a commission report", _COMMISSIONS),
     View("orders", "an order in its latest state", _ORDERS),

@@ -306,6 +306,12 @@ class Quotes(Projection):
         book = self._books.get(instrument)
         return book is not None and book.feed is not None
 
+    def last_ts(self, instrument: str) -> int | None:
+        """Return when the last trade or bar was (ns UTC), or `None` before any."""
+        book = self._books[instrument]
+        known = [e.ts for e in (book.last, book.bar) if e is not None]
+        return max(known, default=None)
+
     def mark(self, instrument: str) -> float | None:
         """Return the last trade or bar close, else the middle of bid and ask, else `None`."""
         book = self._books.get(instrument)

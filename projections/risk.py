@@ -4,8 +4,9 @@ Everything comes from events: equity from `AccountMarked`, days from `SessionSch
 intents' own times. Exposure is computed from positions and marks when asked, never stored.
 """
 
-from collections import deque
+from collections import Counter, deque
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any, Protocol
 
 import msgspec
@@ -77,7 +78,7 @@ class RiskState(State, kw_only=True):
 
     tracks: list[EquityTrack]
     sessions: list[SessionScheduled]
-    intents: list[tuple[int, str, str]]
+    intents: list[OrderIntended]
 
 
 class Risk(Projection):
@@ -96,7 +97,8 @@ class Risk(Projection):
         self._exchange = exchange
         self._calendar = Calendar()
         self._tracks: dict[tuple[str, str], EquityTrack] = {}
-        self._intents: deque[tuple[int, str, str]] = deque()
+        self._intents: deque[OrderIntended] = deque()  # of the last minute
+        self._counts: dict[str, int] = {}  # of them, by account
         super().__init__(
             {
                 SessionScheduled: self._session,
@@ -149,9 +151,19 @@ class Risk(Projection):
         """Return how many orders were intended in the 60 s up to `ts` (event time, ns)."""
         since = ts - RATE_WINDOW_NS
         return sum(
-            since < then <= ts and strategy in (None, by) and account in (None, whose)
-            for then, by, whose in self._intents
+            since < intent.ts <= ts
+            and strategy in (None, intent.strategy)
+            and account in (None, intent.account)
+            for intent in self._intents
         )
+
+    def intents_last_minute(self, account: str) -> int:
+        """Return how many orders were intended in the 60 s up to the last one of any account."""
+        return self._counts.get(account, 0)
+
+    def recent(self, since_ts: int) -> list[OrderIntended]:
+        """Return the orders intended after `since_ts`, at most a minute back, the latest first."""
+        return list(takewhile(lambda intent: intent.ts > since_ts, reversed(self._intents)))
 
     def _session(self, entry: Any) -> None:
         self._calendar.schedule(entry.event)
@@ -178,11 +190,12 @@ class Risk(Projection):
 
     def _intended(self, entry: Any) -> None:
         event: OrderIntended = entry.event
-        intents = self._intents
-        intents.append((event.ts, event.strategy, event.account))
+        intents, counts = self._intents, self._counts
+        intents.append(event)
+        counts[event.account] = counts.get(event.account, 0) + 1
         oldest = event.ts - RATE_WINDOW_NS
-        while intents[0][0] <= oldest:
-            intents.popleft()
+        while intents[0].ts <= oldest:
+            counts[intents.popleft().account] -= 1
 
     def describe(self) -> str:
         """Return for example `risk: DU1 USD day 12.5 drawdown 0.01; 3 intents in the window`."""
@@ -209,4 +222,5 @@ class Risk(Projection):
             (track.account, track.currency): msgspec.structs.replace(track) for track in state.tracks
         }
         self._intents = deque(state.intents)
+        self._counts = dict(Counter(intent.account for intent in state.intents))
         self.applied_seq = state.applied_seq

@@ -272,10 +272,16 @@ def _show_account(call: Call, row: Any) -> None:
         f"day P&L {unit}": row.day_pnl,
         "drawdown": None if row.drawdown is None else f"{row.drawdown:.3%}",
         "largest drawdown": None if row.drawdown_max is None else f"{row.drawdown_max:.3%}",
+        f"peak {unit}": row.peak,
+        f"loss if all stops are hit {unit}": row.risk_to_stops,
         "orders in the last minute": row.orders_last_minute,
     }
     shown = {name: "unknown" if value is None else value for name, value in values.items()}
     call.out.pairs(shown, title=f"account {row.account}")
+    if row.limits:
+        call.out.line()
+        cells = [(item.rule, item.limit, item.value, item.headroom) for item in row.limits]
+        call.out.table(["rule", "limit", "now", "headroom"], cells)
 
 
 @verb("why")

@@ -18,7 +18,7 @@ from adapters.replay.source import LogSource
 from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
-from app.past import past_of
+from app.past import limits_of, past_of
 from app.seating import Seated, StrategySpec, seat
 from app.version import VERSION
 from app.world import World
@@ -42,7 +42,6 @@ from core.events import (
 from core.money import ZERO
 from core.ports import Selection
 from core.retry import RetryRule
-from core.risk import Limits
 from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
@@ -115,11 +114,6 @@ def specs_of(started: SessionStarted) -> list[StrategySpec]:
     """Return the strategies that a session ran, as they were asked for."""
     told: Sequence[dict[str, Any]] = msgspec.json.decode(started.strategies)
     return [StrategySpec(s["spec"], s["parameters"], s["id"]) for s in told]
-
-
-def limits_of(started: SessionStarted) -> Limits:
-    """Return the limits that a session ran under."""
-    return msgspec.convert(msgspec.json.decode(started.config).get("limits", {}), Limits)
 
 
 def prove(root: Path, recorded: Recorded) -> RunReader:

@@ -99,8 +99,12 @@ class CancelIntended(Event, frozen=True, gc=False):
 
 
 @event("risk_approved", "decision")
-class RiskApproved(Event, frozen=True, gc=False):
-    """The intent may go out. `profile` names the rule set that let it pass."""
+class RiskApproved(Event, frozen=True, gc=False, omit_defaults=True):
+    """The intent may go out. `profile` names the rule set that let it pass.
+
+    `rule` is the one that has least left of its `limit`, with its present `value` and the `headroom`; empty
+    where no limit was asked, as for an order that only reduces.
+    """
 
     order: str
     version: int
@@ -108,11 +112,18 @@ class RiskApproved(Event, frozen=True, gc=False):
     strategy: str
     instrument: str
     profile: str
+    rule: str = ""
+    limit: str = ""
+    value: str = ""
+    headroom: str = ""
 
 
 @event("risk_refused", "decision")
-class RiskRefused(Event, frozen=True, gc=False):
-    """The intent may not go out: `value` would exceed `limit` of `rule`; `message` says so in words."""
+class RiskRefused(Event, frozen=True, gc=False, omit_defaults=True):
+    """The intent may not go out: `value` would exceed `limit` of `rule`; `message` says so in words.
+
+    `headroom` is what is left of the limit: negative by as much as is too much.
+    """
 
     order: str
     version: int
@@ -123,6 +134,7 @@ class RiskRefused(Event, frozen=True, gc=False):
     limit: str
     value: str
     message: str
+    headroom: str = ""
 
 
 @event("order_send_started", "decision")

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import risk
 from core.events import (
     AccountMarked,
     Filled,
@@ -16,7 +15,8 @@ from core.events import (
     RiskApproved,
     RiskRefused,
 )
-from core.risk import Limits, RiskGate
+from core.risk import Limits, RiskGate, exposure
+from core.risk.rules import active
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
 D = Decimal
@@ -191,7 +191,7 @@ def test_a_modify_that_would_exceed_the_limit_is_refused_and_the_order_stays_as_
 
 def test_modifying_an_exit_that_is_partly_filled_passes_as_a_reduction():
     def tighten_and_modify(s):
-        bench.step._gate._limits = Limits(max_position_size=0.00001)  # nothing may be held any more
+        bench.step._gate._rules = active(Limits(max_position_size=0.00001))  # nothing may be held any more
         s.modify("s-1-2", limit=9.5, reason="r")
         s.buy("ACME", 1, reason="an entry")
 
@@ -216,7 +216,7 @@ def test_the_daily_loss_stops_entries_and_lets_exits_pass():
     bench = run(plan, ticks(10, 10, 4.9, 4.9, 4.9, 4.9, step=MIN), limits, sampled=True)
     assert verdicts(bench) == ["ok", "max_daily_loss", "ok", "max_daily_loss"]
     refusal = bench.recorded(RiskRefused)[0]
-    assert (refusal.limit, refusal.value) == ("-0.05", "-0.051")
+    assert (refusal.limit, refusal.value) == ("0.05", "0.051")
     assert refusal.message == "the day stands at -5.10%: entries are refused from -5.00% on"
 
 
@@ -335,13 +335,13 @@ def test_no_sequence_of_requests_lets_an_approval_exceed_a_limit(steps, latency_
 
 
 def test_a_gate_that_forgets_pending_orders_is_caught(monkeypatch):
-    monkeypatch.setattr(risk, "_signed", lambda orders: D(0))
+    monkeypatch.setattr(exposure, "_signed", lambda orders: D(0))
     many = [("buy", "ACME", 300, 8.0, "LMT")] * 4
     assert breaches([(many, 10.0)], 0)
 
 
 def test_a_gate_that_values_sell_limits_at_their_price_is_caught(monkeypatch):
-    monkeypatch.setattr(risk, "_worst", lambda p, mark: float(p.limit) if p.limit else mark)
+    monkeypatch.setattr(exposure, "worst_price", lambda p, mark: float(p.limit) if p.limit else mark)
     assert breaches([([("sell", "ACME", 510, 8.0, "LMT")], 10.0)], 0)
 
 

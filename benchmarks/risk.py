@@ -1,0 +1,69 @@
+"""What the risk rules cost: `python benchmarks/risk.py [--ticks 500000]`.
+
+The same log with 2 % orders is replayed without limits and under all rules, alternating in this process;
+the figure is the median of the ratios of CPU seconds. The limits are wide, so both trade alike.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.planning import Period
+from app.replaying import Replay, ReplayOptions
+from benchmarks.market import days, make_log
+from benchmarks.replay import cpu, specs
+from core.risk import NO_LIMITS, Limits
+from eventstore.reader import LogReader
+
+ROUNDS = 5
+ALL_RULES = Limits(
+    max_position_size=0.5,
+    max_portfolio_risk=0.9,
+    max_daily_loss=0.9,
+    max_risk_to_stops=0.9,
+    max_drawdown=0.9,
+    max_leverage=2.0,
+    max_orders_per_minute=1_000_000,
+    max_open_orders=1_000,
+    price_collar=0.5,
+    duplicate_within_s=0.000001,
+    max_data_age_s=3600.0,
+    regular_hours_only=True,
+    refuse_halted=True,
+    restricted=("NOPE",),
+)
+
+
+def replay(root: Path, ticks: int, limits: Limits) -> int:
+    """Replay under `limits`; return how many orders were sent."""
+    dates = days(ticks)
+    options = ReplayOptions(cash=Decimal(100_000_000), limits=limits)
+    run = Replay(root, LogReader(root), Period(dates[0], dates[-1]), specs(1), options).run()
+    return int(run.summary["orders"])
+
+
+def main() -> None:
+    """Print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ticks", type=int, default=500_000)
+    ticks = parser.parse_args().ticks
+    with tempfile.TemporaryDirectory() as scratch:
+        root = make_log(Path(scratch) / "log", ticks)
+        ratios, sent = [], 0
+        for _ in range(ROUNDS):
+            free, before = cpu(lambda: replay(root, ticks, NO_LIMITS))
+            held, sent = cpu(lambda: replay(root, ticks, ALL_RULES))
+            assert sent == before, f"limits changed what was traded: {before} and {sent} orders"
+            ratios.append(held / free)
+        share = sent / ticks
+        print(f"all {len(Limits.__struct_fields__)} rules against none, {share:.2%} orders: ", end="")
+        print(f"{statistics.median(ratios):.3f} (each {', '.join(f'{r:.3f}' for r in ratios)})")
+
+
+if __name__ == "__main__":
+    main()

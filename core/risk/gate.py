@@ -1,0 +1,156 @@
+"""Risk verdicts: functions of an intent and of state, giving approval or refusal with numbers.
+
+A refusal is an event, never an exception, and names rule, limit and value. Orders that reduce a
+position always pass the limits. The profile `none` has no limits: it refuses only what is no order
+at all (unknown instrument, quantity of zero, a price that is not one).
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from core.errors import UnknownInstrument
+from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused
+from core.money import ZERO, money, plain
+from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
+from core.risk.exposure import Case, UnknownRate
+from core.risk.limits import Limits
+from core.risk.rules import Reading, active
+from core.risk.state import Proposal, RiskState
+from core.views import GateView
+
+Intent = OrderIntended | ModifyIntended
+_Least = tuple[str, Reading]
+
+
+class RiskGate:
+    """Judge intents by the order checks and the configured limits, in a fixed order.
+
+    `priced` names the instruments whose market data this session gets: an order in another one could
+    never fill and is refused. `None` leaves that open. `gate` says, in live trading, whether orders may
+    leave at all; a replay has none.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        state: RiskState,
+        priced: frozenset[str] | None = None,
+        gate: GateView | None = None,
+    ) -> None:
+        self._rules = active(limits)
+        self._state = state
+        self._priced = priced
+        self._gate = gate
+        self.profile = limits.profile
+
+    def judge(self, intent: Intent, entry_stop: Decimal | None = None) -> RiskApproved | RiskRefused:
+        """Return the verdict on a new order or version; `entry_stop` is where its bracket's stop lies."""
+        if isinstance(intent, ModifyIntended):
+            refusal = self._check_working(intent) or self._check_instrument(intent)
+        else:
+            refusal = self._check_instrument(intent) or order_defect(intent)
+        if refusal is None and self._gate is not None:
+            refusal = self._check_gate(intent, self._gate)
+        reading: _Least | None = None
+        if refusal is None and self._rules:
+            found = self._check_limits(intent, entry_stop)
+            refusal, reading = (found, None) if isinstance(found, Refusal) else (None, found)
+        return self.approve(intent, reading) if refusal is None else refused(intent, refusal)
+
+    def judge_bracket(
+        self, parent: OrderIntended, children: Sequence[OrderIntended]
+    ) -> RiskApproved | RiskRefused:
+        """Return the verdict on a bracket's parent, in the light of its children.
+
+        The children share it: they only reduce what the parent builds up.
+        """
+        defect = bracket_defect(parent, children)
+        if defect is not None:
+            return refused(parent, defect)
+        return self.judge(parent, next((c.stop for c in children if c.stop is not None), None))
+
+    def approve(self, intent: Intent, tightest: _Least | None = None) -> RiskApproved:
+        """Return the approval of an intent, with the numbers of the rule that has least left."""
+        version = intent.version if type(intent) is ModifyIntended else 1
+        who = (intent.account, intent.strategy, intent.instrument)
+        if tightest is None:
+            return RiskApproved(intent.ts, intent.order, version, *who, self.profile)
+        rule, reading = tightest
+        return RiskApproved(intent.ts, intent.order, version, *who, self.profile, rule, *_numbers(reading))
+
+    def _check_gate(self, intent: Intent, gate: GateView) -> Refusal | None:
+        why = gate.closed(intent.instrument)
+        if why is None and not self._reduces(intent):
+            why = gate.entries_closed(intent.instrument)
+        return None if why is None else Refusal("gate", "open", "closed", why)
+
+    def _reduces(self, intent: Intent) -> bool:
+        proposal = Proposal.of(intent, self._state.orders)
+        if proposal.exits_only:
+            return True
+        held = self._state.positions.position(proposal.account, proposal.instrument).quantity
+        return held * proposal.signed < 0 and abs(proposal.signed) <= abs(held)
+
+    def _check_instrument(self, intent: Intent) -> Refusal | None:
+        name = intent.instrument
+        try:
+            self._state.instruments.instrument(name)
+        except UnknownInstrument as error:
+            return Refusal("instrument", "a defined instrument", name, str(error))
+        if self._priced is None or name in self._priced:
+            return None
+        message = f"no strategy subscribes to {name}, so it has no prices in this session"
+        return Refusal("instrument", "an instrument with prices", name, message)
+
+    def _check_working(self, intent: ModifyIntended) -> Refusal | None:
+        order = self._state.orders.get(intent.order)
+        if order is not None and order.strategy != intent.strategy:
+            message = f"{intent.order} is not an order of {intent.strategy}"
+            return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
+        if order is not None and order.working:
+            return version_defect(intent, order.type)
+        state = order.state if order else "unknown"
+        return Refusal("order", "a working order", state, f"{intent.order} is {state}: nothing to modify")
+
+    def _check_limits(
+        self, intent: Intent, entry_stop: Decimal | None
+    ) -> Refusal | tuple[str, Reading] | None:
+        """Return why not, or the reading of the rule that has least left; `None` if no rule was asked."""
+        proposal = Proposal.of(intent, self._state.orders)
+        if proposal.exits_only or proposal.quantity <= ZERO:
+            return None
+        case = Case(proposal, self._state, entry_stop)
+        if case.reduces:
+            return None
+        if case.equity is None or case.equity <= 0 or case.price is None:
+            message = "equity or price is unknown: entries are refused"
+            return Refusal("equity", "known and positive", str(case.equity), message)
+        tightest: _Least | None = None
+        most = -1.0
+        try:
+            for rule, cap in self._rules:
+                reading = rule.read(case, cap)
+                if reading is None:
+                    continue
+                if reading.broken:
+                    numbers = _numbers(reading)
+                    return Refusal(rule.name, *numbers[:2], rule.words(case, reading), numbers[2])
+                used = float(reading.value) / float(reading.limit) if reading.limit else 1.0
+                if used > most:
+                    most, tightest = used, (rule.name, reading)
+        except UnknownRate as error:
+            return Refusal("currency", "a known rate", error.held, f"{error}: entries are refused")
+        return tightest
+
+
+def _numbers(reading: Reading) -> tuple[str, str, str]:
+    return plain(money(reading.limit)), plain(money(reading.value)), plain(money(reading.headroom))
+
+
+def refused(intent: Intent, why: Refusal) -> RiskRefused:
+    """Return the refusal of an intent as an event."""
+    version = intent.version if type(intent) is ModifyIntended else 1
+    who = (intent.account, intent.strategy, intent.instrument)
+    return RiskRefused(
+        intent.ts, intent.order, version, *who, why.rule, why.limit, why.value, why.message, why.headroom
+    )

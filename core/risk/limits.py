@@ -1,0 +1,30 @@
+"""Which limits there are. Shares are fractions of equity; what is not set is not checked."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The limits that entries are judged by; docs/risk.md has the rule behind each."""
+
+    max_position_size: float | None = None
+    max_portfolio_risk: float | None = None
+    max_daily_loss: float | None = None
+    max_risk_to_stops: float | None = None
+    max_drawdown: float | None = None
+    max_leverage: float | None = None
+    max_orders_per_minute: int | None = None
+    max_open_orders: int | None = None
+    price_collar: float | None = None
+    duplicate_within_s: float | None = None
+    max_data_age_s: float | None = None
+    regular_hours_only: bool = False
+    refuse_halted: bool = False
+    restricted: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> str:
+        """The name that verdicts carry."""
+        return "none" if self == NO_LIMITS else "limits"
+
+
+NO_LIMITS = Limits()

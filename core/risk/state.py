@@ -1,0 +1,92 @@
+"""What verdicts are a function of: the views, and an intent in the terms that rules need."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from core.events import ModifyIntended, OrderIntended, OrderType, Side
+from core.money import ZERO
+from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
+
+
+class HistoryView(Protocol):
+    """What has happened so far: the day, the peak, the orders of the last minute."""
+
+    def day_pnl(self, account: str, currency: str) -> Decimal | None:
+        """Return the equity's change since the day began, deposits left out; `None` if unknown."""
+
+    def peak_equity(self, account: str, currency: str) -> Decimal | None:
+        """Return the highest equity marked, moved by deposits; `None` if unknown."""
+
+    def intents_last_minute(self, account: str) -> int:
+        """Return how many orders were intended in the minute up to the last one."""
+
+    def recent(self, since_ts: int) -> Sequence[OrderIntended]:
+        """Return the orders intended after `since_ts`, at most a minute back, the latest first."""
+
+
+class RiskState(msgspec.Struct, frozen=True):
+    """The views a verdict is a function of."""
+
+    account: AccountView
+    positions: PositionsView
+    orders: OrdersView
+    quotes: QuotesView
+    instruments: InstrumentsView
+    history: HistoryView
+    currency: str
+
+
+class Proposal(msgspec.Struct, frozen=True, gc=False):
+    """An intent in the terms that rules need: a new order, or a new version of one."""
+
+    ts: int
+    order: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Side
+    type: OrderType
+    quantity: Decimal  # still to be filled
+    limit: Decimal | None
+    stop: Decimal | None
+    outside_rth: bool
+    oca: str
+    exits_only: bool
+    """Whether it belongs to a bracket's entry, and can only reduce what that builds up."""
+    new: OrderIntended | None
+    """The intent, if it is a new order."""
+
+    @classmethod
+    def of(cls, intent: OrderIntended | ModifyIntended, orders: OrdersView) -> "Proposal":
+        """Return the proposal that an intent makes; the order of a modification must be known."""
+        known: OrderIntended | Order
+        if isinstance(intent, OrderIntended):
+            known, filled, new = intent, ZERO, intent
+        else:
+            order = orders.get(intent.order)
+            assert order is not None, "a modification of an unknown order is refused before"
+            known, filled, new = order, order.filled, None  # what is filled is part of the position
+        return cls(
+            intent.ts,
+            intent.order,
+            intent.account,
+            intent.strategy,
+            intent.instrument,
+            known.side,
+            known.type,
+            intent.quantity - filled,
+            intent.limit,
+            intent.stop,
+            known.outside_rth,
+            known.oca,
+            bool(known.parent),
+            new,
+        )
+
+    @property
+    def signed(self) -> Decimal:
+        """The quantity with the sign of its side."""
+        return self.quantity if self.side == "BUY" else -self.quantity
