@@ -14,7 +14,7 @@ from app.books import open_log
 from app.config import Config, canonical
 from app.live import proving
 from app.live.proving import Recorded, limits_of, recorded_sessions, specs_of
-from app.planning import Period, parse_period
+from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
@@ -41,6 +41,9 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
     partial_fills: bool | None = None
     feed: str | None = None
+    extended_hours: bool | None = None
+    prices: Prices | None = None
+    fill_forward: bool | None = None
     fills: str | None = None
 
 
@@ -177,7 +180,16 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         partial_fills=section.partial_fills if request.partial_fills is None else request.partial_fills,
         limits=limits(config.settings.risk_management),
         feed=request.feed,
+        data=data_options(config, request),
     )
+
+
+def data_options(config: Config, request: ReplayRequest) -> DataOptions:
+    """Return how data are prepared: as the configuration says, or the command line instead."""
+    section = config.settings.replay
+    hours = section.extended_hours if request.extended_hours is None else request.extended_hours
+    fill = section.fill_forward if request.fill_forward is None else request.fill_forward
+    return DataOptions(extended_hours=hours, prices=request.prices or section.prices, fill_forward=fill)
 
 
 def limits(section: RiskSection | None) -> Limits:

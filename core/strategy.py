@@ -6,7 +6,7 @@ which is what makes a replay a proof. Views show the world as of the input being
 request made in a handler shows up in them with the next input.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args, get_origin
@@ -14,7 +14,22 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args,
 import msgspec
 
 from core.errors import InvalidEvent, UsageError
-from core.events import Bar, Event, Filled, Quote, QuoteBar, Side, TimeInForce, TimerFired, Trade
+from core.events import (
+    Bar,
+    Event,
+    Filled,
+    FilledBar,
+    FilledQuoteBar,
+    MadeBar,
+    MadeQuoteBar,
+    Quote,
+    QuoteBar,
+    Side,
+    TimeInForce,
+    TimerFired,
+    Trade,
+)
+from core.resolutions import resolution_of
 from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
 
 Kind = Literal["trades", "quotes", "bars", "quote_bars"]
@@ -26,12 +41,18 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """What a strategy wants to be told of. `None` means: every kind it has a handler for; the finest feed."""
+    """What a strategy wants to be told of. `None` means: every kind it has a handler for; the finest feed.
+
+    `resolution` is one of a feed (`minute`) or any length of bars (`5m`, `1h`, `1d`): what the log does not
+    hold is made from finer data. With `fill_forward`, a replay tells of missing seconds and minutes too, as
+    a bar that repeats the last one and says so (`bar.filled`).
+    """
 
     instrument: str
     kinds: tuple[Kind, ...] | None = None
     feed: str | None = None
     resolution: str | None = None
+    fill_forward: bool = False
 
     def wants(self, event_type: type[Event]) -> bool:
         """Return whether events of a market data type are asked for."""
@@ -289,3 +310,28 @@ def handles(strategy: AnyStrategy, event_type: type[Event]) -> bool:
     """Return whether the strategy overrides the handler of a market data type."""
     name = HANDLERS[event_type]
     return getattr(type(strategy), name) is not getattr(Strategy, name)
+
+
+_DERIVED: dict[type[Event], tuple[type[Event], type[Event]]] = {
+    Bar: (FilledBar, MadeBar),
+    QuoteBar: (FilledQuoteBar, MadeQuoteBar),
+}
+
+
+def derived_keys(
+    event_type: type[Event], wanted: Iterable[Subscription], made: Collection[tuple[str, str | None]]
+) -> list[tuple[type[Event], str]]:
+    """Return which derived bars subscriptions to a type ask for: their types and periods, each once.
+
+    `made` holds the instruments and resolutions that are made.
+    """
+    if event_type not in _DERIVED:
+        return []
+    filled_type, made_type = _DERIVED[event_type]
+    found: list[tuple[type[Event], str]] = []
+    for subscription in wanted:
+        if (subscription.instrument, subscription.resolution) in made and subscription.resolution:
+            found.append((made_type, resolution_of(subscription.resolution).name))
+        elif subscription.fill_forward:
+            found.append((filled_type, ""))
+    return list(dict.fromkeys(found))

@@ -329,7 +329,10 @@ class Quotes(Projection):
         self.on_quote_bar(entry.event)
 
     def _feed(self, entry: Any) -> None:
-        event: FeedDefined = entry.event
+        self.define(entry.event)
+
+    def define(self, event: FeedDefined) -> None:
+        """Learn whether the venues of a feed are one; what it quoted before is dropped if that changes."""
         if event.consolidated == (event.feed in self._consolidated):
             return
         self._consolidated ^= {event.feed}

@@ -18,6 +18,19 @@ from app.output import when
 @click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
 @click.option(
+    "--extended-hours/--regular-hours", default=None, help="Whether bars outside regular hours are replayed."
+)
+@click.option(
+    "--prices",
+    type=click.Choice(["auto", "adjusted", "raw"]),
+    help="Adjust prices for splits and dividends, or apply them to positions (auto: adjust bars).",
+)
+@click.option(
+    "--fill-forward/--no-fill-forward",
+    default=None,
+    help="Whether strategies that ask for it are told of missing seconds and minutes.",
+)
+@click.option(
     "--fills",
     type=click.Choice(["simulated", "recorded"]),
     help="Where fills come from: the simulated broker, or the session that was recorded on DATE.",
