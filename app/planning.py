@@ -73,6 +73,8 @@ class Plan(msgspec.Struct, frozen=True):
     slices: tuple[Slice, ...]
     content: str
     rows: int
+    actions: tuple[CorporateAction, ...] = ()
+    """Splits and dividends that positions go through, because prices are raw."""
     made: frozenset[tuple[str, str | None]] = frozenset()
     """Instruments and resolutions that subscriptions ask for and that are made from finer data."""
 
@@ -124,7 +126,8 @@ class Planner:
         content = msgspec.json.encode([self._identity(part) for part in parts]).decode()
         rows = sum(c.count for part in parts for c in self._covering(part))
         made = frozenset((s.instrument, s.resolution) for s in subscriptions if self._is_made(s, parts))
-        return Plan(period, tuple(parts), slices, content, rows, made)
+        actions = {a: None for part in parts for a in self._raw_actions(part)}
+        return Plan(period, tuple(parts), slices, content, rows, tuple(actions), made)
 
     def _is_made(self, subscription: Subscription, parts: Sequence[Part]) -> bool:
         if subscription.resolution in (None, "tick") or self._data is None:
@@ -288,8 +291,9 @@ class Planner:
         return Preparation(hours, {i: known for i, known in factors.items() if known is not None})
 
     def _extra(self, part: Part, *, rates: bool) -> Iterable[tuple[int, Event]]:
-        """Yield the part's halts, and exchange rates if they are to come with this part."""
+        """Yield the part's halts, actions on raw prices, and exchange rates if they come with this part."""
         wanted = frozenset[type[Event]]({HaltChanged, FxRateReported} if rates else {HaltChanged})
+        found: list[tuple[int, Event]] = []
         for batch in self._reader.entries(Selection(types=wanted)):
             for entry in batch:
                 event = entry.event
@@ -297,7 +301,20 @@ class Planner:
                     event.feed == part.feed and event.instrument in part.instruments
                 )
                 if mine and part.begin_ts <= event.ts < part.end_ts:
-                    yield entry.seq, event
+                    found.append((entry.seq, event))
+        actions = [(self._actions.seq(action), action) for action in self._raw_actions(part)]
+        if not actions:
+            return found
+        return sorted([*found, *actions], key=lambda item: (item[1].ts, item[0]))
+
+    def _raw_actions(self, part: Part) -> Iterable[CorporateAction]:
+        """Yield what positions in the part's instruments go through: where its prices are raw."""
+        known = self._sessions.feed(part.feed)
+        if known is not None and known.adjusted:
+            return
+        for instrument in part.instruments:
+            if instrument not in part.adjusted:
+                yield from self._actions.between(instrument, part.begin_ts, part.end_ts)
 
     def _identity(self, part: Part) -> dict[str, object]:
         """Return what names a part's content: files in time order (or recorded seqs), and definitions."""
@@ -319,6 +336,8 @@ class Planner:
         told: dict[str, object] = {}
         if part.regular_hours:
             told["hours"] = "regular"
+        if actions := [msgspec.to_builtins(action) for action in self._raw_actions(part)]:
+            told["actions"] = actions
         if part.adjusted:
             told["adjusted"] = {
                 i: [row for row in zip(f.until, f.price, f.split, strict=True) if row[0] > part.begin_ts]
@@ -343,7 +362,7 @@ def _actions(reader: EntryReader) -> Actions:
     for batch in reader.entries(Selection(types=frozenset({CorporateAction}))):
         for entry in batch:
             assert isinstance(entry.event, CorporateAction)
-            found.take(entry.event)
+            found.take(entry.event, entry.seq)
     return found
 
 

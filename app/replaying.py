@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from adapters.replay.broker import FillModel, SimulatedBroker
+from adapters.replay.corporate import CorporateActions, split_reason
 from adapters.replay.deriving import DerivedSource
 from adapters.replay.source import LogSource
 from app.assembling import assemble
@@ -28,6 +29,7 @@ from core.commissions import commission_model
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
+    CorporateAction,
     Event,
     FeedDefined,
     FxRateReported,
@@ -153,7 +155,9 @@ class Replay:
 
     def _prices(self) -> str:
         adjusted = sorted({i for part in self.plan.parts for i in part.adjusted})
-        return f"adjusted for splits and dividends: {', '.join(adjusted)}" if adjusted else "raw"
+        told = [f"adjusted for splits and dividends: {', '.join(adjusted)}"] if adjusted else ["raw"]
+        told += [f"{a.instrument} {_told(a)}" for a in self.plan.actions]
+        return "; ".join(told)
 
     def run(self, progress: Progress | None = None) -> RunReader:
         """Replay and publish; raises `StrategyRaised` (after publishing) or `DataMissing`."""
@@ -232,6 +236,7 @@ class Replay:
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
         )
         self._open_books(loop)
+        CorporateActions(world.positions, world.quotes, broker, ACCOUNT).schedule(agenda, self.plan.actions)
         return loop
 
     def _open_books(self, loop: Loop) -> None:
@@ -347,6 +352,12 @@ def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
     )
+
+
+def _told(action: CorporateAction) -> str:
+    split = [split_reason(action)] if action.ratio != 1 else []
+    paid = [f"dividend of {plain(action.dividend)}, ex {action.date}"] if action.dividend else []
+    return " and ".join([*paid, *split])
 
 
 def result(run: RunReader) -> dict[str, Any]:

@@ -43,16 +43,22 @@ class Actions:
     """The corporate actions of a log; `take` them in the order of the log."""
 
     def __init__(self, actions: Iterable[CorporateAction] = ()) -> None:
+        self._seqs: dict[CorporateAction, int] = {}
         self._by_feed: dict[str, dict[str, dict[str, CorporateAction]]] = {}
         for action in actions:
             self.take(action)
 
-    def take(self, action: CorporateAction) -> None:
-        """Take a row of a source; its feed becomes the one that counts."""
+    def take(self, action: CorporateAction, seq: int = 0) -> None:
+        """Take a row of a source, and its place in the log; its feed becomes the one that counts."""
+        self._seqs[action] = seq
         feeds = self._by_feed.setdefault(action.instrument, {})
         mine = feeds.pop(action.feed, {})
         mine[action.date] = action
         feeds[action.feed] = mine  # the last one is the one that spoke last
+
+    def seq(self, action: CorporateAction) -> int:
+        """Return an action's place in the log."""
+        return self._seqs[action]
 
     def of(self, instrument: str) -> list[CorporateAction]:
         """Return the actions of an instrument by date."""
