@@ -1,6 +1,7 @@
 """A session from its parts: world, risk gate, step, loop; the same for a replay, a proof and live trading."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from app.seating import Seated
 from app.world import World
@@ -27,11 +28,11 @@ def assemble(
     currency: str,
     priced: frozenset[str] | None,
     retry: RetryRule = RetryRule(),  # noqa: B008
-    made: Collection[tuple[str, str | None]] = (),
+    made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
     """Return a loop with the strategies seated; orders pass the world's gate, if it has one.
 
-    `made`: instruments and resolutions of bars that are made from finer data.
+    `made`: which subscriptions are told of bars that are made from finer data (`core.strategy.derived_keys`).
     """
     state = RiskState(
         world.account,

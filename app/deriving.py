@@ -25,7 +25,7 @@ def derived(
         for subscription in one.strategy.subscriptions()
         for kind in (Bar, QuoteBar)
         if handles(one.strategy, kind) and subscription.wants(kind)
-        for key in derived_keys(kind, [subscription], plan.made)
+        for key in derived_keys(kind, [subscription], dict.fromkeys(plan.made, ""))
     )
     made: list[Made] = []
     filled: list[Filled] = []

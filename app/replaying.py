@@ -232,7 +232,7 @@ class Replay:
             session=SESSION,
             account=ACCOUNT,
             currency=self._options.currency,
-            made=self.plan.made,
+            made=dict.fromkeys(self.plan.made, ""),
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
         )
         self._open_books(loop)

@@ -6,8 +6,9 @@ of orders older than the slice. Outputs are recorded and folded before the next 
 log order is processing order whatever the batch size. Effects are released after the commit only.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import localcontext
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
@@ -73,13 +74,13 @@ class Lane:
         self.on_quote = handlers["on_quote"]
         self.on_bar = handlers["on_bar"]
         self.on_quote_bar = handlers["on_quote_bar"]
-        self.derived = derived  # of filled bars, and of bars made of a period, by type and period
+        self.derived = derived  # of filled and made bars, by type and period, or feed
 
     def hears(self, bar: BarEvent) -> Handler | None:
         """Return who is told of a bar."""
         kind = type(bar)
         if kind is Bar:
-            return self.on_bar
+            return self.derived.get((Bar, bar.feed), self.on_bar) if self.derived else self.on_bar
         if kind is QuoteBar:
             return self.on_quote_bar
         return self.derived.get((kind, getattr(bar, "period", "")))
@@ -109,9 +110,9 @@ class Loop:
         books: Callable[[str], Book],
         folds: Folds,
         sampler: EquitySampler | None = None,
-        made: Collection[tuple[str, str | None]] = (),
+        made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
     ) -> None:
-        """`made`: instruments and resolutions whose subscriptions are told of made bars, and of no others."""
+        """`made`: which subscriptions are told of made bars, see `core.strategy.derived_keys`."""
         self._made = made
         self._recorder = recorder
         self._append = recorder.append
@@ -338,7 +339,7 @@ class Loop:
                 heard = [s for s in wanted if s.wants(event_type)]
                 for key in derived_keys(event_type, heard, self._made):
                     derived.setdefault(key, []).append(getattr(seat.strategy, name))
-                if any((s.instrument, s.resolution) not in self._made for s in heard):
+                if any(self._made.get((s.instrument, s.resolution)) != "" for s in heard):
                     routes[name].append(getattr(seat.strategy, name))
         handlers = {name: _together(found) for name, found in routes.items()}
         others = {key: _together(found) for key, found in derived.items()}

@@ -6,7 +6,7 @@ which is what makes a replay a proof. Views show the world as of the input being
 request made in a handler shows up in them with the next input.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args, get_origin
@@ -319,19 +319,23 @@ _DERIVED: dict[type[Event], tuple[type[Event], type[Event]]] = {
 
 
 def derived_keys(
-    event_type: type[Event], wanted: Iterable[Subscription], made: Collection[tuple[str, str | None]]
+    event_type: type[Event], wanted: Iterable[Subscription], made: Mapping[tuple[str, str | None], str]
 ) -> list[tuple[type[Event], str]]:
     """Return which derived bars subscriptions to a type ask for: their types and periods, each once.
 
-    `made` holds the instruments and resolutions that are made.
+    `made` tells of which subscriptions, by instrument and resolution, bars are made, and in which feed they
+    come: a live session records them as bars. Without a name they come as made bars, and no others are told of.
     """
     if event_type not in _DERIVED:
         return []
     filled_type, made_type = _DERIVED[event_type]
     found: list[tuple[type[Event], str]] = []
     for subscription in wanted:
-        if (subscription.instrument, subscription.resolution) in made and subscription.resolution:
-            found.append((made_type, resolution_of(subscription.resolution).name))
+        feed = made.get((subscription.instrument, subscription.resolution))
+        if feed:
+            found.append((event_type, feed))
+        elif feed is not None:
+            found.append((made_type, resolution_of(str(subscription.resolution)).name))
         elif subscription.fill_forward:
             found.append((filled_type, ""))
     return list(dict.fromkeys(found))
