@@ -135,6 +135,17 @@ class Planner:
         native = resolution_of(str(subscription.resolution)).feed
         return all(p.resolution != native for p in parts if subscription.instrument in p.instruments)
 
+    def actions(self, instruments: Iterable[str], since: int, plan: Plan) -> list[CorporateAction]:
+        """Return what happened to instruments at raw prices between `since` and a plan's beginning."""
+        adjusted = {name for part in plan.parts for name in part.adjusted}
+        found = [
+            action
+            for name in instruments
+            if name not in adjusted
+            for action in self._actions.between(name, since, plan.begin_ts)
+        ]
+        return sorted(found, key=lambda action: (action.ts, action.instrument))
+
     def dates(self, instruments: Iterable[str], feed: str | None = None) -> list[str]:
         """Return the session dates for which there may be data of any of the instruments (in a feed)."""
         found = set()

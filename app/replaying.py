@@ -18,6 +18,7 @@ from adapters.replay.corporate import CorporateActions, split_reason
 from adapters.replay.deriving import DerivedSource
 from adapters.replay.source import LogSource
 from app.assembling import assemble
+from app.carrying import Carried, check_prices
 from app.deriving import derived
 from app.planning import DataOptions, Period, Plan, Planner
 from app.seating import StrategySpec, seat
@@ -30,6 +31,7 @@ from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
     CorporateAction,
+    Entry,
     Event,
     FeedDefined,
     FxRateReported,
@@ -66,6 +68,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     feed: str | None = None
     data: DataOptions = DataOptions()
+    carried: Carried | None = None
     seed: int = 0
 
 
@@ -115,7 +118,12 @@ class Replay:
         self.seated = seat(specs)
         planner = Planner(reader, self._sessions, options.data)
         subscriptions = self._subscriptions()
-        self.plan: Plan = planner.plan(period, subscriptions)
+        self._carried = options.carried
+        held = [Subscription(name) for name in self._carried.instruments] if self._carried else []
+        self.plan: Plan = planner.plan(period, [*subscriptions, *self._unasked(held, subscriptions)])
+        if self._carried is not None:
+            check_prices(self._carried, self.plan)
+            self._since = planner.actions(self._carried.instruments, self._carried.ts, self.plan)
         needs = [seated.strategy.warm_up for seated in self.seated]
         self._warm_plan = plan_warm_up(planner, reader, self.plan.period, subscriptions, needs)
         self._warm_up = LogSource(reader, self._warm_plan.slices) if self._warm_plan else None
@@ -236,7 +244,9 @@ class Replay:
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
         )
         self._open_books(loop)
-        CorporateActions(world.positions, world.quotes, broker, ACCOUNT).schedule(agenda, self.plan.actions)
+        actions = CorporateActions(world.positions, world.quotes, broker, ACCOUNT)
+        self._bring_up(loop, world, actions)
+        actions.schedule(agenda, self.plan.actions)
         return loop
 
     def _open_books(self, loop: Loop) -> None:
@@ -261,8 +271,29 @@ class Replay:
             0,
             None,
         )
+        if self._carried is not None:
+            for event in self._carried.events(ts, ACCOUNT):
+                loop.record(event, 0, None)
+            return
         cash = money(options.cash)
         loop.record(CashAdjusted(ts, ACCOUNT, options.currency, cash, "starting cash"), 0, None)
+
+    def _bring_up(self, loop: Loop, world: World, actions: CorporateActions) -> None:
+        """Take what is carried to the beginning: its last prices, and what happened to it since."""
+        if self._carried is None:
+            return
+        for bar in self._carried.marks():
+            world.quotes.on_bar(bar)
+        for action in self._since:
+            world.quotes.apply(Entry(0, None, 0, None, action))
+            for fact in actions.carry_out(action, self.plan.begin_ts):
+                loop.record(fact, 0, None)
+
+    @staticmethod
+    def _unasked(held: Sequence[Subscription], asked: Sequence[Subscription]) -> list[Subscription]:
+        """Return what is held and no strategy asks for: it has a value all the same."""
+        names = {subscription.instrument for subscription in asked}
+        return [subscription for subscription in held if subscription.instrument not in names]
 
     def _subscriptions(self) -> list[Subscription]:
         found = [s for seated in self.seated for s in seated.subscriptions()]
@@ -289,8 +320,14 @@ class Replay:
             "limits": msgspec.to_builtins(options.limits),
             "feed": options.feed,
             "data": msgspec.to_builtins(options.data),
+            "carried": None if options.carried is None else msgspec.to_builtins(options.carried),
             "seed": options.seed,
         }
+
+    def _start_equity(self) -> str | None:
+        if self._carried is None:
+            return plain(money(self._options.cash))
+        return None if self._carried.equity is None else plain(self._carried.equity)
 
     def _summary(
         self,
@@ -327,7 +364,7 @@ class Replay:
             "orders": broker.orders,
             "fills": broker.fills,
             "commissions": plain(world.account.commissions(ACCOUNT, options.currency)),
-            "start_equity": plain(money(options.cash)),
+            "start_equity": self._start_equity(),
             "end_equity": None if equity is None else plain(money(equity)),
             "max_drawdown": plain(world.risk.drawdown_max(ACCOUNT, options.currency) or ZERO),
         }
@@ -343,12 +380,15 @@ def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
     data = msgspec.convert(
         options.pop("data", {"extended_hours": True, "prices": "raw", "fill_forward": False}), DataOptions
     )
+    carried = msgspec.convert(options.pop("carried", None), Carried | None)
     return Replay(
         root,
         reader,
         Period(first, last or first),
         [StrategySpec(s["spec"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
-        ReplayOptions(**{**options, "cash": Decimal(options["cash"])}, limits=limits, data=data),
+        ReplayOptions(
+            **{**options, "cash": Decimal(options["cash"])}, limits=limits, data=data, carried=carried
+        ),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
     )

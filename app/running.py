@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.books import open_log
+from app.carrying import carried
 from app.config import Config, canonical
 from app.live import proving
 from app.live.proving import Recorded, limits_of, recorded_sessions, specs_of
@@ -44,6 +45,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     extended_hours: bool | None = None
     prices: Prices | None = None
     fill_forward: bool | None = None
+    carry: str | None = None
     fills: str | None = None
 
 
@@ -91,6 +93,13 @@ def run_replay(
     if before is not None and config.settings.risk_management is None:
         assumed = msgspec.structs.replace(assumed, limits=limits_of(before.started))
     replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
+    if request.carry is not None:
+        if request.cash is not None:
+            raise UsageError("--carry brings cash along: leave out --cash")
+        assumed = msgspec.structs.replace(
+            assumed, carried=carried(root, request.carry, replay.plan, assumed.currency)
+        )
+        replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     return Replayed(replay.run(progress))
 
 

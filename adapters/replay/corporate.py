@@ -55,9 +55,10 @@ class CorporateActions:
         """Set each action to its time, after it was folded as an input, before any price of its day."""
         for action in actions:
             key = f"action:{action.instrument}:{action.date}"
-            agenda.set(key, action.ts, partial(self._apply, action), AFTER_SCAN)
+            agenda.set(key, action.ts, partial(self.carry_out, action), AFTER_SCAN)
 
-    def _apply(self, action: CorporateAction, ts: int) -> list[Event]:
+    def carry_out(self, action: CorporateAction, ts: int) -> list[Event]:
+        """Return what an action does now: to orders, cash and positions."""
         strategies = self._holdings.strategies(self._account, action.instrument)
         held = [(s, self._holdings.position(self._account, action.instrument, s)) for s in strategies]
         facts: list[Event] = []

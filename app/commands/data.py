@@ -35,7 +35,7 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
     type=click.Choice(("trades", "quotes", "bars", "actions")),
     help="csv, parquet: what a row is (actions: splits and dividends).",
 )
-@click.option("--exchange", metavar="MIC", help="csv, parquet: whose sessions these are, such as XNYS.")
+@click.option("--exchange", metavar="NAME", help="csv, parquet: whose sessions these are: NYSE, CME, XLON.")
 @click.option("--security-type", metavar="TYPE", help="csv, parquet: STK (default), FUT, OPT, CASH, IND.")
 @click.option("--currency", metavar="CODE", help="csv, parquet: of the prices (default: USD).")
 @click.option("--multiplier", metavar="NUMBER", help="csv, parquet: of the instrument (default: 1).")

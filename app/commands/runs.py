@@ -14,6 +14,11 @@ from app.output import when
 @strategy_options
 @click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest).")
 @click.option("--cash", metavar="AMOUNT", help="Starting cash.")
+@click.option(
+    "--carry",
+    metavar="RUN|latest|log",
+    help="Start with the positions and cash of a run at its end, or of the log when DATE begins.",
+)
 @click.option("--commission", metavar="NAME", help="Commission schedule.")
 @click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
