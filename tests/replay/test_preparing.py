@@ -128,6 +128,42 @@ def test_a_week_of_spy_minutes_is_390_bars_a_session_of_trades_and_quotes(shared
     assert first.ask_close == pytest.approx(144.78172417, abs=1e-8)
 
 
+# -- warm-up
+
+WARM = """
+from truetape import Parameters, Strategy, Subscription, WarmUp
+
+class Heard(Strategy):
+    warm_up = WarmUp(sessions=1)
+    heard = []
+    def subscriptions(self):
+        return [Subscription("ACME", resolution="2m")]
+    def on_start(self):
+        Heard.heard.clear()
+    def on_bar(self, bar):
+        self.heard.append((bar.ts, bar.close, bar.volume))
+        self.record("n", len(self.heard))
+"""
+
+
+def test_warm_up_is_prepared_as_the_replay_is(tmp_path):
+    # Made bars of regular hours at adjusted prices, on the day before too.
+    rows = [action(1, price_factor=0.9, split_factor=0.5)]
+    bars = [bar(OPEN + n * MIN + day * DAY, 10, 20, 8, 16) for day in range(2) for n in (-3, 1, 2, 4)]
+    (tmp_path / "warm.py").write_text(WARM)
+    spec, period = StrategySpec(str(tmp_path / "warm.py")), Period(DATES[1], DATES[1])
+    reader = log_of(*bars, days=2, actions=rows)
+    replay = Replay(tmp_path / "log", reader, period, [spec], ReplayOptions())
+    run = replay.run()
+    told = type(replay.seated[0].strategy).heard
+    assert [(ts - OPEN) // MIN for ts, *_ in told] == [2, 4, 1442, 1444]
+    assert [close for _, close, _ in told] == pytest.approx([7.2, 7.2, 16, 16])
+    assert [volume for *_, volume in told] == [4000, 2000, 2000, 1000]
+    assert run.summary["inputs"] == 3
+    second = again(tmp_path / "log", reader, run)
+    assert second.run().summary["run_hash"] == run.summary["run_hash"]
+
+
 # -- fill-forward
 
 
