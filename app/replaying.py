@@ -14,9 +14,13 @@ from typing import Any
 import msgspec
 
 from adapters.replay.broker import FillModel, SimulatedBroker
+from adapters.replay.corporate import CorporateActions, split_reason
+from adapters.replay.deriving import DerivedSource
 from adapters.replay.source import LogSource
 from app.assembling import assemble
-from app.planning import Period, Plan, Planner
+from app.carrying import Carried, check_prices
+from app.deriving import derived
+from app.planning import DataOptions, Period, Plan, Planner
 from app.seating import StrategySpec, seat
 from app.version import VERSION
 from app.warming import plan_warm_up
@@ -26,6 +30,8 @@ from core.commissions import commission_model
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
+    CorporateAction,
+    Entry,
     Event,
     FeedDefined,
     FxRateReported,
@@ -61,23 +67,28 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     partial_fills: bool = False
     limits: Limits = Limits()
     feed: str | None = None
+    data: DataOptions = DataOptions()
+    carried: Carried | None = None
     seed: int = 0
 
 
 class WatchedSource:
     """A source that reports its progress after each batch."""
 
-    def __init__(self, source: LogSource, expected: int, progress: Progress | None) -> None:
+    def __init__(
+        self, source: LogSource, inputs: DerivedSource | LogSource, expected: int, progress: Progress | None
+    ) -> None:
         self._source = source
+        self._inputs = inputs
         self._expected = expected
         self._progress = progress
 
     def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
         """Yield the batches of the source."""
-        for batch in self._source.batches():
+        for batch in self._inputs.batches():
             yield batch
             if self._progress is not None:
-                self._progress(self._source.inputs, self._expected)
+                self._progress(self._source.read, self._expected)
 
 
 class Replay:
@@ -105,9 +116,14 @@ class Replay:
         for entry in self._definitions:
             self._sessions.apply(entry)
         self.seated = seat(specs)
-        planner = Planner(reader, self._sessions)
+        planner = Planner(reader, self._sessions, options.data)
         subscriptions = self._subscriptions()
-        self.plan: Plan = planner.plan(period, subscriptions)
+        self._carried = options.carried
+        held = [Subscription(name) for name in self._carried.instruments] if self._carried else []
+        self.plan: Plan = planner.plan(period, [*subscriptions, *self._unasked(held, subscriptions)])
+        if self._carried is not None:
+            check_prices(self._carried, self.plan)
+            self._since = planner.actions(self._carried.instruments, self._carried.ts, self.plan)
         needs = [seated.strategy.warm_up for seated in self.seated]
         self._warm_plan = plan_warm_up(planner, reader, self.plan.period, subscriptions, needs)
         self._warm_up = LogSource(reader, self._warm_plan.slices) if self._warm_plan else None
@@ -141,12 +157,25 @@ class Replay:
             rules.append(f"{', '.join(sorted(bars))} by bar rules")
         return "; ".join(rules)
 
+    def _hours(self) -> str:
+        regular = [part.feed for part in self.plan.parts if part.regular_hours]
+        return f"regular hours only in {', '.join(regular)}" if regular else "all"
+
+    def _prices(self) -> str:
+        adjusted = sorted({i for part in self.plan.parts for i in part.adjusted})
+        told = [f"adjusted for splits and dividends: {', '.join(adjusted)}"] if adjusted else ["raw"]
+        told += [f"{a.instrument} {_told(a)}" for a in self.plan.actions]
+        return "; ".join(told)
+
     def run(self, progress: Progress | None = None) -> RunReader:
         """Replay and publish; raises `StrategyRaised` (after publishing) or `DataMissing`."""
         started = time.perf_counter_ns()
         earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
         world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
         source = LogSource(self._reader, self.plan.slices)
+        inputs, warm_up = self._derived(source, self.plan), None
+        if self._warm_up is not None and self._warm_plan is not None:
+            warm_up = self._derived(self._warm_up, self._warm_plan)
         writer = RunWriter(self._root, source.ordinals)
         failure: StrategyRaised | None = None
         try:
@@ -154,18 +183,16 @@ class Replay:
             loop = self._loop(writer, world, broker, agenda)
             try:
                 loop.run(
-                    WatchedSource(source, self.plan.rows, progress),
+                    WatchedSource(source, inputs, self.plan.rows, progress),
                     SESSION,
                     self.plan.begin_ts,
-                    self._warm_up,
+                    warm_up,
                 )
             except StrategyRaised as error:
                 failure = error
             if not source.inputs and failure is None:
-                raise DataMissing(
-                    f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
-                )
-            summary = self._summary(world, broker, writer, source)
+                raise DataMissing(self._no_data(source.read))
+            summary = self._summary(world, broker, writer, source, inputs)
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - started) / 1e9}
             run = writer.publish(self.run_id, summary, meta)
             self._refresh_views()
@@ -175,6 +202,17 @@ class Replay:
         if failure is not None:
             raise StrategyRaised(f"{failure}\nthe run up to there is kept as {run.id}") from failure
         return run
+
+    def _no_data(self, read: int) -> str:
+        if read:
+            return (
+                f"the log holds {read:,} bars of {self.plan.period}, none in regular hours; "
+                f"next: --extended-hours"
+            )
+        return f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
+
+    def _derived(self, source: LogSource, plan: Plan) -> DerivedSource | LogSource:
+        return derived(source, plan, self.seated, self._sessions, self._options.data)
 
     def _refresh_views(self) -> None:
         from eventstore.plain import refresh_views_sql  # noqa: PLC0415  # not needed to begin a replay
@@ -202,9 +240,13 @@ class Replay:
             session=SESSION,
             account=ACCOUNT,
             currency=self._options.currency,
+            made=dict.fromkeys(self.plan.made, ""),
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
         )
         self._open_books(loop)
+        actions = CorporateActions(world.positions, world.quotes, broker, ACCOUNT)
+        self._bring_up(loop, world, actions)
+        actions.schedule(agenda, self.plan.actions)
         return loop
 
     def _open_books(self, loop: Loop) -> None:
@@ -229,8 +271,29 @@ class Replay:
             0,
             None,
         )
+        if self._carried is not None:
+            for event in self._carried.events(ts, ACCOUNT):
+                loop.record(event, 0, None)
+            return
         cash = money(options.cash)
         loop.record(CashAdjusted(ts, ACCOUNT, options.currency, cash, "starting cash"), 0, None)
+
+    def _bring_up(self, loop: Loop, world: World, actions: CorporateActions) -> None:
+        """Take what is carried to the beginning: its last prices, and what happened to it since."""
+        if self._carried is None:
+            return
+        for bar in self._carried.marks():
+            world.quotes.on_bar(bar)
+        for action in self._since:
+            world.quotes.apply(Entry(0, None, 0, None, action))
+            for fact in actions.carry_out(action, self.plan.begin_ts):
+                loop.record(fact, 0, None)
+
+    @staticmethod
+    def _unasked(held: Sequence[Subscription], asked: Sequence[Subscription]) -> list[Subscription]:
+        """Return what is held and no strategy asks for: it has a value all the same."""
+        names = {subscription.instrument for subscription in asked}
+        return [subscription for subscription in held if subscription.instrument not in names]
 
     def _subscriptions(self) -> list[Subscription]:
         found = [s for seated in self.seated for s in seated.subscriptions()]
@@ -256,11 +319,23 @@ class Replay:
             "partial_fills": options.partial_fills,
             "limits": msgspec.to_builtins(options.limits),
             "feed": options.feed,
+            "data": msgspec.to_builtins(options.data),
+            "carried": None if options.carried is None else msgspec.to_builtins(options.carried),
             "seed": options.seed,
         }
 
+    def _start_equity(self) -> str | None:
+        if self._carried is None:
+            return plain(money(self._options.cash))
+        return None if self._carried.equity is None else plain(self._carried.equity)
+
     def _summary(
-        self, world: World, broker: SimulatedBroker, writer: RunWriter, source: LogSource
+        self,
+        world: World,
+        broker: SimulatedBroker,
+        writer: RunWriter,
+        source: LogSource,
+        inputs: DerivedSource | LogSource,
     ) -> dict[str, Any]:
         options, counts = self._options, writer.counts()
         equity = world.account.equity(ACCOUNT, options.currency)
@@ -278,14 +353,18 @@ class Replay:
             "code_version": VERSION,
             "hash_version": HASH_VERSION,
             "fill_model": self.fill_rules,
+            "hours": self._hours(),
+            "prices": self._prices(),
             "risk_profile": options.limits.profile,
             "inputs": source.inputs,
+            "filled_forward": inputs.filled if isinstance(inputs, DerivedSource) else 0,
+            "made_bars": inputs.made if isinstance(inputs, DerivedSource) else 0,
             "intents": counts.get("order_intended", 0),
             "refused": counts.get("risk_refused", 0),
             "orders": broker.orders,
             "fills": broker.fills,
             "commissions": plain(world.account.commissions(ACCOUNT, options.currency)),
-            "start_equity": plain(money(options.cash)),
+            "start_equity": self._start_equity(),
             "end_equity": None if equity is None else plain(money(equity)),
             "max_drawdown": plain(world.risk.drawdown_max(ACCOUNT, options.currency) or ZERO),
         }
@@ -297,15 +376,28 @@ def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
     first, _, last = str(told["period"]).partition("..")
     options = dict(told["options"])
     limits = msgspec.convert(options.pop("limits"), Limits)
+    # A run from before there was a choice read everything as it was recorded.
+    data = msgspec.convert(
+        options.pop("data", {"extended_hours": True, "prices": "raw", "fill_forward": False}), DataOptions
+    )
+    carried = msgspec.convert(options.pop("carried", None), Carried | None)
     return Replay(
         root,
         reader,
         Period(first, last or first),
         [StrategySpec(s["spec"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
-        ReplayOptions(**{**options, "cash": Decimal(options["cash"])}, limits=limits),
+        ReplayOptions(
+            **{**options, "cash": Decimal(options["cash"])}, limits=limits, data=data, carried=carried
+        ),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
     )
+
+
+def _told(action: CorporateAction) -> str:
+    split = [split_reason(action)] if action.ratio != 1 else []
+    paid = [f"dividend of {plain(action.dividend)}, ex {action.date}"] if action.dividend else []
+    return " and ".join([*paid, *split])
 
 
 def result(run: RunReader) -> dict[str, Any]:

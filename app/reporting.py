@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.events import AccountMarked, RiskRefused, StrategyFailed
+from core.money import plain
 from core.ports import Selection
 from eventstore.runs import RunReader
 
@@ -69,13 +70,15 @@ def _failure(event: StrategyFailed) -> str:
 
 def _figures(told: dict[str, Any]) -> dict[str, Any]:
     start, end = told["start_equity"], told["end_equity"]
-    profit = None if end is None else Decimal(end) - Decimal(start)
+    profit = None if end is None or start is None else Decimal(end) - Decimal(start)
     keys: Sequence[str] = ("inputs", "intents", "refused", "orders", "fills", "commissions")
     return {
         "start_equity": start,
         "end_equity": end,
         "net_profit": profit,
-        "return": None if profit is None or not Decimal(start) else float(profit / Decimal(start)),
+        "return": None
+        if profit is None or start is None or not Decimal(start)
+        else float(profit / Decimal(start)),
         "max_drawdown": told["max_drawdown"],
         **{key: told.get(key) for key in keys},
         "run_hash": told["run_hash"],
@@ -91,11 +94,29 @@ def _assumptions(told: dict[str, Any]) -> dict[str, Any]:
         "risk_profile": told["risk_profile"],
         "latency_ms": given["latency_ms"],
         "partial_fills": given["partial_fills"],
-        "cash": f"{given['cash']} {given['currency']}",
+        "cash": _cash(given),
+        "hours": told.get("hours", "all"),
+        "prices": told.get("prices", "raw"),
+        "fill_forward": _fill_forward(told),
         "feeds": sorted({part["feed"] for part in told["parts"]}),
         "config_hash": told["config_hash"],
         "code_version": told["code_version"],
     }
+
+
+def _cash(given: dict[str, Any]) -> str:
+    carried = given.get("carried")
+    if carried is None:
+        return f"{given['cash']} {given['currency']}"
+    cash = ", ".join(f"{plain(Decimal(amount))} {currency}" for currency, amount in carried["cash"])
+    held = [f"{plain(Decimal(p['quantity']))} {p['instrument']}" for p in carried["positions"]]
+    return f"{', '.join([cash, *held])}, carried from {carried['source']}"
+
+
+def _fill_forward(told: dict[str, Any]) -> str:
+    if not told["options"].get("data", {}).get("fill_forward", False):
+        return "off"
+    return f"{told['filled_forward']:,} bars" if told.get("filled_forward") else "none"
 
 
 def by_hour(equity: Sequence[tuple[int, Decimal | None]]) -> list[tuple[int, Decimal | None, Decimal | None]]:

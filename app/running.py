@@ -11,11 +11,12 @@ import msgspec
 
 from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.books import open_log
+from app.carrying import carried
 from app.config import Config, canonical
 from app.live import proving
 from app.live.proving import Recorded, recorded_sessions, specs_of
 from app.past import limits_of
-from app.planning import Period, parse_period
+from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
@@ -42,6 +43,10 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
     partial_fills: bool | None = None
     feed: str | None = None
+    extended_hours: bool | None = None
+    prices: Prices | None = None
+    fill_forward: bool | None = None
+    carry: str | None = None
     fills: str | None = None
 
 
@@ -89,6 +94,13 @@ def run_replay(
     if before is not None and config.settings.risk_management is None:
         assumed = msgspec.structs.replace(assumed, limits=limits_of(before.started))
     replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
+    if request.carry is not None:
+        if request.cash is not None:
+            raise UsageError("--carry brings cash along: leave out --cash")
+        assumed = msgspec.structs.replace(
+            assumed, carried=carried(root, request.carry, replay.plan, assumed.currency)
+        )
+        replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     return Replayed(replay.run(progress))
 
 
@@ -178,7 +190,16 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         partial_fills=section.partial_fills if request.partial_fills is None else request.partial_fills,
         limits=limits(config.settings.risk_management),
         feed=request.feed,
+        data=data_options(config, request),
     )
+
+
+def data_options(config: Config, request: ReplayRequest) -> DataOptions:
+    """Return how data are prepared: as the configuration says, or the command line instead."""
+    section = config.settings.replay
+    hours = section.extended_hours if request.extended_hours is None else request.extended_hours
+    fill = section.fill_forward if request.fill_forward is None else request.fill_forward
+    return DataOptions(extended_hours=hours, prices=request.prices or section.prices, fill_forward=fill)
 
 
 def limits(section: RiskSection | None) -> Limits:

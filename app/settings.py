@@ -50,6 +50,9 @@ class ReplaySection(_Section, frozen=True, kw_only=True):
     commission: Name = "ibkr_fixed"
     latency_ms: Count = 0
     partial_fills: bool = False
+    extended_hours: bool = False
+    prices: Literal["auto", "adjusted", "raw"] = "auto"
+    fill_forward: bool = True
     strategy: list[StrategySection] = []
 
 

@@ -190,6 +190,14 @@ class SimulatedBroker:
                 facts.append(_status(ts, intent, order.version, "Cancelled", "DAY order: the session closed"))
         return facts
 
+    def withdraw(self, instrument: str, reason: str, ts: int) -> list[Event]:
+        """Cancel the orders that rest in an instrument, as a split does; return the facts."""
+        facts: list[Event] = []
+        for order in self.resting(instrument)[:]:
+            self._remove(order, "Cancelled", ts)
+            facts.append(_status(ts, order.intent, order.version, "Cancelled", reason))
+        return facts
+
     def _remove(self, order: Resting, status: OrderStatus, ts: int) -> None:
         del self._orders[order.intent.order]
         if ts > self._done_since + self._latency_ns:

@@ -26,6 +26,40 @@ CONTINUOUS = "24/7"
 UNLISTED = "unlisted"
 """For instruments whose exchange was not given: sessions as for `24/7`, but regular hours are unknown."""
 
+_MICS = {
+    "AMEX": "XASE",
+    "ARCA": "ARCX",
+    "ASX": "XASX",
+    "BATS": "BATS",
+    "CBOE": "XCBF",
+    "CBOT": "CMES",
+    "CFE": "XCBF",
+    "CME": "CMES",
+    "COMEX": "CMES",
+    "EUREX": "XEUR",
+    "EURONEXT": "XPAR",
+    "GLOBEX": "CMES",
+    "HKEX": "XHKG",
+    "IBIS": "XETR",
+    "ICE": "IEPA",
+    "ISLAND": "XNAS",
+    "JPX": "XTKS",
+    "LSE": "XLON",
+    "NASDAQ": "XNAS",
+    "NYMEX": "CMES",
+    "NYSE": "XNYS",
+    "SEHK": "XHKG",
+    "SIX": "XSWX",
+    "TSX": "XTSE",
+    "XETRA": "XETR",
+}
+"""Exchanges by the names that people and Interactive Brokers use. Futures of CME Group keep one calendar."""
+
+
+def exchange_code(name: str) -> str:
+    """Return the code under which an exchange is known here: `XNYS` for `NYSE`; a code stays what it is."""
+    return _MICS.get(name.strip().upper(), name.strip())
+
 
 def zone(name: str) -> ZoneInfo:
     """Return a time zone by IANA name; raises `UsageError` for an unknown one."""
@@ -77,11 +111,12 @@ def local_dates(ts: NDArray[np.int64], timezone: ZoneInfo) -> list[date]:
 
 
 def sessions(exchange: str, first: date, last: date, timezone: str = "UTC") -> list[SessionScheduled]:
-    """Return the sessions of an exchange (ISO code such as `XNYS`) from `first` to `last` inclusive.
+    """Return the sessions of an exchange (`XNYS`, or `NYSE`) from `first` to `last` inclusive.
 
     `24/7` and `unlisted` schedule each day of `timezone`, which becomes part of their name unless it is UTC.
     Raises `UsageError` for an exchange without a calendar.
     """
+    exchange = exchange_code(exchange)
     if exchange in {CONTINUOUS, UNLISTED}:
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         code = exchange if timezone == "UTC" else f"{exchange} {timezone}"
@@ -143,6 +178,10 @@ def _session(
 
 
 def _unknown_exchange(exchange: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(exchange.upper(), known, n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else "use an ISO 10383 code such as XNYS, XNAS or XLON"
+    near = difflib.get_close_matches(exchange.upper(), [*known, *_MICS], n=3)
+    hint = (
+        f"did you mean {', '.join(near)}?"
+        if near
+        else "use a name such as NYSE, CME or LSE, or an ISO 10383 code"
+    )
     return f"--exchange {exchange!r} has no trading calendar; {hint} (24/7 for instruments that never close)"

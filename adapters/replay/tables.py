@@ -19,6 +19,7 @@ from adapters.replay.calendar import (
     DAY_NS,
     SECOND_NS,
     UNLISTED,
+    exchange_code,
     local_dates,
     require_calendar,
     sessions,
@@ -121,6 +122,8 @@ def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) 
             raise DataMissing(
                 f"{path}: {'is a directory: name the files in it' if path.is_dir() else 'no such file'}"
             )
+    if options.exchange is not None:
+        options = msgspec.structs.replace(options, exchange=exchange_code(options.exchange))
     opened = CsvFile if file_format == "csv" else ParquetFile
     return [Table(opened(path), file_format, options) for path in files]
 

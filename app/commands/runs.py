@@ -14,9 +14,27 @@ from app.output import when
 @strategy_options
 @click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest).")
 @click.option("--cash", metavar="AMOUNT", help="Starting cash.")
+@click.option(
+    "--carry",
+    metavar="RUN|latest|log",
+    help="Start with the positions and cash of a run at its end, or of the log when DATE begins.",
+)
 @click.option("--commission", metavar="NAME", help="Commission schedule.")
 @click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
+@click.option(
+    "--extended-hours/--regular-hours", default=None, help="Whether bars outside regular hours are replayed."
+)
+@click.option(
+    "--prices",
+    type=click.Choice(["auto", "adjusted", "raw"]),
+    help="Adjust prices for splits and dividends, or apply them to positions (auto: adjust bars).",
+)
+@click.option(
+    "--fill-forward/--no-fill-forward",
+    default=None,
+    help="Whether strategies that ask for it are told of missing seconds and minutes.",
+)
 @click.option(
     "--fills",
     type=click.Choice(["simulated", "recorded"]),

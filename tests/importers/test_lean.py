@@ -219,6 +219,27 @@ def test_a_bad_bar_is_kept_with_its_reason(tmp_path, row, reason):
     assert [e.volume for e in found if type(e) is Bar] == [5, 6]
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("34260000,90,80,85,88,1,100,110,95,100,1", "bid_high 80 < bid_low 85"),
+        ("34260000,90,95,85,88,1,100,99,95,98,1", "ask_open 100 outside 95..99"),
+        ("34260000,90,95,85,88,-3,100,110,95,100,1", "negative bid_size -3"),
+        ("34260000,90,95,85,88,1,100,110,95,nan,1", "field ask_close: 'nan' is not a finite number"),
+        ("34260000,0,0,0,0,0,0,0,0,0,0", "neither bid nor ask"),
+        ("34200000,90,95,85,88,1,100,110,95,100,1", "bar overlaps the one above by 60 s"),
+        ("34100000,90,95,85,88,1,100,110,95,100,1", "time is 100 s before the row above"),
+    ],
+)
+def test_a_bad_quote_bar_is_kept_with_its_reason(tmp_path, row, reason):
+    good = "90,95,85,88,1,100,110,95,100"
+    text = f"34200000,{good},5\n{row}\n34320000,{good},6"
+    write_zip(tmp_path / "equity/usa/minute/abc/20131007_quote.zip", text)
+    _, found = imported(tmp_path, resolution="minute")
+    assert [(e.line, e.reason) for e in found if type(e) is RowRejected] == [(2, reason)]
+    assert [e.ask_size for e in found if type(e) is QuoteBar] == [5, 6]
+
+
 def test_a_rejected_bar_does_not_shade_the_bar_after_it(tmp_path):
     text = "34200000,100,110,90,100,1\n34230000,100,110,90,100,2\n34260000,100,110,90,100,3"
     write_zip(tmp_path / "equity/usa/minute/abc/20131007_trade.zip", text)

@@ -224,6 +224,32 @@ def test_a_bad_row_is_kept_with_line_and_reason(tmp_path, row, reason):
     assert (result.read, result.accepted, result.rejected) == (3, 2, 1)
 
 
+HOSTILE_BARS = [
+    ("14:01,100,90,95,92,5", "high 90 < low 95"),
+    ("14:01,120,110,90,100,5", "open 120 outside 90..110"),
+    ("14:01,100,110,90,80,5", "close 80 outside 90..110"),
+    ("14:01,100,110,90,100,-1", "negative volume -1"),
+    ("14:01,100,110,-90,100,1", "negative low -90"),
+    ("14:01,0,110,0,100,1", "open is 0"),
+    ("14:01,100,110,90,NaN,1", "field close: 'NaN' is not a finite number"),
+    ("14:01,100,inf,90,100,1", "field high: 'inf' is not a finite number"),
+    ("14:01,100,110,90,100,", "field volume: '' is not a number"),
+    ("14:00,100,110,90,100,1", "bar overlaps the one above by 60 s"),
+    ("14:00:30,100,110,90,100,1", "bar overlaps the one above by 30 s"),
+    ("13:50,100,110,90,100,1", "time is 600 s before the row above"),
+    ("14:45,100,110,90,100,1", "time is 2580 s after the row below"),
+]
+
+
+@pytest.mark.parametrize(("row", "reason"), HOSTILE_BARS)
+def test_a_bad_bar_is_kept_with_line_and_reason(tmp_path, row, reason):
+    rows = ["14:00,100,110,90,100,5", row, *(f"14:{n:02},100,110,90,100,{n + 4}" for n in range(2, 12))]
+    text = "time,open,high,low,close,volume\n" + "\n".join(f"2025-07-02 {one}" for one in rows)
+    _, found = imported(write(tmp_path / "b.csv", text), instrument="XYZ", timezone="UTC", exchange="NYSE")
+    assert [(e.line, e.reason) for e in only(found, RowRejected)] == [(3, reason)]
+    assert [event.volume for event in only(found, Bar)] == [5, *range(6, 16)]
+
+
 @pytest.mark.parametrize("size", [40, 97, 1 << 20])
 def test_blocks_of_any_size_give_the_same_events(tmp_path, monkeypatch, size):
     rows = [f"{1751463000 + i},{i % 7 + 1},{i % 3}" for i in range(200)]

@@ -1,0 +1,177 @@
+"""Replays that start with what a run or the log left: positions, cash, equity, splits in between."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.config import load
+from app.replaying import again
+from app.running import ReplayRequest, run_replay
+from core.errors import DataMissing, UsageError
+from core.events import AccountMarked, CashAdjusted, CorporateAction, Filled, PositionAdjusted
+from core.ports import Selection
+from eventstore.reader import LogReader
+from tests.core.bench import BEGIN, MIN, OPEN, bar
+from tests.eventstore.sealed_logs import open_log
+from tests.replay.test_planning import DATES, DAY, definitions, imported
+
+D = Decimal
+STRATEGY = """
+from truetape import Parameters, Strategy, Subscription
+
+class P(Parameters, frozen=True):
+    quantity: int = 100
+    instrument: str = "ACME"
+
+class Once(Strategy[P]):
+    def on_bar(self, bar):
+        self.record("held", float(self.position(bar.instrument)))
+        if self.params.quantity and not self.position(bar.instrument) and not self.working_orders():
+            self.buy(bar.instrument, self.params.quantity, reason="once")
+"""
+
+
+def prices(day, name="ACME", scale=1.0):
+    start = OPEN + day * DAY
+    return [
+        bar(start + n * MIN, *(scale * p for p in (10, 11, 9, 10 + n % 5)), name=name) for n in range(1, 31)
+    ]
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "once.py").write_text(STRATEGY)
+    journal = open_log(tmp_path / "log")
+    journal.extend(definitions())
+    for day in range(3):
+        imported(journal, f"acme-{day}", "t/minute", prices(day))
+        imported(journal, f"other-{day}", "t/minute", prices(day, "OTHER"))
+    journal.commit(sync=True)
+    journal.close()
+    return tmp_path / "log"
+
+
+def append(root, *events):
+    journal = open_log(root)
+    journal.extend(list(events))
+    journal.commit(sync=True)
+    journal.close()
+
+
+def replayed(root, date, *settings, name="Once", **request):
+    spec = f"{root.parent / 'once.py'}:{name}"
+    request = {"commission": "zero", **request}
+    wanted = ReplayRequest(what=date, strategies=(spec,), settings=settings, **request)
+    return run_replay(root, load(), wanted).run
+
+
+def told(run, *kinds):
+    return [e.event for batch in run.entries(Selection(types=frozenset(kinds))) for e in batch]
+
+
+def test_two_days_one_by_one_end_as_both_at_once(root):
+    both = replayed(root, f"{DATES[0]}..{DATES[1]}")
+    first = replayed(root, DATES[0])
+    second = replayed(root, DATES[1], carry=first.id)
+    assert second.summary["start_equity"] == first.summary["end_equity"]
+    assert second.summary["end_equity"] == both.summary["end_equity"]
+    assert told(second, Filled) == []  # it is held already
+    (cash,) = told(second, CashAdjusted)
+    (held,) = told(second, PositionAdjusted)
+    assert (held.strategy, held.quantity) == ("Once", 100)
+    assert held.price == told(first, Filled)[0].price
+    assert cash.amount == D(100_000) - 100 * held.price
+    assert {cash.reason, held.reason} == {f"carried from run {first.id}"}
+
+
+def test_what_is_held_has_its_last_value_before_its_first_price(root):
+    first = replayed(root, DATES[0])
+    second = replayed(root, DATES[1], carry="latest")
+    marks = told(second, AccountMarked)
+    assert str(marks[0].equity) == first.summary["end_equity"]
+    assert None not in [mark.equity for mark in marks]
+
+
+def test_what_is_carried_is_part_of_the_runs_identity_and_of_the_run(root):
+    first = replayed(root, DATES[0])
+    other = replayed(root, DATES[0], "quantity=50")
+    one, two, none = (replayed(root, DATES[1], carry=source) for source in (first.id, other.id, None))
+    assert len({one.id, two.id, none.id}) == 3
+    for path in (first.path, other.path):
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    now = again(root, LogReader(root), one)  # the run it came from is gone
+    assert (now.run_id, now.run().summary["run_hash"]) == (one.id, one.summary["run_hash"])
+
+
+def test_an_instrument_that_no_strategy_asks_for_keeps_its_value(root):
+    first = replayed(root, DATES[0], "instrument=OTHER")
+    second = replayed(root, DATES[1], "quantity=0", carry=first.id)
+    assert [part["instruments"] for part in second.summary["parts"]] == [["ACME", "OTHER"]]
+    assert second.summary["end_equity"] is not None
+
+
+def test_the_logs_own_state_is_taken_as_of_the_beginning(root):
+    append(
+        root,
+        CashAdjusted(OPEN, "DU1", "USD", D(50_000), "deposit"),
+        PositionAdjusted(OPEN, "DU1", "Once", "ACME", D(7), D("9.5"), "counted"),
+        PositionAdjusted(OPEN + DAY, "DU1", "Once", "ACME", D(99), D("9.5"), "later than the beginning"),
+    )
+    run = replayed(root, DATES[1], carry="log")
+    assert [event.quantity for event in told(run, PositionAdjusted)] == [7]
+    assert [event.amount for event in told(run, CashAdjusted)] == [50_000]
+    assert run.summary["start_equity"] == str(50_000 + 7 * 10)
+    assert told(run, Filled) == []
+
+
+def split(day, ratio="2", dividend="0"):
+    date = f"2025-07-{2 + day:02}"
+    return CorporateAction(
+        BEGIN - 240 * MIN + day * DAY, "t/actions", "ACME", date, D(ratio), D(dividend), "USD", 10.0
+    )
+
+
+def test_a_split_between_the_end_and_the_beginning_is_applied(root):
+    first = replayed(root, DATES[0], prices="raw")
+    append(root, split(1, "3", "0.5"))
+    run = replayed(root, DATES[2], carry=first.id, prices="raw")
+    assert [event.quantity for event in told(run, PositionAdjusted)] == [100, 300]
+    assert [event.amount for event in told(run, CashAdjusted)][1:] == [50]
+    # Its value a share is the last price by the ratio, until the first price of the day.
+    equity = told(run, AccountMarked)[0].equity
+    assert equity.quantize(D("0.01")) == D(first.summary["end_equity"]) + 50
+
+
+def test_positions_at_raw_prices_do_not_go_into_adjusted_ones(root):
+    first = replayed(root, DATES[0])
+    append(root, split(1))
+    with pytest.raises(UsageError, match=r"ACME is held at raw prices .* next: --prices raw"):
+        replayed(root, DATES[2], carry=first.id)
+    assert replayed(root, DATES[2], carry=first.id, prices="raw").summary["end_equity"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"carry": "latest", "cash": "5"}, "--carry brings cash along: leave out --cash"),
+        ({"carry": "log"}, "holds neither positions nor cash; leave --carry out"),
+    ],
+)
+def test_what_cannot_be_carried_is_said(root, request_, message):
+    replayed(root, DATES[0])
+    with pytest.raises(UsageError, match=message):
+        replayed(root, DATES[1], **request_)
+
+
+def test_a_run_that_ends_after_the_beginning_is_refused(root):
+    late = replayed(root, DATES[1])
+    with pytest.raises(UsageError, match=r"ends at 2025-07-03T.* after 2025-07-02 begins"):
+        replayed(root, DATES[0], carry=late.id)
+
+
+def test_an_unknown_run_is_said(root):
+    replayed(root, DATES[0])
+    with pytest.raises(DataMissing, match="beef"):
+        replayed(root, DATES[1], carry="beef")
