@@ -1,0 +1,82 @@
+"""What a run says of itself at once: its head, the figures it holds, its assumptions.
+
+Read from `run.json` alone, so that a replay can end with it: nothing here loads DuckDB or reads samples.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core.events import StrategyFailed
+from core.ports import Selection
+from eventstore.runs import RunReader
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """The head of a run and the figures that it holds; money as exact decimals, shares as fractions."""
+
+    run: str
+    period: str
+    strategies: list[dict[str, Any]]
+    assumptions: dict[str, Any]
+    figures: dict[str, Any]
+    failed: str | None
+    """What a strategy raised and where, if that ended the run."""
+
+
+def summarise(run: RunReader) -> Summary:
+    """Return what a run says of itself."""
+    told = run.summary
+    return Summary(
+        run=run.id,
+        period=str(told["period"]),
+        strategies=list(told["strategies"]),
+        assumptions=_assumptions(told),
+        figures=_figures(told),
+        failed=_failure(run),
+    )
+
+
+def _failure(run: RunReader) -> str | None:
+    for batch in run.entries(Selection(types=frozenset({StrategyFailed}))):
+        for entry in batch:
+            event = entry.event
+            assert isinstance(event, StrategyFailed)
+            return (
+                f"strategy {event.strategy} raised in {event.handler} at {event.file}:{event.line} while "
+                f"processing {event.input_type} {event.input_seq}: {event.error}"
+            )
+    return None
+
+
+def _figures(told: dict[str, Any]) -> dict[str, Any]:
+    start, end = told["start_equity"], told["end_equity"]
+    profit = None if end is None else Decimal(end) - Decimal(start)
+    keys: Sequence[str] = ("inputs", "intents", "refused", "orders", "fills", "commissions")
+    return {
+        "start_equity": start,
+        "end_equity": end,
+        "net_profit": profit,
+        "return": None if profit is None or not Decimal(start) else float(profit / Decimal(start)),
+        "max_drawdown": told["max_drawdown"],
+        **{key: told.get(key) for key in keys},
+        "run_hash": told["run_hash"],
+        "decisions_hash": told["decisions_hash"],
+    }
+
+
+def _assumptions(told: dict[str, Any]) -> dict[str, Any]:
+    given = told["options"]
+    return {
+        "fills": told["fill_model"],
+        "commission": given["commission"],
+        "risk_profile": told["risk_profile"],
+        "latency_ms": given["latency_ms"],
+        "partial_fills": given["partial_fills"],
+        "cash": f"{given['cash']} {given['currency']}",
+        "feeds": sorted({part["feed"] for part in told["parts"]}),
+        "config_hash": told["config_hash"],
+        "code_version": told["code_version"],
+    }
