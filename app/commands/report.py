@@ -1,4 +1,4 @@
-"""`report`: what came of a run, on the terminal, as JSON, and as files to keep or to show."""
+"""`report` and `compare`: what came of a run, or of two, on the terminal, as JSON, and as files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from app.commands.base import Call, verb
 
 if TYPE_CHECKING:
     from app.report.building import Report
+    from app.report.comparison import SideBySide
     from app.report.dealing import Group
 
 _DAYS_SHOWN = 10
@@ -110,3 +111,48 @@ def _show_positions(call: Call, told: "Report") -> None:
                 for p in told.positions
             ],
         )
+
+
+@verb(
+    "compare", epilog="Example: tape compare 3f2a latest --html both.html. Also -c FILE, --log DIR, -v, -q."
+)
+@click.argument("first")
+@click.argument("second", default="latest")
+@click.option("--html", type=_PATH, metavar="FILE", help="Write one page with both equity curves.")
+def compare(call: Call, first: str, second: str, html: Path | None) -> None:
+    """Show two runs side by side: figures, what they do not share, and where their decisions part."""
+    from app.report import writing  # noqa: PLC0415
+    from app.report.building import opened  # noqa: PLC0415
+    from app.report.comparison import side_by_side  # noqa: PLC0415
+    from eventstore.runs import find_run  # noqa: PLC0415
+
+    writing.check(html)
+    runs = find_run(call.root, first), find_run(call.root, second)
+    with opened(call.root, runs[0]) as one, opened(call.root, runs[1]) as other:
+        told = side_by_side(one, other)
+        call.out.result(told)
+        _show_both(call, told)
+        if html is not None:
+            call.out.note(f"wrote {writing.write_comparison(told, one, other, html)}")
+    call.out.next(f"diff {runs[0].id} {runs[1].id}")
+
+
+def _show_both(call: Call, told: "SideBySide") -> None:
+    from app.comparing import named_input  # noqa: PLC0415
+    from app.report.lines import LINES, NONE, changed, shown  # noqa: PLC0415
+
+    rows = [
+        [LINES[f.key].label, shown(f.key, f.first), shown(f.key, f.second), changed(f.key, f.change)]
+        for f in told.figures
+    ]
+    call.out.table(["figure", told.first, told.second, "difference"], rows, right=(1, 2, 3))
+    if told.differing:
+        differing = [[d.what, d.first or NONE, d.second or NONE] for d in told.differing]
+        call.out.table(["not shared", told.first, told.second], differing)
+    counts = f"{told.decisions.decisions[0]:,} and {told.decisions.decisions[1]:,} decisions"
+    part = told.decisions.difference
+    if part is None:
+        call.out.line(f"the runs decide alike ({counts})")
+    else:
+        call.out.line(f"the runs part ({counts}): {part.text}")
+        call.out.line(f"made at {named_input(part.first_at)} and {named_input(part.second_at)}")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,13 +15,15 @@ _GAP_MIN_NS = 4 * 3600 * _NS
 _GAP_MEDIANS = 8
 _GAP_SHARE = 0.006
 _LABELS_MAX = 8
+_APART = 0.07
 
 
 class Label(msgspec.Struct, frozen=True):
-    """A text at a place from 0 to 1 along an axis."""
+    """A text at a place from 0 to 1 along an axis; `date` tells whether it names a day or more."""
 
     place: float
     text: str
+    date: bool = True
 
 
 class TimeAxis:
@@ -68,23 +70,30 @@ class TimeAxis:
             moments, form = _by_month(self._at(first), self._at(last), 12), "%Y"
         elif shown > 75:
             moments, form = _by_month(self._at(first), self._at(last), 1), "%b %Y"
-        elif len(self.segments) > 1 or shown > 2:
-            return self._day_labels()
         else:
-            moments, form = _by_hour(self._at(first), self._at(last)), "%H:%M"
+            return self._short_labels()
         inside = [m for m in moments if first <= int(m.timestamp() * _NS) <= last]
-        found = [Label(self._place(m), m.strftime(form)) for m in inside]
-        return _fewer(found or [Label(0.0, self._at(first).strftime("%d %b %H:%M"))])
+        return _fewer([Label(self._place(m), m.strftime(form)) for m in inside]) or self._short_labels()
 
-    def _day_labels(self) -> list[Label]:
-        days: dict[str, Label] = {}
-        for begin, end in self.segments:
-            moment = self._at(begin)
-            while int(moment.timestamp() * _NS) <= end:
-                text = moment.strftime("%d %b")
-                days.setdefault(text, Label(self._place(moment), text))
-                moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        return _fewer(list(days.values()))
+    def _short_labels(self) -> list[Label]:
+        """Label days where there are many; else hours, of which the first of a day is its date."""
+        spans = [(self._at(begin), self._at(end)) for begin, end in self.segments if end > begin]
+        days = {begin.date() for begin, _ in spans}
+        whole = sum((end - begin).total_seconds() for begin, end in spans) / 3600
+        found: list[Label] = []
+        known: set[date] = set()
+        for begin, end in spans:
+            for moment in [
+                begin,
+                *(_by_hour(begin, end, whole) if len(days) <= 3 else _midnights(begin, end)),
+            ]:
+                if moment.date() in known:
+                    found.append(Label(self._place(moment), moment.strftime("%H:%M"), date=False))
+                else:
+                    known.add(moment.date())
+                    text = moment.strftime("%H:%M" if len(days) == 1 else "%d %b")
+                    found.append(Label(self._place(moment), text))
+        return _fewer(found)
 
     def _place(self, moment: datetime) -> float:
         return float(self.places(np.array([int(moment.timestamp() * _NS)]))[0]) / WIDTH
@@ -102,24 +111,36 @@ def _by_month(first: datetime, last: datetime, step: int) -> list[datetime]:
     return found
 
 
-def _by_hour(first: datetime, last: datetime) -> list[datetime]:
-    minutes = (last - first).total_seconds() / 60
-    step = next((s for s in (1, 5, 15, 30, 60, 120, 240) if minutes / s <= _LABELS_MAX), 480)
-    moment = first.replace(minute=0, second=0, microsecond=0)
+def _by_hour(first: datetime, last: datetime, hours: float) -> list[datetime]:
+    minutes = next((s for s in (1, 5, 15, 30, 60, 120, 240) if hours * 60 / s <= _LABELS_MAX), 480)
+    moment = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    found = []
+    while moment <= last:
+        if moment > first:
+            found.append(moment)
+        moment += timedelta(minutes=minutes)
+    return found
+
+
+def _midnights(first: datetime, last: datetime) -> list[datetime]:
+    moment = first.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     found = []
     while moment <= last:
         found.append(moment)
-        moment += timedelta(minutes=step)
+        moment += timedelta(days=1)
     return found
 
 
 def _fewer(labels: Sequence[Label]) -> list[Label]:
-    step = -(-len(labels) // _LABELS_MAX)
+    """Return labels that do not touch, dates before hours, evenly thinned."""
     kept: list[Label] = []
-    for label in labels[::step]:
-        if label.place <= 0.96 and (not kept or label.place - kept[-1].place > 0.07):
-            kept.append(label)
-    return kept
+    for wanted in (True, False):
+        chosen = [label for label in labels if label.date is wanted and label.place <= 0.96]
+        step = max(-(-len(chosen) // _LABELS_MAX), 1)
+        for label in chosen[::step]:
+            if all(abs(label.place - other.place) > _APART for other in kept):
+                kept.append(label)
+    return sorted(kept, key=lambda label: label.place)
 
 
 class ValueAxis:
@@ -137,7 +158,7 @@ class ValueAxis:
         """Return round values inside the axis, about `count` of them."""
         rough = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(rough))
-        step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
+        step = min((m * power for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(math.log(s / rough)))
         first = math.ceil(self.low / step)
         return [number * step for number in range(first, math.floor(self.high / step) + 1)]
 

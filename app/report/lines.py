@@ -105,6 +105,17 @@ def shown(key: str, value: Any) -> str:
     return shown_as(LINES[key].kind, value)
 
 
+def changed(key: str, change: Any) -> str:
+    """Return a difference of two values of a figure for people, with its sign."""
+    kind = LINES[key].kind
+    if change is None:
+        return NONE if kind != "text" else ""
+    if kind == "length":
+        return f"-{length(-change)}" if change < 0 else length(change)
+    text = shown_as(kind, change)
+    return text if text.startswith("-") or not text.strip("0.,%") else f"+{text}"
+
+
 def shown_as(kind: str, value: Any) -> str:
     """Return a value of a kind for people."""
     if value is None:
@@ -123,7 +134,7 @@ def shown_as(kind: str, value: Any) -> str:
         case "time":
             return when(value)
         case _:
-            return cell(value)
+            return cell(value) or NONE
 
 
 def _money(value: Decimal) -> str:

@@ -125,9 +125,7 @@ def _charts(material: Material, buckets: int) -> str:
                 [Line(series, "price", "price", broken=facts.by_tick)],
                 [Dots(bought, "buy", "bought"), Dots(sold, "sell", "sold")],
                 form=_number,
-                note=f"{count:,} fills; where they crowd, the highest and lowest of each stretch are drawn"
-                if count > buckets
-                else f"{count:,} fills",
+                note=_counted(count, buckets),
                 buckets=buckets,
             )
         )
@@ -136,6 +134,12 @@ def _charts(material: Material, buckets: int) -> str:
         f'<p class="soft">{more} more instruments were traded; the figures list them.</p>' if more > 0 else ""
     )
     return html.section("Over time", "".join(found) + note)
+
+
+def _counted(fills: int, buckets: int) -> str:
+    text = "1 fill" if fills == 1 else f"{fills:,} fills"
+    crowded = "; where they crowd, the highest and lowest of each stretch are drawn"
+    return text + (crowded if fills > buckets else "")
 
 
 def equity_chart(
@@ -158,7 +162,7 @@ def drawdown_chart(lines: Sequence[tuple[str, str, Series]], axis: TimeAxis, buc
         for name, style, s in lines
         if len(s.times)
     ]
-    return chart("Drawdown", axis, drawn, form=_share, buckets=buckets, size="low", reach=(0.0, 0.0))
+    return chart("Drawdown", axis, drawn, form=share_text, buckets=buckets, size="low", reach=(0.0, 0.0))
 
 
 def _charted(material: Material) -> list[str]:
@@ -188,7 +192,8 @@ def _number(value: float, decimals: int) -> str:
     return text if text.strip("-0.,") else text.removeprefix("-")
 
 
-def _share(value: float, decimals: int) -> str:
+def share_text(value: float, decimals: int) -> str:
+    """Return a share for an axis whose labels need so many decimals."""
     text = f"{value:.{max(decimals - 2, 0)}%}"
     return text if text.strip("-0.%") else text.removeprefix("-")
 

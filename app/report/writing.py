@@ -7,11 +7,12 @@ from pathlib import Path
 
 from app.output import cell
 from app.report.building import Material
+from app.report.comparison import SideBySide
 from app.report.tables import Table, tables
 from core.errors import UsageError
 
 
-def check(html: Path | None, directory: Path | None, excel: Path | None) -> None:
+def check(html: Path | None, directory: Path | None = None, excel: Path | None = None) -> None:
     """Refuse places that cannot be written before any work is done; raises `UsageError`."""
     if excel is not None and excel.suffix.lower() != ".xlsx":
         raise UsageError(f"--excel {excel}: expected a name that ends in .xlsx")
@@ -38,6 +39,13 @@ def write(material: Material, *, html: Path | None, csv: Path | None, excel: Pat
         from app.report.workbook import workbook  # noqa: PLC0415  # openpyxl takes a quarter of a second
 
         yield write_bytes(excel, workbook(material), "--excel")
+
+
+def write_comparison(told: SideBySide, first: Material, second: Material, path: Path) -> Path:
+    """Write two runs side by side as a page."""
+    from app.report.comparison_page import render  # noqa: PLC0415
+
+    return write_bytes(path, render(told, first, second).encode("utf-8"), "--html")
 
 
 def write_csv(material: Material, directory: Path) -> Path:
