@@ -27,7 +27,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Test": {
         "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),
-        "report": ("app.commands.runs:report", "Show the results of a run."),
+        "report": ("app.commands.report:report", "Show the results of a run; also as HTML, CSV or Excel."),
+        "compare": ("app.commands.report:compare", "Show two runs side by side; also as HTML."),
         "diff": ("app.commands.runs:diff", "Compare two runs: the first decision that differs."),
         "gateway": ("app.commands.gateway:gateway", "Serve a recorded day as a simulated IB Gateway."),
     },

@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -70,12 +70,22 @@ class Output:
         """Suggest the useful next command on stderr."""
         self.note(f"{why}next: {self.command(command)}")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
-        """Print rows under their columns; silent under `--json`. Numbers are aligned to the right."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        *,
+        title: str = "",
+        right: Collection[int] = (),
+    ) -> None:
+        """Print rows under their columns; silent under `--json`.
+
+        Numbers are aligned to the right, and so are the columns `right`, whose numbers are text already.
+        """
         if self.as_json:
             return
         cells = [[cell(value) for value in row] for row in rows]
-        numeric = [_numeric([row[index] for row in rows]) for index in range(len(columns))]
+        numeric = [i in right or _numeric([row[i] for row in rows]) for i in range(len(columns))]
         if on_terminal(sys.stdout):
             _rich_table(columns, cells, numeric, title)
         else:
@@ -93,6 +103,16 @@ class Output:
         width = max((len(name) for name in values), default=0)
         for name, value in values.items():
             print(f"  {name:<{width}}  {cell(value)}")
+
+    def panels(self, groups: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        """Print groups of names and values: side by side on a terminal; silent under `--json`."""
+        if self.as_json:
+            return
+        if on_terminal(sys.stdout):
+            _rich_panels(groups)
+        else:
+            for title, values in groups:
+                self.pairs(values, title=title)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Advance]:
@@ -241,6 +261,26 @@ def _rich_table(
     for row in cells:
         table.add_row(*(Text(text) for text in row))
     console.print(table)
+
+
+def _rich_panels(groups: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    from rich import box  # noqa: PLC0415  # see above
+    from rich.columns import Columns  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    tables = []
+    for title, values in groups:
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=False
+        )
+        table.add_column(overflow="fold")
+        table.add_column(justify="right", overflow="fold")
+        for name, value in values.items():
+            table.add_row(Text(name), Text(value))
+        tables.append(table)
+    Console().print(Columns(tables))
 
 
 @contextmanager

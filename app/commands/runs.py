@@ -1,12 +1,12 @@
-"""`replay` and `report`: strategies over recorded days, and what came of it."""
+"""`replay` and `diff`: strategies over recorded days, and where two runs part."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import click
 
 from app.commands.base import AMOUNT, Call, strategy_options, verb
-from app.output import when
 
 
 @verb("replay")
@@ -89,13 +89,13 @@ def _prove(call: Call, request: Any) -> None:
 
 def show_run(call: Call, run: Any, told_json: dict[str, Any]) -> None:
     """Show what a replay or a session ends with: its figures, its assumptions, and the next command."""
-    from app import reporting  # noqa: PLC0415
+    from app.report.summary import summarise  # noqa: PLC0415
 
     call.out.result(told_json)
-    told = reporting.report(run)
-    _show_head(call, told)
+    told = summarise(run)
+    show_head(call, told)
     call.out.pairs({key: _shown(key, value) for key, value in told.figures.items()})
-    _show_assumptions(call, told)
+    show_assumptions(call, told.assumptions)
     fill = _first_fill(run)
     call.out.next(f"why {fill}" if fill else f"report {run.id}")
 
@@ -110,7 +110,8 @@ def _first_fill(run: Any) -> str | None:
     return None
 
 
-def _show_head(call: Call, told: Any) -> None:
+def show_head(call: Call, told: Any) -> None:
+    """Show which run it is, its strategies with their parameters, and whether it failed."""
     call.out.line(f"run {told.run}  {told.period}")
     for item in told.strategies:
         values = " ".join(f"{name}={value}" for name, value in item["parameters"].items())
@@ -119,9 +120,10 @@ def _show_head(call: Call, told: Any) -> None:
         call.out.line(f"FAILED, so the figures end there: {told.failed}")
 
 
-def _show_assumptions(call: Call, told: Any) -> None:
+def show_assumptions(call: Call, assumptions: Mapping[str, Any]) -> None:
+    """Show what a run assumed."""
     shown = {
-        key: ", ".join(value) if isinstance(value, list) else value for key, value in told.assumptions.items()
+        key: ", ".join(value) if isinstance(value, list) else value for key, value in assumptions.items()
     }
     call.out.pairs(shown, title="assumptions")
 
@@ -129,48 +131,10 @@ def _show_assumptions(call: Call, told: Any) -> None:
 def _shown(key: str, value: Any) -> Any:
     if value is None:
         return "unknown" if key == "end_equity" else "none"
-    if key in {"return", "max_drawdown", "win_rate"}:
+    if key in {"return", "max_drawdown"}:
         text = f"{Decimal(str(value)):.3%}"
         return text if text.strip("-0.%") else text.removeprefix("-")
     return f"{value:,}" if isinstance(value, int) else value
-
-
-@verb("report")
-@click.argument("run", default="latest")
-def report(call: Call, run: str) -> None:
-    """Show the results of a RUN (id, its beginning, or `latest`) and the assumptions behind them."""
-    from app import looking, reporting  # noqa: PLC0415
-    from app.books import open_book, snapshot  # noqa: PLC0415
-    from app.commands.look import show_positions  # noqa: PLC0415
-    from app.round_trips import round_trips, statistics  # noqa: PLC0415
-    from eventstore.runs import find_run  # noqa: PLC0415
-
-    found = find_run(call.root, run)
-    told = reporting.report(found)
-    state = snapshot(open_book(call.root, found.id))
-    held = looking.positions(state, flat=True)
-    fills = looking.fills(state)
-    trades = round_trips(
-        fills, {fill.instrument: state.positions.multiplier(fill.instrument) for fill in fills}
-    )
-    traded = statistics(trades)
-    whole = {name: getattr(told, name) for name in told.__struct_fields__}
-    call.out.result({**whole, "trades": traded, "positions": held})
-    _show_head(call, told)
-    call.out.pairs({key: _shown(key, value) for key, value in told.figures.items()}, title="results")
-    call.out.pairs(
-        {key: _shown(key, value) for key, value in traded.items()}, title="round trips, net of commissions"
-    )
-    if told.refused_by_rule:
-        call.out.table(["refused by", "orders"], list(told.refused_by_rule.items()))
-    hours = reporting.by_hour(told.equity)
-    if hours:
-        call.out.table(
-            ["time", "equity", "change"], [(when(ts), equity, change) for ts, equity, change in hours]
-        )
-    show_positions(call, held)
-    _show_assumptions(call, told)
-    call.out.next(f"fills --run {found.id}")
 
 
 @verb("diff")

@@ -138,3 +138,12 @@ def test_every_health_check_is_described():
 
     described = section(page("operations.md"), "Health")
     assert all(f"| `{check}` |" in described for check in Checks(Thresholds()).states)
+
+
+def test_every_figure_of_a_report_is_defined():
+    from app.report.lines import LINES  # noqa: PLC0415
+
+    described = section(page("report.md"), "Figures") + "".join(
+        section(page("report.md"), name) for name in ("Run", "Results", "Trades", "Costs", "Orders")
+    )
+    assert [key for key in LINES if f"`{key}`" not in described] == []

@@ -5,17 +5,17 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.round_trips import round_trips, statistics
-from core.views import Execution
+from app.report.trips import Fill, Tally, Trips, round_trips, statistics
 
 
 def fill(number, side, quantity, price, commission="1", strategy="s", instrument="ABC"):
-    return Execution(
+    return Fill(
         exec_id=f"F-{number}",
-        revision=0,
         ts=number,
         order=f"o-{number}",
-        account="SIM",
+        venue="",
+        reason=f"reason {number}",
+        arrival=None,
         strategy=strategy,
         instrument=instrument,
         side=side,
@@ -30,6 +30,8 @@ def test_a_round_trip_ends_when_the_position_is_flat_again():
     fills = [fill(1, "BUY", 60, 10), fill(2, "BUY", 40, 11), fill(3, "SELL", 100, 12)]
     (trade,) = round_trips(fills, {})
     assert (trade.side, trade.opened_ts, trade.closed_ts) == ("long", 1, 3)
+    assert (trade.quantity, trade.entry, trade.exit) == (100, Decimal("10.4"), 12)
+    assert (trade.commissions, trade.reason) == (3, "reason 3")
     assert trade.profit == Decimal(1200 - 600 - 440 - 3)
 
 
@@ -81,3 +83,27 @@ def test_when_all_is_closed_the_profits_sum_to_the_cash_that_moved(orders):
         fills.append(fill(99, "SELL" if held > 0 else "BUY", abs(held), 50))
     moved = sum(f.quantity * f.price * (-1 if f.side == "BUY" else 1) - f.commission for f in fills)
     assert abs(sum(t.profit for t in round_trips(fills, {})) - moved) < Decimal("1e-6")
+
+
+def test_what_is_left_open_is_kept_with_its_price_and_what_a_session_began_with_counts():
+    trips = Trips({"ABC": Decimal(10)})
+    trips.hold("s", "ABC", Decimal(5), Decimal(8), ts=0)
+    (trade,) = trips.take(fill(1, "SELL", 7, 9))
+    assert (trade.opened_ts, trade.entry, trade.exit) == (0, 8, 9)
+    assert trade.profit == Decimal("49.28571429")  # 5 × 1 × 10, less 5/7 of the commission
+    rest = trips.open["s", "ABC"]
+    assert (rest.side, rest.quantity, rest.entered) == ("short", -2, (2, 18))
+
+
+@given(st.lists(st.integers(-50, 50).map(Decimal)), st.lists(st.integers(-50, 50).map(Decimal)))
+def test_tallies_add_up(one, other):
+    whole, part, rest = Tally(), Tally(), Tally()
+    for profits, tallies in ((one, (whole, part)), (other, (whole, rest))):
+        for profit in profits:
+            for tally in tallies:
+                tally.add(profit)
+    part.include(rest)
+    assert part.figures() == whole.figures()
+    told = whole.figures()
+    if told["trades"]:
+        assert abs(told["expectancy"] - sum(one + other) / len(one + other)) < Decimal("1e-7")

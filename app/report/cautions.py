@@ -1,0 +1,43 @@
+"""What a reader should know before believing a figure: said in words, beside the figures.
+
+Each caution follows from the figures alone. Owns no figure and hides none.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.report.building import Report
+
+_DAYS_MIN = 30
+_TRADES_MIN = 30
+
+
+def cautions(report: "Report") -> list[str]:
+    """Return what to be careful with in a report, most important first."""
+    return list(_cautions(report))
+
+
+def _cautions(report: "Report") -> Iterator[str]:
+    told = report.figures
+    if report.failed:
+        yield "The strategy failed: the figures end there."
+    if told["end_equity"] is None:
+        yield "Equity at the end is unknown: a price or an exchange rate is missing."
+    if 0 < told["sessions"] < _DAYS_MIN:
+        days = "one trading day" if told["sessions"] == 1 else f"{told['sessions']} trading days"
+        yield f"Annual figures and ratios rest on {days}: they say next to nothing."
+    if 0 < told["trades"] < _TRADES_MIN:
+        trades = "one round trip" if told["trades"] == 1 else f"{told['trades']} round trips"
+        yield f"The figures of trades rest on {trades}."
+    if report.positions:
+        count = len(report.positions)
+        yield (
+            f"{'One position is' if count == 1 else f'{count} positions are'} open at the end: in the equity "
+            f"at the last price, in no round trip."
+        )
+    measured = told["slippage_measured"]
+    if measured is not None and measured < 1:
+        yield f"Slippage is that of {measured:.1%} of the fills; of the others no price was known."
+    if told["fills"] and told["traded_value"] is None:
+        yield "Instruments trade in several currencies: there are no sums over them."

@@ -1,0 +1,298 @@
+# ruff: noqa: S608 - the SQL is made of this module's own text, of ids of runs and names of the log
+"""What a report reads: the facts of one run, by SQL over its Parquet files, in batches.
+
+Memory holds a batch of rows, never a run's events. The files of a run are compared with their digests
+before the first is read. The proof of a session has its fills in the log: there the scope is a range of seqs.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from app.report.arrival import arrivals_query
+from app.report.trips import Fill
+from core.events import InstrumentDefined, SessionScheduled, Side
+from core.money import money
+from core.ports import Selection
+from eventstore.reader import LogReader
+from eventstore.runs import RunReader
+from eventstore.sources import literal
+from eventstore.sql import Sql
+from projections.sessions import Sessions
+
+_BATCH_ROWS = 20_000
+_USED = (
+    "account_marked",
+    "cancel_intended",
+    "commission",
+    "fill_corrected",
+    "filled",
+    "modify_intended",
+    "order_intended",
+    "order_status",
+    "recorded",
+    "risk_refused",
+)
+
+
+ORDER_COLUMNS = (
+    "created",
+    "order",
+    "strategy",
+    "instrument",
+    "side",
+    "type",
+    "quantity",
+    "limit",
+    "stop",
+    "tif",
+    "state",
+    "filled",
+    "average price",
+    "reason",
+    "message",
+)
+
+
+class Series(msgspec.Struct, frozen=True):
+    """Values over time: `times` in ns UTC, `values` as floats (NaN where the log has none)."""
+
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def known(self) -> "Series":
+        """Return the part whose values are known."""
+        kept = ~np.isnan(self.values)
+        return Series(self.times[kept], self.values[kept])
+
+
+class Facts:
+    """The facts of one run. Use as a context manager; one question at a time."""
+
+    def __init__(self, root: Path, run: RunReader, sql: Sql) -> None:
+        self.run = run
+        self._sql = sql
+        told = run.summary
+        self.account = str(told["account"])
+        self.currency = str(told["options"]["currency"])
+        self.first_ts: int | None = told["first_ts"]
+        self.last_ts: int | None = told["last_ts"]
+        self.feeds = sorted({str(part["feed"]) for part in told["parts"]})
+        self.by_tick = any(part.get("resolution", "tick") == "tick" for part in told["parts"])
+        self.subscribed = sorted({name for part in told["parts"] for name in part.get("instruments", ())})
+        if "session" in told:
+            first, last = told["content"]
+            self._scope = f"run IS NULL AND seq BETWEEN {int(first)} AND {int(last)}"
+        else:
+            self._scope = f"run = {literal(run.id)}"
+            for tag in _USED:
+                if f"{tag}.parquet" in run.files:
+                    run.check(f"{tag}.parquet")
+        self.sessions = Sessions()
+        wanted = Selection(types=frozenset({InstrumentDefined, SessionScheduled}))
+        for batch in LogReader(root).entries(wanted):
+            for entry in batch:
+                self.sessions.apply(entry)
+
+    def opening(self, root: Path) -> list[tuple[str, str, Decimal, Decimal]]:
+        """Return what a session began with: strategy, instrument, quantity and average cost."""
+        if "session" not in self.run.summary:
+            return []
+        from app.past import past_of  # noqa: PLC0415  # only the report of a session folds its past
+
+        first = int(self.run.summary["content"][0])
+        held = past_of(LogReader(root), self.currency, upto=first).world.positions
+        found = []
+        for position in held.open_positions():
+            for strategy in held.strategies(position.account, position.instrument):
+                part = held.position(position.account, position.instrument, strategy)
+                if part.quantity and part.account == self.account:
+                    found.append((strategy, part.instrument, part.quantity, part.average_cost))
+        return found
+
+    def equity(self) -> Series:
+        """Return the samples of equity, in order; NaN while a price or rate was unknown."""
+        table = self._sql.arrow(
+            f"SELECT ts, CAST(equity AS DOUBLE) AS value FROM equity WHERE {self._scope} "
+            f"AND account = {literal(self.account)} AND currency = {literal(self.currency)} ORDER BY seq"
+        )
+        return _series(table)
+
+    def fills(self, arrivals: dict[str, float]) -> Iterator[Fill]:
+        """Yield the executions in time order."""
+        table = self._sql.arrow(
+            f"""SELECT f.ts, f.exec_id, f.order_id, f.strategy, f.instrument, f.side, f.quantity, f.price,
+                   f.venue, f.commission, f.commission_currency, coalesce(i.reason, '') AS reason
+            FROM (SELECT * FROM fills WHERE {self._scope} AND account = {literal(self.account)}) AS f
+            LEFT JOIN (SELECT "order" AS order_id, any_value(reason) AS reason FROM raw.order_intended
+                       WHERE {self._scope} GROUP BY ALL) AS i ON i.order_id = f.order_id
+            ORDER BY f.ts, f.seq"""
+        )
+        for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+            columns = [column.to_pylist() for column in batch.columns]
+            for *said, quantity, price, venue, commission, currency, reason in zip(*columns, strict=True):
+                ts, exec_id, order, strategy, instrument, side = said
+                paid = None if commission is None else money(commission)
+                yield Fill(
+                    ts,
+                    exec_id,
+                    order,
+                    strategy,
+                    instrument,
+                    side,
+                    money(quantity),
+                    money(price),
+                    venue,
+                    paid,
+                    currency,
+                    reason,
+                    arrivals.get(order),
+                )
+
+    def orders(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the orders as they stand at the end, oldest first: `ORDER_COLUMNS`, the first in ns UTC."""
+        table = self._sql.arrow(
+            f"""SELECT o.created_ts, o.order_id, o.strategy, o.instrument, o.side, o.type, o.quantity,
+                   o.limit_price, o.stop_price, o.tif, o.state, o.filled, f.price, o.reason, o.message
+            FROM (SELECT * FROM orders WHERE {self._scope}) AS o
+            LEFT JOIN (SELECT order_id, sum(quantity * price::DOUBLE) / sum(quantity) AS price
+                       FROM fills WHERE {self._scope} GROUP BY order_id) AS f ON f.order_id = o.order_id
+            ORDER BY o.seq"""
+        )
+        for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+            columns = [column.to_pylist() for column in batch.columns]
+            yield from zip(*columns, strict=True)
+
+    def arrivals(self) -> dict[str, float]:
+        """Return the price of the instrument at each order's intent, by order id, where one was known."""
+        found: dict[str, float] = {}
+        for begin, end in self._windows():
+            table = self._sql.arrow(arrivals_query(self._scope, self.feeds, begin, end))
+            orders, prices = table["order_id"].to_pylist(), table["price"].to_pylist()
+            found.update((o, p) for o, p in zip(orders, prices, strict=True) if p is not None)
+        return found
+
+    def _windows(self) -> list[tuple[int, int]]:
+        """Return the spans of time that are looked at together: days of ticks, or all of the bars."""
+        if self.first_ts is None or self.last_ts is None:
+            return []
+        days = [(day.begin, day.end + 1) for day in self.sessions.sessions() if self._covers(day)]
+        if not self.by_tick or not days:
+            return [(self.first_ts, self.last_ts + 1)]
+        return sorted(set(days))
+
+    def _covers(self, day: SessionScheduled) -> bool:
+        assert self.first_ts is not None
+        assert self.last_ts is not None
+        return day.begin <= self.last_ts and self.first_ts <= day.end
+
+    def counts(self) -> dict[str, int]:
+        """Return what became of the orders: intents, changes, acknowledged, cancelled, rejected, filled."""
+        scope, told = self._scope, {}
+        for name, query in {
+            "intents": f"SELECT count(*) AS n FROM raw.order_intended WHERE {scope}",
+            "modifications": f"SELECT count(*) AS n FROM raw.modify_intended WHERE {scope}",
+            "acknowledged": _orders_with(scope, _ACKNOWLEDGED),
+            "rejected": _orders_with(scope, ("Rejected",)),
+            "cancelled": _orders_with(scope, ("Cancelled",)),
+            "filled_orders": f"SELECT count(DISTINCT order_id) AS n FROM fills WHERE {scope}",
+        }.items():
+            told[name] = int(self._sql.arrow(query)["n"][0].as_py())
+        return told
+
+    def refused_by_rule(self) -> dict[str, int]:
+        """Return how many intents each risk rule refused."""
+        return self._pairs(
+            f"SELECT rule, count(*) AS n FROM raw.risk_refused WHERE {self._scope} GROUP BY ALL ORDER BY ALL"
+        )
+
+    def recorded(self) -> dict[tuple[str, str], int]:
+        """Return how many values each series has that a strategy recorded, by (strategy, name)."""
+        table = self._sql.arrow(
+            f"SELECT strategy, name, count(*) AS n FROM recorded WHERE {self._scope} "
+            "GROUP BY ALL ORDER BY ALL"
+        )
+        return {(row["strategy"], row["name"]): row["n"] for row in table.to_pylist()}
+
+    def recorded_series(self, strategy: str, name: str, buckets: int) -> Series:
+        """Return a recorded series, thinned to first, lowest, highest and last of each bucket of time."""
+        return self._thinned(
+            f"SELECT ts, seq, value FROM recorded WHERE {self._scope} AND strategy = {literal(strategy)} "
+            f"AND name = {literal(name)}",
+            buckets,
+        )
+
+    def prices(self, instrument: str, buckets: int) -> Series:
+        """Return the prices of an instrument over the run, thinned like a recorded series."""
+        if self.first_ts is None or self.last_ts is None:
+            return _series(pa.table({"ts": pa.array([], pa.int64()), "value": pa.array([], pa.float64())}))
+        where = (
+            f"run IS NULL AND instrument = {literal(instrument)} AND {feed_in(self.feeds)} "
+            f"AND ts BETWEEN {self.first_ts} AND {self.last_ts}"
+        )
+        return self._thinned(
+            f"SELECT ts, seq, price AS value FROM raw.trade WHERE {where} AND NOT suspicious AND price > 0 "
+            f"UNION ALL SELECT ts, seq, close FROM raw.bar WHERE {where}",
+            buckets,
+        )
+
+    def points(self, instrument: str, side: Side) -> Series:
+        """Return when and at what price an instrument was bought or sold."""
+        return _series(
+            self._sql.arrow(
+                f"SELECT ts, CAST(price AS DOUBLE) AS value FROM fills WHERE {self._scope} "
+                f"AND instrument = {literal(instrument)} AND side = {literal(side)} ORDER BY ts, seq"
+            )
+        )
+
+    def zone(self) -> str:
+        """Return the time zone of the first instrument that the run read; UTC if none is known."""
+        known = {item.instrument: item.timezone for item in self.sessions.instruments()}
+        return next((known[name] for name in self.subscribed if name in known), "UTC")
+
+    def mark(self, instrument: str) -> Decimal | None:
+        """Return the last trade or bar close of an instrument in the run, or `None`."""
+        values = self.prices(instrument, 1).values
+        return Decimal(repr(float(values[-1]))) if len(values) else None
+
+    def _thinned(self, rows: str, buckets: int) -> Series:
+        begin, span = self.first_ts or 0, max((self.last_ts or 0) - (self.first_ts or 0), 1)
+        width = -(-span // buckets)
+        return _series(
+            self._sql.arrow(
+                f"""WITH rows AS (SELECT *, (ts - {begin}) // {width} AS bucket FROM ({rows})),
+                edges AS (SELECT unnest([arg_min({_POINT}, (ts, seq)), arg_min({_POINT}, value),
+                                         arg_max({_POINT}, value), arg_max({_POINT}, (ts, seq))]) AS p
+                          FROM rows GROUP BY bucket)
+                SELECT DISTINCT p.ts AS ts, p.seq AS seq, p.value AS value FROM edges ORDER BY ts, seq"""
+            )
+        )
+
+    def _pairs(self, query: str) -> dict[str, int]:
+        table = self._sql.arrow(query)
+        return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+_POINT = "{'ts': ts, 'seq': seq, 'value': value}"
+_ACKNOWLEDGED = ("Submitted", "PreSubmitted", "PartiallyFilled", "Filled")
+
+
+def feed_in(feeds: Sequence[str]) -> str:
+    """Return the condition that a row is of one of these feeds."""
+    return f"feed IN ({', '.join(map(literal, feeds))})" if feeds else "true"
+
+
+def _orders_with(scope: str, states: Sequence[str]) -> str:
+    listed = ", ".join(map(literal, states))
+    return f'SELECT count(DISTINCT "order") AS n FROM raw.order_status WHERE {scope} AND status IN ({listed})'
+
+
+def _series(table: Any) -> Series:
+    values = table["value"].to_numpy()
+    return Series(table["ts"].to_numpy(), np.asarray(values, dtype=np.float64))

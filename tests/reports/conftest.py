@@ -1,0 +1,51 @@
+"""Runs to report on: replayed from the built-in sample, once a session; tests only read them."""
+
+from pathlib import Path
+
+import pytest
+
+import cli
+
+RECORDING = '''
+from truetape import Parameters, Strategy
+
+
+class P(Parameters, frozen=True):
+    instrument: str = "ZVXA"
+
+
+class Recording(Strategy[P]):
+    """Buys and sells 10 by turns, gives nasty reasons, and records a series."""
+
+    count = 0
+
+    def on_trade(self, trade):
+        self.count += 1
+        self.record("price <b>&", trade.price)
+        if self.count % 2000 == 0:
+            reason = "=HYPERLINK(\\"http://x\\") <script>alert(1)</script> " + str(self.count)
+            (self.sell if self.position("ZVXA") else self.buy)("ZVXA", 10, reason=reason)
+'''
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A log with the runs `crosses` (two days, two strategies), `nasty` and `none` (no trade), by id."""
+    place = tmp_path_factory.mktemp("reports")
+    root = place / "log"
+    source = place / "recording.py"
+    source.write_text(RECORDING)
+    crosses = ["--strategy", "sma_cross", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA"]
+    crosses += ["--set", "sma_cross.fast=40", "--set", "sma_cross.slow=120"]
+    limits = place / "limits.toml"
+    limits.write_text("[risk_management]\nmax_position_size = 0.01\n")
+    found = {"root": root}
+    for name, date, more, config in (
+        ("crosses", "2025-07-02..2025-07-03", crosses, []),
+        ("nasty", "2025-07-03", ["--strategy", f"{source}:Recording"], []),
+        ("none", "2025-07-03", crosses, ["-c", str(limits)]),
+    ):
+        before = set((root / "runs").glob("*"))
+        assert cli.main(["-q", "--log", str(root), *config, "replay", date, *more]) == 0
+        (found[name],) = set((root / "runs").glob("*")) - before
+    return found
