@@ -5,7 +5,8 @@ live session runs over a log on disk: connection, decoding, journal, loop, a str
 ticks decoded, recorded and dispatched in a second; from a tick's send to the order at the broker's socket,
 with the intent synced; from the decision to cancel to the cancel at the broker's socket, within a burst.
 
-Yardsticks of the same run: `ibapi`'s own decoder over the same ticks, and a synced write of 300 bytes.
+Yardsticks of the same run: `ibapi`'s own decoder over the same ticks, and synced writes of 300 bytes, in a
+row and at the pace of the orders.
 """
 
 import argparse
@@ -143,11 +144,13 @@ def official_decoder(count: int) -> float:
     return count / (time.process_time() - begun)
 
 
-def synced_write_ms(directory: Path, count: int = 200) -> list[float]:
-    """Return how long synced writes of 300 bytes take in the log's directory."""
+def synced_write_ms(directory: Path, count: int = 200, pause_s: float = 0.0) -> list[float]:
+    """Return how long synced writes of 300 bytes take in the log's directory, one after another or with a
+    pause before each: a disk and a processor that rested are slower than busy ones."""
     took = []
     with (directory / "yardstick").open("wb", buffering=0) as file:
         for _ in range(count):
+            time.sleep(pause_s)
             begun = time.perf_counter_ns()
             file.write(b"x" * 300)
             os.fdatasync(file.fileno())
@@ -161,7 +164,7 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def show(told: dict[str, Any], syncs: list[float], decoder: float) -> None:
+def show(told: dict[str, Any], syncs: list[float], rested: list[float], decoder: float) -> None:
     """Print the figures."""
     by_clock, by_cpu = rate(told)
     took = told["pace"]["took_ms"]
@@ -176,10 +179,11 @@ def show(told: dict[str, Any], syncs: list[float], decoder: float) -> None:
         f"{quantile(took, 0.99):.2f}   max {max(took):.2f}   ({len(took)} of {told['pace']['asked']}; "
         f"target p99 {TARGETS['order_p99_ms']})"
     )
-    print(
-        f"{'a synced write of 300 bytes, ms':44} p50 {statistics.median(syncs):.2f}   p99 "
-        f"{quantile(syncs, 0.99):.2f}   max {max(syncs):.2f}"
-    )
+    for what, waited in (("in a row", syncs), ("20 a second", rested)):
+        print(
+            f"{f'a synced write of 300 bytes, {what}, ms':44} p50 {statistics.median(waited):.2f}   p99 "
+            f"{quantile(waited, 0.99):.2f}   max {max(waited):.2f}"
+        )
     print(
         f"{'cancel decided to cancel out, in a burst, ms':44} median {statistics.median(cancels):.2f}   max "
         f"{max(cancels):.2f}   (target {TARGETS['cancel_ms']})"
@@ -199,7 +203,7 @@ def main() -> None:
         make_log(root)
         told = session(root, options)
         syncs += synced_write_ms(directory)  # before and after: a disk's mood changes
-        show(told, syncs, decoder)
+        show(told, syncs, synced_write_ms(directory, 100, pause_s=0.05), decoder)
 
 
 if __name__ == "__main__":

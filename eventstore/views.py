@@ -15,6 +15,7 @@ import pyarrow as pa
 from core.events import EventType
 from core.ports import RUN_BASE
 from eventstore import columns
+from eventstore.orders_view import EXECUTIONS, ORDERS
 from eventstore.schema import UNKNOWN, columns_of, kinds
 from eventstore.sources import literal, quoted
 
@@ -85,19 +86,8 @@ SELECT run, seq, ts, time, at_seq, verdict, order_id, account, strategy, instrum
        TRY_CAST(headroom AS DECIMAL(38, 8)) AS headroom
 FROM ({_VERDICTS}) WHERE headroom IS NOT NULL"""
 
-_EXECUTIONS = """
-SELECT run, seq, ts, "at" AS at_seq, exec_id, 0::BIGINT AS revision, "order" AS order_id, account,
-       strategy, instrument,
-       side, quantity, price, venue
-FROM raw.filled
-UNION ALL
-SELECT run, seq, ts, "at" AS at_seq, exec_id, revision, "order", account, strategy, instrument,
-       side, quantity, price,
-       venue
-FROM raw.fill_corrected"""
-
 _FILLS = f"""
-WITH executions AS (SELECT * FROM ({_EXECUTIONS})
+WITH executions AS (SELECT * FROM ({EXECUTIONS})
 QUALIFY row_number() OVER (PARTITION BY run, exec_id ORDER BY revision DESC, seq) = 1),
 costs AS (
     SELECT run, exec_id, amount, currency FROM raw.commission
@@ -111,90 +101,6 @@ LEFT JOIN costs AS c ON c.exec_id = e.exec_id AND c.run IS NOT DISTINCT FROM e.r
 _COMMISSIONS = f"""
 SELECT run, seq, ts, {_TIME}, exec_id, "order" AS order_id, account, strategy, instrument, amount, currency
 FROM raw.commission"""
-
-# The same derivation as projections.orders: what is known is a set of facts, in whatever order they came.
-_ORDERS = """
-WITH reports AS (
-    SELECT run, "order" AS order_id, ts, 0 AS progress, '' AS fact, 1 AS version, NULL AS message, seq
-    FROM raw.order_intended
-    UNION ALL SELECT run, "order", ts, 1, '', NULL, NULL, seq FROM raw.risk_approved
-    UNION ALL SELECT run, "order", ts, 0, CASE version WHEN 1 THEN 'Refused' ELSE 'dropped' END, version,
-              message, seq FROM raw.risk_refused
-    UNION ALL SELECT run, "order", ts, 0, '', NULL, NULL, seq FROM raw.modify_intended
-    UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, seq FROM raw.cancel_intended
-    UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, seq FROM raw.cancel_send_started
-    UNION ALL SELECT run, "order", ts, 2, '', NULL, NULL, seq FROM raw.order_send_started
-    UNION ALL SELECT run, "order", ts, 3, 'sent', version, NULL, seq FROM raw.order_sent
-    UNION ALL SELECT run, "order", ts, 0, CASE WHEN bytes_written > 0 THEN 'doubt' ELSE 'failed' END,
-              version, message, seq FROM raw.send_failed
-    UNION ALL SELECT run, "order", ts, CASE WHEN status = 'Rejected' AND version > 1 THEN 0 ELSE 4 END,
-              CASE WHEN status = 'Rejected' AND version > 1 THEN 'dropped' ELSE status END, version,
-              NULLIF(message, ''), seq FROM raw.order_status
-    UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, seq FROM raw.filled
-    UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, seq FROM raw.fill_corrected),
-placed AS (
-    SELECT *, fact IN ('failed', 'doubt') AND version <= max(version) FILTER (fact = 'sent')
-        OVER (PARTITION BY run, order_id ORDER BY seq) AS was_out
-    FROM reports),
-facts AS (  -- a send that failed after that version had left was that of a cancel request
-    SELECT * REPLACE (
-        CASE WHEN was_out THEN 'kept' WHEN fact = 'failed' AND version > 1 THEN 'dropped'
-             WHEN fact = 'failed' THEN 'SendFailed' WHEN fact = 'doubt' AND version = 1 THEN 'Unknown'
-             ELSE fact END AS fact,
-        CASE WHEN NOT coalesce(was_out, false) THEN message END AS message)
-    FROM placed),
-folded AS (
-    SELECT run, order_id, max(ts) AS updated_ts, max(progress) AS progress,
-        bool_or(fact = 'Rejected') AS rejected, bool_or(fact = 'Cancelled') AS cancelled,
-        arg_max(fact, seq) FILTER (fact IN ('Refused', 'SendFailed', 'Unknown')) AS held_back,
-        arg_max(fact, seq) FILTER (fact IN ('cancelling', 'kept')) AS cancelling,
-        max(version) FILTER (progress = 4) AS acknowledged,
-        coalesce(list(version) FILTER (fact = 'dropped'), []) AS dropped,
-        arg_max(message, seq) FILTER (message IS NOT NULL) AS message
-    FROM facts GROUP BY run, order_id),
-versions AS (
-    SELECT run, "order" AS order_id, 1::BIGINT AS version, quantity, "limit" AS limit_price,
-           stop AS stop_price, reason
-    FROM raw.order_intended
-    UNION ALL SELECT run, "order", version, quantity, "limit", stop, reason FROM raw.modify_intended),
-standing AS (
-    SELECT v.run, v.order_id,
-           arg_max(v, v.version) FILTER (NOT list_contains(f.dropped, v.version)) AS latest,
-           coalesce(max(v.quantity) FILTER (v.version >= coalesce(f.acknowledged, 1)
-                                            AND NOT list_contains(f.dropped, v.version)),
-                    max(v.quantity)) AS quantity
-    FROM versions AS v
-    JOIN folded AS f ON f.order_id = v.order_id AND f.run IS NOT DISTINCT FROM v.run
-    GROUP BY v.run, v.order_id),
-executed AS (
-    SELECT run, order_id, sum(quantity) AS filled, sum(first_quantity) AS done
-    FROM (SELECT run, exec_id, arg_max(order_id, revision) AS order_id,
-                 arg_max(quantity, revision) AS quantity, arg_min(quantity, revision) AS first_quantity
-          FROM (EXECUTIONS) GROUP BY run, exec_id)
-    GROUP BY run, order_id),
-joined AS (
-    SELECT i.run, i."order" AS order_id, i.seq, i.ts AS created_ts, f.updated_ts, i.account, i.strategy,
-           i.instrument, i.side, i.type, i.tif, s.latest, f, s.quantity AS standing_quantity,
-           coalesce(e.filled, 0::DECIMAL(38, 8)) AS filled, coalesce(e.done, 0) AS done
-    FROM (SELECT * FROM raw.order_intended
-          QUALIFY row_number() OVER (PARTITION BY run, "order" ORDER BY seq) = 1) AS i
-    JOIN folded AS f ON f.order_id = i."order" AND f.run IS NOT DISTINCT FROM i.run
-    JOIN standing AS s ON s.order_id = i."order" AND s.run IS NOT DISTINCT FROM i.run
-    LEFT JOIN executed AS e ON e.order_id = i."order" AND e.run IS NOT DISTINCT FROM i.run)
-SELECT run, seq, order_id, account, strategy, instrument, side, type, tif, latest.version AS version,
-       latest.quantity AS quantity, latest.limit_price AS limit_price, latest.stop_price AS stop_price,
-       CASE WHEN done > 0 AND done >= standing_quantity THEN 'Filled'
-            WHEN f.rejected THEN 'Rejected'
-            WHEN f.cancelled THEN 'Cancelled'
-            WHEN f.progress < 4 AND f.held_back <> 'Unknown' THEN f.held_back
-            WHEN f.cancelling = 'cancelling' THEN 'CancelPending'
-            WHEN done > 0 THEN 'PartiallyFilled'
-            WHEN f.progress < 4 AND f.held_back IS NOT NULL THEN f.held_back
-            ELSE ['Intended', 'Approved', 'Sending', 'Sent', 'Submitted'][f.progress + 1] END AS state,
-       filled, latest.reason AS reason, coalesce(f.message, '') AS message,
-       created_ts, make_timestamp_ns(created_ts) AS created, updated_ts,
-       make_timestamp_ns(updated_ts) AS updated
-FROM joined""".replace("EXECUTIONS", _EXECUTIONS)
 
 # Numbers a to e of each kind of market data, put into words only after the join.
 _MARKET = """
@@ -337,7 +243,7 @@ VIEWS = [
     View("risk_headroom", "what a limit had left when an order was judged", _HEADROOM),
     View("fills", "an execution in its highest revision, with its commission", _FILLS),
     View("commissions", "a commission report", _COMMISSIONS),
-    View("orders", "an order in its latest state", _ORDERS),
+    View("orders", "an order in its latest state", ORDERS),
     View("chain", "a link from the input that caused an order to its fills and commissions", _chain()),
     View("equity", "a sample of equity and cash", _EQUITY),
     View("recorded", "a value of a strategy's own series", _RECORDED),

@@ -61,7 +61,7 @@ class Orders(Projection):
     With `keep`, the orders that cannot fill are a window: the latest `keep` (up to a quarter more) stay,
     with their executions, and those that came to their end before are forgotten. A forgotten order is
     unknown to `get`, and what is reported of it later changes nothing: its execution still counts in
-    `Positions`. Orders that may fill are never forgotten.
+    `Positions`. Orders that may fill, or are presumed lost, are never forgotten.
     """
 
     name = "orders"
@@ -385,7 +385,8 @@ class Orders(Projection):
             self._idle.pop(record.id, None)
             return
         self._working.pop(record.id, None)
-        if self._keep is not None:
+        # One that is presumed lost may be seen after all: it is to be cancelled then, however late.
+        if self._keep is not None and record.fate != "presumed_lost":
             self._idle[record.id] = None
             if len(self._idle) > self._keep + (self._keep >> 2):
                 self._forget(self._keep)

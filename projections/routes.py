@@ -4,14 +4,20 @@ A permanent id identifies an order for ever, a reference identifies one attempt;
 something only within one client and may be issued again, so it is asked last. Orders of others have no
 route. What a connection must remember of orders is folded here, so that a restart loses none of it.
 Nothing here decides whether an order may be sent again.
+
+The broker speaks of its orders and executions of the last seven days. What came to its end before that, by
+the time of what happened since, is forgotten; an order that may still fill never is, and nor is the highest
+order id that was used.
 """
 
 from typing import Any
 
 import msgspec
 
+from core.clock import DAY_NS
 from core.events import (
     BrokerMessage,
+    CommissionReported,
     FillCorrected,
     Filled,
     OrderAttempted,
@@ -20,10 +26,16 @@ from core.events import (
     OrderStatusChanged,
 )
 from projections.base import Projection, State
+from projections.retold import Retold
+from projections.retold import Told as ToldExecution
 
 _ACKNOWLEDGING = frozenset(
     ("Submitted", "PreSubmitted", "PendingCancel", "Inactive", "Cancelled", "Filled", "PartiallyFilled")
 )
+_OVER = frozenset(("Cancelled", "Filled", "Rejected"))
+_OVER_IN_BOOK = frozenset(("ended", "not_sent", "presumed_lost"))
+KEPT_NS = 8 * DAY_NS
+"""How long what has ended is known: a day longer than the broker tells of executions."""
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -71,13 +83,17 @@ class RoutesState(State, kw_only=True):
     annotations: dict[str, Annotation]
     highest: dict[int, int]
     last_fill_ts: int
+    executions: dict[str, ToldExecution]
+    ends: dict[str, int]
+    latest_ts: int
+    swept_ts: int
 
 
 class Routes(Projection):
     """Finds an order by what the broker calls it, and tells what was last heard of it."""
 
     name = "routes"
-    version = 2
+    version = 3
     state_type = RoutesState
 
     def __init__(self) -> None:
@@ -91,6 +107,9 @@ class Routes(Projection):
         self._fates: dict[str, Fate] = {}
         self._annotations: dict[str, Annotation] = {}
         self._highest: dict[int, int] = {}
+        self._executions = Retold()
+        self._ends: dict[str, int] = {}  # when an order came to its end, as far as was told
+        self._latest_ts = self._swept_ts = 0
         super().__init__(
             {
                 OrderAttempted: self._attempted,
@@ -100,6 +119,7 @@ class Routes(Projection):
                 BrokerMessage: self._annotated,
                 Filled: self._filled,
                 FillCorrected: self._filled,
+                CommissionReported: self._commission,
             }
         )
 
@@ -140,6 +160,10 @@ class Routes(Projection):
         """Return the last numbered message about the order, or `None`."""
         return self._annotations.get(order)
 
+    def execution(self, exec_id: str) -> ToldExecution | None:
+        """Return what was told of an execution; `None` if nothing, or longer ago than it is told again."""
+        return self._executions.get(exec_id)
+
     def acknowledged(self, order: str) -> bool:
         """Return whether the broker ever showed that it has the order."""
         told = self._told.get(order)
@@ -157,6 +181,7 @@ class Routes(Projection):
         self._by_ref[event.ref] = event.order
         self._by_wire[event.client_id, event.broker_id] = event.order
         self._highest[event.client_id] = max(self._highest.get(event.client_id, 0), event.broker_id)
+        self._passed(event.order, event.ts, over=False)
 
     def _bound(self, entry: Any) -> None:
         event: OrderBound = entry.event
@@ -168,12 +193,17 @@ class Routes(Projection):
     def _status(self, entry: Any) -> None:
         event: OrderStatusChanged = entry.event
         self._told[event.order] = Told(event.status, event.version, event.message)
+        if event.status not in _OVER:
+            self._passed(event.order, event.ts, over=False)
+        elif event.version == 1 or event.status != "Rejected":  # else a change was refused, not the order
+            self._passed(event.order, event.ts, over=True)
 
     def _resolved(self, entry: Any) -> None:
         event: OrderResolved = entry.event
         known = self._fates.get(event.order)
         if known is None or known.outcome != event.outcome:
             self._fates[event.order] = Fate(event.outcome, event.ts)
+        self._passed(event.order, event.ts, over=event.outcome in _OVER_IN_BOOK)
 
     def _annotated(self, entry: Any) -> None:
         event: BrokerMessage = entry.event
@@ -182,6 +212,39 @@ class Routes(Projection):
 
     def _filled(self, entry: Any) -> None:
         self.last_fill_ts = max(self.last_fill_ts, entry.event.ts)
+        self._executions.filled(entry.event)
+
+    def _commission(self, entry: Any) -> None:
+        self._executions.commission(entry.event)
+
+    # What is forgotten
+
+    def _passed(self, order: str, ts: int, *, over: bool) -> None:
+        """Note whether an order has ended, and forget once a day what ended long ago."""
+        self._ends.pop(order, None)
+        if over:
+            self._ends[order] = ts
+        self._latest_ts = max(self._latest_ts, ts)
+        if self._latest_ts - self._swept_ts >= DAY_NS:
+            self._swept_ts = self._latest_ts
+            self._forget(self._latest_ts - KEPT_NS)
+
+    def _forget(self, before_ts: int) -> None:
+        self._executions.forget(before_ts)
+        gone = {order for order, ts in self._ends.items() if ts < before_ts}
+        if not gone:
+            return
+        perms = [perm for order in gone for perm in self._perms.get(order, ())]
+        for perm in perms:
+            self._by_perm.pop(perm, None)
+        by_order: tuple[dict[str, Any], ...] = (
+            self._attempts, self._perms, self._told, self._fates, self._annotations, self._ends,
+        )  # fmt: skip
+        for known in by_order:
+            for order in gone & known.keys():
+                del known[order]
+        self._by_ref = {ref: order for ref, order in self._by_ref.items() if order not in gone}
+        self._by_wire = {wire: order for wire, order in self._by_wire.items() if order not in gone}
 
     def describe(self) -> str:
         """Return for example `routes: 3 orders, 2 bound`."""
@@ -200,6 +263,10 @@ class Routes(Projection):
             annotations=dict(sorted(self._annotations.items())),
             highest=dict(sorted(self._highest.items())),
             last_fill_ts=self.last_fill_ts,
+            executions=dict(sorted(self._executions.items())),
+            ends=dict(sorted(self._ends.items())),
+            latest_ts=self._latest_ts,
+            swept_ts=self._swept_ts,
         )
 
     def restore(self, state: RoutesState) -> None:
@@ -212,4 +279,7 @@ class Routes(Projection):
         self._told, self._fates = dict(state.told), dict(state.fates)
         self._annotations, self._highest = dict(state.annotations), dict(state.highest)
         self.last_fill_ts = state.last_fill_ts
+        self._executions = Retold(state.executions)
+        self._ends = dict(state.ends)
+        self._latest_ts, self._swept_ts = state.latest_ts, state.swept_ts
         self.applied_seq = state.applied_seq

@@ -469,7 +469,7 @@ class IbClient:
         order = self._folds.routes.find(perm_id=said.perm_id, ref="")
         if order is None and said.client_id == self.settings.client_id:
             order = self._channel.speaks_of(said.order_id)  # its permanent id is not folded yet
-        if order and said.filled:
+        if order and said.filled and self._folds.orders.get(order) is not None:
             self._missing.told(order, said.filled, ts)
         return []
 

@@ -19,6 +19,7 @@ from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import Folds
 from app.assembling import assemble
 from app.definitions import definition
+from app.live.collecting import set_aside
 from app.live.commands import OperatorDesk
 from app.live.guarding import GuardedBroker
 from app.live.kill_file import KillFile
@@ -176,7 +177,8 @@ class LiveSession:
             self.client.wanted = self.wanted
             hub = watch_over(self.request.watching, self._watched())
             try:
-                outcome = self._trade(hub)
+                with set_aside():
+                    outcome = self._trade(hub)
             finally:
                 self.client.close()
                 hub.close()

@@ -56,10 +56,10 @@ class Names:
 class Books:
     """The folds of a log, a channel beside them, and a clock that the test sets."""
 
-    def __init__(self, channel=OrderChannel):
+    def __init__(self, channel=OrderChannel, keep=None):
         self.now = NOON
         self.log: list[Event] = []
-        self.orders, self.routes, self.gate = Orders(), Routes(), Gate()
+        self.orders, self.routes, self.gate = Orders(keep), Routes(), Gate()
         self.positions, self.sessions = Positions(), Sessions()
         self.account = Account(Quotes(), self.positions)
         self.projections = (

@@ -358,3 +358,45 @@ def test_the_kinds_that_the_channel_tells_of_fills_are_the_folds_own():
     events = books.hear(books.execution("e1.01"), books.execution("e1.02", price="9"), commission("e1.02"))
     assert [type(e) for e in events[1:]] == [Filled, FillCorrected, CommissionReported]
     assert books.account.cash(ACCOUNT, "USD") == 100_000 - 900 - 1
+
+
+# -- beyond the window of orders ---------------------------------------------------------------
+
+
+class AsksOrders(OrderChannel):
+    """Takes an execution for news if the orders, which forget, do not know it."""
+
+    def _is_news(self, exec_id, revision):
+        return self._orders.execution(exec_id) is None
+
+
+def forgetful(channel=OrderChannel):
+    """Return books that keep three orders, after ten that filled, and what the broker said of them."""
+    known = Books(channel, keep=3)
+    said = []
+    for number in range(10):
+        name = f"a-1-{number}"
+        known.send(name, limit=None)
+        shown = known.execution(f"e{number}.01", order=name, perm=900 + number), commission(f"e{number}.01")
+        known.hear(*shown)
+        said += shown
+    assert known.orders.get("a-1-0") is None
+    return known, said
+
+
+def test_executions_told_again_after_their_orders_are_forgotten_do_not_count_twice():
+    known, said = forgetful()
+    assert known.hear(*said) == []
+    assert known.positions.quantity("ACME") == D(1000)
+
+
+def test_a_channel_that_asks_the_orders_tells_of_them_again():
+    known, said = forgetful(AsksOrders)
+    assert len(of(Filled, known.hear(*said))) >= 6
+
+
+def test_a_correction_of_a_forgotten_orders_execution_stays_with_its_strategy():
+    known, _ = forgetful()
+    (told,) = of(FillCorrected, known.hear(known.execution("e0.02", order="a-1-0", perm=900, quantity=40)))
+    assert (told.strategy, told.order) == ("a", "a-1-0")
+    assert known.positions.quantity("ACME", "a") == D(940)

@@ -8,7 +8,6 @@ the folds, so a restart loses none of it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -37,9 +36,10 @@ from core.events import (
     Side,
 )
 from core.money import money
-from core.views import Execution as KnownExecution
 from core.views import GateView, InstrumentsView, Order
 from projections.records import Version
+from projections.retold import Told as ToldExecution
+from projections.retold import charged
 from projections.routes import Routes, Told
 
 __all__ = ["REJECTIONS", "OrderChannel", "Outgoing", "Request", "split_exec_id"]
@@ -95,9 +95,6 @@ class KnownOrders(Protocol):
     def versions(self, order: str) -> Sequence[Version]:
         """Return the versions of an order that may be at the broker, the first one first."""
 
-    def execution(self, exec_id: str) -> KnownExecution | None:
-        """Return an execution in its highest revision, or `None`."""
-
 
 class OrderChannel:
     """Translates what is said of orders; `out` has what leaves. Reads the folds `routes` and `orders`."""
@@ -126,7 +123,7 @@ class OrderChannel:
         self._external: dict[int, ExternalOrderReported] = {}
         self._fills: dict[str, tuple[str, str, str, str]] = {}
         self._revisions: dict[str, set[int]] = {}
-        self._charged: dict[str, tuple[Decimal, str]] = {}
+        self._charged: dict[str, str] = {}
         self._waiting: dict[str, CommissionReport] = {}
         self._over: dict[int, None] = {}
         self._cancelled = False
@@ -302,6 +299,7 @@ class OrderChannel:
             return ()
         order = self._find(said.perm_id, said.order_ref, said.client_id, said.order_id)
         known = self._orders.get(order) if order is not None else None
+        before = self._routes.execution(exec_id)
         events: list[Event] = []
         if order is not None:
             events += self._bind(order, said.perm_id, said.order_id, ts)
@@ -309,7 +307,7 @@ class OrderChannel:
             who = (
                 order or f"external-{said.perm_id or said.exec_id}",
                 said.account,
-                known.strategy if known is not None else "",
+                self._strategy(before, known),
                 self._instrument(said, known),
             )
             when = parse_time(said.time, self.zone) or ts
@@ -325,6 +323,13 @@ class OrderChannel:
         waiting = self._waiting.pop(exec_id, None)
         return [*events, *(self._commission(waiting, ts) if waiting is not None else ())]
 
+    @staticmethod
+    def _strategy(before: ToldExecution | None, known: Order | None) -> str:
+        # The order may be forgotten by now: a correction stays with who was told of the execution.
+        if known is not None:
+            return known.strategy
+        return before.strategy if before is not None else ""
+
     def _instrument(self, said: Execution, known: Order | None) -> str:
         if known is not None:
             return known.instrument
@@ -333,14 +338,14 @@ class OrderChannel:
     def _is_news(self, exec_id: str, revision: int) -> bool:
         # The same execution comes up to four times, and again with every look at the book. An older
         # revision than the one that counts is kept: it says what was filled at first.
-        folded = self._orders.execution(exec_id)
-        known = {max(1, folded.revision)} if folded is not None else set()
-        return revision not in known | self._revisions.get(exec_id, set())
+        folded = self._routes.execution(exec_id)
+        known = folded.revisions if folded is not None else ()
+        return revision not in known and revision not in self._revisions.get(exec_id, ())
 
     def _commission(self, said: CommissionReport, ts: int) -> Iterable[Event]:
         exec_id, _ = split_exec_id(said.exec_id)
-        folded = self._orders.execution(exec_id)
-        who = self._fills.get(exec_id) if folded is None else _who(folded)
+        folded = self._routes.execution(exec_id)
+        who = self._fills.get(exec_id) if folded is None else folded.who
         if who is None:
             # It came before its execution. Should the process end here, the next look at the book brings
             # both again.
@@ -351,10 +356,10 @@ class OrderChannel:
         if said.amount is None:
             return ()
         amount = money(said.amount)
-        known = None if folded is None else (folded.commission, folded.commission_currency)
-        if (amount, said.currency) in (known, self._charged.get(exec_id)):
+        charge = charged(amount, said.currency)
+        if charge in ("" if folded is None else folded.charge, self._charged.get(exec_id)):
             return ()
-        self._charged[exec_id] = (amount, said.currency)
+        self._charged[exec_id] = charge
         return (CommissionReported(ts, exec_id, *who, amount, said.currency),)
 
     # -- errors --------------------------------------------------------------------------------
@@ -410,10 +415,6 @@ def lost_order_seen(order: Order, ts: int) -> BreakFound:
 
 def _same(before: Told, told: Told) -> bool:
     return (before.status, before.version) == (told.status, told.version)
-
-
-def _who(execution: KnownExecution) -> tuple[str, str, str, str]:
-    return execution.order, execution.account, execution.strategy, execution.instrument
 
 
 def _changed(order: Order, status: Any, message: str, version: int, ts: int) -> OrderStatusChanged:
