@@ -36,6 +36,9 @@ _RENAMED: dict[tuple[type[Event], str], str] = {(StrategyFailed, "seq"): "input_
 Values: TypeAlias = Sequence[Any] | NDArray[np.int64]
 """A column to be encoded."""
 
+values_of = msgspec.structs.astuple
+"""What a table holds of an event: its fields' values, in order."""
+
 
 class Column(msgspec.Struct, frozen=True):
     """A field of an event as a column: its name in the table, Arrow type and whether it may be null.
@@ -103,15 +106,31 @@ def to_batch(
 
     Raises `InvalidEvent` for market data that is not an input: its table has no column to say so.
     """
+    values = list(chain.from_iterable(map(values_of, events)))
+    return values_to_batch(kind, seqs, recvs, ats, causes, values)
+
+
+def values_to_batch(
+    kind: EventType,
+    seqs: Values,
+    recvs: Values | None,
+    ats: Values,
+    causes: Values,
+    values: list[Any],
+) -> pa.RecordBatch:
+    """Return events as one typed batch as `to_batch` does, of their `values_of` end to end."""
+    # Cutting columns out of one list costs less than one pass over the events a field, and less than a zip,
+    # which would keep a tuple an event for the collector to walk.
+    width = len(columns_of(kind.type))
+    fields = [values[place::width] for place in range(width)]
     schema = arrow_schema(kind, recv=recvs is not None)
     envelope: list[Values] = [seqs] if recvs is None else [seqs, recvs]
     if not is_market_data(kind):
         envelope += [ats, causes]
     elif list(ats) != list(seqs) or list(causes).count(None) != len(causes):
         raise InvalidEvent(f"{kind.tag} events must be inputs (at = seq, no cause): they are market data")
-    values: list[Values] = [*envelope, *_fields(kind.type, events)]
-    arrays = [columns.encode(v, f.type) for v, f in zip(values, list(schema)[:-1], strict=True)]
-    arrays.append(pa.nulls(len(events), pa.string()))
+    arrays = [columns.encode(v, f.type) for v, f in zip((*envelope, *fields), list(schema)[:-1], strict=True)]
+    arrays.append(pa.nulls(len(seqs), pa.string()))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -147,14 +166,6 @@ def fields_of(kind: EventType) -> list[str]:
 def dictionary_columns(kind: EventType) -> list[str]:
     """Return the string columns, which are dictionary-encoded in Parquet and read as dictionaries."""
     return [c.name for c in columns_of(kind.type) if c.type == pa.string()]
-
-
-def _fields(event_type: type[Event], events: Sequence[Event]) -> list[list[Any]]:
-    # One pass over the events, which may have left the processor's cache, and their values end to end: one
-    # pass a field costs half as much again, and a zip would keep a tuple an event for the collector to walk.
-    flat = list(chain.from_iterable(map(msgspec.structs.astuple, events)))
-    width = len(columns_of(event_type))
-    return [flat[place::width] for place in range(width)]
 
 
 Take = Callable[[pa.Array], list[Any]]
