@@ -15,6 +15,7 @@ from core.effects import Effect
 from core.errors import UsageError, is_termination
 from core.events import Bar, Entry, Event, Quote, QuoteBar, SessionEnded, Trade
 from core.failures import failure_of, raised
+from core.inputs import Arriving, Inputs
 from core.money import SESSION_CONTEXT
 from core.ports import Broker, Recorder, Source
 from core.sampling import EquitySampler
@@ -191,35 +192,51 @@ class Loop:
         # holds is kept in locals: neighbouring ticks mostly are of one instrument, whose name is then
         # the same object.
         lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
+        inputs = batch if isinstance(batch, Inputs) else Arriving(batch)
         due = self._due()
         name: str | None = None
-        for seq, event in batch:
-            kind, ts = type(event), event.ts
-            if ts >= due or (kind is not Trade and kind is not Quote):
-                self._slice(seq, event)
-                due = self._due()
-                continue
-            if event.instrument is not name:
-                name = event.instrument
-                lane = lanes[name]
-                book, resting, on_trade, on_quote = lane.book, lane.resting, lane.on_trade, lane.on_quote
-            if kind is Trade:
-                if not event.suspicious:
-                    book.last = event
-                handler = on_trade
-            else:
-                book.on_quote(event)
-                handler = on_quote
-            if resting:
-                self._scan(seq, event)
-                due = self._due()
-            if handler is not None:
-                present.seq = seq
-                present.ts = ts
-                handler(event)
-                if requests:
-                    self._settle(seq)
-                due = agenda.due  # the handler may have set a timer
+        told: Any = None  # the last event told to a strategy, where `present` does not name it yet
+        try:
+            for event in inputs.events():
+                kind, ts = type(event), event.ts
+                if ts >= due or (kind is not Trade and kind is not Quote):
+                    self._name(told, inputs)
+                    told = None
+                    self._slice(inputs.seq, event)
+                    due = self._due()
+                    continue
+                if event.instrument is not name:
+                    name = event.instrument
+                    lane = lanes[name]
+                    book, resting, on_trade, on_quote = lane.book, lane.resting, lane.on_trade, lane.on_quote
+                if kind is Trade:
+                    if not event.suspicious:
+                        book.last = event
+                    handler = on_trade
+                else:
+                    book.on_quote(event)
+                    handler = on_quote
+                if resting:
+                    self._name(told, inputs)
+                    told = None
+                    self._scan(inputs.seq, event)
+                    due = self._due()
+                if handler is not None:
+                    told = event
+                    present.ts = ts
+                    handler(event)
+                    if requests:
+                        self._name(told, inputs)
+                        told = None
+                        self._settle(present.seq)
+                    due = agenda.due  # the handler may have set a timer
+        finally:
+            self._name(told, inputs)
+
+    def _name(self, told: Event | None, inputs: Inputs) -> None:
+        """Let `present` name the event that a strategy was told of, before anything may refer to it."""
+        if told is not None:
+            self._step.present.seq = inputs.seq_of(told)
 
     def _due(self) -> int:
         # While bars wait for the rest of their slice, any other event must look at them first.
