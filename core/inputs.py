@@ -20,12 +20,12 @@ class Inputs:
     __slots__ = ("_events", "_left", "_seqs")
 
     def __init__(self, seqs: NDArray[np.int64], events: list[Event]) -> None:
-        self._seqs: NDArray[np.int64] | list[int] = seqs
+        self._seqs: memoryview[int] | list[int] = seqs.data  # whose items are plain integers
         self._events = events
         self._left: Iterator[Event] = iter(())
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
-        return zip(map(int, self._seqs), self._events, strict=True)
+        return zip(self._seqs, self._events, strict=True)
 
     def events(self) -> Iterator[Any]:
         """Return the events; `seq` and `seq_of` speak of those taken from this iterator."""
@@ -35,17 +35,14 @@ class Inputs:
     @property
     def seq(self) -> int:
         """The seq of the event that was taken last."""
-        return int(self._seqs[self._place()])
+        return self._seqs[len(self._events) - length_hint(self._left) - 1]
 
     def seq_of(self, event: Event) -> int:
         """Return the seq of an event that was taken, looking back from the last one."""
-        place = self._place()
+        place = len(self._events) - length_hint(self._left) - 1
         while self._events[place] is not event:
             place -= 1
-        return int(self._seqs[place])
-
-    def _place(self) -> int:
-        return len(self._events) - length_hint(self._left) - 1
+        return self._seqs[place]
 
 
 class Arriving(Inputs):

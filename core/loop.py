@@ -160,8 +160,7 @@ class Loop:
         self._step.open(is_open=True)
         if self._sampler is not None:
             self._sampler.start(ts)
-            for mark in self._sampler.sample(ts):
-                self._fact(mark, self._step.present.seq)
+            self._process(self._sampler.sample(ts), self._step.present.seq)
 
     def _finish(self, session: int) -> None:
         self._flush_bars()
@@ -173,8 +172,7 @@ class Loop:
     def _end(self, session: int, reason: str) -> None:
         ts, at = self._step.present.ts, self._step.present.seq
         if self._sampler is not None:
-            for mark in self._sampler.sample(ts):
-                self._fact(mark, at)
+            self._process(self._sampler.sample(ts), at)
         self.record(SessionEnded(ts, session, reason), at, None)
         self._commit()
 
@@ -226,9 +224,9 @@ class Loop:
                     present.ts = ts
                     handler(event)
                     if requests:
-                        self._name(told, inputs)
+                        present.seq = seq = inputs.seq
                         told = None
-                        self._settle(present.seq)
+                        self._settle(seq)
                     due = agenda.due  # the handler may have set a timer
         finally:
             self._name(told, inputs)
@@ -301,8 +299,7 @@ class Loop:
                 self._scan(seq, bar)
 
     def _scan(self, seq: int, event: Event) -> None:
-        for fact in self._broker.scan(event):
-            self._fact(fact, seq)
+        self._process(self._broker.scan(event), seq)
         if self._step.effects:
             self._accept(seq)
 
@@ -319,8 +316,7 @@ class Loop:
                     f"more than {MAX_FIRED_AT_ONCE} timers at one time: one sets itself again at once"
                 )
             present.seq, present.ts = seq, due
-            for fact in action(due):
-                self._fact(fact, seq)
+            self._process(action(due), seq)
             self._accept(seq)
 
     def _new_lane(self, instrument: str) -> Lane:
@@ -335,13 +331,15 @@ class Loop:
 
     # -- facts, decisions, effects -------------------------------------------------------------
 
-    def _fact(self, fact: Event, seq: int) -> None:
-        """Process a fact that the simulation made in the slice of the input `seq`: an input itself."""
-        own = self.record(fact, seq, None)
-        if type(fact) in self._step.heard:
-            self._step.feed(own, fact)
-            if self._step.requests:
-                self._step.settle(own, self.record)
+    def _process(self, facts: Iterable[Event], seq: int) -> None:
+        """Process facts that the simulation made in the slice of the input `seq`: inputs themselves."""
+        record, heard = self.record, self._step.heard
+        for fact in facts:
+            own = record(fact, seq, None)
+            if type(fact) in heard:
+                self._step.feed(own, fact)
+                if self._step.requests:
+                    self._step.settle(own, record)
 
     def _settle(self, seq: int) -> None:
         step = self._step
@@ -355,8 +353,7 @@ class Loop:
         while step.effects:
             effects = step.take_effects()
             self._decided += effects
-            for fact in self._broker.accept(effects, step.present.ts):
-                self._fact(fact, seq)
+            self._process(self._broker.accept(effects, step.present.ts), seq)
 
     def _fold(self, entry: Entry) -> None:
         for fold in self._folds.get(type(entry.event), _NO_FOLDS):
