@@ -16,6 +16,7 @@ from core.effects import Effect
 from core.errors import UsageError, is_termination
 from core.events import Bar, Entry, Event, Quote, QuoteBar, SessionEnded, Trade
 from core.failures import failure_of, raised
+from core.inputs import Arriving, Inputs
 from core.money import SESSION_CONTEXT
 from core.ports import Broker, Recorder, Source
 from core.sampling import EquitySampler
@@ -181,8 +182,7 @@ class Loop:
         self._step.open(is_open=True)
         if self._sampler is not None:
             self._sampler.start(ts)
-            for mark in self._sampler.sample(ts):
-                self._fact(mark, self._step.present.seq)
+            self._process(self._sampler.sample(ts), self._step.present.seq)
 
     def _finish(self, session: int) -> None:
         self._flush_bars()
@@ -194,8 +194,7 @@ class Loop:
     def _end(self, session: int, reason: str) -> None:
         ts, at = self._step.present.ts, self._step.present.seq
         if self._sampler is not None:
-            for mark in self._sampler.sample(ts):
-                self._fact(mark, at)
+            self._process(self._sampler.sample(ts), at)
         self.record(SessionEnded(ts, session, reason), at, None)
         self._commit()
 
@@ -213,35 +212,51 @@ class Loop:
         # holds is kept in locals: neighbouring ticks mostly are of one instrument, whose name is then
         # the same object.
         lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
+        inputs = batch if isinstance(batch, Inputs) else Arriving(batch)
         due = self._due()
         name: str | None = None
-        for seq, event in batch:
-            kind, ts = type(event), event.ts
-            if ts >= due or (kind is not Trade and kind is not Quote):
-                self._slice(seq, event)
-                due = self._due()
-                continue
-            if event.instrument is not name:
-                name = event.instrument
-                lane = lanes[name]
-                book, resting, on_trade, on_quote = lane.book, lane.resting, lane.on_trade, lane.on_quote
-            if kind is Trade:
-                if not event.suspicious:
-                    book.last = event
-                handler = on_trade
-            else:
-                book.on_quote(event)
-                handler = on_quote
-            if resting:
-                self._scan(seq, event)
-                due = self._due()
-            if handler is not None:
-                present.seq = seq
-                present.ts = ts
-                handler(event)
-                if requests:
-                    self._settle(seq)
-                due = agenda.due  # the handler may have set a timer
+        told: Any = None  # the last event told to a strategy, where `present` does not name it yet
+        try:
+            for event in inputs.events():
+                kind, ts = type(event), event.ts
+                if ts >= due or (kind is not Trade and kind is not Quote):
+                    self._name(told, inputs)
+                    told = None
+                    self._slice(inputs.seq, event)
+                    due = self._due()
+                    continue
+                if event.instrument is not name:
+                    name = event.instrument
+                    lane = lanes[name]
+                    book, resting, on_trade, on_quote = lane.book, lane.resting, lane.on_trade, lane.on_quote
+                if kind is Trade:
+                    if not event.suspicious:
+                        book.last = event
+                    handler = on_trade
+                else:
+                    book.on_quote(event)
+                    handler = on_quote
+                if resting:
+                    self._name(told, inputs)
+                    told = None
+                    self._scan(inputs.seq, event)
+                    due = self._due()
+                if handler is not None:
+                    told = event
+                    present.ts = ts
+                    handler(event)
+                    if requests:
+                        present.seq = seq = inputs.seq
+                        told = None
+                        self._settle(seq)
+                    due = agenda.due  # the handler may have set a timer
+        finally:
+            self._name(told, inputs)
+
+    def _name(self, told: Event | None, inputs: Inputs) -> None:
+        """Let `present` name the event that a strategy was told of, before anything may refer to it."""
+        if told is not None:
+            self._step.present.seq = inputs.seq_of(told)
 
     def _due(self) -> int:
         # While bars wait for the rest of their slice, any other event must look at them first.
@@ -306,8 +321,7 @@ class Loop:
                 self._scan(seq, bar)
 
     def _scan(self, seq: int, event: Event) -> None:
-        for fact in self._broker.scan(event):
-            self._fact(fact, seq)
+        self._process(self._broker.scan(event), seq)
         if self._step.effects:
             self._accept(seq)
 
@@ -324,8 +338,7 @@ class Loop:
                     f"more than {MAX_FIRED_AT_ONCE} timers at one time: one sets itself again at once"
                 )
             present.seq, present.ts = seq, due
-            for fact in action(due):
-                self._fact(fact, seq)
+            self._process(action(due), seq)
             self._accept(seq)
 
     def _new_lane(self, instrument: str) -> Lane:
@@ -347,13 +360,15 @@ class Loop:
 
     # -- facts, decisions, effects -------------------------------------------------------------
 
-    def _fact(self, fact: Event, seq: int) -> None:
-        """Process a fact that the simulation made in the slice of the input `seq`: an input itself."""
-        own = self.record(fact, seq, None)
-        if type(fact) in self._step.heard:
-            self._step.feed(own, fact)
-            if self._step.requests:
-                self._step.settle(own, self.record)
+    def _process(self, facts: Iterable[Event], seq: int) -> None:
+        """Process facts that the simulation made in the slice of the input `seq`: inputs themselves."""
+        record, heard = self.record, self._step.heard
+        for fact in facts:
+            own = record(fact, seq, None)
+            if type(fact) in heard:
+                self._step.feed(own, fact)
+                if self._step.requests:
+                    self._step.settle(own, record)
 
     def _settle(self, seq: int) -> None:
         step = self._step
@@ -367,8 +382,7 @@ class Loop:
         while step.effects:
             effects = step.take_effects()
             self._decided += effects
-            for fact in self._broker.accept(effects, step.present.ts):
-                self._fact(fact, seq)
+            self._process(self._broker.accept(effects, step.present.ts), seq)
 
     def _fold(self, entry: Entry) -> None:
         for fold in self._folds.get(type(entry.event), _NO_FOLDS):

@@ -30,10 +30,7 @@ def encode(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, pa.Array):
         return values
     if kind == pa.string():
-        sample = values[:_SAMPLE]
-        if None not in values and len(set(sample)) > len(sample) // 2:
-            return _string_array(list(values))  # mostly distinct (ids, reasons): a dictionary gains nothing
-        return _encode_by_dictionary(values, _string_array)
+        return _encode_strings(values)
     if kind == DECIMAL:
         return _encode_by_dictionary(values, _decimal_array)
     if kind == pa.binary():
@@ -171,9 +168,33 @@ def _decode_by_dictionary(column: pa.Array) -> list[Any]:
     return cast("list[Any]", table[indices].tolist())
 
 
+def _encode_strings(values: Sequence[Any]) -> pa.Array:
+    if _is_constant(values) and values[0] is not None:
+        return _repeated(values[0], len(values))
+    sample = values[:_SAMPLE]
+    if len(set(sample)) > len(sample) // 2:
+        try:
+            return _string_array(list(values))  # mostly distinct (ids, reasons): a dictionary gains nothing
+        except TypeError:  # a None among them: looking for one first would cost as much as the joining
+            pass
+    return _encode_by_dictionary(values, _string_array)
+
+
+def _is_constant(values: Sequence[Any]) -> bool:
+    return bool(values) and values[0] is values[-1] and values.count(values[0]) == len(values)
+
+
+def _repeated(value: str, length: int) -> pa.Array:
+    text = value.encode()
+    offsets = np.arange(length + 1, dtype=np.int32) * np.int32(len(text))
+    return pa.Array.from_buffers(
+        pa.string(), length, [None, pa.py_buffer(offsets), pa.py_buffer(text * length)]
+    )
+
+
 def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.Array:
     # Distinct values are few, often one: convert each once and let Arrow spread them.
-    if values and values[0] is values[-1] and values.count(values[0]) == len(values):
+    if _is_constant(values):
         if values[0] is None:
             return pa.nulls(len(values), build([]).type)
         return _spread(np.zeros(len(values), np.int32), None, build([values[0]]))
@@ -195,9 +216,13 @@ def _spread(indices: NDArray[np.int32], valid: NDArray[np.bool_] | None, table: 
     return pa.DictionaryArray.from_arrays(places, table, safe=False).dictionary_decode()
 
 
-def _integers(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+def _integers(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    if isinstance(values, np.ndarray):
+        return values, None
+    if _is_constant(values) and values[0] is not None:  # a version, as a rule
+        return np.full(len(values), values[0], dtype=np.int64), None
     try:
-        return np.array(values, dtype=np.int64), None
+        return np.fromiter(values, np.int64, len(values)), None
     except TypeError:  # None is no integer; asking first would cost as much as the conversion
         filled = [0 if value is None else value for value in values]
         return np.array(filled, dtype=np.int64), _validity(values)

@@ -64,8 +64,12 @@ def _add(column: pa.Array, values: Any, shape: Any) -> None:
         values.update(np.array(columns.booleans(column), dtype=object).astype(bool).tobytes())
     else:
         width = column.type.bit_width // 8
-        raw = np.frombuffer(column.buffers()[1], f"V{width}", len(column), column.offset * width)
-        if valid is not None:
-            raw = np.where(valid, raw, np.zeros(1, raw.dtype))
-        values.update(raw.tobytes())
+        begin, end = column.offset * width, (column.offset + len(column)) * width
+        raw = memoryview(column.buffers()[1])[begin:end]
+        if valid is None:
+            values.update(raw)
+        else:
+            values.update(
+                np.where(valid, np.frombuffer(raw, f"V{width}"), np.zeros(1, f"V{width}")).tobytes()
+            )
     shape.update(b"\x01" * len(column) if valid is None else valid.tobytes())

@@ -14,6 +14,7 @@ from adapters.replay.preparing import Preparation, prepared
 from adapters.replay.streams import Stream
 from core.clock import NEVER
 from core.events import Event
+from core.inputs import Inputs
 from core.ports import EntryReader, MarketChunk, Selection
 
 BATCH_EVENTS = 8_192
@@ -52,7 +53,7 @@ class LogSource:
             for start in range(0, len(chunk.events), BATCH_EVENTS):
                 seqs = chunk.seqs[start : start + BATCH_EVENTS]
                 self._remember(seqs)
-                yield zip(seqs.tolist(), chunk.events[start : start + BATCH_EVENTS], strict=True)
+                yield Inputs(seqs, chunk.events[start : start + BATCH_EVENTS])
             if len(chunk.events):
                 self.first_ts = self.first_ts if self.first_ts is not None else int(chunk.ts[0])
                 self.last_ts = int(chunk.ts[-1])

@@ -1,0 +1,48 @@
+"""Batches of inputs: seqs are looked up late, and are those of the events that were taken."""
+
+import numpy as np
+
+from core.events import Trade
+from core.inputs import Arriving, Inputs
+
+EVENTS = [Trade(n, "feed", "ZVXA", 1.0, 1.0, "V") for n in range(5)]
+SEQS = np.array([3, 4, 9, 10, 40], dtype=np.int64)
+
+
+def batches():
+    return Inputs(SEQS, EVENTS), Arriving(iter(zip(SEQS.tolist(), EVENTS, strict=True)))
+
+
+def test_the_seq_is_that_of_the_event_taken_last():
+    for inputs in batches():
+        assert [(inputs.seq, event.ts) for event in inputs.events()] == list(
+            zip(SEQS.tolist(), range(5), strict=True)
+        )
+        assert (inputs.seq, type(inputs.seq)) == (40, int)
+
+
+def test_an_event_taken_before_keeps_its_seq():
+    for inputs in batches():
+        for event in inputs.events():
+            if event.ts == 3:
+                break
+        assert [inputs.seq_of(EVENTS[n]) for n in (0, 2, 3)] == [3, 9, 10]
+
+
+def test_pairs_are_plain_numbers_and_events():
+    pairs = list(Inputs(SEQS, EVENTS))
+    assert pairs == list(zip(SEQS.tolist(), EVENTS, strict=True))
+    assert {type(seq) for seq, _ in pairs} == {int}
+
+
+def test_what_arrives_is_numbered_when_it_is_taken_and_not_before():
+    taken = []
+
+    def pairs():
+        for seq, event in zip(SEQS.tolist(), EVENTS, strict=True):
+            taken.append(seq)
+            yield seq, event
+
+    left = Arriving(pairs()).events()
+    next(left)
+    assert taken == [3]
