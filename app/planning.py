@@ -7,6 +7,7 @@ comes before one that sessions recorded, which may have gaps. Reads the log, wri
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from adapters.replay.source import Slice
 from adapters.replay.streams import FRAMES, Span, Stream, join, spans_of
 from core.clock import iso
 from core.errors import DataMissing, UsageError
-from core.events import Entry, Event, FxRateReported, HaltChanged, ImportStarted
+from core.events import Entry, Event, FxRateReported, HaltChanged, ImportStarted, SignalReceived
 from core.ports import Coverage, EntryReader, Selection
 from core.strategy import Subscription
 from projections.sessions import Sessions
@@ -51,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True):
     slices: tuple[Slice, ...]
     content: str
     rows: int
+    signals_before: tuple[Entry, ...] = ()
+    """Signals from before the period that may still hold when it begins, by time."""
 
     @property
     def begin_ts(self) -> int:
@@ -94,10 +97,14 @@ class Planner:
     def plan(self, period: Period, subscriptions: Sequence[Subscription]) -> Plan:
         """Return what to replay; raises `DataMissing` (naming the nearest dates) or `UnknownInstrument`."""
         parts = self._parts(period, subscriptions)
-        slices = tuple(self._slice(part, rates=part is parts[0]) for part in parts)
-        content = msgspec.json.encode([self._identity(part) for part in parts]).decode()
+        before, during = self._signals(parts)
+        slices = tuple(self._slice(part, during, rates=part is parts[0]) for part in parts)
+        told = [self._identity(part) for part in parts]
+        if before or during:
+            told.append({"signals": _digest([*before, *during])})
+        content = msgspec.json.encode(told).decode()
         rows = sum(c.count for part in parts for c in self._covering(part))
-        return Plan(period, tuple(parts), slices, content, rows)
+        return Plan(period, tuple(parts), slices, content, rows, tuple(before))
 
     def dates(self, instruments: Iterable[str], feed: str | None = None) -> list[str]:
         """Return the session dates for which there may be data of any of the instruments (in a feed)."""
@@ -206,7 +213,25 @@ class Planner:
             and (span.last_ts is None or span.last_ts >= part.begin_ts)
         ]
 
-    def _slice(self, part: Part, *, rates: bool) -> Slice:
+    def _signals(self, parts: Sequence[Part]) -> tuple[list[Entry], list[Entry]]:
+        """Return the signals that hold when the parts begin, and those given until they end; by time."""
+        names = frozenset(name for part in parts for name in part.instruments)
+        begin, end = min(part.begin_ts for part in parts), max(part.end_ts for part in parts)
+        chosen = Selection(types=frozenset({SignalReceived}), instruments=names)
+        found = [
+            entry
+            for batch in self._reader.entries(chosen)
+            for entry in batch
+            if isinstance(entry.event, SignalReceived)
+            and entry.event.instrument in names
+            and entry.event.ts < end
+            and entry.event.expires > begin
+        ]
+        found.sort(key=lambda entry: (entry.event.ts, entry.seq))
+        before = [entry for entry in found if entry.event.ts < begin]
+        return before, found[len(before) :]
+
+    def _slice(self, part: Part, signals: Sequence[Entry], *, rates: bool) -> Slice:
         selection = Selection(
             feeds=frozenset({part.feed}),
             instruments=frozenset(part.instruments),
@@ -214,7 +239,12 @@ class Planner:
             end_ts=part.end_ts,
         )
         streams: list[Stream] = join(self._spans_of(part))
-        return Slice(selection=selection, streams=tuple(streams), extra=tuple(self._extra(part, rates=rates)))
+        return Slice(
+            selection=selection,
+            streams=tuple(streams),
+            extra=tuple(self._extra(part, rates=rates)),
+            signals=tuple((entry.seq, entry.event) for entry in signals if rates),
+        )
 
     def _extra(self, part: Part, *, rates: bool) -> Iterable[tuple[int, Event]]:
         """Yield the part's halts, and exchange rates if they are to come with this part."""
@@ -241,6 +271,12 @@ class Planner:
             "end": iso(part.end_ts),
             "sources": sources,
         }
+
+
+def _digest(signals: Sequence[Entry]) -> str:
+    """Return what names signals, wherever in a log they are."""
+    told = [msgspec.to_builtins(entry.event) for entry in signals]
+    return blake2b(msgspec.json.encode(told, order="deterministic"), digest_size=16).hexdigest()
 
 
 def _meaning(definition: Event) -> dict[str, Any]:

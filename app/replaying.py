@@ -37,6 +37,7 @@ from core.loop import Loop
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.risk import Limits
+from core.signals.composite import SignalRules
 from core.strategy import Subscription
 from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import RunWriter
@@ -62,6 +63,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     feed: str | None = None
     seed: int = 0
+    signals: SignalRules = SignalRules()
 
 
 class WatchedSource:
@@ -146,6 +148,9 @@ class Replay:
         started = time.perf_counter_ns()
         earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
         world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
+        world.signal_rules = self._options.signals
+        for entry in self.plan.signals_before:
+            world.signals.apply(entry)
         source = LogSource(self._reader, self.plan.slices)
         writer = RunWriter(self._root, source.ordinals)
         failure: StrategyRaised | None = None
@@ -257,6 +262,7 @@ class Replay:
             "limits": msgspec.to_builtins(options.limits),
             "feed": options.feed,
             "seed": options.seed,
+            "signals": msgspec.to_builtins(options.signals),
         }
 
     def _summary(
@@ -297,12 +303,15 @@ def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
     first, _, last = str(told["period"]).partition("..")
     options = dict(told["options"])
     limits = msgspec.convert(options.pop("limits"), Limits)
+    rules = msgspec.convert(
+        options.pop("signals", {}), SignalRules
+    )  # a run of before there were any has none
     return Replay(
         root,
         reader,
         Period(first, last or first),
         [StrategySpec(s["spec"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
-        ReplayOptions(**{**options, "cash": Decimal(options["cash"])}, limits=limits),
+        ReplayOptions(**{**options, "cash": Decimal(options["cash"])}, limits=limits, signals=rules),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
     )

@@ -23,12 +23,14 @@ SMALL_EVENTS = 1_024
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """What of a log to replay: these streams, filtered by `selection` (seqs are set per span).
 
-    `extra` holds the few inputs that are not market data (halts, rates), in seq order.
+    `extra` holds the few inputs that are not market data (halts, rates), in seq order; `signals` those that
+    become known at a time of their own, in that order.
     """
 
     selection: Selection
     streams: tuple[Stream, ...]
     extra: tuple[tuple[int, Event], ...] = ()
+    signals: tuple[tuple[int, Event], ...] = ()
 
 
 class LogSource:
@@ -73,8 +75,7 @@ class LogSource:
         lanes = []
         for part in self._slices:
             lanes += [(s.feed, self._stream(part.selection, s)) for s in part.streams]
-            if part.extra:
-                lanes.append(("", iter([_extra_chunk(part.extra)])))
+            lanes += [("", iter([_extra_chunk(few)])) for few in (part.extra, part.signals) if few]
         if len(lanes) == 1:
             yield from lanes[0][1]
         else:

@@ -49,6 +49,7 @@ from core.loop import Loop
 from core.ports import Recorder
 from core.retry import RetryRule
 from core.risk import Limits
+from core.signals.composite import SignalRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
@@ -71,6 +72,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = "USD"
     limits: Limits = Limits()
     retry: RetryRule = RetryRule()
+    signals: SignalRules = SignalRules()
     watchlist: tuple[str, ...] = ()
     config: str = "{}"
     config_hash: str = ""
@@ -128,6 +130,7 @@ class LiveSession:
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
+        self.world.signal_rules = request.signals
         assert past.world.gate is not None
         self.gate = past.world.gate
         self.session = past.sessions + 1
@@ -265,6 +268,7 @@ class LiveSession:
             "settings": msgspec.json.decode(request.config),
             "limits": msgspec.to_builtins(request.limits),
             "retry": msgspec.to_builtins(request.retry),
+            "signals": msgspec.to_builtins(request.signals),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),

@@ -93,6 +93,12 @@ from core.events.session import (
     StrategyFailed,
     TimerFired,
 )
+from core.events.signals import (
+    CompositeSignal,
+    SignalFileRead,
+    SignalReceived,
+    SignalSourcesChanged,
+)
 
 MARKET_DATA: tuple[type[Event], ...] = (Trade, Quote, Bar, QuoteBar)
 """The high-volume types: one per row of an imported file."""
@@ -117,6 +123,7 @@ __all__ = [
     "ClockAdvanced",
     "ClockSkewMeasured",
     "CommissionReported",
+    "CompositeSignal",
     "ConnectionChanged",
     "DataState",
     "DataStateChanged",
@@ -171,6 +178,9 @@ __all__ = [
     "SessionScheduled",
     "SessionStarted",
     "Side",
+    "SignalFileRead",
+    "SignalReceived",
+    "SignalSourcesChanged",
     "SinkReported",
     "SinkState",
     "StateHash",
