@@ -46,6 +46,8 @@ from core.events import (
     Trade,
 )
 from core.listener import Listener, on
+from core.signals.composite import Composite, Reading
+from core.signals.sources import ComputedSignals
 from core.strategy import Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
 
@@ -62,6 +64,8 @@ __all__ = [
     "Bar",
     "BreakFound",
     "CommissionReported",
+    "Composite",
+    "ComputedSignals",
     "ConnectionChanged",
     "DataStateChanged",
     "Entry",
@@ -79,6 +83,7 @@ __all__ = [
     "PositionAdjusted",
     "Quote",
     "QuoteBar",
+    "Reading",
     "Result",
     "RiskRefused",
     "SignalReceived",

@@ -268,6 +268,10 @@ ticks AS NOT MATERIALIZED (
     FROM roots AS r JOIN ({_MARKET}) AS m ON m.seq = r.seq),
 links(run, order_id, seq, ts, instrument, place, kind, summary) AS NOT MATERIALIZED (
     {" UNION ALL ".join(order_links)}
+    UNION ALL SELECT i.run, i."order", c.seq, c.ts, c.instrument, i.seq, 'composite',
+        concat(c.stance, ' at ', c.value, ': ', c.contributions)
+    FROM raw.order_intended AS i
+    JOIN raw.composite AS c ON c.seq = i.cause AND c.run IS NOT DISTINCT FROM i.run
     UNION ALL SELECT * FROM ticks
     UNION ALL SELECT run, order_id, seq, ts, instrument, place, kind, summary FROM near WHERE seq IS NOT NULL)
 SELECT run, order_id,
