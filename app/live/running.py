@@ -18,6 +18,7 @@ from app.live.proving import Recorded, prove
 from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
+from app.live.watched_files import configured_files
 from app.replaying import result
 from app.running import ReplayRequest, limits, options, signal_rules, strategies
 from app.seating import StrategySpec
@@ -188,6 +189,7 @@ def _request(
             within_s=config.settings.trading.order_retry_within_s,
         ),
         signals=signal_rules(config),
+        files=configured_files(config),
         watchlist=tuple(config.settings.trading.watchlist),
         config=text,
         config_hash=digest,

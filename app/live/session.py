@@ -5,7 +5,7 @@ trading. The session is recorded as it happens, and a proof of it is a replay of
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from app.live.source import Commands, LiveSource
 from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
 from app.live.warming import Range, bars_wanted, plan_live, source_of
+from app.live.watched_files import FilesToWatch, SignalFiles
 from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
@@ -74,6 +75,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryRule = RetryRule()
     signals: SignalRules = SignalRules()
     watchlist: tuple[str, ...] = ()
+    files: FilesToWatch = FilesToWatch()
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
@@ -326,12 +328,17 @@ def run_live(
     with writing(root) as writer:
         prepare(writer, request)
         operator = OperatorDesk(writer)
+        files = SignalFiles(root, request.files, LogReader(root))
+
+        def asked(now: int) -> Sequence[Event]:
+            return [*operator(now), *files(now)]
 
         def serve(session: LiveSession) -> None:
             operator.answer()
             writer.serve()
             watch(session)
 
-        session = LiveSession(writer.journal, request, operator, watch=serve)
-        operator.sit(Desk(writer.journal.root, session.world, request.account))
-        return session.run()
+        with closing(files):
+            session = LiveSession(writer.journal, request, asked, watch=serve)
+            operator.sit(Desk(writer.journal.root, session.world, request.account))
+            return session.run()

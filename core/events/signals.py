@@ -58,7 +58,7 @@ class SignalSourcesChanged(Event, frozen=True, gc=False):
     dropped: str
 
 
-@event("signal_file", "storage")
+@event("signal_file", "market")
 class SignalFileRead(Event, frozen=True, gc=False):
     """A watched file was read: `accepted` signals and `rejected` rows follow from it, or a `problem`.
 
