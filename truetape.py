@@ -40,11 +40,14 @@ from core.events import (
     Quote,
     QuoteBar,
     RiskRefused,
+    SignalReceived,
     SinkReported,
     TimerFired,
     Trade,
 )
 from core.listener import Listener, on
+from core.signals.composite import Composite, Reading
+from core.signals.sources import ComputedSignals
 from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
 
@@ -62,6 +65,8 @@ __all__ = [
     "Bracket",
     "BreakFound",
     "CommissionReported",
+    "Composite",
+    "ComputedSignals",
     "ConnectionChanged",
     "DataStateChanged",
     "Entry",
@@ -79,8 +84,10 @@ __all__ = [
     "PositionAdjusted",
     "Quote",
     "QuoteBar",
+    "Reading",
     "Result",
     "RiskRefused",
+    "SignalReceived",
     "SinkReported",
     "State",
     "Strategy",

@@ -26,6 +26,7 @@ from core.events import (
     SessionEnded,
     SessionScheduled,
     SessionStarted,
+    SignalReceived,
 )
 from core.ports import RUN_BASE, MarketChunk, Selection
 from core.risk import Limits, RiskState
@@ -40,6 +41,7 @@ from projections.positions import Positions
 from projections.quotes import Quotes
 from projections.risk import Risk
 from projections.sessions import Sessions
+from projections.signals import Signals
 
 _DAY_NS = 86_400_000_000_000
 _DEFINITIONS: frozenset[type[Event]] = frozenset({InstrumentDefined, FxRateReported, SessionScheduled})
@@ -121,6 +123,7 @@ class Snapshot(msgspec.Struct):
     quotes: Quotes
     risk: Risk
     sessions: Sessions
+    signals: Signals
     seq: int
     ts: int
 
@@ -232,9 +235,24 @@ def snapshot(book: Book, moment: Moment | None = None, *, marks: bool = True) ->
             projection.apply(last)
     seq = last.seq if last is not None else 0
     ts = moment.ts if moment is not None else _end(book, sessions, last)
+    signals = _signals_at(book, moment or Moment(None, ts))
     held = frozenset(position.instrument for position in positions.open_positions() if marks)
     _mark(quotes, book, held, moment or Moment(None, ts))
-    return Snapshot(orders, positions, account, quotes, risk, sessions, seq, ts)
+    return Snapshot(orders, positions, account, quotes, risk, sessions, signals, seq, ts)
+
+
+def _signals_at(book: Book, moment: Moment) -> Signals:
+    """Fold the signals up to a moment; they are the log's, for a run too, which takes them by time."""
+    own = moment.seq if moment.seq is not None and moment.seq < RUN_BASE and book.run is None else None
+    chosen = Selection(types=frozenset({SignalReceived}), last_seq=own)
+    found = [entry for batch in book.log.entries(chosen) for entry in batch]
+    if own is None:
+        found = [entry for entry in found if entry.event.ts <= moment.ts]
+        found.sort(key=lambda entry: (entry.event.ts, entry.seq))
+    signals = Signals()
+    for entry in found:
+        signals.apply(entry)
+    return signals
 
 
 def _end(book: Book, sessions: Sessions, last: Entry | None) -> int:

@@ -16,6 +16,7 @@ from core.events import (
     CancelSendStarted,
     CancelSent,
     CommissionReported,
+    CompositeSignal,
     Entry,
     Event,
     FillCorrected,
@@ -45,6 +46,7 @@ class Link(msgspec.Struct, frozen=True):
 
 
 _ROLES: dict[type[Event], str] = {
+    CompositeSignal: "composite",
     OrderIntended: "intent",
     ModifyIntended: "modify",
     CancelIntended: "cancel",

@@ -121,6 +121,7 @@ def _build(root: Path, run: RunReader, building: Path) -> None:
     replay = again(root, reader, run)
     with writing(building) as writer:
         writer.journal.extend(list(_definitions(reader, replay)))
+        writer.journal.extend([entry.event for entry in replay.plan.signals_before])
         for plan in replay.plans:
             for batch in LogSource(reader, [_unadjusted(piece) for piece in plan.slices]).batches():
                 writer.journal.extend([event for _, event in batch])

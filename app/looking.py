@@ -13,7 +13,7 @@ import msgspec
 
 from app.books import Book, Snapshot, parse_time
 from core.errors import UnknownStrategy, UsageError
-from core.events import BY_TAG, BY_TYPE, Entry, Event, SessionStarted, Unknown
+from core.events import BY_TAG, BY_TYPE, Entry, Event, SessionStarted, SignalReceived, Unknown
 from core.money import ZERO, money
 from core.ports import RUN_BASE, Selection
 from core.risk import NO_LIMITS, Limits
@@ -71,6 +71,7 @@ class StateView(msgspec.Struct, frozen=True):
     positions: list[PositionRow]
     orders: list[Order]
     accounts: list[AccountRow]
+    signals: list[SignalReceived] = []
 
 
 class Bounds(TypedDict, total=False):
@@ -209,6 +210,7 @@ def state_view(book: Book, state: Snapshot, at: str) -> StateView:
         positions(state),
         orders(state, working=True),
         accounts(state, book.currency, book.limits()),
+        state.signals.held(),
     )
 
 

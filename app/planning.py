@@ -7,6 +7,7 @@ comes before one that sessions recorded, which may have gaps. Reads the log, wri
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
@@ -16,7 +17,15 @@ from adapters.replay.source import Slice
 from adapters.replay.streams import FRAMES, Span, Stream, join, spans_of
 from core.clock import iso
 from core.errors import DataMissing, UsageError
-from core.events import CorporateAction, Entry, Event, FxRateReported, HaltChanged, ImportStarted
+from core.events import (
+    CorporateAction,
+    Entry,
+    Event,
+    FxRateReported,
+    HaltChanged,
+    ImportStarted,
+    SignalReceived,
+)
 from core.ports import Coverage, EntryReader, Selection
 from core.resolutions import RESOLUTIONS, Resolution, resolution_of
 from core.strategy import Subscription
@@ -77,6 +86,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Splits and dividends that positions go through, because prices are raw."""
     made: frozenset[tuple[str, str | None]] = frozenset()
     """Instruments and resolutions that subscriptions ask for and that are made from finer data."""
+    signals_before: tuple[Entry, ...] = ()
+    """Signals from before the period that may still hold when it begins, by time."""
 
     @property
     def begin_ts(self) -> int:
@@ -122,12 +133,16 @@ class Planner:
     def plan(self, period: Period, subscriptions: Sequence[Subscription]) -> Plan:
         """Return what to replay; raises `DataMissing` (naming the nearest dates) or `UnknownInstrument`."""
         parts = self._parts(period, subscriptions)
-        slices = tuple(self._slice(part, rates=part is parts[0]) for part in parts)
-        content = msgspec.json.encode([self._identity(part) for part in parts]).decode()
+        before, during = self._signals(parts)
+        slices = tuple(self._slice(part, during, rates=part is parts[0]) for part in parts)
+        told = [self._identity(part) for part in parts]
+        if before or during:
+            told.append({"signals": _digest([*before, *during])})
+        content = msgspec.json.encode(told).decode()
         rows = sum(c.count for part in parts for c in self._covering(part))
         made = frozenset((s.instrument, s.resolution) for s in subscriptions if self._is_made(s, parts))
         actions = {a: None for part in parts for a in self._raw_actions(part)}
-        return Plan(period, tuple(parts), slices, content, rows, tuple(actions), made)
+        return Plan(period, tuple(parts), slices, content, rows, tuple(actions), made, tuple(before))
 
     def _is_made(self, subscription: Subscription, parts: Sequence[Part]) -> bool:
         if subscription.resolution in (None, "tick") or self._data is None:
@@ -280,7 +295,25 @@ class Planner:
             and (span.last_ts is None or span.last_ts >= part.begin_ts)
         ]
 
-    def _slice(self, part: Part, *, rates: bool) -> Slice:
+    def _signals(self, parts: Sequence[Part]) -> tuple[list[Entry], list[Entry]]:
+        """Return the signals that hold when the parts begin, and those given until they end; by time."""
+        names = frozenset(name for part in parts for name in part.instruments)
+        begin, end = min(part.begin_ts for part in parts), max(part.end_ts for part in parts)
+        chosen = Selection(types=frozenset({SignalReceived}), instruments=names)
+        found = [
+            entry
+            for batch in self._reader.entries(chosen)
+            for entry in batch
+            if isinstance(entry.event, SignalReceived)
+            and entry.event.instrument in names
+            and entry.event.ts < end
+            and entry.event.expires > begin
+        ]
+        found.sort(key=lambda entry: (entry.event.ts, entry.seq))
+        before = [entry for entry in found if entry.event.ts < begin]
+        return before, found[len(before) :]
+
+    def _slice(self, part: Part, signals: Sequence[Entry], *, rates: bool) -> Slice:
         selection = Selection(
             feeds=frozenset({part.feed}),
             instruments=frozenset(part.instruments),
@@ -293,6 +326,7 @@ class Planner:
             streams=tuple(streams),
             extra=tuple(self._extra(part, rates=rates)),
             preparation=self._preparation(part),
+            signals=tuple((entry.seq, entry.event) for entry in signals if rates),
         )
 
     def _preparation(self, part: Part) -> Preparation:
@@ -355,6 +389,12 @@ class Planner:
                 for i, f in self._preparation(part).factors.items()
             }
         return told
+
+
+def _digest(signals: Sequence[Entry]) -> str:
+    """Return what names signals, wherever in a log they are."""
+    told = [msgspec.to_builtins(entry.event) for entry in signals]
+    return blake2b(msgspec.json.encode(told, order="deterministic"), digest_size=16).hexdigest()
 
 
 def _meaning(definition: Event) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from core.loop import Loop
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.risk import Limits
+from core.signals.composite import SignalRules
 from core.strategy import Subscription
 from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import RunWriter
@@ -70,6 +71,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     data: DataOptions = DataOptions()
     carried: Carried | None = None
     seed: int = 0
+    signals: SignalRules = SignalRules()
 
 
 class WatchedSource:
@@ -172,6 +174,9 @@ class Replay:
         started = time.perf_counter_ns()
         earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
         world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
+        world.signal_rules = self._options.signals
+        for entry in self.plan.signals_before:
+            world.signals.apply(entry)
         source = LogSource(self._reader, self.plan.slices)
         inputs, warm_up = self._derived(source, self.plan), None
         if self._warm_up is not None and self._warm_plan is not None:
@@ -322,6 +327,7 @@ class Replay:
             "data": msgspec.to_builtins(options.data),
             "carried": None if options.carried is None else msgspec.to_builtins(options.carried),
             "seed": options.seed,
+            "signals": msgspec.to_builtins(options.signals),
         }
 
     def _start_equity(self) -> str | None:
@@ -381,13 +387,20 @@ def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
         options.pop("data", {"extended_hours": True, "prices": "raw", "fill_forward": False}), DataOptions
     )
     carried = msgspec.convert(options.pop("carried", None), Carried | None)
+    rules = msgspec.convert(
+        options.pop("signals", {}), SignalRules
+    )  # a run of before there were any has none
     return Replay(
         root,
         reader,
         Period(first, last or first),
         [StrategySpec(s["spec"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
         ReplayOptions(
-            **{**options, "cash": Decimal(options["cash"])}, limits=limits, data=data, carried=carried
+            **{**options, "cash": Decimal(options["cash"])},
+            limits=limits,
+            data=data,
+            carried=carried,
+            signals=rules,
         ),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],

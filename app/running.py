@@ -24,6 +24,7 @@ from app.settings import RiskSection
 from core.errors import DataMissing, InvalidEvent, UsageError
 from core.money import money
 from core.risk import Limits
+from core.signals.composite import SignalRules
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run
@@ -191,6 +192,19 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         limits=limits(config.settings.risk_management),
         feed=request.feed,
         data=data_options(config, request),
+        signals=signal_rules(config),
+    )
+
+
+def signal_rules(config: Config) -> SignalRules:
+    """Return how the configuration makes a composite of sources."""
+    section = config.settings.signals
+    return SignalRules(
+        weights=section.weights,
+        threshold=config.settings.trading.signal_threshold,
+        half_life_s=section.half_life_s,
+        half_life=section.half_life,
+        stale_below=section.stale_below,
     )
 
 

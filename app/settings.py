@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from adapters.ibkr.link.restart_window import parse as parse_window
+from core.signals.checks import check_half_lives, check_source, check_weights
+from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
 """A share of one: 0.05 means 5 %."""
@@ -105,9 +107,37 @@ class TradingSection(_Section, frozen=True, kw_only=True):
 
     mode: Literal["paper", "live"] = "paper"
     watchlist: list[Name] = []
-    signal_threshold: NotNegative = 0.0
+    signal_threshold: Annotated[float, msgspec.Meta(ge=0, le=1, extra={"hint": "fraction"})] = 0.6
     order_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     order_retry_within_s: Positive = 60.0
+
+
+class SignalFileSection(_Section, frozen=True, kw_only=True):
+    """`[[signals.file]]`: one file that a live session watches. `columns` maps fields to its headings."""
+
+    path: Name
+    source: Annotated[str, msgspec.Meta(extra={"check": check_source})]
+    sheet: str | None = None
+    columns: dict[Name, Name] = {}
+    symbols: dict[Name, Name] = {}
+    known_at: Literal["open", "close"] = "close"
+
+
+class SignalsSection(_Section, frozen=True, kw_only=True):
+    """`[signals]`: what sources weigh, how their word decays, and how files and forecasts are read."""
+
+    weights: Annotated[dict[Name, float], msgspec.Meta(extra={"check": check_weights})] = msgspec.field(
+        default_factory=lambda: dict(DEFAULT_WEIGHTS)
+    )
+    half_life_s: Annotated[float, msgspec.Meta(ge=1, le=3.2e8)] = 2 * DAY_S
+    half_life: Annotated[dict[Name, float], msgspec.Meta(extra={"check": check_half_lives})] = {}
+    stale_below: Annotated[float, msgspec.Meta(ge=0, lt=1, extra={"hint": "fraction"})] = 0.05
+    valid_days: Annotated[float, msgspec.Meta(gt=0, le=366)] = 5.0
+    k: Annotated[float, msgspec.Meta(gt=0, le=100)] = 1.0
+    volatility: Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})] | None = None
+    poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
+    settle_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2.0
+    file: list[SignalFileSection] = []
 
 
 class ListenerSection(_Section, frozen=True, kw_only=True):
@@ -166,6 +196,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     risk_management: RiskSection | None = None
     ibkr: IbkrSection = IbkrSection()
     trading: TradingSection = TradingSection()
+    signals: SignalsSection = SignalsSection()
     live: LiveSection = LiveSection()
     alerts: AlertsSection = AlertsSection()
     health: HealthSection = HealthSection()

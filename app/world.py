@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from core.desk import Views
 from core.events import Entry, Event
+from core.signals.composite import SignalRules
 from projections.account import Account
 from projections.base import Projection
 from projections.gate import Gate
@@ -14,6 +15,7 @@ from projections.reported import Reported
 from projections.risk import Risk
 from projections.routes import Routes
 from projections.sessions import Sessions
+from projections.signals import Signals
 
 ORDERS_KEPT = 1_000
 """Orders at their end that a session still knows. Ten times as many cost 3 us an order: they leave the
@@ -38,12 +40,15 @@ class World:
         self.gate: Gate | None = None
         self.routes = Routes()
         self.reported = Reported()
+        self.signals = Signals()
+        self.signal_rules = SignalRules()
         self._all: tuple[Projection, ...] = (
             self.quotes,
             self.orders,
             self.positions,
             self.account,
             self.risk,
+            self.signals,
         )
         for entry in definitions:
             self.apply(entry)
@@ -67,7 +72,8 @@ class World:
     @property
     def views(self) -> Views:
         """What strategies see."""
-        return Views(self.orders, self.positions, self.account, self.quotes, self.sessions)
+        parts = (self.orders, self.positions, self.account, self.quotes, self.sessions)
+        return Views(*parts, self.signals, self.signal_rules)
 
     def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
         """Return the handlers by event type, in a fixed order."""

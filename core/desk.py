@@ -1,5 +1,6 @@
 """The desk a strategy trades at: turns its calls into requests that the step then settles."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
@@ -21,8 +22,17 @@ from core.events import (
 )
 from core.money import ZERO, money, price
 from core.order_rules import order_type
+from core.signals.composite import Composite, Reading, SignalRules
+from core.signals.judging import Judge
 from core.strategy import Bracket, Exits, Terms
-from core.views import AccountView, InstrumentsView, OrdersView, PositionsView, QuotesView
+from core.views import (
+    AccountView,
+    InstrumentsView,
+    OrdersView,
+    PositionsView,
+    QuotesView,
+    SignalsView,
+)
 
 _NO_TERMS = Terms()
 
@@ -57,12 +67,16 @@ class Views:
         accounts: AccountView,
         quotes: QuotesView,
         instruments: InstrumentsView,
+        signals: SignalsView,
+        rules: SignalRules,
     ) -> None:
         self.orders = orders
         self.positions = positions
         self.accounts = accounts
         self.quotes = quotes
         self.instruments = instruments
+        self.signals = signals
+        self.rules = rules
 
 
 class StrategyDesk:
@@ -91,6 +105,8 @@ class StrategyDesk:
         self.accounts = views.accounts
         self.quotes = views.quotes
         self.instruments = views.instruments
+        self.signals = views.signals
+        self._judge = Judge(strategy, views.rules, views.signals)
         self.is_open = False
         self._prefix = f"{strategy}-{session}-"
         self._present = present
@@ -243,6 +259,20 @@ class StrategyDesk:
         """Record one value of a named series."""
         if self.is_open:
             self._request(Recorded(self._present.ts, self.id, name, float(value)))
+
+    @property
+    def signal_rules(self) -> SignalRules:
+        """The weights of sources, their half-lives and the threshold."""
+        return self._judge.rules
+
+    def compose(self, instrument: str, computed: Mapping[str, Reading | None]) -> Composite:
+        """Return the composite signal of an instrument; what changed in it is recorded."""
+        now = self._present.ts
+        found = self._judge.compose(instrument, computed, now)
+        if self.is_open:
+            for news in self._judge.news(instrument, found, now):
+                self._request(news)
+        return found
 
     def _request(self, request: Event | Bracketed) -> None:
         if len(self._requests) >= MAX_REQUESTS_A_STEP:

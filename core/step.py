@@ -17,6 +17,7 @@ from core.errors import UsageError
 from core.events import (
     CancelIntended,
     CancelSendStarted,
+    CompositeSignal,
     Event,
     Filled,
     HaltRequested,
@@ -32,6 +33,8 @@ from core.events import (
     RiskApproved,
     RiskRefused,
     SendFailed,
+    SignalReceived,
+    SignalSourcesChanged,
     TimerFired,
 )
 from core.halting import PROFILE, Closing, KillSwitch
@@ -52,6 +55,8 @@ class Seat(msgspec.Struct, frozen=True):
     desk: StrategyDesk
     on_fill: Callable[[Filled], None] | None
     on_order: Callable[[Order], None] | None
+    on_signal: Callable[[SignalReceived], None] | None = None
+    instruments: frozenset[str] = frozenset()
 
 
 class Step:
@@ -79,6 +84,7 @@ class Step:
         self._account = account
         self._currency = currency
         self._retries = Retries(retry, views.orders)
+        self._composites: dict[tuple[str, str], int] = {}  # made while handling the input at hand
         self.heard: set[type[Event]] = {TimerFired}  # types of facts that some strategy has a handler for
         self._routes: dict[type[Event], Callable[[Any], None]] = {
             Filled: self._feed_fill,
@@ -89,6 +95,7 @@ class Step:
             SendFailed: self._feed_outcome,
             HaltRequested: self._feed_halt,
             HaltVerified: self._feed_verified,
+            SignalReceived: self._feed_signal,
         }
         self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
             OrderIntended: self._settle_intent,
@@ -96,6 +103,8 @@ class Step:
             CancelIntended: self._settle_cancel,
             OrderRetried: self._settle_retry,
             Recorded: self._settle_series,
+            CompositeSignal: self._settle_composite,
+            SignalSourcesChanged: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
         }
@@ -126,7 +135,9 @@ class Step:
             self.heard.add(Filled)
         if on_order is not None:
             self.heard |= {OrderStatusChanged, SendFailed}
-        self.seats[strategy_id] = Seat(strategy, desk, on_fill, on_order)
+        on_signal = strategy.on_signal if type(strategy).on_signal is not Strategy.on_signal else None
+        names = frozenset(s.instrument for s in strategy.subscriptions()) if on_signal else frozenset[str]()
+        self.seats[strategy_id] = Seat(strategy, desk, on_fill, on_order, on_signal, names)
 
     def open(self, *, is_open: bool) -> None:
         """Let the desks take orders, or stop taking them."""
@@ -150,6 +161,11 @@ class Step:
         seat = self.seats.get(timer.strategy)
         if seat is not None:
             seat.strategy.on_timer(timer)
+
+    def _feed_signal(self, signal: Any) -> None:
+        for seat in self.seats.values():
+            if seat.on_signal is not None and signal.instrument in seat.instruments:
+                seat.on_signal(signal)
 
     def _feed_order(self, news: Any) -> None:
         if OrderStatusChanged in self.heard:
@@ -182,12 +198,19 @@ class Step:
         for request in requests:  # it may grow: refusals may lead to further requests, which the desk limits
             self._settlers[type(request)](request, at, record)
         requests.clear()
+        self._composites.clear()
 
-    def _settle_series(self, request: Recorded, at: int, record: Record) -> None:
+    def _settle_composite(self, request: CompositeSignal, at: int, record: Record) -> None:
+        self._composites[request.strategy, request.instrument] = record(request, at, None)
+
+    def _settle_series(self, request: Recorded | SignalSourcesChanged, at: int, record: Record) -> None:
         record(request, at, None)
 
     def _settle_intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
-        self._decide(request, record(request, at, None), at, record)
+        cause = None
+        if self._composites:  # what a composite said while the same input was handled led to the order
+            cause = self._composites.get((request.strategy, request.instrument))
+        self._decide(request, record(request, at, cause), at, record)
 
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
         verdict = self._gate.judge(request)

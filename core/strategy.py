@@ -36,12 +36,22 @@ from core.events import (
     Quote,
     QuoteBar,
     Side,
+    SignalReceived,
     TimeInForce,
     TimerFired,
     Trade,
 )
 from core.resolutions import resolution_of
-from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
+from core.signals.composite import Composite, Reading, SignalRules
+from core.views import (
+    AccountView,
+    InstrumentsView,
+    Order,
+    OrdersView,
+    PositionsView,
+    QuotesView,
+    SignalsView,
+)
 
 Kind = Literal["trades", "quotes", "bars", "quote_bars"]
 KINDS: dict[Kind, type[Event]] = {"trades": Trade, "quotes": Quote, "bars": Bar, "quote_bars": QuoteBar}
@@ -126,6 +136,7 @@ class Desk(Protocol):
     accounts: AccountView
     quotes: QuotesView
     instruments: InstrumentsView
+    signals: SignalsView
     currency: str
 
     @property
@@ -172,6 +183,13 @@ class Desk(Protocol):
 
     def cancel(self, order: str, reason: str) -> None:
         """Ask for an order to be withdrawn."""
+
+    @property
+    def signal_rules(self) -> SignalRules:
+        """The weights of sources, their half-lives and the threshold."""
+
+    def compose(self, instrument: str, computed: Mapping[str, Reading | None]) -> Composite:
+        """Return the composite signal of an instrument; what changed in it is recorded."""
 
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series."""
@@ -228,6 +246,9 @@ class Strategy(Generic[P]):
     def on_quote_bar(self, bar: QuoteBar) -> None:
         """Handle a bar of bids and asks that has just closed."""
 
+    def on_signal(self, signal: SignalReceived) -> None:
+        """Handle a signal for a subscribed instrument; `self.signals` has the latest of each source."""
+
     def on_timer(self, timer: TimerFired) -> None:
         """Handle a timer that came due."""
 
@@ -267,6 +288,25 @@ class Strategy(Generic[P]):
     def instruments(self) -> InstrumentsView:
         """Definitions of instruments, and exchange sessions."""
         return self.desk.instruments
+
+    @property
+    def signals(self) -> SignalsView:
+        """The latest signals received, by source and instrument."""
+        return self.desk.signals
+
+    @property
+    def signal_rules(self) -> SignalRules:
+        """The configured weights of sources, their half-lives and the threshold."""
+        return self.desk.signal_rules
+
+    def composite(self, instrument: str, computed: Mapping[str, Reading | None] | None = None) -> Composite:
+        """Return the weighted composite of all sources that have a weight, now.
+
+        `computed` has the readings that the strategy makes itself (`None`: not ready yet); all others are
+        taken from `self.signals`. A changed stance or set of sources is recorded as a decision, and is the
+        cause of orders in the instrument that are asked for while the same event is handled.
+        """
+        return self.desk.compose(instrument, computed or {})
 
     def position(self, instrument: str) -> Decimal:
         """Return the signed quantity that this strategy holds."""

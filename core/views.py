@@ -9,7 +9,15 @@ from typing import Protocol
 
 import msgspec
 
-from core.events import InstrumentDefined, OrderType, SessionScheduled, Side, TimeInForce, Trade
+from core.events import (
+    InstrumentDefined,
+    OrderType,
+    SessionScheduled,
+    Side,
+    SignalReceived,
+    TimeInForce,
+    Trade,
+)
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +125,19 @@ class InstrumentsView(Protocol):
 
     def session(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the session whose `begin`..`end` holds `ts`."""
+
+
+class SignalsView(Protocol):
+    """The latest signals of each source, as received; those computed by a strategy are its own."""
+
+    def current(self, source: str, instrument: str, ts: int) -> SignalReceived | None:
+        """Return what the source says of the instrument at `ts`; `None` if nothing, or nothing any more."""
+
+    def expired(self, source: str, instrument: str, ts: int) -> bool:
+        """Return whether the source said something of the instrument that no longer holds at `ts`."""
+
+    def sources(self, instrument: str) -> Sequence[str]:
+        """Return the sources that ever said something of the instrument, sorted."""
 
 
 class OrdersView(Protocol):

@@ -181,6 +181,10 @@ ticks AS NOT MATERIALIZED (
     FROM roots AS r JOIN ({_MARKET}) AS m ON m.seq = r.seq),
 links(run, order_id, seq, ts, instrument, place, kind, summary) AS NOT MATERIALIZED (
     {" UNION ALL ".join(order_links)}
+    UNION ALL SELECT i.run, i."order", c.seq, c.ts, c.instrument, i.seq, 'composite',
+        concat(c.stance, ' at ', c.value, ': ', c.contributions)
+    FROM raw.order_intended AS i
+    JOIN raw.composite AS c ON c.seq = i.cause AND c.run IS NOT DISTINCT FROM i.run
     UNION ALL SELECT * FROM ticks
     UNION ALL SELECT run, order_id, seq, ts, instrument, place, kind, summary FROM near WHERE seq IS NOT NULL)
 SELECT run, order_id,
@@ -230,6 +234,18 @@ QUALIFY row_number() OVER (PARTITION BY run, feed ORDER BY seq DESC) = 1"""
 
 _RECORDED = f'SELECT run, seq, ts, {_TIME}, "at" AS at_seq, strategy, name, value FROM raw.recorded'
 
+_SIGNALS = f"""
+SELECT run, seq, ts, {_TIME}, recv, source, instrument, value, confidence,
+       make_timestamp_ns(as_of) AS as_of_time, horizon, make_timestamp_ns(expires) AS expires_time, detail
+FROM raw.signal"""
+
+_COMPOSITES = f"""
+SELECT run, seq, ts, {_TIME}, "at" AS at_seq, strategy, instrument, value, stance, threshold, contributions
+FROM raw.composite"""
+
+_SIGNAL_SOURCES = f"""
+SELECT run, seq, ts, {_TIME}, "at" AS at_seq, strategy, instrument, used, dropped FROM raw.signal_sources"""
+
 _EQUITY = f"""
 SELECT run, seq, ts, {_TIME}, account, currency, equity, cash FROM raw.account_marked"""
 
@@ -247,6 +263,9 @@ VIEWS = [
     View("chain", "a link from the input that caused an order to its fills and commissions", _chain()),
     View("equity", "a sample of equity and cash", _EQUITY),
     View("recorded", "a value of a strategy's own series", _RECORDED),
+    View("signals", "a signal that was received from a file or a model", _SIGNALS),
+    View("composites", "a composite signal where its stance changed, with its explanation", _COMPOSITES),
+    View("signal_sources", "a change of the sources that make up a composite", _SIGNAL_SOURCES),
     View("instruments", "an instrument as last defined", _INSTRUMENTS),
     View("sessions", "a trading day of an exchange", _SESSIONS),
     View("feeds", "a feed of market data as last defined", _FEEDS),

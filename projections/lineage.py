@@ -15,6 +15,7 @@ from core.events import (
     CancelSendStarted,
     CancelSent,
     CommissionReported,
+    CompositeSignal,
     Entry,
     Event,
     FillCorrected,
@@ -77,6 +78,7 @@ class Lineage(Projection):
     """The entries of each order, and which inputs led to it."""
 
     name = "lineage"
+    version = 2
     state_type = LineageState
 
     def __init__(self) -> None:
@@ -88,6 +90,7 @@ class Lineage(Projection):
         handlers: dict[type[Event], Any] = dict.fromkeys(_ORDER_TYPES, self._of_order)
         handlers.update(dict.fromkeys(_EXECUTION_TYPES, self._of_execution))
         handlers[TimerFired] = self._note
+        handlers[CompositeSignal] = self._note
         super().__init__(handlers)
 
     def orders(self) -> list[str]:
@@ -105,10 +108,15 @@ class Lineage(Projection):
     def chain(self, order_or_exec_id: str) -> list[Entry]:
         """Return all entries of an order by seq; empty if the id is unknown.
 
-        Of an execution id: that execution alone, with what its order went through.
+        Of an execution id: that execution alone, with what its order went through. The composite signal that
+        an intent follows from is among them.
         """
         order = self._order(order_or_exec_id)
         entries = {entry.seq: entry for entry in self._by_order.get(order, ())}
+        for entry in list(entries.values()):
+            cause = self._by_seq.get(entry.cause or 0)
+            if cause is not None and type(cause.event) is CompositeSignal:
+                entries[cause.seq] = cause
         for exec_id, owner in self._order_of.items():
             if owner == order and order_or_exec_id in (order, exec_id):
                 entries.update((entry.seq, entry) for entry in self._by_execution[exec_id])

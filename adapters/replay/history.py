@@ -20,12 +20,13 @@ from core.events import (
     RowRejected,
     SessionScheduled,
     SessionStarted,
+    SignalReceived,
 )
 from core.ports import EntryReader, Selection
 
 _FRAMES = frozenset[type[Event]]({ImportStarted, ImportResumed, ImportFinished, SessionStarted})
 _DEFINITIONS = frozenset[type[Event]]({FeedDefined, InstrumentDefined, SessionScheduled})
-_OTHER_ITEMS = frozenset[type[Event]]({RowRejected, HaltChanged, CorporateAction})
+_OTHER_ITEMS = frozenset[type[Event]]({RowRejected, HaltChanged, CorporateAction, SignalReceived})
 
 
 class FileSlice(msgspec.Struct, frozen=True):

@@ -26,13 +26,15 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """What of a log to replay: these streams, filtered by `selection` (seqs are set per span).
 
     `preparation` says how the data are changed on the way. `extra` holds the few inputs that are not market
-    data (halts, rates, corporate actions), in seq order.
+    data (halts, rates, corporate actions), in seq order; `signals` those that become known at a time of
+    their own, in that order.
     """
 
     selection: Selection
     streams: tuple[Stream, ...]
     extra: tuple[tuple[int, Event], ...] = ()
     preparation: Preparation = Preparation()
+    signals: tuple[tuple[int, Event], ...] = ()
 
 
 class LogSource:
@@ -80,8 +82,7 @@ class LogSource:
             lanes += [
                 (s.feed, prepared(self._stream(part.selection, s), part.preparation)) for s in part.streams
             ]
-            if part.extra:
-                lanes.append(("", iter([_extra_chunk(part.extra)])))
+            lanes += [("", iter([_extra_chunk(few)])) for few in (part.extra, part.signals) if few]
         if len(lanes) == 1:
             yield from lanes[0][1]
         else:

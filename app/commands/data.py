@@ -9,6 +9,7 @@ from app.commands.base import Call, verb
 from app.output import when
 
 _FORMATS = ("lean", "csv", "parquet", "sample")
+_OF_SIGNALS = ("dry_run", "source", "sheet", "known_at", "scale", "volatility")
 _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 
 
@@ -22,10 +23,29 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 @click.option(
     "--resolution", type=click.Choice(_RESOLUTIONS), help="Of the data; lean: which files (default: tick)."
 )
-@click.option("--date", metavar="DATE[..DATE]", help="lean, sample: only these session dates.")
 @click.option(
-    "--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="csv, parquet: the column of a field."
+    "--date",
+    metavar="DATE[..DATE]",
+    help="lean, sample: only these session dates; signals: of rows without one.",
 )
+@click.option(
+    "--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="csv, parquet, signals: a field's column."
+)
+@click.option(
+    "--as",
+    "meaning",
+    type=click.Choice(("data", "signals")),
+    default="data",
+    help="What the files hold: market data (default), or recommendations and forecasts.",
+)
+@click.option("--dry-run", is_flag=True, help="signals: show how FILE is understood; write nothing.")
+@click.option("--source", metavar="NAME", help="signals: whose they are (default: bma).")
+@click.option("--sheet", metavar="NAME", help="signals: the sheet of a workbook (default: found).")
+@click.option(
+    "--known-at", type=click.Choice(("open", "close")), help="signals: when a date is known (default: close)."
+)
+@click.option("--scale", metavar="LOW..HIGH", help="signals: what scores or weights go from and to.")
+@click.option("--volatility", type=float, metavar="SHARE", help="signals: daily, of all instruments: 0.02.")
 @click.option("--timezone", metavar="ZONE", help="csv, parquet: the zone of times without an offset.")
 @click.option("--time-format", metavar="FORMAT", help="csv, parquet: the form of times: '%d.%m.%Y %H:%M:%S'.")
 @click.option("--bar-time", type=click.Choice(("start", "end")), help="csv, parquet: which time a bar shows.")
@@ -49,13 +69,22 @@ def import_(
     resolution: str | None,
     date: str | None,
     mapping: tuple[str, ...],
+    meaning: str,
     **table: Any,
 ) -> None:
-    """Bring files of market data into the log, each row once.
+    """Bring files of market data, or of signals, into the log, each row once.
 
     Importing the same file again changes nothing; an interrupted import goes on when run again. A bad row
-    is kept as rejected, with its file, line and reason.
+    is kept as rejected, with its file, line and reason. Signals: `tape import X.xlsx --as signals --dry-run`.
     """
+    of_signals = {name: table.pop(name) for name in _OF_SIGNALS}
+    if meaning == "signals":
+        others = {"format": format_, "root": root, "symbol": symbol, "resolution": resolution, **table}
+        _import_signals(call, files, mapping, {**of_signals, "day": date}, others)
+        return
+    if any(of_signals.values()):
+        named = ", ".join(f"--{name.replace('_', '-')}" for name, value in of_signals.items() if value)
+        raise click.UsageError(f"{named}: only with --as signals")
     from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
     from app.data import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
 
@@ -78,6 +107,46 @@ def import_(
         dropped = imported.recovered.dropped_bytes
         call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
     _show(call, imported.result)
+
+
+def _import_signals(
+    call: Call,
+    files: tuple[Path, ...],
+    mapping: tuple[str, ...],
+    given: dict[str, Any],
+    others: dict[str, Any],
+) -> None:
+    from app.signal_import import SignalRequest, run_signal_import  # noqa: PLC0415
+
+    wrong = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if wrong:
+        raise click.UsageError(f"{', '.join(wrong)}: not with --as signals")
+    if not files:
+        raise click.UsageError("say which file holds the signals: tape import FILE.xlsx --as signals")
+    dry = given.pop("dry_run")
+    request = SignalRequest(files=files, mapping=mapping, **given)
+    done = run_signal_import(call.root, call.config, request, write=not dry)
+    call.out.result(done.told())
+    for line in done.words:
+        call.out.note(line)
+    for title, value in done.pairs().items():
+        call.out.line(f"{title:12}{value}")
+    if done.signals:
+        cells = [
+            (s.source, s.instrument, f"{s.value:+.4f}", when(s.ts), when(s.expires), s.detail)
+            for s in done.signals[:10]
+        ]
+        call.out.table(["source", "instrument", "value", "from", "until", "because"], cells)
+    if done.rejections:
+        rows = [(item.file, item.line, item.reason) for item in done.rejections[:10]]
+        call.out.table(["file", "line", "rejected because"], rows)
+    for kind, shown in (("signals", done.signals), ("rejected rows", done.rejections)):
+        if len(shown) > 10:
+            call.out.line(f"… and {len(shown) - 10:,} more {kind}")
+    if dry:
+        call.out.note("a dry run: nothing was written; leave out --dry-run to import")
+    else:
+        call.out.next("sql 'SELECT * FROM signals ORDER BY seq DESC LIMIT 10'")
 
 
 def _by_ending(files: tuple[Path, ...]) -> str:

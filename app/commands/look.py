@@ -257,7 +257,26 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     call.out.line()
     for row in view.accounts:
         _show_account(call, row)
+    _show_signals(call, view.signals, shot.ts)
     call.out.next(f"events --to {at or shot.seq} --limit 10{_same(run)}" if shot.seq else "status")
+
+
+def _show_signals(call: Call, signals: Any, ts: int) -> None:
+    if not signals:
+        return
+    cells = [
+        (
+            one.source,
+            one.instrument,
+            f"{one.value:g}",
+            f"{one.confidence:g}",
+            when(one.as_of),
+            f"{when(one.expires)}{' (expired)' if one.expires <= ts else ''}",
+        )
+        for one in signals
+    ]
+    call.out.line()
+    call.out.table(["signal of", "instrument", "value", "confidence", "as of", "expires"], cells)
 
 
 def _show_account(call: Call, row: Any) -> None:

@@ -42,6 +42,7 @@ from core.events import (
 from core.money import ZERO
 from core.ports import Selection
 from core.retry import RetryRule
+from core.signals.composite import SignalRules
 from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
@@ -143,6 +144,7 @@ class Proof:
         config = msgspec.json.decode(started.config)
         self._limits = limits_of(started)
         self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
+        self._signals = msgspec.convert(config.get("signals", {}), SignalRules)
         self._currency = str(config.get("currency", "USD"))
         self._seated: list[Seated] = seat(specs_of(started))
 
@@ -177,6 +179,7 @@ class Proof:
         told = self._recorded
         started, account = told.started, told.started.account
         world = past_of(self._reader, self._currency, upto=told.first_seq).world
+        world.signal_rules = self._signals
         source = RecordedSource(self._reader, told.first_seq + 1, told.last_seq)
         writer = RunWriter(self._root, source.ordinals)
         try:

@@ -18,8 +18,9 @@ from app.live.proving import Recorded, prove
 from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
+from app.live.watched_files import configured_files
 from app.replaying import result
-from app.running import ReplayRequest, limits, options, strategies
+from app.running import ReplayRequest, limits, options, signal_rules, strategies
 from app.seating import StrategySpec
 from app.settings import RiskSection
 from app.watch.watching import configured
@@ -187,6 +188,8 @@ def _request(
             attempts=config.settings.trading.order_retries,
             within_s=config.settings.trading.order_retry_within_s,
         ),
+        signals=signal_rules(config),
+        files=configured_files(config),
         watchlist=tuple(config.settings.trading.watchlist),
         config=text,
         config_hash=digest,

@@ -5,7 +5,7 @@ trading. The session is recorded as it happens, and a proof of it is a replay of
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from app.live.source import Commands, LiveSource
 from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
 from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
+from app.live.watched_files import FilesToWatch, SignalFiles
 from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
@@ -50,6 +51,7 @@ from core.loop import Loop
 from core.ports import Recorder
 from core.retry import RetryRule
 from core.risk import Limits
+from core.signals.composite import SignalRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
@@ -72,7 +74,9 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = "USD"
     limits: Limits = Limits()
     retry: RetryRule = RetryRule()
+    signals: SignalRules = SignalRules()
     watchlist: tuple[str, ...] = ()
+    files: FilesToWatch = FilesToWatch()
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
@@ -129,6 +133,7 @@ class LiveSession:
         self.warm_up: tuple[Range, ...] = ()
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
+        self.world.signal_rules = request.signals
         assert past.world.gate is not None
         self.gate = past.world.gate
         self.session = past.sessions + 1
@@ -268,6 +273,7 @@ class LiveSession:
             "settings": msgspec.json.decode(request.config),
             "limits": msgspec.to_builtins(request.limits),
             "retry": msgspec.to_builtins(request.retry),
+            "signals": msgspec.to_builtins(request.signals),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),
@@ -325,12 +331,17 @@ def run_live(
     with writing(root) as writer:
         prepare(writer, request)
         operator = OperatorDesk(writer)
+        files = SignalFiles(root, request.files, LogReader(root))
+
+        def asked(now: int) -> Sequence[Event]:
+            return [*operator(now), *files(now)]
 
         def serve(session: LiveSession) -> None:
             operator.answer()
             writer.serve()
             watch(session)
 
-        session = LiveSession(writer.journal, request, operator, watch=serve)
-        operator.sit(Desk(writer.journal.root, session.world, request.account))
-        return session.run()
+        with closing(files):
+            session = LiveSession(writer.journal, request, asked, watch=serve)
+            operator.sit(Desk(writer.journal.root, session.world, request.account))
+            return session.run()

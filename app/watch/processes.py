@@ -206,7 +206,7 @@ def _spawn(order: dict[str, Any], output: Path | None) -> subprocess.Popen[bytes
     kept = subprocess.DEVNULL if output is None else output.open("wb")
     try:
         process = subprocess.Popen(  # noqa: S603  (this program)
-            command, stdin=subprocess.PIPE, stdout=kept, stderr=kept, env=_environment()
+            command, stdin=subprocess.PIPE, stdout=kept, stderr=kept, env=environment()
         )
     finally:
         if not isinstance(kept, int):
@@ -217,7 +217,8 @@ def _spawn(order: dict[str, Any], output: Path | None) -> subprocess.Popen[bytes
     return process
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment in which another Python finds this program."""
     import os  # noqa: PLC0415  (only here)
 
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])

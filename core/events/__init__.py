@@ -98,6 +98,12 @@ from core.events.session import (
     StrategyFailed,
     TimerFired,
 )
+from core.events.signals import (
+    CompositeSignal,
+    SignalFileRead,
+    SignalReceived,
+    SignalSourcesChanged,
+)
 
 MARKET_DATA: tuple[type[Event], ...] = (Trade, Quote, Bar, QuoteBar)
 """The high-volume types: one per row of an imported file."""
@@ -122,6 +128,7 @@ __all__ = [
     "ClockAdvanced",
     "ClockSkewMeasured",
     "CommissionReported",
+    "CompositeSignal",
     "ConnectionChanged",
     "CorporateAction",
     "DataState",
@@ -181,6 +188,9 @@ __all__ = [
     "SessionScheduled",
     "SessionStarted",
     "Side",
+    "SignalFileRead",
+    "SignalReceived",
+    "SignalSourcesChanged",
     "SinkReported",
     "SinkState",
     "StateHash",

@@ -1,0 +1,123 @@
+"""What a reader of signals must know of the market: instruments, sessions, closes, and how late it is.
+
+Plain data, so that it can be sent to another process. Symbols become instruments here.
+"""
+
+from datetime import date, time, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+
+import msgspec
+
+from adapters.replay.calendar import sessions as calendar_sessions
+from adapters.replay.signals.values import BadCell
+from core.clock import DAY_NS, local
+from core.errors import UsageError
+from core.events import InstrumentDefined, SessionScheduled
+from core.signals.forecast import daily_volatility
+
+_EXCHANGES = {
+    "SH": {"XSHG", "SSE", "SEHKNTL"},
+    "SS": {"XSHG", "SSE", "SEHKNTL"},
+    "SZ": {"XSHE", "SZSE", "SEHKSZSE"},
+    "HK": {"XHKG", "SEHK"},
+    "US": {"XNYS", "XNAS", "ARCX", "BATS", "NYSE", "NASDAQ", "ARCA", "SMART", "AMEX"},
+}
+"""Where a symbol with this ending trades, by the names that exchanges have in a log."""
+
+
+class Market(msgspec.Struct, frozen=True):
+    """What a log knows: `closes` has `(ts, close)` of each session; `now` is the time of reading."""
+
+    instruments: list[InstrumentDefined]
+    sessions: list[SessionScheduled]
+    closes: dict[str, list[tuple[int, float]]]
+    now: int
+
+    def instrument(self, symbol: str, mapping: dict[str, str]) -> InstrumentDefined:
+        """Return what a symbol means; raises `BadCell` if nothing, or not one thing.
+
+        In this order: the mapping, an id, a symbol, a symbol with the ending of its exchange (`600519.SH`).
+        """
+        by_id = {one.instrument: one for one in self.instruments}
+        name = mapping.get(symbol, symbol)
+        if name in by_id:
+            return by_id[name]
+        if name != symbol:
+            raise BadCell(f"{symbol!r} is mapped to {name!r}, which is not in the log")
+        found = [one for one in self.instruments if one.symbol == symbol] or self._with_ending(symbol)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = ", ".join(one.instrument for one in found[:5])
+            raise BadCell(f"{symbol!r} may be {several}: map it in the configuration")
+        near = get_close_matches(symbol, by_id, n=1)
+        hint = f"did you mean {near[0]}?" if near else "import its data first, or map it"
+        raise BadCell(f"unknown symbol {symbol!r}; {hint}")
+
+    def _with_ending(self, symbol: str) -> list[InstrumentDefined]:
+        base, dot, ending = symbol.rpartition(".")
+        places = _EXCHANGES.get(ending.upper(), set())
+        if not dot or not places:
+            return []
+        names = {base, base.lstrip("0")} if ending.upper() == "HK" else {base}
+        return [
+            one
+            for one in self.instruments
+            if one.exchange in places and ({one.symbol, one.instrument} & names)
+        ]
+
+    def known_at(self, day: date, clock: time | None, which: str, instrument: InstrumentDefined) -> int:
+        """Return when what is dated `day` may be acted on: a time of day, or that session's open or close.
+
+        On a day without a session it is when the day begins or ends on the exchange's clock.
+        """
+        zone = instrument.timezone
+        if clock is not None:
+            return local(day.isoformat(), clock.isoformat("seconds"), zone)
+        held = self._session(instrument.exchange, day)
+        if held is not None:
+            return held.open if which == "open" else held.close
+        begin = local(day.isoformat(), "00:00", zone)
+        return begin if which == "open" else begin + DAY_NS
+
+    def closes_after(self, day: date, count: int, instrument: InstrumentDefined) -> list[int]:
+        """Return the closes of the next `count` sessions; weekdays where no calendar is known."""
+        exchange, zone = instrument.exchange, instrument.timezone
+        last = day + timedelta(days=2 * count + 14)
+        known = {**_year(exchange, day.year), **_year(exchange, last.year)}
+        held = {name: one.close for name, one in known.items() if name > day.isoformat()}
+        if len(held) < count:
+            own = [one for one in self.sessions if one.exchange == exchange and one.date > day.isoformat()]
+            held |= {one.date: one.close for one in own}
+            after = max([day, *map(date.fromisoformat, held)]) + timedelta(days=1)
+            for step in range((last - after).days + 1):
+                other = after + timedelta(days=step)
+                if other.weekday() < 5:
+                    held[other.isoformat()] = local(other.isoformat(), "00:00", zone) + DAY_NS
+        return [held[name] for name in sorted(held)][:count]
+
+    def volatility(self, instrument: str, as_of: int) -> float | None:
+        """Return the daily volatility by the closes up to a time; `None` if there are too few."""
+        return daily_volatility([close for ts, close in self.closes.get(instrument, ()) if ts <= as_of])
+
+    def last_close(self, instrument: str, as_of: int) -> float | None:
+        """Return the last close up to a time."""
+        found = [close for ts, close in self.closes.get(instrument, ()) if ts <= as_of]
+        return found[-1] if found else None
+
+    def _session(self, exchange: str, day: date) -> SessionScheduled | None:
+        for held in self.sessions:
+            if held.exchange == exchange and held.date == day.isoformat():
+                return held
+        return _year(exchange, day.year).get(day.isoformat())
+
+
+@lru_cache(maxsize=64)
+def _year(exchange: str, year: int) -> dict[str, SessionScheduled]:
+    """Return the sessions of a year by date; none where there is no calendar of that name or year."""
+    try:
+        found = calendar_sessions(exchange, date(year, 1, 1), date(year, 12, 31))
+    except UsageError:
+        return {}
+    return {one.date: one for one in found}

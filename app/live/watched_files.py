@@ -1,0 +1,205 @@
+"""Files of signals that a live session watches: polled, left to settle, read elsewhere, recorded as events.
+
+A file is read in a process of its own (`app.signal_child`), with limits on its memory and time: whatever is
+in it can neither block nor end trading. What it says becomes inputs at the time at which the session learns
+of it. A file that was read before, by this session or an earlier one, is read again when its content changed.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from adapters.replay.signals.recommendations import SignalOptions
+from app.config import Config
+from app.signal_child import Answer, Order
+from app.signal_reading import options_of
+from app.watch.processes import environment
+from core.events import Event, RowRejected, SignalFileRead, SignalReceived
+from core.ports import EntryReader, Selection
+from core.signals.rules import problem
+
+READ_S_MAX = 30.0
+_SAID_MAX = 2_000
+
+
+class WatchedFile(msgspec.Struct, frozen=True):
+    """A file to watch, and how to read it."""
+
+    path: str
+    options: SignalOptions
+
+
+class FilesToWatch(msgspec.Struct, frozen=True):
+    """What `[signals]` says of watching."""
+
+    files: tuple[WatchedFile, ...] = ()
+    poll_s: float = 2.0
+    settle_s: float = 2.0
+
+
+def configured_files(config: Config) -> FilesToWatch:
+    """Return the files that the configuration wants watched."""
+    section = config.settings.signals
+    files = tuple(WatchedFile(one.path, options_of(config, file=one, live=True)) for one in section.file)
+    return FilesToWatch(files, section.poll_s, section.settle_s)
+
+
+class _File:
+    """One file: how it looked last, since when, and what of it was read."""
+
+    def __init__(self, watched: WatchedFile, known: set[str]) -> None:
+        self.watched = watched
+        self.known = known
+        self.seen: tuple[int, int] | None = None
+        self.since = 0.0
+        self.read: tuple[int, int] | None = None
+
+    def look(self, now_s: float, settle_s: float) -> bool:
+        """Return whether the file has changed and has been still for long enough since."""
+        try:
+            stat = Path(self.watched.path).stat()
+        except OSError:
+            self.seen = self.read = None  # it may be on its way: written aside and renamed
+            return False
+        looks = (stat.st_mtime_ns, stat.st_size)
+        if looks != self.seen:
+            self.seen, self.since = looks, now_s
+        return looks != self.read and now_s - self.since >= settle_s
+
+
+class _Reading:
+    """A file being read in another process."""
+
+    def __init__(self, file: _File, root: Path, now: int, begun: float) -> None:
+        self.file = file
+        self.looks = file.seen
+        self.begun = begun
+        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the answer
+        order = Order(str(root), file.watched.path, file.watched.options, now, sorted(file.known))
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "app.signal_child"],
+            stdin=subprocess.PIPE,
+            stdout=self._answer,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        with suppress(OSError), self._process.stdin as pipe:  # it may have ended already: that is an answer
+            pipe.write(msgspec.json.encode(order))
+
+    def answer(self, now_s: float) -> Answer | None:
+        """Return what came of it; `None` while it goes on."""
+        if self._process.poll() is None:
+            if now_s - self.begun < READ_S_MAX:
+                return None
+            self.end()
+            return Answer(problem=f"reading it took longer than {READ_S_MAX:g} s")
+        self._answer.seek(0)
+        try:
+            return msgspec.json.decode(self._answer.read(), type=Answer)
+        except msgspec.MsgspecError:
+            code = self._process.returncode
+            return Answer(problem=f"reading it ended with code {code}: too large or hostile")
+        finally:
+            self._answer.close()
+
+    def end(self) -> None:
+        """End the process, if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        self._answer.close()
+
+
+class SignalFiles:
+    """Called by the source at each look, like the operator's commands; never blocks."""
+
+    def __init__(
+        self,
+        root: Path,
+        watch: FilesToWatch,
+        reader: EntryReader,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._root = root
+        self._watch = watch
+        self._clock = clock
+        known = _known(reader) if watch.files else {}
+        self._files = [_File(one, known.setdefault(one.options.source, set())) for one in watch.files]
+        self._reading: _Reading | None = None
+        self._next = 0.0
+
+    def __call__(self, now: int) -> Sequence[Event]:
+        """Return what was learnt from the files since the last call; one is read at a time."""
+        if not self._files:
+            return ()
+        now_s = self._clock()
+        if self._reading is not None:
+            answer = self._reading.answer(now_s)
+            if answer is None:
+                return ()
+            file, looks, self._reading = self._reading.file, self._reading.looks, None
+            return self._learnt(file, looks, answer, now)
+        if now_s >= self._next:
+            self._next = now_s + self._watch.poll_s
+            ripe = [file for file in self._files if file.look(now_s, self._watch.settle_s)]
+            if ripe:
+                self._reading = _Reading(ripe[0], self._root, now, now_s)
+        return ()
+
+    def _learnt(self, file: _File, looks: tuple[int, int] | None, answer: Answer, now: int) -> list[Event]:
+        if answer.changing:
+            return []  # written while it was read: looked at again
+        file.read = looks
+        if answer.same:
+            return []
+        if answer.digest:
+            file.known.add(answer.digest)
+        name, source = Path(file.watched.path).name, file.watched.options.source
+        said = answer.problem[:_SAID_MAX]
+        signals, late = _stamped(answer.signals, name, now)
+        bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
+        rejections: list[Event] = [*bad, *late]
+        told = SignalFileRead(now, source, name, answer.digest, len(signals), len(rejections), said)
+        return [told, *rejections, *signals]
+
+    def close(self) -> None:
+        """End what is being read."""
+        if self._reading is not None:
+            self._reading.end()
+            self._reading = None
+
+
+def _stamped(
+    signals: Iterable[SignalReceived], file: str, now: int
+) -> tuple[list[SignalReceived], list[RowRejected]]:
+    """Let signals begin now; those that have expired meanwhile are rejected."""
+    good: list[SignalReceived] = []
+    late: list[RowRejected] = []
+    for signal in signals:
+        one = msgspec.structs.replace(signal, ts=max(now, signal.ts))
+        wrong = problem(one)
+        if wrong is None:
+            good.append(one)
+        else:
+            late.append(RowRejected(now, file, 0, wrong, signal.instrument))
+    return good, late
+
+
+def _known(reader: EntryReader) -> dict[str, set[str]]:
+    """Return the digests of the contents that earlier sessions read, by source."""
+    known: dict[str, set[str]] = {}
+    for batch in reader.entries(Selection(types=frozenset({SignalFileRead}))):
+        for entry in batch:
+            told = entry.event
+            # What had trouble is tried again: a symbol may have become known.
+            if isinstance(told, SignalFileRead) and told.digest and not (told.problem or told.rejected):
+                known.setdefault(told.source, set()).add(told.digest)
+    return known

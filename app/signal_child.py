@@ -1,0 +1,86 @@
+"""The other side of `app.live.watched_files`: reads one file of signals and says what is in it.
+
+Run as `python -m app.signal_child`; its order comes on stdin as JSON, its answer goes to stdout. It limits
+its own memory and processor time first. It reads the log, and writes nothing.
+"""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from adapters.replay.importing import digest_of
+from adapters.replay.signals.archive import size_of
+from adapters.replay.signals.recommendations import SignalOptions
+from core.errors import TapeError
+from core.events import RowRejected, SignalReceived
+
+MEMORY_BYTES = 2 << 30
+CPU_S = 20
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What to read: a file for the log at `root`, at `now`; contents in `known` need not be read again."""
+
+    root: str
+    path: str
+    options: SignalOptions
+    now: int
+    known: list[str] = []
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is in it. `same`: a known content; `changing`: the file was written meanwhile."""
+
+    digest: str = ""
+    same: bool = False
+    changing: bool = False
+    problem: str = ""
+    signals: list[SignalReceived] = []
+    rejections: list[RowRejected] = []
+
+
+def main() -> int:
+    """Read the order, answer it."""
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    _limit_self()
+    sys.stdout.buffer.write(msgspec.json.encode(answer(order)))
+    return 0
+
+
+def answer(order: Order) -> Answer:
+    """Return what is in the file; a problem of the whole file is part of the answer."""
+    from app.signal_reading import read_file  # noqa: PLC0415  # after the limits
+    from eventstore.reader import LogReader  # noqa: PLC0415
+
+    path = Path(order.path)
+    digest = ""
+    try:
+        size_of(path)
+        before = path.stat()
+        # How the file is understood is part of what was read: another mapping is another content.
+        digest = digest_of(path.read_bytes() + msgspec.json.encode(order.options, order="deterministic"))
+        if digest in order.known:
+            return Answer(digest, same=True)
+        found = read_file(LogReader(Path(order.root)), path, order.options, order.now)
+        after = path.stat()
+    except TapeError as error:
+        return Answer(digest, problem=str(error))
+    except OSError as error:
+        return Answer(problem=f"{path.name}: cannot be read: {error.strerror or error}")
+    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+        return Answer(digest, changing=True)
+    return Answer(digest, signals=found.signals, rejections=found.rejections)
+
+
+def _limit_self() -> None:
+    with suppress(ImportError, OSError, ValueError):  # where there are no such limits, time alone is bounded
+        import resource  # noqa: PLC0415  # not on Windows
+
+        for what, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, CPU_S)):
+            resource.setrlimit(what, (most, most))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

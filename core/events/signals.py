@@ -1,0 +1,73 @@
+"""Signals: what a source says of an instrument, and what a strategy makes of several of them.
+
+A signal that comes from outside (a file, a model) is an input, so that a replay needs neither. What is
+computed from market data is not recorded as an input: it comes out again; the composite of all is a decision.
+"""
+
+from core.events.base import Event, event
+
+
+@event("signal", "market")
+class SignalReceived(Event, frozen=True, gc=False):
+    """A source's opinion of an instrument; `ts` is when it may first be acted on.
+
+    `value` is from -1 (sell) to 1 (buy), `confidence` from 0 to 1. `as_of` is the time the opinion rests on
+    (at most `ts`), `horizon` how far ahead it looks, both in ns (0: not said). It holds from `ts` until
+    before `expires`. `detail` says in words where the value comes from.
+    """
+
+    source: str
+    instrument: str
+    value: float
+    confidence: float
+    as_of: int
+    horizon: int
+    expires: int
+    detail: str = ""
+
+
+@event("composite", "decision")
+class CompositeSignal(Event, frozen=True, gc=False):
+    """The weighted composite of an instrument's signals, recorded when `stance` changes.
+
+    `stance` is `buy`, `sell` or `hold`: from `threshold` on, from -`threshold` on, or between.
+    `contributions` is canonical JSON: a list of `{source, value, confidence, freshness, weight, share,
+    part, as_of}`, where
+    `part` = `share` × `value` × `confidence` × `freshness` and the parts sum to `value`.
+    """
+
+    strategy: str
+    instrument: str
+    value: float
+    stance: str
+    threshold: float
+    contributions: str
+
+
+@event("signal_sources", "decision")
+class SignalSourcesChanged(Event, frozen=True, gc=False):
+    """Other sources make up an instrument's composite than before; the weights of the rest are spread anew.
+
+    `used` is a comma-separated list. `dropped` is canonical JSON: reasons (`missing`, `expired`, `stale`,
+    `not ready`) by source.
+    """
+
+    strategy: str
+    instrument: str
+    used: str
+    dropped: str
+
+
+@event("signal_file", "market")
+class SignalFileRead(Event, frozen=True, gc=False):
+    """A watched file was read: `accepted` signals and `rejected` rows follow from it, or a `problem`.
+
+    `digest` names its content, `source` whose signals they are.
+    """
+
+    source: str
+    file: str
+    digest: str
+    accepted: int
+    rejected: int
+    problem: str = ""

@@ -1,0 +1,68 @@
+"""What changed since a strategy last asked for a composite: the decisions to be recorded.
+
+Keeps the last stance and the last set of sources of each instrument; a function of what it was asked.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from core.events import CompositeSignal, Event, SignalSourcesChanged
+from core.signals.composite import Composite, Reading, SignalRules, compose
+from core.views import SignalsView
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class Judge:
+    """One strategy's composites."""
+
+    def __init__(self, strategy: str, rules: SignalRules, received: SignalsView) -> None:
+        self._strategy = strategy
+        self._rules = rules
+        self._received = received
+        self._used: dict[str, tuple[str, ...]] = {}
+        self._stances: dict[str, str] = {}
+
+    @property
+    def rules(self) -> SignalRules:
+        """The weights and what goes with them."""
+        return self._rules
+
+    def compose(self, instrument: str, computed: Mapping[str, Reading | None], now: int) -> Composite:
+        """Return the composite of what was received and what the strategy computed (`None`: not ready)."""
+        readings = {s: self._reading(s, instrument, computed, now) for s in self._rules.weights}
+        return compose(self._rules, readings, now)
+
+    def _reading(
+        self, source: str, instrument: str, computed: Mapping[str, Reading | None], now: int
+    ) -> Reading | str:
+        if source in computed:
+            return computed[source] or "not ready"
+        signal = self._received.current(source, instrument, now)
+        if signal is not None:
+            return Reading(signal.value, signal.confidence, signal.as_of)
+        return "expired" if self._received.expired(source, instrument, now) else "missing"
+
+    def news(self, instrument: str, found: Composite, now: int) -> list[Event]:
+        """Return what is to be recorded of a composite: a changed set of sources, a changed stance."""
+        news: list[Event] = []
+        if self._used.get(instrument) != found.used:
+            self._used[instrument] = found.used
+            dropped = _ENCODER.encode(found.dropped).decode()
+            news.append(SignalSourcesChanged(now, self._strategy, instrument, ",".join(found.used), dropped))
+        if self._stances.get(instrument, "hold") != found.stance:
+            self._stances[instrument] = found.stance
+            parts = _ENCODER.encode(found.contributions).decode()
+            news.append(
+                CompositeSignal(
+                    now,
+                    self._strategy,
+                    instrument,
+                    found.value,
+                    found.stance,
+                    self._rules.threshold,
+                    parts,
+                )
+            )
+        return news
