@@ -1,6 +1,7 @@
 """A session from its parts: world, risk gate, step, loop; the same for a replay, a proof and live trading."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from app.seating import Seated
 from app.world import World
@@ -27,8 +28,12 @@ def assemble(
     currency: str,
     priced: frozenset[str] | None,
     retry: RetryRule = RetryRule(),  # noqa: B008
+    made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
-    """Return a loop with the strategies seated; orders pass the world's gate, if it has one."""
+    """Return a loop with the strategies seated; orders pass the world's gate, if it has one.
+
+    `made`: which subscriptions are told of bars that are made from finer data (`core.strategy.derived_keys`).
+    """
     state = RiskState(
         world.account,
         world.positions,
@@ -47,4 +52,4 @@ def assemble(
     for one in seated:
         step.seat(one.id, one.strategy)
     sampler = EquitySampler(agenda, world.account, account, currency)
-    return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler)
+    return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler, made)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from adapters.replay.preparing import Preparation, prepared
 from core.errors import DataMissing, UsageError
 from core.events import (
     CashAdjusted,
@@ -31,6 +32,7 @@ from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run, list_runs
 from projections.account import Account
+from projections.actions import Factors
 from projections.base import Projection
 from projections.orders import Orders
 from projections.positions import Positions
@@ -255,14 +257,31 @@ def _until(entries: Iterable[Entry], moment: Moment | None) -> Iterator[Entry]:
 def _mark(quotes: Quotes, book: Book, instruments: frozenset[str], moment: Moment) -> None:
     """Fold the last prices of some instruments, looking back a day first, and further only if needed."""
     missing = instruments
-    own = moment.seq if moment.seq is not None and moment.seq < RUN_BASE and book.run is None else None
+    feeds, preparation = _read_by(book.run)
+    by_seq = moment.seq is not None and moment.seq < RUN_BASE and book.run is None
+    own = moment.seq if by_seq else None
     for days in (1, 10, None):
         if not missing:
             return
         begin = None if days is None else moment.ts - days * _DAY_NS
-        chosen = Selection(instruments=missing, begin_ts=begin, end_ts=moment.ts + 1, last_seq=own)
-        for chunk in book.log.market(chosen):
+        chosen = Selection(
+            feeds=feeds, instruments=missing, begin_ts=begin, end_ts=moment.ts + 1, last_seq=own
+        )
+        for chunk in prepared(book.log.market(chosen), preparation):
             for event in chunk.events:
                 if event.instrument in missing:  # type: ignore[attr-defined]
                     quotes.handlers[type(event)](Entry(0, None, 0, None, event))
         missing = frozenset(name for name in missing if quotes.mark(name) is None)
+
+
+def _read_by(run: RunReader | None) -> tuple[frozenset[str] | None, Preparation]:
+    """Return which feeds a run read, `None` for all, and what was done to their prices."""
+    if run is None or "parts" not in run.summary:
+        return None, Preparation()
+    factors = {
+        name: Factors(*(tuple(column) for column in zip(*rows, strict=True)))
+        for part in run.summary["content"]
+        for name, rows in part.get("adjusted", {}).items()
+        if rows
+    }
+    return frozenset(part["feed"] for part in run.summary["parts"]), Preparation((), factors)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from adapters.replay.action_files import csv_actions, lean_actions
 from adapters.replay.importing import ImportResult, ImportWriter, import_sets
 from adapters.replay.lean import lean_sets, parse_days
 from adapters.replay.sample import import_sample
@@ -86,7 +87,24 @@ def _lean(request: ImportRequest) -> Job:
         raise UsageError("--format lean finds its files by --root, --symbol and --date; name no FILE")
     days = None if request.date is None else parse_days(request.date)
     sets = lean_sets(request.root, request.symbol, request.resolution, days)
-    return lambda writer, reader, progress: import_sets(writer, reader, sets, progress)
+    actions = lean_actions(request.root, request.symbol)
+
+    def job(writer: ImportWriter, reader: EntryReader, progress: Advance) -> ImportResult:
+        before = import_sets(writer, reader, [actions]) if actions is not None else ImportResult()
+        result = import_sets(writer, reader, sets, progress)
+        return _with_actions(result, before)
+
+    return job
+
+
+def _with_actions(result: ImportResult, actions: ImportResult) -> ImportResult:
+    """Tell of the actions beside the rows: who counts rows means those of market data."""
+    result.actions = actions.read - actions.rejected
+    result.rejected += actions.rejected
+    result.read += actions.rejected
+    result.rejections = [*actions.rejections, *result.rejections]
+    result.first_seq = actions.first_seq or result.first_seq
+    return result
 
 
 def _sample(request: ImportRequest) -> Job:
@@ -100,10 +118,25 @@ def _sample(request: ImportRequest) -> Job:
 
 
 def _tables(request: ImportRequest) -> Job:
+    if request.table.kind == "actions":
+        return _actions(request)
     sets = [
         table.import_set() for table in open_tables(request.files, request.format, _table_options(request))
     ]
     return lambda writer, reader, progress: import_sets(writer, reader, sets, progress)
+
+
+def _actions(request: ImportRequest) -> Job:
+    if request.format != "csv" or not request.files:
+        raise UsageError("--kind actions needs CSV files; next: tape import FILE.csv --kind actions")
+    sets = [csv_actions(path, request.table.timezone) for path in request.files]
+
+    def job(writer: ImportWriter, reader: EntryReader, progress: Advance) -> ImportResult:
+        result = import_sets(writer, reader, sets, progress)
+        result.actions = result.read - result.rejected
+        return result
+
+    return job
 
 
 def _table_options(request: ImportRequest) -> TableOptions:
@@ -112,7 +145,7 @@ def _table_options(request: ImportRequest) -> TableOptions:
 
 def describe(request: ImportRequest) -> list[str]:
     """Return in words how tables are understood, a line for each file; nothing for other formats."""
-    if request.format not in {"csv", "parquet"}:
+    if request.format not in {"csv", "parquet"} or request.table.kind == "actions":
         return []
     return [plan.describe() for plan in plan_tables(request.files, request.format, _table_options(request))]
 

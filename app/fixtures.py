@@ -13,19 +13,21 @@ from typing import Any
 
 import msgspec
 
-from adapters.replay.source import LogSource
+from adapters.replay.source import LogSource, Slice
 from app.comparing import first_difference
 from app.replaying import Replay, again
 from app.writing import writing
 from core.errors import StoreError, UsageError
-from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
+from core.events import CorporateAction, Event, FeedDefined, InstrumentDefined, SessionScheduled
 from core.ports import EntryReader, Selection
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run
 
 _DESCRIPTION = "fixture.json"
-_DEFINITIONS: frozenset[type[Event]] = frozenset({FeedDefined, InstrumentDefined, SessionScheduled})
+_DEFINITIONS: frozenset[type[Event]] = frozenset(
+    {FeedDefined, InstrumentDefined, SessionScheduled, CorporateAction}
+)
 _TEST = '''"""{title}: recorded by `tape export --fixture {name}`."""
 
 from pathlib import Path
@@ -120,7 +122,7 @@ def _build(root: Path, run: RunReader, building: Path) -> None:
     with writing(building) as writer:
         writer.journal.extend(list(_definitions(reader, replay)))
         for plan in replay.plans:
-            for batch in LogSource(reader, plan.slices).batches():
+            for batch in LogSource(reader, [_unadjusted(piece) for piece in plan.slices]).batches():
                 writer.journal.extend([event for _, event in batch])
                 writer.journal.commit(sync=False)
     again_run = again(building, LogReader(building), run).run()
@@ -133,6 +135,11 @@ def _build(root: Path, run: RunReader, building: Path) -> None:
         msgspec.json.encode({"format": 1, "run": again_run.id, "of": run.id})
     )
     _keep_only(building, again_run)
+
+
+def _unadjusted(piece: Slice) -> Slice:
+    """Return a slice with the prices of the log: they are adjusted when the fixture is replayed."""
+    return msgspec.structs.replace(piece, preparation=msgspec.structs.replace(piece.preparation, factors={}))
 
 
 def _keep_only(building: Path, run: RunReader) -> None:
@@ -157,6 +164,8 @@ def _definitions(reader: EntryReader, replay: Replay) -> Iterator[Event]:
                 case FeedDefined(feed=feed) if feed in feeds:
                     yield entry.event
                 case InstrumentDefined(instrument=name) if name in instruments:
+                    yield entry.event
+                case CorporateAction(instrument=name) if name in instruments:
                     yield entry.event
                 case SessionScheduled(begin=opens, end=ends) if opens < end and ends > begin:
                     yield entry.event

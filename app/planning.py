@@ -7,20 +7,23 @@ comes before one that sessions recorded, which may have gaps. Reads the log, wri
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from adapters.replay.preparing import Preparation
 from adapters.replay.source import Slice
 from adapters.replay.streams import FRAMES, Span, Stream, join, spans_of
 from core.clock import iso
 from core.errors import DataMissing, UsageError
-from core.events import Entry, Event, FxRateReported, HaltChanged, ImportStarted
+from core.events import CorporateAction, Entry, Event, FxRateReported, HaltChanged, ImportStarted
 from core.ports import Coverage, EntryReader, Selection
+from core.resolutions import RESOLUTIONS, Resolution, resolution_of
 from core.strategy import Subscription
+from projections.actions import Actions
 from projections.sessions import Sessions
 
-RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
+Prices = Literal["auto", "adjusted", "raw"]
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -33,14 +36,33 @@ class Period(msgspec.Struct, frozen=True):
         return self.first if self.first == self.last else f"{self.first}..{self.last}"
 
 
+class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How recorded data are prepared for a replay.
+
+    `fill_forward`: whether strategies that ask for it are told of missing bars. `extended_hours`: bars of
+    all hours, not of regular hours only (ticks are always all). `prices`: `adjusted` for splits and
+    dividends, `raw`, or `auto`: adjusted where an instrument has bars only.
+    """
+
+    extended_hours: bool = False
+    prices: Prices = "auto"
+    fill_forward: bool = True
+
+
 class Part(msgspec.Struct, frozen=True):
-    """What one feed contributes: these instruments between `begin_ts` and `end_ts` (exclusive)."""
+    """What one feed contributes: these instruments between `begin_ts` and `end_ts` (exclusive).
+
+    `exchange` is that of all of them. `adjusted` names those whose prices are adjusted.
+    """
 
     feed: str
     resolution: str
     instruments: tuple[str, ...]
     begin_ts: int
     end_ts: int
+    exchange: str = ""
+    regular_hours: bool = False
+    adjusted: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -51,6 +73,10 @@ class Plan(msgspec.Struct, frozen=True):
     slices: tuple[Slice, ...]
     content: str
     rows: int
+    actions: tuple[CorporateAction, ...] = ()
+    """Splits and dividends that positions go through, because prices are raw."""
+    made: frozenset[tuple[str, str | None]] = frozenset()
+    """Instruments and resolutions that subscriptions ask for and that are made from finer data."""
 
     @property
     def begin_ts(self) -> int:
@@ -81,11 +107,13 @@ def parse_period(text: str) -> Period:
 
 
 class Planner:
-    """Plans replays of one log, read once."""
+    """Plans replays of one log, read once. Without `data` options everything is read as it was recorded."""
 
-    def __init__(self, reader: EntryReader, sessions: Sessions) -> None:
+    def __init__(self, reader: EntryReader, sessions: Sessions, data: DataOptions | None = None) -> None:
         self._reader = reader
         self._sessions = sessions
+        self._data = data
+        self._actions = _actions(reader) if data is not None else Actions()
         self._coverage = reader.coverage()
         frames = [entry for batch in reader.entries(Selection(types=FRAMES)) for entry in batch]
         self._spans = spans_of([frames], reader.last_seq())
@@ -97,7 +125,15 @@ class Planner:
         slices = tuple(self._slice(part, rates=part is parts[0]) for part in parts)
         content = msgspec.json.encode([self._identity(part) for part in parts]).decode()
         rows = sum(c.count for part in parts for c in self._covering(part))
-        return Plan(period, tuple(parts), slices, content, rows)
+        made = frozenset((s.instrument, s.resolution) for s in subscriptions if self._is_made(s, parts))
+        actions = {a: None for part in parts for a in self._raw_actions(part)}
+        return Plan(period, tuple(parts), slices, content, rows, tuple(actions), made)
+
+    def _is_made(self, subscription: Subscription, parts: Sequence[Part]) -> bool:
+        if subscription.resolution in (None, "tick") or self._data is None:
+            return False
+        native = resolution_of(str(subscription.resolution)).feed
+        return all(p.resolution != native for p in parts if subscription.instrument in p.instruments)
 
     def dates(self, instruments: Iterable[str], feed: str | None = None) -> list[str]:
         """Return the session dates for which there may be data of any of the instruments (in a feed)."""
@@ -110,23 +146,40 @@ class Planner:
         return sorted(found)
 
     def _parts(self, period: Period, subscriptions: Sequence[Subscription]) -> list[Part]:
-        groups: dict[tuple[str, int, int], set[str]] = {}
+        groups: dict[tuple[str, int, int, str], set[str]] = {}
         for subscription in subscriptions:
             exchange = self._sessions.instrument(subscription.instrument).exchange
             bounds = self._bounds(period, exchange)
             feed = self._feed(subscription, bounds) if bounds else None
             if bounds is None or feed is None:
                 raise self._missing(period, subscription)
-            groups.setdefault((feed, *bounds), set()).add(subscription.instrument)
+            groups.setdefault((feed, *bounds, exchange), set()).add(subscription.instrument)
         self._refuse_two_of_a_kind(groups)
+        ticks = {i for key, names in groups.items() if self._resolution(key[0]) == "tick" for i in names}
         return [
-            Part(feed, self._resolution(feed), tuple(sorted(instruments)), begin, end)
-            for (feed, begin, end), instruments in sorted(groups.items())
+            self._part(feed, sorted(instruments), begin, end, exchange, ticks)
+            for (feed, begin, end, exchange), instruments in sorted(groups.items())
         ]
 
-    def _refuse_two_of_a_kind(self, groups: dict[tuple[str, int, int], set[str]]) -> None:
+    def _part(
+        self, feed: str, instruments: Sequence[str], begin: int, end: int, exchange: str, ticks: set[str]
+    ) -> Part:
+        resolution, data = self._resolution(feed), self._data
+        if data is None:
+            return Part(feed, resolution, tuple(instruments), begin, end, exchange)
+        known = self._sessions.feed(feed)
+        unadjusted = data.prices != "raw" and not (known and known.adjusted)
+        adjusted = [
+            i
+            for i in instruments
+            if unadjusted and (data.prices == "adjusted" or i not in ticks) and self._actions.factors(i)
+        ]
+        regular = resolution != "tick" and not data.extended_hours
+        return Part(feed, resolution, tuple(instruments), begin, end, exchange, regular, tuple(adjusted))
+
+    def _refuse_two_of_a_kind(self, groups: dict[tuple[str, int, int, str], set[str]]) -> None:
         chosen: dict[tuple[str, bool], str] = {}
-        for (feed, _, _), instruments in sorted(groups.items()):
+        for (feed, *_), instruments in sorted(groups.items()):
             for instrument in sorted(instruments):
                 key = (instrument, self._resolution(feed) == "tick")
                 if chosen.setdefault(key, feed) != feed:
@@ -152,8 +205,18 @@ class Planner:
             return subscription.feed if subscription.feed in feeds else None
         imported = {span.feed for span in self._spans}
         ranked = sorted((RESOLUTIONS.index(self._resolution(f)), f not in imported, f) for f in feeds)
-        wanted = [f for r, _, f in ranked if subscription.resolution in (None, RESOLUTIONS[r])]
-        return wanted[0] if wanted else None
+        wanted = subscription.resolution
+        if wanted not in (None, *RESOLUTIONS) or (wanted in RESOLUTIONS[1:] and self._data is not None):
+            return self._feed_for(resolution_of(str(wanted)), [f for _, _, f in ranked])
+        found = [f for r, _, f in ranked if wanted in (None, RESOLUTIONS[r])]
+        return found[0] if found else None
+
+    def _feed_for(self, wanted: Resolution, feeds: Sequence[str]) -> str | None:
+        """Return the feed of this resolution, or the finest of which its bars can be made."""
+        native = [f for f in feeds if self._resolution(f) == wanted.feed]
+        if native or self._data is None:
+            return native[0] if native else None
+        return next((f for f in feeds if _divides(self._resolution(f), wanted)), None)
 
     def _holds(self, coverage: Coverage, begin: int, end: int) -> bool:
         # What a feed covers may have a hole of days; its imports tell where.
@@ -214,11 +277,23 @@ class Planner:
             end_ts=part.end_ts,
         )
         streams: list[Stream] = join(self._spans_of(part))
-        return Slice(selection=selection, streams=tuple(streams), extra=tuple(self._extra(part, rates=rates)))
+        return Slice(
+            selection=selection,
+            streams=tuple(streams),
+            extra=tuple(self._extra(part, rates=rates)),
+            preparation=self._preparation(part),
+        )
+
+    def _preparation(self, part: Part) -> Preparation:
+        held = self._sessions.sessions(part.exchange) if part.regular_hours else ()
+        hours = tuple((s.open, s.close) for s in held if s.begin < part.end_ts and s.end > part.begin_ts)
+        factors = {i: self._actions.factors(i) for i in part.adjusted}
+        return Preparation(hours, {i: known for i, known in factors.items() if known is not None})
 
     def _extra(self, part: Part, *, rates: bool) -> Iterable[tuple[int, Event]]:
-        """Yield the part's halts, and exchange rates if they are to come with this part."""
+        """Yield the part's halts, actions on raw prices, and exchange rates if they come with this part."""
         wanted = frozenset[type[Event]]({HaltChanged, FxRateReported} if rates else {HaltChanged})
+        found: list[tuple[int, Event]] = []
         for batch in self._reader.entries(Selection(types=wanted)):
             for entry in batch:
                 event = entry.event
@@ -226,7 +301,20 @@ class Planner:
                     event.feed == part.feed and event.instrument in part.instruments
                 )
                 if mine and part.begin_ts <= event.ts < part.end_ts:
-                    yield entry.seq, event
+                    found.append((entry.seq, event))
+        actions = [(self._actions.seq(action), action) for action in self._raw_actions(part)]
+        if not actions:
+            return found
+        return sorted([*found, *actions], key=lambda item: (item[1].ts, item[0]))
+
+    def _raw_actions(self, part: Part) -> Iterable[CorporateAction]:
+        """Yield what positions in the part's instruments go through: where its prices are raw."""
+        known = self._sessions.feed(part.feed)
+        if known is not None and known.adjusted:
+            return
+        for instrument in part.instruments:
+            if instrument not in part.adjusted:
+                yield from self._actions.between(instrument, part.begin_ts, part.end_ts)
 
     def _identity(self, part: Part) -> dict[str, object]:
         """Return what names a part's content: files in time order (or recorded seqs), and definitions."""
@@ -240,13 +328,42 @@ class Planner:
             "begin": iso(part.begin_ts),
             "end": iso(part.end_ts),
             "sources": sources,
+            **self._prepared(part),
         }
+
+    def _prepared(self, part: Part) -> dict[str, object]:
+        """Return what was done to the data, where anything was."""
+        told: dict[str, object] = {}
+        if part.regular_hours:
+            told["hours"] = "regular"
+        if actions := [msgspec.to_builtins(action) for action in self._raw_actions(part)]:
+            told["actions"] = actions
+        if part.adjusted:
+            told["adjusted"] = {
+                i: [row for row in zip(f.until, f.price, f.split, strict=True) if row[0] > part.begin_ts]
+                for i, f in self._preparation(part).factors.items()
+            }
+        return told
 
 
 def _meaning(definition: Event) -> dict[str, Any]:
     """Return a definition without its time, which only says when it was imported, and its broker's number."""
     meaning = {k: v for k, v in msgspec.to_builtins(definition).items() if k != "ts"}
     return {**meaning, "con_id": None} if "con_id" in meaning else meaning
+
+
+def _divides(feed: str, wanted: Resolution) -> bool:
+    length = 0 if feed == "tick" else resolution_of(feed).length_ns
+    return not length or (length < wanted.length_ns and wanted.length_ns % length == 0)
+
+
+def _actions(reader: EntryReader) -> Actions:
+    found = Actions()
+    for batch in reader.entries(Selection(types=frozenset({CorporateAction}))):
+        for entry in batch:
+            assert isinstance(entry.event, CorporateAction)
+            found.take(entry.event, entry.seq)
+    return found
 
 
 def _digests(frames: Sequence[Entry], spans: Sequence[Span]) -> dict[int, str]:

@@ -14,9 +14,12 @@ from typing import Any
 import msgspec
 
 from adapters.replay.broker import SimulatedBroker
+from adapters.replay.corporate import CorporateActions, split_reason
+from adapters.replay.deriving import DerivedSource
 from adapters.replay.source import LogSource
 from app.assembling import assemble
-from app.planning import Period, Plan, Planner
+from app.deriving import derived
+from app.planning import DataOptions, Period, Plan, Planner
 from app.seating import StrategySpec, seat
 from app.version import VERSION
 from app.warming import plan_warm_up
@@ -26,6 +29,7 @@ from core.commissions import commission_model
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
+    CorporateAction,
     Event,
     FeedDefined,
     FxRateReported,
@@ -34,7 +38,7 @@ from core.events import (
     SessionStarted,
 )
 from core.loop import Loop
-from core.matching import FillModel
+from core.matching import BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.risk import Limits
@@ -60,25 +64,45 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     commission: str = "ibkr_fixed"
     latency_ms: float = 0.0
     partial_fills: bool = False
+    slippage: str = ""
+    volume_share: float | None = None
+    stop_trigger: Trigger = "trades"
+    bar_fill: BarFill = "close"
     limits: Limits = Limits()
     feed: str | None = None
+    data: DataOptions = DataOptions()
     seed: int = 0
+
+    @property
+    def fills(self) -> FillModel:
+        """How orders fill; raises `UsageError` for a slippage that is none."""
+        return FillModel(
+            self.latency_ms,
+            self.partial_fills,
+            parse_slippage(self.slippage),
+            self.volume_share,
+            self.stop_trigger,
+            self.bar_fill,
+        )
 
 
 class WatchedSource:
     """A source that reports its progress after each batch."""
 
-    def __init__(self, source: LogSource, expected: int, progress: Progress | None) -> None:
+    def __init__(
+        self, source: LogSource, inputs: DerivedSource | LogSource, expected: int, progress: Progress | None
+    ) -> None:
         self._source = source
+        self._inputs = inputs
         self._expected = expected
         self._progress = progress
 
     def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
         """Yield the batches of the source."""
-        for batch in self._source.batches():
+        for batch in self._inputs.batches():
             yield batch
             if self._progress is not None:
-                self._progress(self._source.inputs, self._expected)
+                self._progress(self._source.read, self._expected)
 
 
 class Replay:
@@ -106,13 +130,13 @@ class Replay:
         for entry in self._definitions:
             self._sessions.apply(entry)
         self.seated = seat(specs)
-        planner = Planner(reader, self._sessions)
+        planner = Planner(reader, self._sessions, options.data)
         subscriptions = self._subscriptions()
         self.plan: Plan = planner.plan(period, subscriptions)
         needs = [seated.strategy.warm_up for seated in self.seated]
         self._warm_plan = plan_warm_up(planner, reader, self.plan.period, subscriptions, needs)
         self._warm_up = LogSource(reader, self._warm_plan.slices) if self._warm_plan else None
-        self._fills = FillModel(options.latency_ms, options.partial_fills)
+        self._fills = options.fills
 
     @property
     def plans(self) -> list[Plan]:
@@ -139,8 +163,29 @@ class Replay:
         ticks = any(set(part.instruments) - bars for part in self.plan.parts)
         rules = [self._fills.name] if ticks or not bars else []
         if bars:
-            rules.append(f"{', '.join(sorted(bars))} by bar rules")
+            said = self._fills.bar_rules
+            rules.append(f"{', '.join(sorted(bars))} by bar rules{said and f' ({said})'}")
         return "; ".join(rules)
+
+    def _hours(self) -> str:
+        regular = [part.feed for part in self.plan.parts if part.regular_hours]
+        return f"regular hours only in {', '.join(regular)}" if regular else "all"
+
+    def _adjusted(self) -> frozenset[str]:
+        """Return the instruments whose prices are adjusted, by us or by the feed's source."""
+        feeds = {part.feed: self._sessions.feed(part.feed) for part in self.plan.parts}
+        return frozenset(
+            instrument
+            for part in self.plan.parts
+            for instrument in part.instruments
+            if instrument in part.adjusted or ((feed := feeds[part.feed]) is not None and feed.adjusted)
+        )
+
+    def _prices(self) -> str:
+        adjusted = sorted({i for part in self.plan.parts for i in part.adjusted})
+        told = [f"adjusted for splits and dividends: {', '.join(adjusted)}"] if adjusted else ["raw"]
+        told += [f"{a.instrument} {_told(a)}" for a in self.plan.actions]
+        return "; ".join(told)
 
     def run(self, progress: Progress | None = None) -> RunReader:
         """Replay and publish; raises `StrategyRaised` (after publishing) or `DataMissing`."""
@@ -148,6 +193,9 @@ class Replay:
         earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
         world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
         source = LogSource(self._reader, self.plan.slices)
+        inputs, warm_up = self._derived(source, self.plan), None
+        if self._warm_up is not None and self._warm_plan is not None:
+            warm_up = self._derived(self._warm_up, self._warm_plan)
         writer = RunWriter(self._root, source.ordinals)
         failure: StrategyRaised | None = None
         try:
@@ -155,18 +203,16 @@ class Replay:
             loop = self._loop(writer, world, broker, agenda)
             try:
                 loop.run(
-                    WatchedSource(source, self.plan.rows, progress),
+                    WatchedSource(source, inputs, self.plan.rows, progress),
                     SESSION,
                     self.plan.begin_ts,
-                    self._warm_up,
+                    warm_up,
                 )
             except StrategyRaised as error:
                 failure = error
             if not source.inputs and failure is None:
-                raise DataMissing(
-                    f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
-                )
-            summary = self._summary(world, broker, writer, source)
+                raise DataMissing(self._no_data(source.read))
+            summary = self._summary(world, broker, writer, source, inputs)
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - started) / 1e9}
             run = writer.publish(self.run_id, summary, meta)
             self._refresh_views()
@@ -176,6 +222,17 @@ class Replay:
         if failure is not None:
             raise StrategyRaised(f"{failure}\nthe run up to there is kept as {run.id}") from failure
         return run
+
+    def _no_data(self, read: int) -> str:
+        if read:
+            return (
+                f"the log holds {read:,} bars of {self.plan.period}, none in regular hours; "
+                f"next: --extended-hours"
+            )
+        return f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
+
+    def _derived(self, source: LogSource, plan: Plan) -> DerivedSource | LogSource:
+        return derived(source, plan, self.seated, self._sessions, self._options.data)
 
     def _refresh_views(self) -> None:
         from eventstore.plain import refresh_views_sql  # noqa: PLC0415  # not needed to begin a replay
@@ -190,6 +247,7 @@ class Replay:
             world.sessions,
             agenda,
             self.plan.bar_instruments,
+            self._adjusted(),
         )
 
     def _loop(self, writer: RunWriter, world: World, broker: SimulatedBroker, agenda: Agenda) -> Loop:
@@ -203,9 +261,11 @@ class Replay:
             session=SESSION,
             account=ACCOUNT,
             currency=self._options.currency,
+            made=dict.fromkeys(self.plan.made, ""),
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
         )
         self._open_books(loop)
+        CorporateActions(world.positions, world.quotes, broker, ACCOUNT).schedule(agenda, self.plan.actions)
         return loop
 
     def _open_books(self, loop: Loop) -> None:
@@ -255,13 +315,23 @@ class Replay:
             "commission": options.commission,
             "latency_ms": options.latency_ms,
             "partial_fills": options.partial_fills,
+            "slippage": options.slippage,
+            "volume_share": options.volume_share,
+            "stop_trigger": options.stop_trigger,
+            "bar_fill": options.bar_fill,
             "limits": msgspec.to_builtins(options.limits),
             "feed": options.feed,
+            "data": msgspec.to_builtins(options.data),
             "seed": options.seed,
         }
 
     def _summary(
-        self, world: World, broker: SimulatedBroker, writer: RunWriter, source: LogSource
+        self,
+        world: World,
+        broker: SimulatedBroker,
+        writer: RunWriter,
+        source: LogSource,
+        inputs: DerivedSource | LogSource,
     ) -> dict[str, Any]:
         options, counts = self._options, writer.counts()
         equity = world.account.equity(ACCOUNT, options.currency)
@@ -279,8 +349,12 @@ class Replay:
             "code_version": VERSION,
             "hash_version": HASH_VERSION,
             "fill_model": self.fill_rules,
+            "hours": self._hours(),
+            "prices": self._prices(),
             "risk_profile": options.limits.profile,
             "inputs": source.inputs,
+            "filled_forward": inputs.filled if isinstance(inputs, DerivedSource) else 0,
+            "made_bars": inputs.made if isinstance(inputs, DerivedSource) else 0,
             "intents": counts.get("order_intended", 0),
             "refused": counts.get("risk_refused", 0),
             "orders": broker.orders,
@@ -298,15 +372,25 @@ def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
     first, _, last = str(told["period"]).partition("..")
     options = dict(told["options"])
     limits = msgspec.convert(options.pop("limits"), Limits)
+    # A run from before there was a choice read everything as it was recorded.
+    data = msgspec.convert(
+        options.pop("data", {"extended_hours": True, "prices": "raw", "fill_forward": False}), DataOptions
+    )
     return Replay(
         root,
         reader,
         Period(first, last or first),
         [StrategySpec(s["spec"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
-        ReplayOptions(**{**options, "cash": Decimal(options["cash"])}, limits=limits),
+        ReplayOptions(**{**options, "cash": Decimal(options["cash"])}, limits=limits, data=data),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
     )
+
+
+def _told(action: CorporateAction) -> str:
+    split = [split_reason(action)] if action.ratio != 1 else []
+    paid = [f"dividend of {plain(action.dividend)}, ex {action.date}"] if action.dividend else []
+    return " and ".join([*paid, *split])
 
 
 def result(run: RunReader) -> dict[str, Any]:

@@ -91,11 +91,21 @@ def _assumptions(told: dict[str, Any]) -> dict[str, Any]:
         "risk_profile": told["risk_profile"],
         "latency_ms": given["latency_ms"],
         "partial_fills": given["partial_fills"],
+        **{name: given[name] for name in ("slippage", "volume_share") if given.get(name)},
         "cash": f"{given['cash']} {given['currency']}",
+        "hours": told.get("hours", "all"),
+        "prices": told.get("prices", "raw"),
+        "fill_forward": _fill_forward(told),
         "feeds": sorted({part["feed"] for part in told["parts"]}),
         "config_hash": told["config_hash"],
         "code_version": told["code_version"],
     }
+
+
+def _fill_forward(told: dict[str, Any]) -> str:
+    if not told["options"].get("data", {}).get("fill_forward", False):
+        return "off"
+    return f"{told['filled_forward']:,} bars" if told.get("filled_forward") else "none"
 
 
 def by_hour(equity: Sequence[tuple[int, Decimal | None]]) -> list[tuple[int, Decimal | None, Decimal | None]]:

@@ -14,12 +14,13 @@ from app.books import open_log
 from app.config import Config, canonical
 from app.live import proving
 from app.live.proving import Recorded, limits_of, recorded_sessions, specs_of
-from app.planning import Period, parse_period
+from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
 from core.errors import DataMissing, InvalidEvent, UsageError
+from core.matching import BarFill, Trigger
 from core.money import money
 from core.risk import Limits
 from eventstore.layout import Layout
@@ -40,7 +41,14 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     commission: str | None = None
     latency_ms: float | None = None
     partial_fills: bool | None = None
+    slippage: str | None = None
+    volume_share: float | None = None
+    stop_trigger: Trigger | None = None
+    bar_fill: BarFill | None = None
     feed: str | None = None
+    extended_hours: bool | None = None
+    prices: Prices | None = None
+    fill_forward: bool | None = None
     fills: str | None = None
 
 
@@ -175,9 +183,22 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         commission=request.commission or section.commission,
         latency_ms=section.latency_ms if request.latency_ms is None else request.latency_ms,
         partial_fills=section.partial_fills if request.partial_fills is None else request.partial_fills,
+        slippage=section.slippage if request.slippage is None else request.slippage,
+        volume_share=section.volume_share if request.volume_share is None else request.volume_share,
+        stop_trigger=request.stop_trigger or section.stop_trigger,
+        bar_fill=request.bar_fill or section.bar_fill,
         limits=limits(config.settings.risk_management),
         feed=request.feed,
+        data=data_options(config, request),
     )
+
+
+def data_options(config: Config, request: ReplayRequest) -> DataOptions:
+    """Return how data are prepared: as the configuration says, or the command line instead."""
+    section = config.settings.replay
+    hours = section.extended_hours if request.extended_hours is None else request.extended_hours
+    fill = section.fill_forward if request.fill_forward is None else request.fill_forward
+    return DataOptions(extended_hours=hours, prices=request.prices or section.prices, fill_forward=fill)
 
 
 def limits(section: RiskSection | None) -> Limits:

@@ -8,6 +8,7 @@ log order is processing order whatever the batch size. Effects are released afte
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import localcontext
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
@@ -19,11 +20,12 @@ from core.money import SESSION_CONTEXT
 from core.ports import Broker, Recorder, Source
 from core.sampling import EquitySampler
 from core.step import Step
-from core.strategy import HANDLERS, handles
+from core.strategy import HANDLERS, derived_keys, handles
 
 Handler = Callable[[Any], None]
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 BarEvent = Bar | QuoteBar
+_REAL_BARS = frozenset[type[Event]]({Bar, QuoteBar})
 _NO_FOLDS: Sequence[Callable[[Entry], None]] = ()
 
 MAX_FIRED_AT_ONCE = 10_000
@@ -51,6 +53,7 @@ class Lane:
 
     __slots__ = (
         "book",
+        "derived",
         "on_bar",
         "on_quote",
         "on_quote_bar",
@@ -58,13 +61,29 @@ class Lane:
         "resting",
     )
 
-    def __init__(self, book: Book, resting: Sequence[object], handlers: dict[str, Handler | None]) -> None:
+    def __init__(
+        self,
+        book: Book,
+        resting: Sequence[object],
+        handlers: dict[str, Handler | None],
+        derived: dict[tuple[type[Event], str], Handler | None],
+    ) -> None:
         self.book = book
         self.resting = resting  # the broker's own list: empty means that nothing can fill
         self.on_trade = handlers["on_trade"]
         self.on_quote = handlers["on_quote"]
         self.on_bar = handlers["on_bar"]
         self.on_quote_bar = handlers["on_quote_bar"]
+        self.derived = derived  # of filled and made bars, by type and period, or feed
+
+    def hears(self, bar: BarEvent) -> Handler | None:
+        """Return who is told of a bar."""
+        kind = type(bar)
+        if kind is Bar:
+            return self.derived.get((Bar, bar.feed), self.on_bar) if self.derived else self.on_bar
+        if kind is QuoteBar:
+            return self.on_quote_bar
+        return self.derived.get((kind, getattr(bar, "period", "")))
 
 
 class Lanes(dict[str, Lane]):
@@ -91,7 +110,10 @@ class Loop:
         books: Callable[[str], Book],
         folds: Folds,
         sampler: EquitySampler | None = None,
+        made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
     ) -> None:
+        """`made`: which subscriptions are told of made bars, see `core.strategy.derived_keys`."""
+        self._made = made
         self._recorder = recorder
         self._append = recorder.append
         self._broker = broker
@@ -265,22 +287,22 @@ class Loop:
         ts, last = bars[0][1].ts, bars[-1][0]
         self._advance(ts, bars[0][0], BEFORE_PRICES)
         for _, bar in bars:
-            if isinstance(bar, Bar):
+            if type(bar) is Bar:
                 self._lanes[bar.instrument].book.on_bar(bar)
-            else:
+            elif type(bar) is QuoteBar:
                 self._lanes[bar.instrument].book.on_quote_bar(bar)
+            # A bar that was filled forward, or made, says nothing new: prices know the real ones.
         self._scan_bars(bars)
         self._advance(ts, last, AFTER_SCAN)
         for seq, bar in bars:
-            lane = self._lanes[bar.instrument]
-            self._handle(seq, bar, lane.on_bar if isinstance(bar, Bar) else lane.on_quote_bar)
+            self._handle(seq, bar, self._lanes[bar.instrument].hears(bar))
             self._step.settle(seq, self.record)
         self._accept(last)
         self._scan_bars(bars)
 
     def _scan_bars(self, bars: Sequence[tuple[int, BarEvent]]) -> None:
         for seq, bar in bars:
-            if self._broker.resting(bar.instrument):
+            if type(bar) in _REAL_BARS and self._broker.resting(bar.instrument):
                 self._scan(seq, bar)
 
     def _scan(self, seq: int, event: Event) -> None:
@@ -308,13 +330,20 @@ class Loop:
 
     def _new_lane(self, instrument: str) -> Lane:
         routes: dict[str, list[Handler]] = {name: [] for name in HANDLERS.values()}
+        derived: dict[tuple[type[Event], str], list[Handler]] = {}
         for seat in self._step.seats.values():
             wanted = [s for s in seat.strategy.subscriptions() if s.instrument == instrument]
             for event_type, name in HANDLERS.items():
-                if handles(seat.strategy, event_type) and any(s.wants(event_type) for s in wanted):
+                if not handles(seat.strategy, event_type):
+                    continue
+                heard = [s for s in wanted if s.wants(event_type)]
+                for key in derived_keys(event_type, heard, self._made):
+                    derived.setdefault(key, []).append(getattr(seat.strategy, name))
+                if any(self._made.get((s.instrument, s.resolution)) != "" for s in heard):
                     routes[name].append(getattr(seat.strategy, name))
         handlers = {name: _together(found) for name, found in routes.items()}
-        return Lane(self._books(instrument), self._broker.resting(instrument), handlers)
+        others = {key: _together(found) for key, found in derived.items()}
+        return Lane(self._books(instrument), self._broker.resting(instrument), handlers, others)
 
     # -- facts, decisions, effects -------------------------------------------------------------
 

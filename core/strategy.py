@@ -6,7 +6,7 @@ which is what makes a replay a proof. Views show the world as of the input being
 request made in a handler shows up in them with the next input.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import (
@@ -25,7 +25,22 @@ from typing import (
 import msgspec
 
 from core.errors import InvalidEvent, UsageError
-from core.events import Bar, Event, Filled, Quote, QuoteBar, Side, TimeInForce, TimerFired, Trade
+from core.events import (
+    Bar,
+    Event,
+    Filled,
+    FilledBar,
+    FilledQuoteBar,
+    MadeBar,
+    MadeQuoteBar,
+    Quote,
+    QuoteBar,
+    Side,
+    TimeInForce,
+    TimerFired,
+    Trade,
+)
+from core.resolutions import resolution_of
 from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
 
 Kind = Literal["trades", "quotes", "bars", "quote_bars"]
@@ -37,12 +52,18 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """What a strategy wants to be told of. `None` means: every kind it has a handler for; the finest feed."""
+    """What a strategy wants to be told of. `None` means: every kind it has a handler for; the finest feed.
+
+    `resolution` is one of a feed (`minute`) or any length of bars (`5m`, `1h`, `1d`): what the log does not
+    hold is made from finer data. With `fill_forward`, a replay tells of missing seconds and minutes too, as
+    a bar that repeats the last one and says so (`bar.filled`).
+    """
 
     instrument: str
     kinds: tuple[Kind, ...] | None = None
     feed: str | None = None
     resolution: str | None = None
+    fill_forward: bool = False
 
     def wants(self, event_type: type[Event]) -> bool:
         """Return whether events of a market data type are asked for."""
@@ -383,3 +404,32 @@ def handles(strategy: AnyStrategy, event_type: type[Event]) -> bool:
     """Return whether the strategy overrides the handler of a market data type."""
     name = HANDLERS[event_type]
     return getattr(type(strategy), name) is not getattr(Strategy, name)
+
+
+_DERIVED: dict[type[Event], tuple[type[Event], type[Event]]] = {
+    Bar: (FilledBar, MadeBar),
+    QuoteBar: (FilledQuoteBar, MadeQuoteBar),
+}
+
+
+def derived_keys(
+    event_type: type[Event], wanted: Iterable[Subscription], made: Mapping[tuple[str, str | None], str]
+) -> list[tuple[type[Event], str]]:
+    """Return which derived bars subscriptions to a type ask for: their types and periods, each once.
+
+    `made` tells of which subscriptions, by instrument and resolution, bars are made, and in which feed they
+    come: a live session records them as bars. Without a name they come as made bars, and no others are told.
+    """
+    if event_type not in _DERIVED:
+        return []
+    filled_type, made_type = _DERIVED[event_type]
+    found: list[tuple[type[Event], str]] = []
+    for subscription in wanted:
+        feed = made.get((subscription.instrument, subscription.resolution))
+        if feed:
+            found.append((event_type, feed))
+        elif feed is not None:
+            found.append((made_type, resolution_of(str(subscription.resolution)).name))
+        elif subscription.fill_forward:
+            found.append((filled_type, ""))
+    return list(dict.fromkeys(found))

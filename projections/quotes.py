@@ -13,8 +13,9 @@ from math import fsum
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
-from core.events import Bar, FeedDefined, HaltChanged, Quote, QuoteBar, Trade
+from core.events import Bar, CorporateAction, FeedDefined, HaltChanged, Quote, QuoteBar, Trade
 from projections.base import Projection, State
 
 
@@ -197,6 +198,17 @@ class Book:
         if feed == self.feed:
             self._turn_to(feed)
 
+    def split(self, ratio: float) -> None:
+        """Divide the last prices by a split's ratio, so that positions have a value until the next price."""
+        last, bar = self.last, self.bar
+        if last is not None:
+            self.last = replace(last, price=last.price / ratio)
+        if bar is not None:
+            prices = {name: getattr(bar, name) / ratio for name in ("open", "high", "low", "close")}
+            self.bar = replace(bar, **prices)
+        for feed in list(self._feeds):
+            self.forget(feed)  # nobody quotes yet at the new prices
+
     def snapshot(self) -> "BookState":
         """Return the book as data, venues sorted."""
         feeds = {feed: (bids.levels(), asks.levels()) for feed, (bids, asks) in self._feeds.items()}
@@ -260,6 +272,7 @@ class Quotes(Projection):
                 QuoteBar: self._quote_bar,
                 HaltChanged: self._halt,
                 FeedDefined: self._feed,
+                CorporateAction: self._split,
             }
         )
 
@@ -346,12 +359,21 @@ class Quotes(Projection):
         self.on_quote_bar(entry.event)
 
     def _feed(self, entry: Any) -> None:
-        event: FeedDefined = entry.event
+        self.define(entry.event)
+
+    def define(self, event: FeedDefined) -> None:
+        """Learn whether the venues of a feed are one; what it quoted before is dropped if that changes."""
         if event.consolidated == (event.feed in self._consolidated):
             return
         self._consolidated ^= {event.feed}
         for book in self._books.values():
             book.forget(event.feed)
+
+    def _split(self, entry: Any) -> None:
+        action: CorporateAction = entry.event
+        book = self._books.get(action.instrument)
+        if book is not None and action.ratio != 1:
+            book.split(float(action.ratio))
 
     def _halt(self, entry: Any) -> None:
         event: HaltChanged = entry.event

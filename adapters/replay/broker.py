@@ -201,6 +201,14 @@ class SimulatedBroker:
                 self._working.end(order, "Cancelled", facts, ts, f"{tif} order: {why}")
         return facts
 
+    def withdraw(self, instrument: str, reason: str, ts: int) -> list[Event]:
+        """Cancel the orders in an instrument, as a split does; return the facts."""
+        facts: list[Event] = []
+        for order in self._working:
+            if order.intent.instrument == instrument and not order.ended:
+                self._working.end(order, "Cancelled", facts, ts, reason)
+        return facts
+
     def _close_at(self, due: int, instrument: str) -> None:
         """Let market-on-close orders fill when the session closes; in bar mode after its last bar did."""
         key = f"close:{instrument}:{due}"

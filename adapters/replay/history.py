@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.events import (
+    CorporateAction,
     Event,
     FeedDefined,
     HaltChanged,
@@ -24,7 +25,7 @@ from core.ports import EntryReader, Selection
 
 _FRAMES = frozenset[type[Event]]({ImportStarted, ImportResumed, ImportFinished, SessionStarted})
 _DEFINITIONS = frozenset[type[Event]]({FeedDefined, InstrumentDefined, SessionScheduled})
-_OTHER_ITEMS = frozenset[type[Event]]({RowRejected, HaltChanged})
+_OTHER_ITEMS = frozenset[type[Event]]({RowRejected, HaltChanged, CorporateAction})
 
 
 class FileSlice(msgspec.Struct, frozen=True):

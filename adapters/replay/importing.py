@@ -85,6 +85,8 @@ class ImportResult(msgspec.Struct):
     files: list[str] = msgspec.field(default_factory=list)
     instruments: list[str] = msgspec.field(default_factory=list)
     dates: list[str] = msgspec.field(default_factory=list)
+    actions: int = 0
+    """Splits and dividends that were read with the rows (and are not counted with them)."""
     gaps: list[Gap] = msgspec.field(default_factory=list)
     rejections: list[RowRejected] = msgspec.field(default_factory=list)
     first_seq: int = 0

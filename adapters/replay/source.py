@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.replay.preparing import Preparation, prepared
 from adapters.replay.streams import Stream
 from core.clock import NEVER
 from core.events import Event
@@ -23,12 +24,14 @@ SMALL_EVENTS = 1_024
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """What of a log to replay: these streams, filtered by `selection` (seqs are set per span).
 
-    `extra` holds the few inputs that are not market data (halts, rates), in seq order.
+    `preparation` says how the data are changed on the way. `extra` holds the few inputs that are not market
+    data (halts, rates, corporate actions), in seq order.
     """
 
     selection: Selection
     streams: tuple[Stream, ...]
     extra: tuple[tuple[int, Event], ...] = ()
+    preparation: Preparation = Preparation()
 
 
 class LogSource:
@@ -39,6 +42,7 @@ class LogSource:
         self._slices = slices
         self._window: list[tuple[int, NDArray[np.int64]]] = []
         self.inputs = 0
+        self.read = 0  # what was read of the log for it, with what was left out
         self.first_ts: int | None = None
         self.last_ts: int | None = None
 
@@ -72,7 +76,9 @@ class LogSource:
     def _chunks(self) -> Iterator[MarketChunk]:
         lanes = []
         for part in self._slices:
-            lanes += [(s.feed, self._stream(part.selection, s)) for s in part.streams]
+            lanes += [
+                (s.feed, prepared(self._stream(part.selection, s), part.preparation)) for s in part.streams
+            ]
             if part.extra:
                 lanes.append(("", iter([_extra_chunk(part.extra)])))
         if len(lanes) == 1:
@@ -83,7 +89,9 @@ class LogSource:
     def _stream(self, selection: Selection, stream: Stream) -> Iterator[MarketChunk]:
         for span in stream.spans:
             bounds = msgspec.structs.replace(selection, first_seq=span.first_seq, last_seq=span.last_seq)
-            yield from self._reader.market(bounds)
+            for chunk in self._reader.market(bounds):
+                self.read += len(chunk.events)
+                yield chunk
 
 
 def _extra_chunk(extra: Sequence[tuple[int, Event]]) -> MarketChunk:

@@ -30,7 +30,11 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 @click.option("--time-format", metavar="FORMAT", help="csv, parquet: the form of times: '%d.%m.%Y %H:%M:%S'.")
 @click.option("--bar-time", type=click.Choice(("start", "end")), help="csv, parquet: which time a bar shows.")
 @click.option("--feed", metavar="NAME", help="csv, parquet: the name of the feed.")
-@click.option("--kind", type=click.Choice(("trades", "quotes", "bars")), help="csv, parquet: what a row is.")
+@click.option(
+    "--kind",
+    type=click.Choice(("trades", "quotes", "bars", "actions")),
+    help="csv, parquet: what a row is (actions: splits and dividends).",
+)
 @click.option("--exchange", metavar="MIC", help="csv, parquet: whose sessions these are, such as XNYS.")
 @click.option("--security-type", metavar="TYPE", help="csv, parquet: STK (default), FUT, OPT, CASH, IND.")
 @click.option("--currency", metavar="CODE", help="csv, parquet: of the prices (default: USD).")
@@ -103,6 +107,7 @@ def _show(call: Call, result: Any) -> None:
             "instruments": ", ".join(result.instruments),
             "dates": _span(result.dates),
             "gaps": len(result.gaps),
+            **({"splits and dividends": f"{result.actions:,}"} if result.actions else {}),
         },
         title=f"imported into {call.root}: {result.feed}",
     )

@@ -166,6 +166,11 @@ class Proof:
         ]
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
+    def _bar_feeds(self) -> dict[tuple[str, str | None], str]:
+        from app.live.warming import bar_feeds  # noqa: PLC0415  # see below
+
+        return bar_feeds(self._seated)
+
     def _warm_up(self) -> LogSource | None:
         # A plain replay loads this module too, and has no use for what the broker's history needs.
         from app.live.warming import recorded, source_of  # noqa: PLC0415
@@ -193,6 +198,7 @@ class Proof:
                 currency=self._currency,
                 priced=frozenset(config_priced(started)),
                 retry=self._retry,
+                made=self._bar_feeds(),
             )
             loop.record(started, 0, None)
             loop.run(source, started.session, started.ts, self._warm_up())

@@ -27,7 +27,7 @@ from app.live.recording import LiveRecorder
 from app.live.source import Commands, LiveSource
 from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
-from app.live.warming import Range, bars_wanted, plan_live, source_of
+from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
 from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
@@ -214,6 +214,7 @@ class LiveSession:
             currency=request.currency,
             priced=frozenset(instrument.instrument for instrument in self.client.wanted),
             retry=request.retry,
+            made=bar_feeds(self.seated),
         )
 
     @property

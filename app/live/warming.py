@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from adapters.ibkr.data.barmaking import LENGTHS
+from adapters.ibkr.data.barmaking import live_feed
 from adapters.replay.source import LogSource, Slice
 from adapters.replay.streams import Stream
 from app.definitions import day_of
@@ -82,9 +82,20 @@ def bars_wanted(seated: Sequence[Seated]) -> dict[str, list[str]]:
     for one in seated:
         for asked in fitting(one.strategy):
             wants = handles(one.strategy, Bar) and asked.wants(Bar)
-            if wants and asked.resolution in LENGTHS:
+            if wants and asked.resolution not in (None, "tick"):
                 found.setdefault(asked.instrument, []).append(asked.resolution)
     return {name: list(dict.fromkeys(resolutions)) for name, resolutions in found.items()}
+
+
+def bar_feeds(seated: Sequence[Seated]) -> dict[tuple[str, str | None], str]:
+    """Return which feed of live bars each subscription to bars is told of, by instrument and resolution."""
+    return {
+        (subscription.instrument, subscription.resolution): live_feed(asked.resolution)
+        for one in seated
+        if handles(one.strategy, Bar)
+        for subscription, asked in zip(one.strategy.subscriptions(), fitting(one.strategy), strict=True)
+        if asked.wants(Bar) and asked.resolution not in (None, "tick")
+    }
 
 
 def date_of(sessions: Sessions, instrument: str, ts: int) -> str:

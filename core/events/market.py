@@ -4,6 +4,7 @@ Prices are float64 as received. Bodies are stored as arrays, so fields may only 
 """
 
 from decimal import Decimal
+from typing import ClassVar
 
 from core.events.base import Event, event
 
@@ -82,6 +83,28 @@ class FxRateReported(Event, frozen=True, gc=False):
     rate: Decimal
 
 
+@event("corporate_action", "market")
+class CorporateAction(Event, frozen=True, gc=False):
+    """A split, a cash dividend, both or neither: one row of what a source says of a price history.
+
+    It takes effect with the session of `date` (`ts` is the midnight before it): `ratio` shares for each one
+    held before (1 is no split), and `dividend` in cash for each share held before the split.
+    `reference_price` is the last price before it. `price_factor` (dividends) and `split_factor` are what
+    prices before `date`, and after the action before, are multiplied by to compare with today's: cumulative,
+    as the source gives them, or empty.
+    """
+
+    feed: str
+    instrument: str
+    date: str
+    ratio: Decimal
+    dividend: Decimal
+    currency: str
+    reference_price: float | None = None
+    price_factor: float | None = None
+    split_factor: float | None = None
+
+
 @event("trade", "market")
 class Trade(Event, frozen=True, gc=False, array_like=True):
     """A trade print. A `suspicious` print is recorded and shown, never traded on."""
@@ -126,6 +149,9 @@ class Bar(Event, frozen=True, gc=False, array_like=True):
     close: float
     volume: float
 
+    filled: ClassVar[bool] = False
+    """Whether this only repeats the last real bar, because there was none: see `FilledBar`."""
+
 
 @event("quote_bar", "market")
 class QuoteBar(Event, frozen=True, gc=False, array_like=True):
@@ -147,3 +173,36 @@ class QuoteBar(Event, frozen=True, gc=False, array_like=True):
     ask_low: float | None
     ask_close: float | None
     ask_size: float | None
+
+    filled: ClassVar[bool] = False
+    """Whether this only repeats the last real bar: see `FilledQuoteBar`."""
+
+
+class FilledBar(Bar, frozen=True, gc=False, array_like=True):
+    """A bar that is missing, filled forward: the prices of the last real one, which was told before.
+
+    A replay makes it for strategies that ask for it. It is not stored, and nothing is matched with it.
+    """
+
+    filled: ClassVar[bool] = True
+
+
+class FilledQuoteBar(QuoteBar, frozen=True, gc=False, array_like=True):
+    """A quote bar that is missing, filled forward like a `FilledBar`."""
+
+    filled: ClassVar[bool] = True
+
+
+class MadeBar(Bar, frozen=True, gc=False, array_like=True):
+    """A bar made from finer data (`core.consolidating`) for strategies that ask for its `period` (`5m`).
+
+    A replay makes it and does not store it. Prices and matching know the finer data already.
+    """
+
+    period: str = ""
+
+
+class MadeQuoteBar(QuoteBar, frozen=True, gc=False, array_like=True):
+    """A quote bar made from finer data, like a `MadeBar`."""
+
+    period: str = ""

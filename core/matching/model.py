@@ -46,6 +46,14 @@ def parse_slippage(text: str) -> Slippage:
     return Slippage(unit, float(found[1]))  # type: ignore[arg-type]  # the pattern allows these units only
 
 
+def check_slippage(text: str) -> None:
+    """Raise `ValueError` for a slippage that is none: a key's check in a configuration."""
+    try:
+        parse_slippage(text)
+    except UsageError as error:
+        raise ValueError(str(error).partition(": ")[2]) from error
+
+
 class FillModel(msgspec.Struct, frozen=True):
     """The assumptions of a simulation, named and logged.
 
@@ -63,16 +71,25 @@ class FillModel(msgspec.Struct, frozen=True):
     bar_fill: BarFill = "close"
 
     @property
-    def name(self) -> str:
-        """The model as text, for the log and the report; what is not as usual comes last."""
-        size = "displayed size" if self.partial_fills else "full size"
-        said = [f"quotes, {size}, latency {self.latency_ms:g} ms"]
+    def bar_rules(self) -> str:
+        """What is not as usual in bar mode, as text; empty if all of it is."""
+        return ", ".join(self._unusual())
+
+    def _unusual(self) -> list[str]:
+        said = []
         if self.slippage.amount:
             said.append(f"slippage {self.slippage}")
         if self.volume_share is not None:
             said.append(f"at most {self.volume_share:g} of the volume")
-        if self.trigger != "trades":
-            said.append("stops trigger on quotes")
         if self.bar_fill != "close":
             said.append("market orders at the next bar's open")
-        return ", ".join(said)
+        return said
+
+    @property
+    def name(self) -> str:
+        """The model as text, for the log and the report; what is not as usual comes last."""
+        size = "displayed size" if self.partial_fills else "full size"
+        said = [f"quotes, {size}, latency {self.latency_ms:g} ms"]
+        if self.trigger != "trades":
+            said.append("stops trigger on quotes")
+        return ", ".join([*said, *self._unusual()])

@@ -3,9 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr.data.barmaking import BarMaker
+from adapters.ibkr.data.barmaking import BarMaker, bar_feed
 from core.clock import MINUTE_NS, SECOND_NS
-from core.events import Bar, Trade
+from core.events import Bar, SessionScheduled, Trade
+from projections.sessions import Calendar
+from tests.ibkr.test_marketdata import stock
 
 FEED, NAME = "ib/live/1min", "ACME"
 T0 = 1_000_000 * MINUTE_NS
@@ -15,9 +17,15 @@ def trade(seconds: float, price: float = 10.0, size: float = 100.0, *, suspiciou
     return Trade(T0 + round(seconds * SECOND_NS), "ib/stream", NAME, price, size, suspicious=suspicious)
 
 
-def made(*trades: Trade, since: float = 0.0, until: float = 3600.0) -> list[Bar]:
+def made(
+    *trades: Trade,
+    since: float = 0.0,
+    until: float = 3600.0,
+    resolution: str = "minute",
+    hours: Calendar | None = None,
+) -> list[Bar]:
     """Return the bars of trades, looked for before each of them and at the end."""
-    maker = BarMaker(FEED, NAME, MINUTE_NS, T0 + round(since * SECOND_NS))
+    maker = BarMaker(resolution, stock(NAME), hours or Calendar(), T0 + round(since * SECOND_NS))
     bars: list[Bar] = []
     for one in trades:
         if (bar := maker.over(one.ts)) is not None:
@@ -63,3 +71,14 @@ def test_bars_hold_every_trade_once(given_trades):
     assert sum(bar.volume for bar in bars) == sum(one.size for one in trades)
     assert [bar.start for bar in bars] == sorted({one.ts // MINUTE_NS * MINUTE_NS for one in trades})
     assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+
+
+def test_bars_lie_on_the_session_and_end_with_it():
+    opens, close = T0 + 7 * MINUTE_NS, T0 + 19 * MINUTE_NS
+    session = SessionScheduled(T0, "XNYS", "2025-07-02", "UTC", T0, opens, close, T0 + 60 * MINUTE_NS)
+    trades = [trade(minute * 60) for minute in (6, 7, 13, 18, 19, 30)]
+    found = made(*trades, since=-1, resolution="5m", hours=Calendar([session]))
+    spans = [((bar.start - T0) // MINUTE_NS, (bar.ts - T0) // MINUTE_NS) for bar in found]
+    assert spans == [(7, 12), (12, 17), (17, 19)]
+    assert {bar.feed for bar in found} == {"ib/live/5min"}
+    assert (bar_feed("5m", 0).feed, bar_feed("5m", 0).resolution) == ("ib/live/5min", "minute")

@@ -3,11 +3,12 @@
 import shutil
 
 from adapters.ibkr.link.link_settings import LinkSettings
-from app.live.proving import Recorded, prove
+from app.live.proving import Recorded as Proven
+from app.live.proving import prove
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.seating import StrategySpec
 from core.clock import SECOND_NS
-from core.events import Bar, FeedDefined, OrderIntended, SessionStarted, Trade
+from core.events import Bar, FeedDefined, OrderIntended, Recorded, SessionStarted, Trade
 from tests.live.test_data_states import events
 
 STRATEGY = '''
@@ -60,4 +61,31 @@ def test_bars_of_a_sessions_trades_are_heard_and_proved(ib_gateway, ib_gateway_l
         assert bar.ts - bar.start == SECOND_NS
         assert (bar.open, bar.high, bar.low, bar.close) == (prices[0], max(prices), min(prices), prices[-1])
         assert bar.volume == sum(t.size for t in mine)
-    prove(root, Recorded(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))
+    prove(root, Proven(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))
+
+
+TWO = (
+    STRATEGY.replace('resolution="second"', "resolution=self.params.resolution")
+    .replace('instrument: str = "ZVXA"', 'instrument: str = "ZVXA"\n    resolution: str = "1s"')
+    .replace("self.bars += 1", "self.bars += 1\n        self.record(bar.feed, bar.close)")
+)
+
+
+def test_each_strategy_hears_of_the_bars_of_its_length_alone(ib_gateway, ib_gateway_log, tmp_path):
+    root = tmp_path / "log"
+    shutil.copytree(ib_gateway_log, root)
+    (tmp_path / "two.py").write_text(TWO)
+    gateway = ib_gateway(date="2025-07-02", speed=240)
+
+    def watch(live: LiveSession) -> None:
+        if live.seated[1].strategy.bars >= 2:
+            live.stopping = "stopped"
+
+    link = LinkSettings(host=gateway.host, port=gateway.port, account="DU1000001")
+    name = f"{tmp_path / 'two.py'}:Barred"
+    specs = (StrategySpec(name, {}, "one"), StrategySpec(name, {"resolution": "10s"}, "ten"))
+    request = LiveRequest(mode="live", link=link, strategies=specs, account="DU1000001")
+    outcome = run_live(root, request, watch=watch)
+    heard = {(event.strategy, event.name) for event in events(root, Recorded)}
+    assert heard == {("one", "ib/live/1sec"), ("ten", "ib/live/10sec")}
+    prove(root, Proven(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))

@@ -1,60 +1,63 @@
 """Bars from the trades of a live session, told as soon as they are over. Pure.
 
-Bars lie on multiples of their length since 1970 UTC, as the broker's do. A bar without a trade is none, and
-the one that was running when the line was opened is not told: it would not be whole. Suspicious trades do not
-count.
+They are made as in a replay (`core.consolidating`): on the exchange's session, in regular hours, where the
+log knows them; else on multiples of their length. A bar without a trade is none, and the one that was running
+when the line was opened is not told: it would not be whole.
 """
 
-import msgspec
+from adapters.ibkr.data.staleness import Hours
+from core.clock import NEVER
+from core.consolidating import Grid, TradeBars
+from core.events import Bar, FeedDefined, InstrumentDefined, SessionScheduled, Trade
+from core.resolutions import RESOLUTIONS, Resolution, resolution_of
 
-from core.clock import MINUTE_NS, SECOND_NS
-from core.events import Bar, FeedDefined, Trade
+_UNITS = {"s": "sec", "m": "min", "h": "hour", "d": "day"}
 
-LENGTHS = {"second": SECOND_NS, "minute": MINUTE_NS, "hour": 60 * MINUTE_NS}
-"""The bars that can be made, by the resolution that a subscription names."""
-_NAMES = {"second": "1sec", "minute": "1min", "hour": "1hour"}
+
+def live_feed(resolution: str) -> str:
+    """Return the name of the feed of live bars: `ib/live/5min` for `5m`."""
+    name = resolution_of(resolution).name
+    return f"ib/live/{name[:-1]}{_UNITS[name[-1]]}"
 
 
 def bar_feed(resolution: str, ts: int) -> FeedDefined:
     """Return what defines the feed of live bars of a resolution."""
     about = "bars of what was traded during sessions"
-    name = f"ib/live/{_NAMES[resolution]}"
-    return FeedDefined(ts, name, "Interactive Brokers", resolution, consolidated=True, description=about)
+    level = _level(resolution_of(resolution))
+    return FeedDefined(
+        ts, live_feed(resolution), "Interactive Brokers", level, consolidated=True, description=about
+    )
 
 
-class BarMaker(msgspec.Struct):
-    """One instrument's bars of one length, from `since` on; `due_ts` is when the running one is over."""
+def _level(resolution: Resolution) -> str:
+    """Return the coarsest resolution of a feed that is not above a length, as for bars of the broker."""
+    known = [name for name in RESOLUTIONS[1:] if resolution_of(name).length_ns <= resolution.length_ns]
+    return known[-1]
 
-    feed: str
-    instrument: str
-    length_ns: int
-    since: int
-    due_ts: int = 0
-    open: float = 0.0
-    high: float = 0.0
-    low: float = 0.0
-    close: float = 0.0
-    volume: float = 0.0
+
+class BarMaker:
+    """One instrument's bars of one resolution, from `since` on."""
+
+    def __init__(self, resolution: str, instrument: InstrumentDefined, hours: Hours, since: int) -> None:
+        def session(ts: int) -> SessionScheduled | None:
+            return hours.session(instrument.exchange, ts)
+
+        grid = Grid(resolution_of(resolution), session)
+        self._bars = TradeBars(live_feed(resolution), instrument.instrument, grid)
+        self.since = since
+
+    @property
+    def due_ts(self) -> int:
+        """When the running bar is over; 0 without one."""
+        return 0 if self._bars.due == NEVER else self._bars.due
 
     def take(self, trade: Trade) -> None:
         """Count a trade; the bar before its own must have been told."""
-        price = trade.price
-        if trade.suspicious:
-            return
-        if not self.due_ts:
-            self.due_ts = (trade.ts // self.length_ns + 1) * self.length_ns
-            self.open = self.high = self.low = price
-            self.volume = 0.0
-        self.high, self.low, self.close = max(self.high, price), min(self.low, price), price
-        self.volume += trade.size
+        self._bars.trade(trade)
 
     def over(self, ts: int) -> Bar | None:
         """Return the bar that is over at `ts`, if there is one, and begin anew."""
-        if not self.due_ts or ts < self.due_ts:
+        if ts < self._bars.due:
             return None
-        end, self.due_ts = self.due_ts, 0
-        start = end - self.length_ns
-        if start < self.since:
-            return None
-        prices = (self.open, self.high, self.low, self.close)
-        return Bar(end, start, self.feed, self.instrument, *prices, self.volume)
+        bar = self._bars.over()
+        return None if bar.start < self.since else bar

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
-from adapters.ibkr.data.barmaking import LENGTHS, BarMaker, bar_feed
+from adapters.ibkr.data.barmaking import BarMaker, bar_feed
 from adapters.ibkr.data.lines import Line, Lines, TakeId
 from adapters.ibkr.data.refusals import ELSEWHERE, REFUSALS, SINGLE_TRADES_REFUSED, Refusal
 from adapters.ibkr.data.staleness import Hours, Staleness
@@ -101,6 +101,7 @@ class MarketData:
         self._by_id = self._lines.by_id
         self._data_type = 3 if limits.delayed else 1
         self._staleness = Staleness(hours, limits.stale_after_s, limits.stale_after)
+        self._hours = hours
         self._held = held
         self._bars = bars
         self._makers: list[BarMaker] = []
@@ -145,11 +146,7 @@ class MarketData:
         feeds = {r: bar_feed(r, ts) for name in self.lines for r in self._bars.get(name, ())}
         self._makers = []
         for name, line in self.lines.items():
-            line.bars = [
-                BarMaker(feeds[r].feed, name, LENGTHS[r], ts)
-                for r in self._bars.get(name, ())
-                if r in LENGTHS
-            ]
+            line.bars = [BarMaker(r, line.instrument, self._hours, ts) for r in self._bars.get(name, ())]
             self._makers += line.bars
         return list(feeds.values())
 
