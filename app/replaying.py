@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.replay.broker import FillModel, SimulatedBroker
+from adapters.replay.broker import SimulatedBroker
 from adapters.replay.corporate import CorporateActions, split_reason
 from adapters.replay.deriving import DerivedSource
 from adapters.replay.source import LogSource
@@ -40,6 +40,7 @@ from core.events import (
     SessionStarted,
 )
 from core.loop import Loop
+from core.matching import BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.risk import Limits
@@ -66,12 +67,28 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     commission: str = "ibkr_fixed"
     latency_ms: float = 0.0
     partial_fills: bool = False
+    slippage: str = ""
+    volume_share: float | None = None
+    stop_trigger: Trigger = "trades"
+    bar_fill: BarFill = "close"
     limits: Limits = Limits()
     feed: str | None = None
     data: DataOptions = DataOptions()
     carried: Carried | None = None
     seed: int = 0
     signals: SignalRules = SignalRules()
+
+    @property
+    def fills(self) -> FillModel:
+        """How orders fill; raises `UsageError` for a slippage that is none."""
+        return FillModel(
+            self.latency_ms,
+            self.partial_fills,
+            parse_slippage(self.slippage),
+            self.volume_share,
+            self.stop_trigger,
+            self.bar_fill,
+        )
 
 
 class WatchedSource:
@@ -129,7 +146,7 @@ class Replay:
         needs = [seated.strategy.warm_up for seated in self.seated]
         self._warm_plan = plan_warm_up(planner, reader, self.plan.period, subscriptions, needs)
         self._warm_up = LogSource(reader, self._warm_plan.slices) if self._warm_plan else None
-        self._fills = FillModel(options.latency_ms, options.partial_fills)
+        self._fills = options.fills
 
     @property
     def plans(self) -> list[Plan]:
@@ -156,12 +173,23 @@ class Replay:
         ticks = any(set(part.instruments) - bars for part in self.plan.parts)
         rules = [self._fills.name] if ticks or not bars else []
         if bars:
-            rules.append(f"{', '.join(sorted(bars))} by bar rules")
+            said = self._fills.bar_rules
+            rules.append(f"{', '.join(sorted(bars))} by bar rules{said and f' ({said})'}")
         return "; ".join(rules)
 
     def _hours(self) -> str:
         regular = [part.feed for part in self.plan.parts if part.regular_hours]
         return f"regular hours only in {', '.join(regular)}" if regular else "all"
+
+    def _adjusted(self) -> frozenset[str]:
+        """Return the instruments whose prices are adjusted, by us or by the feed's source."""
+        feeds = {part.feed: self._sessions.feed(part.feed) for part in self.plan.parts}
+        return frozenset(
+            instrument
+            for part in self.plan.parts
+            for instrument in part.instruments
+            if instrument in part.adjusted or ((feed := feeds[part.feed]) is not None and feed.adjusted)
+        )
 
     def _prices(self) -> str:
         adjusted = sorted({i for part in self.plan.parts for i in part.adjusted})
@@ -232,6 +260,7 @@ class Replay:
             world.sessions,
             agenda,
             self.plan.bar_instruments,
+            self._adjusted(),
         )
 
     def _loop(self, writer: RunWriter, world: World, broker: SimulatedBroker, agenda: Agenda) -> Loop:
@@ -322,6 +351,10 @@ class Replay:
             "commission": options.commission,
             "latency_ms": options.latency_ms,
             "partial_fills": options.partial_fills,
+            "slippage": options.slippage,
+            "volume_share": options.volume_share,
+            "stop_trigger": options.stop_trigger,
+            "bar_fill": options.bar_fill,
             "limits": msgspec.to_builtins(options.limits),
             "feed": options.feed,
             "data": msgspec.to_builtins(options.data),

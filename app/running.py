@@ -22,6 +22,7 @@ from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
 from core.errors import DataMissing, InvalidEvent, UsageError
+from core.matching import BarFill, Trigger
 from core.money import money
 from core.risk import Limits
 from core.signals.composite import SignalRules
@@ -43,6 +44,10 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     commission: str | None = None
     latency_ms: float | None = None
     partial_fills: bool | None = None
+    slippage: str | None = None
+    volume_share: float | None = None
+    stop_trigger: Trigger | None = None
+    bar_fill: BarFill | None = None
     feed: str | None = None
     extended_hours: bool | None = None
     prices: Prices | None = None
@@ -189,6 +194,10 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         commission=request.commission or section.commission,
         latency_ms=section.latency_ms if request.latency_ms is None else request.latency_ms,
         partial_fills=section.partial_fills if request.partial_fills is None else request.partial_fills,
+        slippage=section.slippage if request.slippage is None else request.slippage,
+        volume_share=section.volume_share if request.volume_share is None else request.volume_share,
+        stop_trigger=request.stop_trigger or section.stop_trigger,
+        bar_fill=request.bar_fill or section.bar_fill,
         limits=limits(config.settings.risk_management),
         feed=request.feed,
         data=data_options(config, request),

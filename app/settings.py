@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from adapters.ibkr.link.restart_window import parse as parse_window
+from core.matching import BarFill, Trigger
+from core.matching.model import check_slippage
 from core.signals.checks import check_half_lives, check_source, check_weights
 from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
 
@@ -52,6 +54,10 @@ class ReplaySection(_Section, frozen=True, kw_only=True):
     commission: Name = "ibkr_fixed"
     latency_ms: Count = 0
     partial_fills: bool = False
+    slippage: Annotated[str, msgspec.Meta(extra={"check": check_slippage})] = ""
+    volume_share: Fraction | None = None
+    stop_trigger: Trigger = "trades"
+    bar_fill: BarFill = "close"
     extended_hours: bool = False
     prices: Literal["auto", "adjusted", "raw"] = "auto"
     fill_forward: bool = True

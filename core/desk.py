@@ -228,7 +228,9 @@ class StrategyDesk:
         if not self.is_open:
             return
         known = self.orders.get(order)
-        version = self._versions[order] = self._versions.get(order, 1) + 1
+        # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
+        version = max(self._versions.get(order, 1), known.version if known else 1) + 1
+        self._versions[order] = version
         quantity = quantity if quantity is not None else (known.quantity if known else ZERO)
         self._request(
             ModifyIntended(

@@ -458,7 +458,7 @@ def derived_keys(
     """Return which derived bars subscriptions to a type ask for: their types and periods, each once.
 
     `made` tells of which subscriptions, by instrument and resolution, bars are made, and in which feed they
-    come: a live session records them as bars. Without a name they come as made bars, and no others do.
+    come: a live session records them as bars. Without a name they come as made bars, and no others are told.
     """
     if event_type not in _DERIVED:
         return []

@@ -10,8 +10,10 @@ from typing import Protocol
 import msgspec
 
 from core.events import (
+    Bar,
     InstrumentDefined,
     OrderType,
+    QuoteBar,
     SessionScheduled,
     Side,
     SignalReceived,
@@ -110,6 +112,12 @@ class QuotesView(Protocol):
     def last_ts(self, instrument: str) -> int | None:
         """Return when the last trade or bar was (ns UTC), or `None` before any."""
 
+    def bar(self, instrument: str) -> Bar | None:
+        """Return the last trade bar."""
+
+    def quote_bar(self, instrument: str) -> QuoteBar | None:
+        """Return the last quote bar."""
+
     def mark(self, instrument: str) -> float | None:
         """Return what to value a position at: last trade or bar close, else the middle of bid and ask."""
 
@@ -125,6 +133,9 @@ class InstrumentsView(Protocol):
 
     def session(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the session whose `begin`..`end` holds `ts`."""
+
+    def next_session(self, exchange: str, ts: int) -> SessionScheduled | None:
+        """Return the first session that opens after `ts`, or `None` if none is known."""
 
 
 class SignalsView(Protocol):

@@ -23,6 +23,24 @@ from app.commands.base import AMOUNT, Call, strategy_options, verb
 @click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
 @click.option(
+    "--slippage", metavar="AMOUNT", help="How much worse market orders fill: '1 tick', '2 bps', '0.5 spread'."
+)
+@click.option(
+    "--volume-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Of traded volume, at most this share fills.",
+)
+@click.option(
+    "--stop-trigger",
+    type=click.Choice(["trades", "quotes"]),
+    help="What triggers stops on ticks (default: trades).",
+)
+@click.option(
+    "--bar-fill",
+    type=click.Choice(["close", "next_open"]),
+    help="Where market orders fill in bars: at the close, or at the next open.",
+)
+@click.option(
     "--extended-hours/--regular-hours", default=None, help="Whether bars outside regular hours are replayed."
 )
 @click.option(

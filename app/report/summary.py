@@ -76,6 +76,7 @@ def _assumptions(told: dict[str, Any]) -> dict[str, Any]:
         "risk_profile": told["risk_profile"],
         "latency_ms": given["latency_ms"],
         "partial_fills": given["partial_fills"],
+        **{name: given[name] for name in ("slippage", "volume_share") if given.get(name)},
         "cash": _cash(given),
         "hours": told.get("hours", "all"),
         "prices": told.get("prices", "raw"),
