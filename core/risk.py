@@ -63,6 +63,7 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     stop: Decimal | None
     exits_only: bool
     """Whether it belongs to a bracket's entry, and can only reduce what that builds up."""
+    oca: str
 
 
 class RiskGate:
@@ -151,11 +152,11 @@ class RiskGate:
 
     def _proposal(self, intent: OrderIntended | ModifyIntended) -> Proposal:
         if isinstance(intent, OrderIntended):
-            side, filled, parent = intent.side, ZERO, intent.parent
+            side, filled, parent, oca = intent.side, ZERO, intent.parent, intent.oca
         else:
             order = self._state.orders.get(intent.order)
             assert order is not None, "checked by _check_working"
-            side, parent = order.side, order.parent
+            side, parent, oca = order.side, order.parent, order.oca
             filled = order.filled  # is part of the position
         return Proposal(
             intent.order,
@@ -167,6 +168,7 @@ class RiskGate:
             intent.limit,
             intent.stop,
             bool(parent),
+            oca,
         )
 
     def _check_limits(self, intent: OrderIntended | ModifyIntended) -> Refusal | None:
@@ -233,6 +235,7 @@ class _Exposure(msgspec.Struct, frozen=True, gc=False):
             o
             for o in state.orders.working()
             if o.account == account and o.id != proposal.order and not o.parent
+            if not (proposal.oca == o.oca != "" and o.exposed <= proposal.quantity)  # it fills in place of it
         ]
         signed = proposal.quantity if proposal.side == "BUY" else -proposal.quantity
         signed += _signed(o for o in pending if (o.instrument, o.side) == (instrument, proposal.side))
@@ -249,7 +252,15 @@ class _Exposure(msgspec.Struct, frozen=True, gc=False):
 
 
 def _signed(orders: Iterable[Order]) -> Decimal:
-    return sum((o.exposed if o.side == "BUY" else -o.exposed for o in orders), ZERO)
+    """Return what orders of one side add up to; of a group in which one cancels the others, the largest."""
+    total, groups = ZERO, dict[str, Decimal]()
+    for order in orders:
+        signed = order.exposed if order.side == "BUY" else -order.exposed
+        if order.oca:
+            groups[order.oca] = max(groups.get(order.oca, ZERO), signed, key=abs)
+        else:
+            total += signed
+    return total + sum(groups.values(), ZERO)
 
 
 def _most(held: Decimal, orders: Sequence[Order]) -> Decimal:
