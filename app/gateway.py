@@ -28,7 +28,7 @@ from adapters.ibkr.gateway.session import Session, Settings
 from adapters.ibkr.gateway.telling import Outbox, Telling
 from adapters.ibkr.gateway.trading import Trading
 from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
-from adapters.replay.broker import FillModel, SimulatedBroker
+from adapters.replay.broker import SimulatedBroker
 from adapters.replay.source import LogSource
 from app.planning import Period, Plan, Planner
 from app.version import VERSION
@@ -49,6 +49,7 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.matching import FillModel
 from core.money import money
 from core.ports import EntryReader, Selection
 from core.strategy import Subscription

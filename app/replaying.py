@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.replay.broker import FillModel, SimulatedBroker
+from adapters.replay.broker import SimulatedBroker
 from adapters.replay.source import LogSource
 from app.assembling import assemble
 from app.planning import Period, Plan, Planner
@@ -34,6 +34,7 @@ from core.events import (
     SessionStarted,
 )
 from core.loop import Loop
+from core.matching import FillModel
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.risk import Limits

@@ -212,9 +212,9 @@ class StrategyDesk:
         if not self.is_open:
             return
         known = self.orders.get(order)
-        # The broker makes versions, too: of an order whose group filled in part.
-        last = max(self._versions.get(order, 1), known.version if known else 1)
-        version = self._versions[order] = last + 1
+        # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
+        version = max(self._versions.get(order, 1), known.version if known else 1) + 1
+        self._versions[order] = version
         quantity = quantity if quantity is not None else (known.quantity if known else ZERO)
         self._request(
             ModifyIntended(

@@ -9,7 +9,16 @@ from typing import Protocol
 
 import msgspec
 
-from core.events import InstrumentDefined, OrderType, SessionScheduled, Side, TimeInForce, Trade
+from core.events import (
+    Bar,
+    InstrumentDefined,
+    OrderType,
+    QuoteBar,
+    SessionScheduled,
+    Side,
+    TimeInForce,
+    Trade,
+)
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -99,6 +108,12 @@ class QuotesView(Protocol):
     def has_quotes(self, instrument: str) -> bool:
         """Return whether any quote was ever seen for the instrument."""
 
+    def bar(self, instrument: str) -> Bar | None:
+        """Return the last trade bar."""
+
+    def quote_bar(self, instrument: str) -> QuoteBar | None:
+        """Return the last quote bar."""
+
     def mark(self, instrument: str) -> float | None:
         """Return what to value a position at: last trade or bar close, else the middle of bid and ask."""
 
@@ -114,6 +129,9 @@ class InstrumentsView(Protocol):
 
     def session(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the session whose `begin`..`end` holds `ts`."""
+
+    def next_session(self, exchange: str, ts: int) -> SessionScheduled | None:
+        """Return the first session that opens after `ts`, or `None` if none is known."""
 
 
 class OrdersView(Protocol):

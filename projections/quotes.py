@@ -66,7 +66,9 @@ Levels: TypeAlias = dict[str, tuple[float, float]]
 
 
 class Book:
-    """One instrument's prices, fed by `Quotes` or the loop. `last`, `bar`, `halted`, `feed` may be read.
+    """One instrument's prices, fed by `Quotes` or the loop.
+
+    `last`, `bar`, `quote_bar`, `halted` and `feed` may be read.
 
     `feed` is the one that quoted last, `None` before any quote. `consolidated` names the consolidated
     feeds; it is shared with the `Quotes` that made the book, which keeps it.
@@ -83,6 +85,7 @@ class Book:
         "halted",
         "instrument",
         "last",
+        "quote_bar",
     )
 
     def __init__(self, instrument: str, consolidated: Set[str] = frozenset()) -> None:
@@ -91,6 +94,7 @@ class Book:
         self._one_venue = False
         self.last: Trade | None = None
         self.bar: Bar | None = None
+        self.quote_bar: QuoteBar | None = None
         self.halted = False
         self.feed: str | None = None
         self._bids = Side()
@@ -172,6 +176,7 @@ class Book:
 
     def on_quote_bar(self, bar: QuoteBar) -> None:
         """Fold a quote bar of this instrument: its closes are those of a feed with one venue."""
+        self.quote_bar = bar
         if bar.feed != self.feed:
             self._turn_to(bar.feed)
         self._bids.update("", bar.bid_close, bar.bid_size)
@@ -195,13 +200,14 @@ class Book:
     def snapshot(self) -> "BookState":
         """Return the book as data, venues sorted."""
         feeds = {feed: (bids.levels(), asks.levels()) for feed, (bids, asks) in self._feeds.items()}
-        return BookState(self.instrument, self.last, self.bar, self.halted, self.feed, feeds)
+        return BookState(self.instrument, self.last, self.bar, self.halted, self.feed, feeds, self.quote_bar)
 
     @classmethod
     def from_snapshot(cls, state: "BookState", consolidated: Set[str]) -> "Book":
         """Return the book that `snapshot` described."""
         book = cls(state.instrument, consolidated)
         book.last, book.bar, book.halted = state.last, state.bar, state.halted
+        book.quote_bar = state.quote_bar
         book._feeds = {feed: (Side.of(bids), Side.of(asks)) for feed, (bids, asks) in state.feeds.items()}
         if state.feed is not None:
             book._turn_to(state.feed)
@@ -217,6 +223,7 @@ class BookState(msgspec.Struct):
     halted: bool
     feed: str | None
     feeds: dict[str, tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]]
+    quote_bar: QuoteBar | None = None
 
 
 class QuotesState(State, kw_only=True):
@@ -310,6 +317,16 @@ class Quotes(Projection):
         """Return the last trade or bar close, else the middle of bid and ask, else `None`."""
         book = self._books.get(instrument)
         return None if book is None else book.mark
+
+    def bar(self, instrument: str) -> Bar | None:
+        """Return the last trade bar."""
+        book = self._books.get(instrument)
+        return None if book is None else book.bar
+
+    def quote_bar(self, instrument: str) -> QuoteBar | None:
+        """Return the last quote bar."""
+        book = self._books.get(instrument)
+        return None if book is None else book.quote_bar
 
     def halted(self, instrument: str) -> bool:
         """Return whether trading in the instrument is halted."""

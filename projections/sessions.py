@@ -45,6 +45,16 @@ class Calendar:
         session = self._days[exchange][begins[index - 1][1]]
         return session if ts <= session.end else None
 
+    def after(self, exchange: str, ts: int) -> SessionScheduled | None:
+        """Return the first session that opens after `ts`."""
+        begins = self._begins.get(exchange, [])
+        # The session that holds `ts` may not have opened yet, so the search begins there.
+        for _, date in begins[max(0, bisect_right(begins, (ts, "\U0010ffff")) - 1) :]:
+            session = self._days[exchange][date]
+            if session.open > ts:
+                return session
+        return None
+
     def on(self, exchange: str, date: str) -> SessionScheduled | None:
         """Return the session of an exchange date such as `2025-07-02`."""
         return self._days.get(exchange, {}).get(date)
@@ -100,6 +110,10 @@ class Sessions(Projection):
     def session(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the session with `begin` ≤ `ts` ≤ `end`; see `Calendar.session`."""
         return self._calendar.session(exchange, ts)
+
+    def next_session(self, exchange: str, ts: int) -> SessionScheduled | None:
+        """Return the first session that opens after `ts`; see `Calendar.after`."""
+        return self._calendar.after(exchange, ts)
 
     def session_on(self, exchange: str, date: str) -> SessionScheduled | None:
         """Return the session of an exchange date such as `2025-07-02`."""

@@ -1,64 +1,56 @@
 """The simulated broker: takes orders from the loop, lets market data meet them, reports facts.
 
-It drives `core.matching` and owns the resting orders; it reads prices from the quotes view and never
-keeps its own. Everything it says is an event of the broker or effect class, exactly as Interactive
-Brokers would report it.
+It drives `core.matching`; the orders themselves are in `adapters.replay.working`. It reads prices from
+the quotes view and never keeps its own. Everything it says is an event of the broker or effect class,
+exactly as Interactive Brokers would report it. Brackets and one-cancels-all groups are carried out here,
+for replays and the simulated gateway alike: a child waits with the status `PreSubmitted` for its parent.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from functools import partial
 
-import msgspec
-
-from core.agenda import Agenda
+from adapters.replay.admission import Admission
+from adapters.replay.filling import Filler
+from adapters.replay.working import Request, Working, status
+from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.clock import NEVER
 from core.commissions import CommissionModel
 from core.effects import Effect
 from core.events import (
     Bar,
     CancelIntended,
-    CommissionReported,
     Event,
-    Filled,
-    InstrumentDefined,
     ModifyIntended,
     OrderIntended,
     OrderSent,
-    OrderStatus,
-    OrderStatusChanged,
     Quote,
+    QuoteBar,
     Trade,
 )
-from core.matching import Resting, market_price_in_bars, match_bar, match_tick
-from core.money import CONTEXT, money, price
+from core.matching import (
+    FillModel,
+    Hours,
+    Resting,
+    close_in_bars,
+    closing_price,
+    fills_on_arrival,
+    match_bar,
+    match_open,
+    match_open_bar,
+    match_tick,
+    satisfies,
+)
+from core.money import ZERO
 from core.views import InstrumentsView, QuotesView
 
-_Request = OrderIntended | ModifyIntended | CancelIntended
-_WHOLE_FEES_MAX = 100_000
-
-
-class FillModel(msgspec.Struct, frozen=True):
-    """The assumptions of a simulation, named and logged.
-
-    `latency_ms` of event time passes before a new order, modify or cancel arrives. With
-    `partial_fills` an order takes no more than the size displayed at the best opposite quote (or, without
-    quotes, printed), and the rest waits for the next update.
-    """
-
-    latency_ms: float = 0.0
-    partial_fills: bool = False
-
-    @property
-    def name(self) -> str:
-        """The model as text, for the log and the report."""
-        size = "displayed size" if self.partial_fills else "full size"
-        return f"quotes, {size}, latency {self.latency_ms:g} ms"
+_BARS = (Bar, QuoteBar)
 
 
 class SimulatedBroker:
-    """A broker port whose answers follow from market data and a fill model alone."""
+    """A broker port whose answers follow from market data and a fill model alone.
+
+    `bar_instruments` fill in bar mode; there, the prices of orders in `adjusted` instruments are not rounded.
+    """
 
     def __init__(
         self,
@@ -68,32 +60,34 @@ class SimulatedBroker:
         instruments: InstrumentsView,
         agenda: Agenda,
         bar_instruments: frozenset[str] = frozenset(),
+        adjusted: frozenset[str] = frozenset(),
     ) -> None:
-        self._model = model
         self._latency_ns = round(model.latency_ms * 1e6)
-        self._commission = commission
+        self._trigger = model.trigger
+        self._slips = bool(model.slippage.amount)
         self._quotes = quotes
-        self._instruments = instruments
         self._agenda = agenda
-        self._resting: defaultdict[str, list[Resting]] = defaultdict(list)
-        self._orders: dict[str, Resting] = {}
-        # How orders ended, for requests that are still on their way: none is longer than the latency.
-        self._done: dict[str, OrderStatus] = {}
-        self._done_before: dict[str, OrderStatus] = {}
-        self._done_since = 0
-        self._whole_fees: dict[tuple[str, Decimal, Decimal], Decimal] = {}
-        self._in_bars = bar_instruments  # their market orders fill on acceptance
-        self._taken: dict[tuple[str, str], float] = {}  # displayed size already taken
-        self._expiry: dict[str, tuple[int, int]] = {}
+        self._hours = Hours(instruments)
+        next_open = model.bar_fill == "next_open"
+        self._admission = Admission(
+            self._hours, quotes, instruments, bar_instruments, adjusted, next_open=next_open
+        )
+        self._filler = Filler(model, commission, quotes, instruments)
+        self._working = Working(self._filler, self._latency_ns, self._admission.start)
+        self._in_bars = bar_instruments
         self.orders = 0  # new orders taken
-        self.fills = 0
         self._arrivals = 0
+
+    @property
+    def fills(self) -> int:
+        """How many fills there were."""
+        return self._filler.count
 
     # -- the broker port -----------------------------------------------------------------------
 
     def resting(self, instrument: str) -> list[Resting]:
         """Return the live list of the instrument's resting orders, empty or not."""
-        return self._resting[instrument]
+        return self._working.resting(instrument)
 
     def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
         """Take what a slice decided; without latency it arrives at once."""
@@ -105,6 +99,8 @@ class SimulatedBroker:
                 self.orders += 1
             elif type(request) is ModifyIntended:
                 facts.append(OrderSent(ts, request.order, request.version))
+                if (known := self._working.get(request.order)) is not None:
+                    known.promised = max(known.promised, request.version)
             if not self._latency_ns:
                 self._arrive(request, facts, ts)
                 continue
@@ -120,166 +116,206 @@ class SimulatedBroker:
         """Let a market event meet the resting orders of its instrument."""
         if type(event) is Trade or type(event) is Quote:
             return () if event.suspicious else self._scan_tick(event)
-        return self._scan_bar(event) if type(event) is Bar else ()
+        return self._scan_bar(event) if isinstance(event, _BARS) else ()
 
     # -- arrivals ------------------------------------------------------------------------------
 
-    def _arrived_late(self, request: _Request, ts: int) -> list[Event]:
+    def _arrived_late(self, request: Request, ts: int) -> list[Event]:
         facts: list[Event] = []
         self._arrive(request, facts, ts)
         return facts
 
-    def _arrive(self, request: _Request, facts: list[Event], ts: int) -> None:
+    def _arrive(self, request: Request, facts: list[Event], ts: int) -> None:
         if isinstance(request, OrderIntended):
             self._arrive_new(request, facts, ts)
-        else:
-            facts += self._arrive_change(request, ts)
-
-    def _arrive_change(self, request: ModifyIntended | CancelIntended, ts: int) -> list[Event]:
-        order = self._orders.get(request.order)
+            return
+        order = self._working.get(request.order)
         if order is None:
-            done = self._done.get(request.order) or self._done_before.get(request.order, "Rejected")
-            message = f"too late: the order was {done.lower()} before"
-            if isinstance(request, ModifyIntended):  # the version is void; the order is what it was
-                return [_status(ts, request, request.version, "Rejected", message)]
-            return [_status(ts, request, 1, done, message)]
-        if isinstance(request, CancelIntended):
-            self._remove(order, "Cancelled", ts)
-            return [_status(ts, order.intent, order.version, "Cancelled", request.reason)]
-        order.amend(request.version, request.quantity, request.limit, request.stop)
-        if order.remaining <= 0:
-            self._remove(order, "Cancelled", ts)
-            message = "the new quantity was filled already"
-            return [_status(ts, order.intent, order.version, "Cancelled", message)]
-        return [_status(ts, order.intent, order.version, "Submitted")]
+            facts.append(self._too_late(request, ts))
+        elif isinstance(request, CancelIntended):
+            self._working.end(order, "Cancelled", facts, ts, request.reason)
+        else:
+            self._modify(order, request, facts, ts)
+
+    def _too_late(self, request: ModifyIntended | CancelIntended, ts: int) -> Event:
+        done, _ = self._working.outcome(request.order) or ("Rejected", ZERO)
+        message = f"too late: the order was {done.lower()} before"
+        if isinstance(request, ModifyIntended):  # the version is void; the order is what it was
+            return status(ts, request, request.version, "Rejected", message)
+        return status(ts, request, 1, done, message)
+
+    def _modify(self, order: Resting, request: ModifyIntended, facts: list[Event], ts: int) -> None:
+        order.amend(request)
+        self._admission.round_prices(order, request.limit, request.stop)
+        if order.complete:
+            why = "the new quantity was filled already"
+            self._working.end(order, "Cancelled", facts, ts, why)
+        else:
+            self._working.amended(order, request, facts, ts)
 
     def _arrive_new(self, intent: OrderIntended, facts: list[Event], ts: int) -> None:
-        order, instrument = Resting.arrived(intent, ts), intent.instrument
-        facts.append(
-            OrderStatusChanged(ts, intent.order, 1, intent.account, intent.strategy, instrument, "Submitted")
-        )
-        self._orders[intent.order] = order
-        self.resting(instrument).append(order)
-        if intent.tif == "DAY":
-            self._expire_at_end_of_session(instrument, ts)
-        if instrument in self._in_bars and order.type == "MKT" and not self._quotes.halted(instrument):
-            market = market_price_in_bars(order, self._quotes)
-            if market is not None:
-                self._fill(order, market, order.remaining, facts, ts, "")
-
-    def _expire_at_end_of_session(self, instrument: str, ts: int) -> None:
-        begin, end = self._expiry.get(instrument, (0, 0))
-        if begin <= ts < end:
-            return  # the entry that this instrument's last order set is still ahead
-        exchange = self._instruments.instrument(instrument).exchange
-        session = self._instruments.session(exchange, ts)
-        if session is None:
+        order = Resting.arrived(intent, ts)
+        refused = self._admission.admit(order, ts)
+        if not refused and (intent.parent or intent.oca):
+            refused = self._working.join(order)
+        if refused:
+            self._working.reject(intent, refused, facts, ts)
             return
-        due = session.close if ts < session.close else session.end
-        self._expiry[instrument] = (ts, due)
-        key = f"expiry:{exchange}:{due}"
-        if due < NEVER and key not in self._agenda:
-            self._agenda.set(key, due, lambda moment: self._expire(exchange, moment))
+        self._working.add(order, facts, ts)
+        if order.expires != NEVER:
+            self._expire_at(order.expires)
+        if order.due != NEVER:
+            self._close_at(order.due, intent.instrument)
+        if intent.instrument in self._in_bars and order.listed and fills_on_arrival(order):
+            self._fill_on_arrival(order, facts, ts)
 
-    def _expire(self, exchange: str, ts: int) -> list[Event]:
+    def _fill_on_arrival(self, order: Resting, facts: list[Event], ts: int) -> None:
+        instrument = order.intent.instrument
+        open_now = order.intent.outside_rth or self._hours.regular(instrument, ts)
+        market = None
+        if open_now and not self._quotes.halted(instrument):
+            market = close_in_bars(order, self._quotes, ts)
+        if market is not None:
+            self._execute(order, market, self._quotes.bar(instrument), facts, ts, "")
+        elif order.immediate:
+            self._give_up(order, facts, ts)
+
+    def _give_up(self, order: Resting, facts: list[Event], ts: int) -> None:
+        what = "the rest" if order.filled else "it"
+        why = f"{order.intent.tif}: {what} could not fill at once"
+        self._working.end(order, "Cancelled", facts, ts, why)
+
+    # -- what is due ---------------------------------------------------------------------------
+
+    def _expire_at(self, due: int) -> None:
+        key = f"expiry:{due}"
+        if key not in self._agenda:
+            self._agenda.set(key, due, self._expire)
+
+    def _expire(self, ts: int) -> list[Event]:
         facts: list[Event] = []
-        for order in list(self._orders.values()):
-            intent = order.intent
-            if intent.tif == "DAY" and self._instruments.instrument(intent.instrument).exchange == exchange:
-                self._remove(order, "Cancelled", ts)
-                facts.append(_status(ts, intent, order.version, "Cancelled", "DAY order: the session closed"))
+        for order in self._working:
+            if order.expires <= ts and not order.ended:
+                tif = order.intent.tif
+                why = "its time is up" if tif == "GTD" else "the session closed"
+                self._working.end(order, "Cancelled", facts, ts, f"{tif} order: {why}")
         return facts
 
-    def _remove(self, order: Resting, status: OrderStatus, ts: int) -> None:
-        del self._orders[order.intent.order]
-        if ts > self._done_since + self._latency_ns:
-            self._done_before, self._done, self._done_since = self._done, {}, ts
-        self._done[order.intent.order] = status
-        self._resting[order.intent.instrument].remove(order)
+    def _close_at(self, due: int, instrument: str) -> None:
+        """Let market-on-close orders fill when the session closes; in bar mode after its last bar did."""
+        key = f"close:{instrument}:{due}"
+        if key not in self._agenda:
+            phase = AFTER_SCAN if instrument in self._in_bars else BEFORE_PRICES
+            self._agenda.set(key, due, partial(self._close, instrument), phase)
+
+    def _close(self, instrument: str, ts: int) -> list[Event]:
+        facts: list[Event] = []
+        session = self._hours.session(instrument, ts - 1)
+        since = 0 if session is None else session.open
+        for order in self._working:
+            if order.due > ts or order.ended or order.intent.instrument != instrument:
+                continue
+            if not order.listed:
+                why = f"market on close: {order.intent.parent} had not filled"
+                self._working.end(order, "Cancelled", facts, ts, why)
+                continue
+            at = self._at_close(order, since)
+            if at is None or self._quotes.halted(instrument):
+                why = "market on close: there was no price at the close"
+                self._working.end(order, "Cancelled", facts, ts, why)
+            else:
+                self._working.fill(order, at, order.remaining, facts, ts, "")
+        return facts
+
+    def _at_close(self, order: Resting, since: int) -> float | None:
+        instrument = order.intent.instrument
+        if instrument not in self._in_bars:
+            return closing_price(order, self._quotes, since)
+        bar = self._quotes.bar(instrument)
+        return bar.close if bar is not None and bar.ts > since else None
 
     # -- fills ---------------------------------------------------------------------------------
 
     def _scan_tick(self, event: Trade | Quote) -> list[Event]:
         facts: list[Event] = []
-        if self._quotes.halted(event.instrument):
+        instrument, quotes, ts = event.instrument, self._quotes, event.ts
+        if quotes.halted(instrument):
             return facts
-        if self._taken and (isinstance(event, Quote) or not self._quotes.has_quotes(event.instrument)):
-            self._taken.pop((event.instrument, "BUY"), None)
-            self._taken.pop((event.instrument, "SELL"), None)
-        for order in self.resting(event.instrument)[:]:
-            fill_price = match_tick(order, event, self._quotes)
-            if fill_price is None:
+        self._filler.renew(event)
+        regular = self._hours.regular(instrument, ts)
+        for order in self._working.resting(instrument)[:]:
+            if order.due != NEVER or not order.listed:
                 continue
-            quantity = order.remaining
-            if self._model.partial_fills:
-                quantity = min(quantity, self._available(order, event))
-            if quantity > 0:
-                self._fill(order, fill_price, quantity, facts, event.ts, event.venue)
+            if not (regular or order.intent.outside_rth):
+                at = None
+            elif order.opens is None:
+                at = match_tick(order, event, quotes, self._trigger)
+            else:
+                at = self._opening(order, match_open(event), ts, facts)
+            if at is not None:
+                self._execute(order, at, event, facts, ts, event.venue)
+            elif order.immediate:
+                self._give_up(order, facts, ts)
         return facts
 
-    def _scan_bar(self, bar: Bar) -> list[Event]:
+    def _scan_bar(self, event: Bar | QuoteBar) -> list[Event]:
         facts: list[Event] = []
-        for order in self.resting(bar.instrument)[:]:
-            if order.created_ts < bar.ts and not self._quotes.halted(bar.instrument):
-                fill_price = match_bar(order, bar, self._quotes)
-                if fill_price is not None:
-                    self._fill(order, fill_price, order.remaining, facts, bar.ts, "")
+        instrument, ts = event.instrument, event.ts
+        bar = self._quotes.bar(instrument)
+        if bar is None or self._quotes.halted(instrument):
+            return facts
+        regular = self._hours.overlaps(instrument, event.start, ts)
+        for order in _worst_first(self._working.resting(instrument)):
+            if not order.listed or order.created_ts >= ts or not (regular or order.intent.outside_rth):
+                continue
+            at = self._in_bar(order, bar, ts, facts)
+            if at is not None:
+                self._execute(order, at, bar, facts, ts, "")
         return facts
 
-    def _available(self, order: Resting, event: Trade | Quote) -> Decimal:
-        """Take and return what is left of the size shown; a quote update (or print) shows fresh size."""
-        instrument, side = event.instrument, order.side
-        if self._quotes.has_quotes(instrument):
-            shown = self._quotes.ask_size(instrument) if side == "BUY" else self._quotes.bid_size(instrument)
-        else:
-            shown = event.size if isinstance(event, Trade) else 0.0
-        key = (instrument, side)
-        taken = self._taken.get(key, 0.0)
-        available = max(0.0, shown - taken)
-        self._taken[key] = taken + min(available, float(order.remaining))
-        return money(repr(available))
+    def _in_bar(self, order: Resting, bar: Bar, ts: int, facts: list[Event]) -> float | None:
+        if order.due != NEVER:
+            return bar.close if bar.ts >= order.due > bar.start else None
+        if order.opens is None:
+            return match_bar(order, bar, self._quotes, ts)
+        session = self._hours.session(order.intent.instrument, bar.ts)
+        opened = match_open_bar(order, bar, None if session is None else session.open)
+        return self._opening(order, opened, ts, facts)
 
-    def _fill(
-        self, order: Resting, at: float, quantity: Decimal, facts: list[Event], ts: int, venue: str
+    def _opening(self, order: Resting, at: float | None, ts: int, facts: list[Event]) -> float | None:
+        """Return the opening price for an order that waited for it; cancel a limit that is not met."""
+        assert order.opens is not None
+        if at is None or ts < order.opens:
+            return None
+        if satisfies(order, at):
+            return at
+        self._working.end(order, "Cancelled", facts, ts, f"limit on open: the open was at {at:g}")
+        return None
+
+    def _execute(
+        self, order: Resting, at: float, event: Event | None, facts: list[Event], ts: int, venue: str
     ) -> None:
-        intent = order.intent
-        self.fills += 1
-        exec_id, exact = f"F-{self.fills}", price(at)
-        definition = self._instruments.instrument(intent.instrument)
-        fee = self._fee(order, definition, quantity, exact)
-        order.filled = CONTEXT.add(order.filled, quantity)
-        if order.filled >= order.quantity:
-            self._remove(order, "Filled", ts)
-        name, account, strategy, instrument = intent.order, intent.account, intent.strategy, intent.instrument
-        side, currency = intent.side, definition.currency
-        facts.append(Filled(ts, exec_id, name, account, strategy, instrument, side, quantity, exact, venue))
-        facts.append(CommissionReported(ts, exec_id, name, account, strategy, instrument, fee, currency))
-
-    def _fee(
-        self, order: Resting, definition: InstrumentDefined, quantity: Decimal, exact: Decimal
-    ) -> Decimal:
-        """Return what the schedule asks for the order so far, less what was charged before."""
-        whole = not order.filled and quantity == order.quantity
-        key = (definition.instrument, quantity, exact)
-        if whole and (known := self._whole_fees.get(key)) is not None:
-            return known  # the same order again: nothing in a schedule depends on more than this
-        fee = self._commission.commission(
-            definition, order.filled, order.charged, quantity, exact, order.traded_value
-        )
-        if whole and len(self._whole_fees) < _WHOLE_FEES_MAX:
-            self._whole_fees[key] = fee
-        order.charged = CONTEXT.add(order.charged, fee)
-        value = CONTEXT.multiply(CONTEXT.multiply(quantity, exact), definition.multiplier)
-        order.traded_value = CONTEXT.add(order.traded_value, value)
-        return fee
+        """Fill what the market has of an order; cancel the rest of one that does not wait."""
+        quantity = order.remaining
+        if self._filler.sized and event is not None and order.opens is None:
+            quantity = self._filler.available(order, event)
+            if order.intent.tif == "FOK" and quantity < order.remaining:
+                quantity = ZERO
+            elif quantity > 0:
+                self._filler.take(order, event, quantity)
+        if quantity > 0:
+            if self._slips and order.type in Resting.MARKET_LIKE and order.opens is None:
+                at = self._filler.slipped(order, at)
+            self._working.fill(order, at, quantity, facts, ts, venue)
+        if order.immediate and not order.ended:
+            self._give_up(order, facts, ts)
 
 
-def _status(
-    ts: int,
-    request: _Request,
-    version: int,
-    status: OrderStatus,
-    message: str = "",
-) -> OrderStatusChanged:
-    who = (request.account, request.strategy, request.instrument)
-    return OrderStatusChanged(ts, request.order, version, *who, status, message)
+def _worst_first(orders: list[Resting]) -> list[Resting]:
+    """Return the orders as they are to meet a bar: of a group, a stop comes before a limit.
+
+    Where both exits of a bracket lie within one bar nobody knows which came first; the worse is assumed.
+    """
+    if len(orders) > 1 and any(order.intent.oca for order in orders):
+        return sorted(orders, key=lambda order: bool(order.intent.oca) and order.type in ("LMT", "LIT"))
+    return orders[:]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from adapters.replay.broker import FillModel, SimulatedBroker
+from adapters.replay.broker import SimulatedBroker
 from app.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
@@ -25,6 +25,7 @@ from core.events import (
     Trade,
 )
 from core.loop import Loop
+from core.matching import FillModel
 from core.ports import RUN_BASE
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.replay.broker import SimulatedBroker
+from adapters.replay.working import Working
 from core.events import Filled, HaltChanged, OrderStatusChanged, Quote
 from tests.core.bench import (
     BEGIN,
@@ -254,13 +254,13 @@ def test_a_late_cancel_is_told_how_its_order_ended_however_many_ended_since():
 
 
 def test_a_broker_that_forgets_at_once_how_orders_ended_is_noticed(monkeypatch):
-    remove = SimulatedBroker._remove
+    remove = Working.remove
 
-    def hasty(broker, *ended):
-        broker._done, broker._done_before = {}, {}
-        remove(broker, *ended)
+    def hasty(working, *ended):
+        working._done, working._done_before = {}, {}
+        remove(working, *ended)
 
-    monkeypatch.setattr(SimulatedBroker, "_remove", hasty)
+    monkeypatch.setattr(Working, "remove", hasty)
     assert others_end_while_a_cancel_is_on_its_way() != "too late: the order was filled before"
 
 
@@ -268,7 +268,7 @@ def test_the_broker_forgets_how_orders_ended_once_no_request_can_be_on_its_way()
     plan = {n: ask("BUY") for n in range(1, 60)}
     bench = run(plan, *(quote(at(n), 9, 11) for n in range(60)), model=SLOW)
     assert len(fills(bench)) > 50
-    assert len(bench.broker._done) + len(bench.broker._done_before) < 5
+    assert bench.broker._working.remembered < 5
 
 
 def test_a_cancel_that_arrives_first_prevents_the_fill():
@@ -353,12 +353,15 @@ def test_day_orders_of_each_day_expire_on_their_own_day():
     assert ended == [CLOSE, CLOSE + DAY]
 
 
-def test_before_the_open_and_after_the_close_a_day_order_lives_as_long_as_its_session():
+def test_a_day_order_belongs_to_the_next_regular_hours():
     early = [quote(BEGIN, 9, 11), trade(CLOSE + S, 4)]
     bench = run(ask("BUY", limit=5), *early, definitions=two_days())
     assert bench.recorded(OrderStatusChanged)[-1].ts == CLOSE
-    late = [quote(CLOSE + S, 9, 11), trade(CLOSE + 2 * S, 4.0)]
-    assert len(fills(run(ask("BUY", limit=5), *late, definitions=two_days()))) == 1
+    late = [quote(CLOSE + S, 9, 11), trade(CLOSE + 2 * S, 4.0), trade(OPEN + DAY, 4.0)]
+    bench = run(ask("BUY", limit=5), *late, quote(CLOSE + DAY, 9, 11), definitions=two_days())
+    assert [f.ts for f in bench.recorded(Filled)] == [OPEN + DAY]
+    never = run(ask("BUY", limit=5), *late[:2], quote(CLOSE + DAY, 9, 11), definitions=two_days())
+    assert never.recorded(OrderStatusChanged)[-1].ts == CLOSE + DAY
 
 
 def test_orders_of_another_exchange_do_not_expire_with_this_one():

@@ -1,0 +1,129 @@
+"""What happens to an order when it reaches the simulated broker: refused, or given its times and prices.
+
+Decides when an order may fill first, when it ends by itself and where a trailing stop starts, by the
+instrument's hours and the fill mode; keeps nothing of the order. Reads prices and sessions only.
+"""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from core.clock import NEVER, iso
+from core.matching import Hours, Resting, start_trail
+from core.money import CONTEXT
+from core.views import InstrumentsView, QuotesView
+
+CUTOFF_NS = 930_000_000_000
+"""In bar mode a market-on-close is refused from 15.5 minutes before the close on."""
+
+
+class Admission:
+    """Admits orders. `next_open` lets market orders in bar mode wait for the next bar's open."""
+
+    def __init__(
+        self,
+        hours: Hours,
+        quotes: QuotesView,
+        instruments: InstrumentsView,
+        in_bars: frozenset[str],
+        adjusted: frozenset[str],
+        *,
+        next_open: bool,
+    ) -> None:
+        self._hours = hours
+        self._quotes = quotes
+        self._instruments = instruments
+        self._in_bars = in_bars
+        self._adjusted = adjusted
+        self._next_open = next_open
+        self._expiry: dict[str, tuple[int, int]] = {}
+
+    def admit(self, order: Resting, ts: int) -> str:
+        """Give an order its times and prices; return why it is refused, or nothing."""
+        intent = order.intent
+        if refused := self._expired(order, ts):
+            return refused
+        if order.type == "MOC":
+            return self._at_close(order, ts)
+        if intent.tif == "OPG":
+            order.opens = self._hours.next_open(intent.instrument, ts)
+        elif intent.instrument in self._in_bars:
+            self._in_bar_mode(order, ts)
+        if intent.tif == "DAY":
+            order.expires = self._end_of_day(order, ts)
+        elif intent.tif == "GTD":
+            assert intent.good_till is not None
+            if intent.good_till <= ts:
+                return f"GTD: {iso(intent.good_till)} was past when the order arrived"
+            order.expires = intent.good_till
+        return ""
+
+    def start(self, order: Resting) -> None:
+        """Put a trailing stop that names no start at its distance from the market."""
+        start_trail(order, self._quotes.mark(order.intent.instrument))
+
+    def round_prices(self, order: Resting, limit: Decimal | None, stop: Decimal | None) -> None:
+        """Round an order's prices to the tick size in bar mode, unless prices are adjusted."""
+        instrument = order.intent.instrument
+        if instrument not in self._in_bars or instrument in self._adjusted:
+            return
+        tick = self._instruments.instrument(instrument).tick_size
+        if limit is not None:
+            order.limit = _rounded(limit, tick)
+        if stop is not None and order.type != "TRAIL":
+            order.stop = _rounded(stop, tick)
+
+    def _in_bar_mode(self, order: Resting, ts: int) -> None:
+        intent = order.intent
+        self.round_prices(order, intent.limit, intent.stop)
+        if order.type != "MKT" or order.immediate:
+            return
+        if not (intent.outside_rth or self._hours.regular(intent.instrument, ts)):
+            order.opens = self._hours.next_open(intent.instrument, ts)
+        elif self._next_open:
+            order.opens = ts
+
+    def _expired(self, order: Resting, ts: int) -> str:
+        definition = self._instruments.instrument(order.intent.instrument)
+        if not definition.expiry:
+            return ""
+        session = self._hours.session(definition.instrument, ts)
+        today = session.date if session is not None else iso(ts, definition.timezone)[:10]
+        last = definition.expiry if "-" in definition.expiry else _dashed(definition.expiry)
+        return f"{definition.instrument} expired on {last}" if today > last else ""
+
+    def _at_close(self, order: Resting, ts: int) -> str:
+        instrument = order.intent.instrument
+        session = self._hours.session(instrument, ts)
+        in_bars = instrument in self._in_bars
+        if session is not None and ts >= session.close and not in_bars:
+            return f"market on close: the session closed at {iso(session.close, session.timezone)}"
+        due = self._hours.next_close(instrument, ts)
+        if due == NEVER:
+            return "market on close: no session is known that it could close with"
+        if in_bars and ts > due - CUTOFF_NS:
+            zone = session.timezone if session is not None else "UTC"
+            return f"market on close: too late, the last is taken 15.5 minutes before {iso(due, zone)}"
+        order.due = due
+        return ""
+
+    def _end_of_day(self, order: Resting, ts: int) -> int:
+        """Return when a DAY order ends: with regular hours, or the day's data if it may fill outside."""
+        instrument = order.intent.instrument
+        if order.intent.outside_rth:
+            session = self._hours.session(instrument, ts)
+            return NEVER if session is None else session.end
+        begin, end = self._expiry.get(instrument, (0, 0))
+        if not begin <= ts < end:
+            end = self._hours.next_close(instrument, ts)
+            self._expiry[instrument] = (ts, end)
+        return end
+
+
+def _rounded(value: Decimal, tick: Decimal) -> float:
+    if not tick:
+        return float(value)
+    steps = CONTEXT.divide(value, tick).to_integral_value(ROUND_HALF_EVEN)
+    return float(CONTEXT.multiply(steps, tick))
+
+
+def _dashed(date: str) -> str:
+    return f"{date[:4]}-{date[4:6]}-{date[6:8]}"

@@ -1,0 +1,200 @@
+"""The orders at work at the simulated broker: who rests, who waits, how orders ended, who is related to whom.
+
+Carries out what a fill or an end means for brackets and groups (`core.matching.families` decides it), and
+reports it. Knows no market data: when an order fills, and at what price, is the broker's business.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+
+from adapters.replay.filling import Filler
+from core.events import (
+    CancelIntended,
+    Event,
+    ModifyIntended,
+    OrderAmended,
+    OrderIntended,
+    OrderStatus,
+    OrderStatusChanged,
+)
+from core.matching import Change, Families, Resting
+from core.money import ZERO, plain, price
+
+Request = OrderIntended | ModifyIntended | CancelIntended
+Outcome = tuple[OrderStatus, Decimal]
+"""How an order ended, and what it had filled."""
+
+
+class Working:
+    """Orders by id and by instrument. `memory_ns` is how long a request can be on its way."""
+
+    def __init__(self, filler: Filler, memory_ns: int, start_trail: Callable[[Resting], None]) -> None:
+        self._filler = filler
+        self._memory_ns = memory_ns
+        self._start_trail = start_trail  # puts a trailing stop where it starts
+        self._families = Families()
+        self._resting: defaultdict[str, list[Resting]] = defaultdict(list)
+        self._orders: dict[str, Resting] = {}
+        self._done: dict[str, Outcome] = {}
+        self._done_before: dict[str, Outcome] = {}
+        self._done_since = 0
+
+    def __iter__(self) -> Iterator[Resting]:
+        return iter(list(self._orders.values()))
+
+    def get(self, order: str) -> Resting | None:
+        """Return an order that has not ended."""
+        return self._orders.get(order)
+
+    def resting(self, instrument: str) -> list[Resting]:
+        """Return the live list of the orders that an instrument's market data may fill."""
+        return self._resting[instrument]
+
+    def outcome(self, order: str) -> Outcome | None:
+        """Return how an order ended, as long as requests for it may be on their way."""
+        return self._done.get(order) or self._done_before.get(order)
+
+    @property
+    def remembered(self) -> int:
+        """Of how many orders it is known how they ended."""
+        return len(self._done) + len(self._done_before)
+
+    # -- coming and going ----------------------------------------------------------------------
+
+    def join(self, order: Resting) -> str:
+        """Take an order into its bracket and group; return why it cannot be, or nothing."""
+        parent = order.intent.parent
+        filled, over = ZERO, False
+        if parent and (known := self._orders.get(parent)) is not None:
+            filled = known.filled
+        elif parent:
+            ended = self.outcome(parent)
+            if ended is None or not ended[1]:
+                how = f"was {ended[0].lower()}" if ended is not None else "is not at the broker"
+                return f"the parent {parent} {how}"
+            filled, over = ended[1], True
+        self._families.join(order, filled, parent_over=over)
+        return ""
+
+    def add(self, order: Resting, facts: list[Event], ts: int) -> None:
+        """Put a new order to work, or let it wait for its parent."""
+        intent = order.intent
+        self._orders[intent.order] = order
+        if intent.parent and self._families.waits(order):
+            facts.append(status(ts, intent, 1, "PreSubmitted", f"waits until {intent.parent} fills"))
+            return
+        who = (intent.account, intent.strategy, intent.instrument)
+        facts.append(OrderStatusChanged(ts, intent.order, 1, *who, "Submitted"))
+        order.listed = True
+        if order.type == "TRAIL":
+            self._start_trail(order)
+        self._resting[intent.instrument].append(order)
+
+    def reject(self, intent: OrderIntended, why: str, facts: list[Event], ts: int) -> None:
+        """Report that a new order is not taken."""
+        self._done[intent.order] = ("Rejected", ZERO)
+        facts.append(status(ts, intent, 1, "Rejected", why))
+
+    def end(self, order: Resting, how: OrderStatus, facts: list[Event], ts: int, message: str) -> None:
+        """End an order, and its children with it as far as they exceed its fills."""
+        facts.append(status(ts, order.intent, order.version, how, message))
+        self.remove(order, how, ts)
+        if self._related(order):
+            self._apply(self._families.ended(order), facts, ts)
+
+    def remove(self, order: Resting, how: OrderStatus, ts: int) -> None:
+        """Forget an order but for how it ended."""
+        name = order.intent.order
+        order.ended = True
+        del self._orders[name]
+        if ts > self._done_since + self._memory_ns:
+            self._done_before, self._done, self._done_since = self._done, {}, ts
+        self._done[name] = (how, order.filled)
+        self._unlist(order)
+
+    def amended(self, order: Resting, request: ModifyIntended, facts: list[Event], ts: int) -> None:
+        """Report a new version that was taken, as far as its parent's fills allow it."""
+        overtaken = order.version > request.version  # by an amendment of the broker's own
+        facts.append(status(ts, order.intent, request.version, "Submitted"))
+        change = self._families.amended(order)
+        if change is not None:
+            self._apply([change], facts, ts)
+        elif overtaken:
+            self._amend(order, facts, ts)
+        self._enlist(order, facts, ts, "")
+
+    def fill(
+        self, order: Resting, at: float, quantity: Decimal, facts: list[Event], ts: int, venue: str
+    ) -> None:
+        """Fill a part or all of an order; its relatives follow."""
+        self._filler.fill(order, at, quantity, facts, ts, venue)
+        complete = order.complete
+        if complete:
+            self.remove(order, "Filled", ts)
+        if not self._related(order):
+            return
+        self._apply(self._families.filled(order, quantity), facts, ts)
+        if complete:
+            self._apply(self._families.ended(order), facts, ts)
+        else:
+            self._enlist(order, facts, ts, "")
+
+    # -- relatives -----------------------------------------------------------------------------
+
+    def _related(self, order: Resting) -> bool:
+        intent = order.intent
+        return bool(intent.parent or intent.oca) or self._families.has_children(intent.order)
+
+    def _apply(self, changes: Iterable[Change], facts: list[Event], ts: int) -> None:
+        """Carry out what a fill or an end means for an order's relatives."""
+        for change in changes:
+            order = change.order
+            if order.ended:
+                continue
+            if change.quantity is not None and change.quantity <= order.filled:
+                self.end(order, "Cancelled", facts, ts, change.why)
+                continue
+            if change.quantity is not None:
+                order.quantity = change.quantity
+                order.allowed = min(order.allowed, change.quantity)
+                self._amend(order, facts, ts)
+                said = f"{change.why}: reduced to {plain(order.quantity)}"
+                facts.append(status(ts, order.intent, order.version, "Submitted", said))
+            self._enlist(order, facts, ts, change.why)
+
+    def _amend(self, order: Resting, facts: list[Event], ts: int) -> None:
+        """Report the order's terms as a version of the broker's own."""
+        order.version = order.promised = max(order.version, order.promised) + 1
+        prices = [
+            None if value is None else price(value)
+            for value in (order.limit, order.stop, order.trail, order.trail_pct)
+        ]
+        facts.append(OrderAmended(ts, order.intent.order, order.version, order.quantity, *prices))
+
+    def _enlist(self, order: Resting, facts: list[Event], ts: int, why: str) -> None:
+        """Put an order to work when it has something to fill, and aside when it has not."""
+        works = order.remaining > 0
+        if works == order.listed or order.ended:
+            return
+        if not works:
+            self._unlist(order)
+            return
+        order.listed, order.fresh, order.created_ts = True, True, ts
+        if order.type == "TRAIL":
+            self._start_trail(order)
+        self._resting[order.intent.instrument].append(order)
+        facts.append(status(ts, order.intent, order.version, "Submitted", why))
+
+    def _unlist(self, order: Resting) -> None:
+        if order.listed:
+            order.listed = False
+            self._resting[order.intent.instrument].remove(order)
+
+
+def status(
+    ts: int, request: Request, version: int, how: OrderStatus, message: str = ""
+) -> OrderStatusChanged:
+    """Return what the broker says of a request's order."""
+    who = (request.account, request.strategy, request.instrument)
+    return OrderStatusChanged(ts, request.order, version, *who, how, message)

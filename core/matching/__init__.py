@@ -1,0 +1,33 @@
+"""Matching: when a resting order fills, at what price and for how much. Pure rules, no I/O.
+
+`order` is an order at the simulated broker; `ticks` and `bars` are the two fill modes, `hours` says when
+they apply, `families` binds brackets and one-cancels-all groups, `model` names the assumptions.
+
+An order's prices are converted to float once, on arrival: a float is never compared with a Decimal.
+"""
+
+from core.matching.bars import close_in_bars, fills_on_arrival, match_bar, match_open_bar
+from core.matching.families import Change, Families
+from core.matching.hours import Hours
+from core.matching.model import FillModel, Slippage, parse_slippage
+from core.matching.order import Resting
+from core.matching.ticks import closing_price, match_open, match_tick, satisfies, start_trail
+
+__all__ = [
+    "Change",
+    "Families",
+    "FillModel",
+    "Hours",
+    "Resting",
+    "Slippage",
+    "close_in_bars",
+    "closing_price",
+    "fills_on_arrival",
+    "match_bar",
+    "match_open",
+    "match_open_bar",
+    "match_tick",
+    "parse_slippage",
+    "satisfies",
+    "start_trail",
+]

@@ -1,0 +1,78 @@
+"""The assumptions of a simulation, named: latency, sizes, slippage, what triggers stops, where bars fill."""
+
+import re
+from typing import Literal
+
+import msgspec
+
+from core.errors import UsageError
+
+Trigger = Literal["trades", "quotes"]
+"""What triggers stops in tick mode: trades, or the best quote of the side that the order would take."""
+BarFill = Literal["close", "next_open"]
+"""Where a market order fills in bar mode: at the close at which it is given, or at the next bar's open."""
+
+_SLIPPAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ticks?|bps|spread)")
+
+
+class Slippage(msgspec.Struct, frozen=True):
+    """How much worse than the market a market order fills: `amount` of `unit`.
+
+    `ticks` of the instrument, `bps` (hundredths of a per cent) of the price, or a fraction of the `spread`,
+    which is 0 where there are no quotes.
+    """
+
+    unit: Literal["ticks", "bps", "spread"] = "ticks"
+    amount: float = 0.0
+
+    def of(self, price: float, tick_size: float, spread: float) -> float:
+        """Return the slippage at `price`, in its currency; never negative."""
+        if self.unit == "ticks":
+            return self.amount * tick_size
+        return self.amount * (price / 10_000 if self.unit == "bps" else max(spread, 0.0))
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit}" if self.amount else "none"
+
+
+def parse_slippage(text: str) -> Slippage:
+    """Return what `1 tick`, `2 bps` or `0.5 spread` means (empty or `none`: nothing); raises `UsageError`."""
+    if text in ("", "none", "0"):
+        return Slippage()
+    found = _SLIPPAGE.fullmatch(text)
+    if found is None:
+        raise UsageError(f"slippage {text!r}: expected an amount and its unit: 1 tick, 2 bps or 0.5 spread")
+    unit = found[2].removesuffix("s") + "s" if found[2].startswith("tick") else found[2]
+    return Slippage(unit, float(found[1]))  # type: ignore[arg-type]  # the pattern allows these units only
+
+
+class FillModel(msgspec.Struct, frozen=True):
+    """The assumptions of a simulation, named and logged.
+
+    `latency_ms` of event time passes before a new order, modify or cancel arrives. With
+    `partial_fills` an order takes no more than the size displayed at the best opposite quote (or, without
+    quotes, printed), and the rest waits for the next update. With `volume_share` it takes at most that
+    share of what a trade or bar traded. `slippage` makes market orders fill worse than the market.
+    """
+
+    latency_ms: float = 0.0
+    partial_fills: bool = False
+    slippage: Slippage = Slippage()
+    volume_share: float | None = None
+    trigger: Trigger = "trades"
+    bar_fill: BarFill = "close"
+
+    @property
+    def name(self) -> str:
+        """The model as text, for the log and the report; what is not as usual comes last."""
+        size = "displayed size" if self.partial_fills else "full size"
+        said = [f"quotes, {size}, latency {self.latency_ms:g} ms"]
+        if self.slippage.amount:
+            said.append(f"slippage {self.slippage}")
+        if self.volume_share is not None:
+            said.append(f"at most {self.volume_share:g} of the volume")
+        if self.trigger != "trades":
+            said.append("stops trigger on quotes")
+        if self.bar_fill != "close":
+            said.append("market orders at the next bar's open")
+        return ", ".join(said)

@@ -1,0 +1,92 @@
+"""An order at the simulated broker: what matching needs of it, and how far it has filled."""
+
+from decimal import Decimal
+from typing import ClassVar
+
+import msgspec
+
+from core.clock import NEVER
+from core.events import ModifyIntended, OrderIntended, OrderType, Side
+from core.money import CONTEXT, ZERO
+
+
+class Resting(msgspec.Struct, gc=False, eq=False):
+    """One order. `allowed` is what it may fill in all by now: less than `quantity` for a bracket's child.
+
+    `type` changes when an order triggers: a stop becomes a market order, a stop-limit and a
+    limit-if-touched become limits. `stop` of a trailing stop moves. `opens` is when a market-on-open
+    may fill at the earliest, `due` the close of a market-on-close, `expires` when the order ends by
+    itself (all ns UTC).
+    """
+
+    MARKET_LIKE: ClassVar = frozenset({"MKT", "STP", "TRAIL"})
+    """The types that pay the spread when they fill, whatever the price."""
+
+    intent: OrderIntended
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    allowed: Decimal
+    limit: float | None
+    stop: float | None
+    trail: float | None
+    trail_pct: float | None
+    created_ts: int
+    version: int = 1
+    promised: int = 1  # the highest version that is known to be on its way
+    fresh: bool = True  # has not met a market event yet
+    triggered: bool = False  # in bar mode: of a stop-limit or limit-if-touched
+    opens: int | None = None
+    due: int = NEVER
+    expires: int = NEVER
+    immediate: bool = False  # what does not fill at its first chance is cancelled
+    listed: bool = False  # whether market data meet it
+    ended: bool = False
+    filled: Decimal = ZERO
+    charged: Decimal = ZERO
+    traded_value: Decimal = ZERO
+
+    @classmethod
+    def arrived(cls, intent: OrderIntended, ts: int) -> "Resting":
+        """Return a new order that reaches the broker at `ts`."""
+        quantity = intent.quantity
+        return cls(
+            intent,
+            intent.side,
+            intent.type,
+            quantity,
+            quantity,
+            _float(intent.limit),
+            _float(intent.stop),
+            _float(intent.trail),
+            _float(intent.trail_pct),
+            ts,
+            immediate=intent.tif in ("IOC", "FOK"),
+        )
+
+    @property
+    def remaining(self) -> Decimal:
+        """The quantity that may still fill now."""
+        return CONTEXT.subtract(self.allowed, self.filled) if self.filled else self.allowed
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it has filled."""
+        return self.filled >= self.quantity
+
+    def amend(self, request: ModifyIntended) -> None:
+        """Take the values of a new version; it meets the market as if it had just arrived.
+
+        What triggered stays triggered, and a trailing stop stays where it is until the market moves it.
+        """
+        self.version = max(self.version, request.version)
+        self.quantity = self.allowed = request.quantity
+        self.limit = _float(request.limit)
+        if self.intent.type != "TRAIL":
+            self.stop = _float(request.stop)
+        self.trail, self.trail_pct = _float(request.trail), _float(request.trail_pct)
+        self.fresh = True
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

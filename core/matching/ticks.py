@@ -1,0 +1,111 @@
+"""Tick mode: fills on trades and quotes.
+
+A *market* order fills at the best opposite quote after the next market event of its instrument following
+its arrival; at the trade, where there are no quotes. A *limit* fills when the opposite best reaches it, or
+a trade prints through it: at the opposite best if that is so on the first event it meets (it takes), at
+its own price afterwards (it rested). A *stop* triggers on a trade at or through its price and then is a
+market order, a *stop-limit* a limit order that has just arrived. A *trailing stop* follows each trade at
+its distance. A *limit-if-touched* triggers on a trade at its trigger or better, and then is a limit order.
+"""
+
+from core.events import Event, Trade
+from core.matching.model import Trigger
+from core.matching.order import Resting
+from core.views import QuotesView
+
+_PLAIN = frozenset({"MKT", "LMT"})
+
+
+def match_tick(order: Resting, event: Event, quotes: QuotesView, trigger: Trigger = "trades") -> float | None:
+    """Return the price at which `order` fills on a tick of its instrument, or `None`.
+
+    `quotes` holds the prices after `event`. The order is marked as no longer fresh, and one that triggers
+    changes its type.
+    """
+    fresh, order.fresh = order.fresh, False
+    instrument = order.intent.instrument
+    trade = event if isinstance(event, Trade) else None
+    buys = order.side == "BUY"
+    through = True  # whether a print through the limit may fill it
+    if order.type not in _PLAIN:
+        if not _triggers(order, trade, quotes, trigger):
+            return None
+        order.type = "LMT" if order.type in ("STP LMT", "LIT") else "MKT"
+        fresh, through = True, False
+    best = quotes.ask(instrument) if buys else quotes.bid(instrument)
+    if best is None and trade is not None and not quotes.has_quotes(instrument):
+        best = trade.price
+    if order.type == "MKT":
+        return best
+    limit = order.limit
+    assert limit is not None
+    if best is not None and (best <= limit if buys else best >= limit):
+        return best if fresh else limit
+    if through and trade is not None and (trade.price < limit if buys else trade.price > limit):
+        return limit
+    return None
+
+
+def match_open(event: Event) -> float | None:
+    """Return the opening price that an event shows: a trade's; `None` for a quote, which opens nothing."""
+    return event.price if isinstance(event, Trade) else None
+
+
+def closing_price(order: Resting, quotes: QuotesView, since: int) -> float | None:
+    """Return the price of a market-on-close: the last trade since `since`, else the best opposite quote."""
+    instrument = order.intent.instrument
+    last = quotes.last_trade(instrument)
+    if last is not None and last.ts >= since:
+        return last.price
+    return quotes.ask(instrument) if order.side == "BUY" else quotes.bid(instrument)
+
+
+def satisfies(order: Resting, price: float) -> bool:
+    """Return whether `price` is as good as the order's limit, if it has one."""
+    if order.limit is None:
+        return True
+    return price <= order.limit if order.side == "BUY" else price >= order.limit
+
+
+def start_trail(order: Resting, price: float | None) -> None:
+    """Put a trailing stop that names no start at its distance from `price`."""
+    if order.type == "TRAIL" and order.stop is None and price is not None:
+        order.stop = _behind(order, price)
+
+
+def follow(order: Resting, price: float) -> None:
+    """Move a trailing stop up to its distance from `price`; it never moves away from the market."""
+    stop = _behind(order, price)
+    if order.stop is None or (stop < order.stop if order.side == "BUY" else stop > order.stop):
+        order.stop = stop
+
+
+def _behind(order: Resting, price: float) -> float:
+    if order.trail is not None:
+        distance = order.trail
+    else:
+        assert order.trail_pct is not None
+        distance = price * order.trail_pct
+    # A double's last digits are no price: 8 decimals are what orders have.
+    return round(price + distance if order.side == "BUY" else price - distance, 8)
+
+
+def _triggers(order: Resting, trade: Trade | None, quotes: QuotesView, trigger: Trigger) -> bool:
+    instrument = order.intent.instrument
+    buys = order.side == "BUY"
+    price: float | None
+    if trigger == "quotes" and quotes.has_quotes(instrument):
+        price = quotes.ask(instrument) if buys else quotes.bid(instrument)
+    else:
+        price = None if trade is None else trade.price
+    if price is None:
+        return False
+    if order.type == "TRAIL":
+        if order.stop is not None and (price >= order.stop if buys else price <= order.stop):
+            return True
+        follow(order, price)
+        return False
+    assert order.stop is not None
+    if order.type == "LIT":
+        return price <= order.stop if buys else price >= order.stop
+    return price >= order.stop if buys else price <= order.stop
