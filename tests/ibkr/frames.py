@@ -64,7 +64,7 @@ def open_order(
         *(*margins, *charges, "USD"),
         *(["", *[none] * 9, none, "", 0] if version >= 195 else []),
         *(warning, False, False, 0),
-        *("None", E308, E308, E308, E308, E308, E308, 0),
+        *("None", E308, E308 if trail_stop is None else trail_stop, E308, E308, E308, E308, 0),
         *("", "", "", none if none == E308 else 0, False, False, False, False),
         *("2147483647", "2147483647", False),
         *(["2147483647", "2147483647", E308, E308, E308] if version >= 170 else []),
