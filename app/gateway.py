@@ -305,7 +305,7 @@ class _Parts:
             self._book,
             self._broker,
             self._contracts,
-            Telling(self._book, outbox, lambda: market.now),
+            Telling(self._book, outbox, lambda: market.now, self._broker.resting),
             lambda: market.now,
             accounts.preview,
             accounts.refuses,

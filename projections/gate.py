@@ -3,7 +3,8 @@
 It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
 all but cancels and outlasts sessions, until the operator resumes; it may rise to a higher level, never fall
 to a lower one. A session that only observes sends nothing. An instrument with a break is closed; one whose
-data are not live, or not known to be, or whose venue halted it, takes no entries. A replay has no gate.
+data are not live, or not known to be, or whose venue halted it, takes no entries, nor does one with a
+position whose stop is not at the broker: that one needs orders that reduce it. A replay has no gate.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from core.events import (
 from core.halting import CLOSING
 from projections.base import Projection, State
 
+UNPROTECTED = "unprotected"
+"""The kind of break that closes an instrument for entries only."""
 HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
 """From the mildest to the strongest."""
 _USABLE = frozenset(("up", "upstream_up", "data_lost"))
@@ -119,8 +122,7 @@ class Gate(Projection):
             return f"no usable connection: {self._link_reason}"
         if not self.reconciled:
             return "the log is not reconciled with the broker yet"
-        found = self._breaks.get(instrument)
-        return found[0].message if found else None
+        return self._broken(instrument, unprotected=False)
 
     def bars(self, order: str, instrument: str) -> str | None:
         """Return why an order that was approved may not leave, or `None`.
@@ -133,12 +135,19 @@ class Gate(Projection):
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
+        broken = self._broken(instrument, unprotected=True)
+        if broken is not None:
+            return broken
         state = self._data.get(instrument)
         if state is None:
             return f"no market data of {instrument} so far"
         if state not in self._tradable:
             return f"market data of {instrument} are {state}"
         return self._paused.get(instrument)
+
+    def _broken(self, instrument: str, *, unprotected: bool) -> str | None:
+        found = self._breaks.get(instrument, ())
+        return next((each.message for each in found if (each.kind == UNPROTECTED) == unprotected), None)
 
     def _connection(self, entry: Any) -> None:
         event: ConnectionChanged = entry.event

@@ -8,7 +8,7 @@ for risk. Nothing here decides, sends or counts time.
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 from core.events import (
     BreakAccepted,
@@ -27,9 +27,11 @@ from core.events import (
     OrderSendStarted,
     OrderSent,
     OrderStatusChanged,
+    OrderType,
     RiskApproved,
     RiskRefused,
     SendFailed,
+    TimeInForce,
 )
 from core.money import ZERO
 from core.order_rules import order_type
@@ -37,12 +39,23 @@ from core.views import Execution, Order
 from projections.base import Projection, State
 from projections.fills import plain_fill
 from projections.idset import Ids, IdsState
-from projections.records import APPROVED, SENDING, SENT, SUBMITTED, ExecutionRecord, OrderRecord, Version
+from projections.records import (
+    AMENDED,
+    APPROVED,
+    SENDING,
+    SENT,
+    SUBMITTED,
+    ExecutionRecord,
+    OrderRecord,
+    Version,
+)
 
 AT_WORK = frozenset(
     ("PendingSubmit", "ApiPending", "PreSubmitted", "Submitted", "PendingCancel", "ApiPendingCancel")
 )
 """The broker's words for an order that may still fill; in any other, an order of others has ended."""
+_TYPES = frozenset(get_args(OrderType))
+_TIFS = frozenset(get_args(TimeInForce))
 
 
 class OrdersState(State, kw_only=True):
@@ -263,9 +276,10 @@ class Orders(Projection):
         record = self._record(event.order)
         if record is None:
             return
-        why = "changed at the broker"
         trail = (event.trail, event.trail_pct)
-        record.add_version(Version(event.version, event.quantity, event.limit, event.stop, why, *trail))
+        fixed = (event.good_till, event.outside_rth, event.parent, event.oca)
+        terms = (event.quantity, event.limit, event.stop, AMENDED, *trail, *fixed)
+        record.add_version(Version(event.version, *terms))
         record.acknowledged = max(record.acknowledged, event.version)
         record.touch(event.ts)
         self._settle(record)
@@ -450,11 +464,17 @@ def _foreign_intent(event: ExternalOrderReported, created_ts: int) -> OrderInten
         event.instrument,
         event.side,
         event.quantity,
-        order_type(event.limit, event.stop),
+        event.type if event.type in _TYPES else order_type(event.limit, event.stop),  # type: ignore[arg-type]
         event.limit,
         event.stop,
-        "DAY",
+        event.tif if event.tif in _TIFS else "DAY",  # type: ignore[arg-type]
         "an order of others",
+        event.trail,
+        event.trail_pct,
+        event.good_till,
+        event.outside_rth,
+        event.parent,
+        event.oca,
     )
 
 

@@ -26,10 +26,14 @@ SUBMITTED = 4
 
 _SHOWN = ("Intended", "Approved", "Sending", "Sent", "Submitted")
 TERMINAL = frozenset(("Cancelled", "Rejected"))
+AMENDED = "changed at the broker"
+"""The reason of a version that the broker made."""
+_FIXED = ("good_till", "outside_rth", "parent", "oca")
+"""Terms that no modification of ours changes."""
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
-    """One modification: the full new values."""
+    """One modification: the full new values, except that the last four are `None` where nothing changed."""
 
     number: int
     quantity: Decimal
@@ -38,6 +42,10 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     reason: str
     trail: Decimal | None = None
     trail_pct: Decimal | None = None
+    good_till: int | None = None
+    outside_rth: bool | None = None
+    parent: str | None = None
+    oca: str | None = None
 
 
 class OrderRecord(msgspec.Struct, gc=False):
@@ -204,11 +212,22 @@ class OrderRecord(msgspec.Struct, gc=False):
             return self.held_back
         return _SHOWN[self.progress]
 
+    def _amended(self, intent: OrderIntended) -> OrderIntended:
+        """Return the intent with what the broker changed of the terms that a version of ours never has."""
+        for version in self.versions:
+            for name in _FIXED:
+                value = getattr(version, name)
+                if value is not None and version.number not in self.dropped:
+                    intent = msgspec.structs.replace(intent, **{name: value})
+        return intent
+
     def view(self) -> Order:
         """Return the order as it stands; needs the intent."""
         intent = self.intent
         assert intent is not None
         version = self.shown() if self.versions else None
+        if version is not None:
+            intent = self._amended(intent)
         # By position, in the order of the fields: this runs at each order update a strategy is told of.
         return Order(
             self.id,

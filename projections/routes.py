@@ -47,6 +47,8 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     ref: str
     broker_id: int
     client_id: int
+    parent_id: int = 0
+    group: str = ""
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
@@ -176,7 +178,14 @@ class Routes(Projection):
     def _attempted(self, entry: Any) -> None:
         event: OrderAttempted = entry.event
         self._attempts[event.order] = Attempt(
-            event.order, event.version, event.attempt, event.ref, event.broker_id, event.client_id
+            event.order,
+            event.version,
+            event.attempt,
+            event.ref,
+            event.broker_id,
+            event.client_id,
+            event.parent_id,
+            event.group,
         )
         self._by_ref[event.ref] = event.order
         self._by_wire[event.client_id, event.broker_id] = event.order

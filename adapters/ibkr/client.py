@@ -145,8 +145,8 @@ class IbClient:
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Send what a durable batch decided, most urgent first, within the pace that the broker allows."""
-        for effect in effects:
-            self._offer(effect)
+        for together in self._channel.out.together(effects):
+            self._offer(*together)
         self._acted = self._acted or bool(effects)
         self._flush_or_leave()
 
@@ -564,22 +564,21 @@ class IbClient:
 
     # -- sending -------------------------------------------------------------------------------
 
-    def _offer(self, effect: Effect) -> None:
-        if self._left or not self._connection.is_open():
-            self._sending.refuse(effect, _LEFT if self._left else "not connected")
-            return
+    def _offer(self, *effects: Effect) -> None:
+        """Offer one effect, or a family of them: an order with its exits."""
         out = self._channel.out
-        closed = out.closed(effect)
-        if closed:
-            self._sending.refuse(effect, closed)
-            return
-        if out.holds(effect, self._monotonic()):
-            return
-        request = out.request(effect, self._connection.codec.requests)
-        if request is None:
-            self._sending.refuse(effect, "the order was never sent")
-        else:
-            self._sending.offer_order(request)
+        gone = "" if self._connection.is_open() else "not connected"
+        why = _LEFT if self._left else gone or out.closed(effects)
+        if not why:
+            if out.holds(effects[0], self._monotonic()):
+                return
+            request = out.request(effects, self._connection.codec.requests)
+            if request is not None:
+                self._sending.offer_order(request)
+                return
+            why = "the order was never sent"
+        for effect in effects:
+            self._sending.refuse(effect, why)
 
     def _flush_or_leave(self) -> None:
         """Send what may go now; a connection that takes no more is ended by the next look at it."""

@@ -7,6 +7,7 @@ for replays and the simulated gateway alike: a child waits with the status `PreS
 """
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import partial
 
 from adapters.replay.admission import Admission
@@ -111,6 +112,23 @@ class SimulatedBroker:
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Do nothing: a simulated send is over when `accept` returns."""
+
+    def resume(self, orders: Sequence[tuple[OrderIntended, int, Decimal, bool]], ts: int) -> None:
+        """Take back orders that were here before: latest terms, version, what they filled, and whether over.
+
+        Those that are over matter for what their relatives may still fill. Nothing is told of any of them.
+        What had triggered waits for its trigger again.
+        """
+        resting = [(_resumed(intent, version, filled, ts), over) for intent, version, filled, over in orders]
+        for order, over in resting:
+            if not over and self._admission.admit(order, ts):
+                order.expires = ts  # its time ran out meanwhile
+        self._working.resume(resting)
+        for order, over in resting:
+            if not over and order.expires != NEVER:
+                self._expire_at(order.expires)
+            if not over and order.due != NEVER:
+                self._close_at(order.due, order.intent.instrument)
 
     def scan(self, event: Event) -> Iterable[Event]:
         """Let a market event meet the resting orders of its instrument."""
@@ -317,6 +335,13 @@ class SimulatedBroker:
             self._working.fill(order, at, quantity, facts, ts, venue)
         if order.immediate and not order.ended:
             self._give_up(order, facts, ts)
+
+
+def _resumed(intent: OrderIntended, version: int, filled: Decimal, ts: int) -> Resting:
+    order = Resting.arrived(intent, ts)
+    order.version = order.promised = version
+    order.filled = filled
+    return order
 
 
 def _worst_first(orders: list[Resting]) -> list[Resting]:

@@ -5,7 +5,7 @@ reports it. Knows no market data: when an order fills, and at what price, is the
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from adapters.replay.filling import Filler
@@ -91,6 +91,18 @@ class Working:
             self._start_trail(order)
         self._resting[intent.instrument].append(order)
 
+    def resume(self, orders: Sequence[tuple[Resting, bool]]) -> None:
+        """Take back orders that were here before, with what they filled, and whether they are over."""
+        over = [order for order, ended in orders if ended]
+        for order in over:
+            self._done[order.intent.order] = ("Filled" if order.complete else "Cancelled", order.filled)
+        for order in (order for order, ended in orders if not ended):
+            if order.intent.parent or order.intent.oca:
+                self.join(order)
+            self.add(order, [], order.created_ts)
+        for order in over:
+            self._families.filled_before(order)
+
     def reject(self, intent: OrderIntended, why: str, facts: list[Event], ts: int) -> None:
         """Report that a new order is not taken."""
         self._done[intent.order] = ("Rejected", ZERO)
@@ -166,11 +178,12 @@ class Working:
     def _amend(self, order: Resting, facts: list[Event], ts: int) -> None:
         """Report the order's terms as a version of the broker's own."""
         order.version = order.promised = max(order.version, order.promised) + 1
-        prices = [
+        limit, stop, trail, share = (
             None if value is None else price(value)
             for value in (order.limit, order.stop, order.trail, order.trail_pct)
-        ]
-        facts.append(OrderAmended(ts, order.intent.order, order.version, order.quantity, *prices))
+        )
+        terms = (order.quantity, limit, stop, trail, share)
+        facts.append(OrderAmended(ts, order.intent.order, order.version, *terms))
 
     def _enlist(self, order: Resting, facts: list[Event], ts: int, why: str) -> None:
         """Put an order to work when it has something to fill, and aside when it has not."""

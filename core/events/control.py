@@ -46,7 +46,8 @@ class ReconciliationStarted(Event, frozen=True, gc=False):
 class BreakFound(Event, frozen=True, gc=False):
     """Log and broker disagree and nothing explains it: the instrument is closed until the operator accepts.
 
-    `kind` is `position`, `missing_fills`, `overfilled`, `duplicate_order`, `unknown_order` or `lost_order`.
+    `kind` is `position`, `missing_fills`, `overfilled`, `duplicate_order`, `unknown_order`, `lost_order` or
+    `unprotected`: an entry whose stop the broker does not have. That closes the instrument for entries only.
     """
 
     account: str
@@ -92,10 +93,12 @@ class ReconciliationFinished(Event, frozen=True, gc=False):
 
 
 @event("external_order", "broker")
-class ExternalOrderReported(Event, frozen=True, gc=False):
+class ExternalOrderReported(Event, frozen=True, gc=False, omit_defaults=True):
     """An order at the broker that is not ours (by hand, by another client): it counts for risk.
 
-    `status` is the broker's word, or `Gone` once the order is no longer among the open ones.
+    `status` is the broker's word, or `Gone` once the order is no longer among the open ones. `type` and
+    `tif` are the nearest ones of ours. An exit of a bracket names its `parent`, orders of which one cancels
+    the others their `oca` group.
     """
 
     order: str
@@ -106,3 +109,11 @@ class ExternalOrderReported(Event, frozen=True, gc=False):
     limit: Decimal | None
     stop: Decimal | None
     status: str
+    type: str = ""
+    tif: str = ""
+    trail: Decimal | None = None
+    trail_pct: Decimal | None = None
+    good_till: int | None = None
+    outside_rth: bool = False
+    parent: str = ""
+    oca: str = ""

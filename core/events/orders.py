@@ -159,11 +159,12 @@ class CancelSendStarted(Event, frozen=True, gc=False):
 
 
 @event("order_attempted", "effect")
-class OrderAttempted(Event, frozen=True, gc=False):
+class OrderAttempted(Event, frozen=True, gc=False, omit_defaults=True):
     """Under which names a version goes to the broker; durable before its first byte leaves.
 
     `ref` is unique to the attempt and is never used again. `broker_id` is the order id on the wire, which
-    means something only together with `client_id` and may be issued again by the broker.
+    means something only together with `client_id` and may be issued again by the broker. `parent_id` is that
+    of the parent it names there (0: none), `group` the OCA group under the name that it has at the broker.
     """
 
     order: str
@@ -172,6 +173,8 @@ class OrderAttempted(Event, frozen=True, gc=False):
     ref: str
     broker_id: int
     client_id: int
+    parent_id: int = 0
+    group: str = ""
 
 
 @event("order_bound", "broker")
@@ -228,7 +231,10 @@ class CancelSent(Event, frozen=True, gc=False):
 
 @event("order_amended", "broker")
 class OrderAmended(Event, frozen=True, gc=False, omit_defaults=True):
-    """The broker shows other terms than any that we sent: they are the order's version from now on."""
+    """The broker shows other terms than any that we sent: they are the order's version from now on.
+
+    Of `good_till`, `outside_rth`, `parent` and `oca` an empty one says that it is as before.
+    """
 
     order: str
     version: int
@@ -237,6 +243,10 @@ class OrderAmended(Event, frozen=True, gc=False, omit_defaults=True):
     stop: Decimal | None
     trail: Decimal | None = None
     trail_pct: Decimal | None = None
+    good_till: int | None = None
+    outside_rth: bool | None = None
+    parent: str | None = None
+    oca: str | None = None
 
 
 @event("order_status", "broker")

@@ -55,6 +55,7 @@ class Families:
                 family = _Family(intent.parent, parent_filled, parent_over, [], {})
                 self._families[intent.parent] = family
             family.children.append(order)
+            self._count(order, order.filled, family)
             order.allowed = self._allowed(order, family)
         if intent.oca:
             self._groups.setdefault(intent.oca, []).append(order)
@@ -83,8 +84,7 @@ class Families:
         intent = order.intent
         own = self._families.get(intent.parent) if intent.parent else None
         if own is not None:
-            group = intent.oca or intent.order
-            own.exits[group] = CONTEXT.add(own.exits.get(group, ZERO), quantity)
+            self._count(order, quantity, own)
         if intent.oca:
             changes += self._reduced(order, quantity)
         if own is not None:
@@ -95,6 +95,18 @@ class Families:
             family.filled = order.filled
             changes += self._released(family)
         return changes
+
+    def filled_before(self, order: Resting) -> None:
+        """Count what an order filled that is over, for its siblings that are taken back."""
+        family = self._families.get(order.intent.parent)
+        if family is not None:
+            self._count(order, order.filled, family)
+            for child in family.children:
+                child.allowed = self._allowed(child, family)
+
+    def _count(self, order: Resting, quantity: Decimal, family: _Family) -> None:
+        group = order.intent.oca or order.intent.order
+        family.exits[group] = CONTEXT.add(family.exits.get(group, ZERO), quantity)
 
     def ended(self, order: Resting) -> list[Change]:
         """Forget an order that is over; return what that means for its children."""

@@ -2,12 +2,15 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.events import (
     AccountMarked,
+    Entry,
+    ExternalOrderReported,
     Filled,
     ModifyIntended,
     OrderIntended,
@@ -130,6 +133,29 @@ def test_an_order_in_flight_to_the_broker_counts():
     plan = {1: buys(400), 2: buys(200)}
     bench = run(plan, ticks(10, 10, 10), model=FillModel(latency_ms=60_000))
     assert verdicts(bench) == ["ok", "max_position_size"]
+
+
+@pytest.mark.parametrize(("oca", "told"), [("pair", ["ok"] * 3), ("", ["ok", "max_position_size", "ok"])])
+def test_of_orders_that_cancel_each_other_the_largest_counts(oca, told):
+    def ask(s):
+        for quantity in (250, 450):
+            s.buy("OTHER", quantity, limit=10, reason="r", oca=oca)
+        s.buy("ACME", 450, reason="r")
+
+    bench = run({1: ask}, [trade(OPEN, 10, name="OTHER"), *ticks(10, 10)])
+    assert verdicts(bench) == told
+
+
+def test_exits_of_a_bracket_of_others_do_not_count():
+    by_hand = ExternalOrderReported(
+        OPEN, "external-7", ACCOUNT, "ACME", "SELL", D(500), D(12), None, "Submitted", parent="external-6"
+    )
+    for parent, told in (("external-6", ["ok"]), ("", ["max_position_size"])):
+        bench = Bench(Script({1: sells(100)}), limits=FIVE_TWENTY)
+        told_of = msgspec.structs.replace(by_hand, parent=parent)
+        bench.world.orders.apply(Entry(1, None, 1, None, told_of))
+        bench.run(ticks(10, 10))
+        assert verdicts(bench) == told
 
 
 def test_the_portfolio_counts_positions_and_pending_orders_of_other_instruments():

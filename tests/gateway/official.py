@@ -80,6 +80,48 @@ def order(action, kind, price=None, ref=""):
     return made
 
 
+def standing(app, order_id, word):
+    """Wait until an order has a status."""
+    app.wait("orderStatus", lambda id_, status, *rest: (id_, status) == (order_id, word))
+
+
+def every_type(app, first):
+    """Place each type of order, a bracket and a pair; change one, cancel them; return the next id."""
+    given = (
+        {"orderType": "STP", "auxPrice": 60.0},
+        {"orderType": "STP LMT", "auxPrice": 60.0, "lmtPrice": 59.0, "outsideRth": True},
+        {"orderType": "LIT", "auxPrice": 98.0, "lmtPrice": 99.0},
+        {"orderType": "TRAIL", "auxPrice": 20.0},
+        {"orderType": "TRAIL", "trailingPercent": 25.0},
+        {"orderType": "MOC"},
+        {"orderType": "MKT", "tif": "OPG"},
+        {"orderType": "LMT", "lmtPrice": 99.0, "tif": "GTD", "goodTillDate": "20250702-19:00:00"},
+        {"orderType": "LMT", "lmtPrice": 98.0, "ocaGroup": "pair", "ocaType": 2},
+        {"orderType": "LMT", "lmtPrice": 99.0, "ocaGroup": "pair", "ocaType": 2},
+        {"action": "BUY", "orderType": "LMT", "lmtPrice": 60.0, "transmit": False},
+        {"orderType": "LMT", "lmtPrice": 99.0, "parentId": first + 10, "transmit": False},
+        {"orderType": "STP", "auxPrice": 50.0, "parentId": first + 10},
+    )
+    made = []
+    for number, fields in enumerate(given):
+        made.append(order("SELL", "MKT"))
+        for name, value in fields.items():
+            setattr(made[-1], name, value)
+        app.placeOrder(first + number, contract(), made[-1])
+    for number, each in enumerate(made):
+        rests = each.orderType == "LMT" and number != 11
+        word = "Submitted" if rests else "PreSubmitted"
+        standing(app, first + number, word)
+    made[12].auxPrice = 51.0
+    app.placeOrder(first + 12, contract(), made[12])
+    app.wait("openOrder", lambda id_, _contract, told, _state: id_ == first + 12 and told.auxPrice == 51.0)
+    for number in range(11):
+        cancel(app, first + number)
+    for number in (*range(11), 11, 12):
+        standing(app, first + number, "Cancelled")
+    return first + len(made)
+
+
 def main(port):
     app = App()
     app.connect("127.0.0.1", port, 9)
@@ -105,6 +147,7 @@ def main(port):
     app.wait("openOrderEnd")
     cancel(app, first + 1)
     app.wait("orderStatus", lambda _id, status, *rest: status == "Cancelled")
+    every_type(app, first + 2)
     app.reqExecutions(6, ExecutionFilter())
     app.wait("execDetailsEnd")
     app.reqCompletedOrders(False)

@@ -121,13 +121,17 @@ class Raw:
         what_if: int = 0,
         account: str = "",
         algo: str = "",
+        good_till: str = "",
+        outside: int = 0,
+        trail_stop: object = "",
+        trail_percent: object = "",
     ) -> None:
         """Send placeOrder as clients do from version 145 on."""
         head = [3, order_id, *contract, "", "", action, quantity, kind, limit, aux, tif, oca, account, "", 0]
-        head += [ref, transmit, parent, 0, 0, 0, 0, 0, 0]
-        tail: list[object] = ["", 0, "", "", "", "", "", *([""] if self.version < 177 else []), ""]
+        head += [ref, transmit, parent, 0, 0, 0, 0, outside, 0]
+        tail: list[object] = ["", 0, "", good_till, "", "", "", *([""] if self.version < 177 else []), ""]
         tail += [0, "", -1, oca_type, "", "", 0, "", "", 0, 0, "", 0, "", "", "", "", "", 0, "", "", "", ""]
-        tail += [0, "", "", "", "", "", "", "", "", "", "", 0, "", "", 0, 0, algo]
+        tail += [0, "", trail_stop, trail_percent, "", "", "", "", "", "", "", 0, "", "", 0, 0, algo]
         tail += [0] if algo else []
         tail += ["", what_if, "", 0, 0, 0, 0, "", "", "", "", "", "", 0, "", "", "", 0]
         self.send(*head, *tail)

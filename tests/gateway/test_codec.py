@@ -8,8 +8,10 @@ import inspect
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from ibapi.client import EClient
+from ibapi.const import UNSET_DOUBLE
 from ibapi.contract import Contract as IbContract
 from ibapi.decoder import Decoder
 from ibapi.execution import ExecutionFilter
@@ -50,6 +52,17 @@ ORDER = Shown(
     filled=D(1),
     completed_time="20250702 10:00:00 America/Chicago",
     completed_status="Filled Size",
+)
+TRAILING = msgspec.structs.replace(
+    ORDER,
+    type="TRAIL",
+    limit=None,
+    aux=D("1.25"),
+    tif="GTD",
+    oca_type=2,
+    good_till="20250702 15:00:00 America/Chicago",
+    trail_stop=D("5200.5"),
+    trail_percent=D("1.5"),
 )
 
 
@@ -253,7 +266,7 @@ def test_an_order_of_the_official_client_is_understood(version):
         ({"hidden": True}, "hidden"),
         ({"allOrNone": True}, "allOrNone"),
         ({"algoStrategy": "Twap"}, "algorithms"),
-        ({"goodTillDate": "20250703 10:00:00"}, "goodTillDate"),
+        ({"goodAfterTime": "20250703 10:00:00"}, "goodAfterTime"),
         ({"hedgeType": "D"}, "hedge orders"),
         ({"discretionaryAmt": 0.5}, "discretionary amount"),
     ],
@@ -291,3 +304,53 @@ def test_requests_for_data_are_understood(version):
     assert (past.req_id, past.bar_size, past.duration, past.keep_up) == (5, "5 mins", "1 D", True)
     details = requests.contract_details(sent(version, "reqContractDetails", 6, contract))
     assert (details.req_id, details.contract.symbol) == (6, "ZVXA")
+
+
+def trailing(order: Any) -> tuple[Any, ...]:
+    amounts = (order.auxPrice, order.trailStopPrice, order.trailingPercent)
+    return (*amounts, order.tif, order.goodTillDate, order.ocaGroup, order.ocaType, order.outsideRth)
+
+
+TRAILING_TOLD = (1.25, 5200.5, 1.5, "GTD", "20250702 15:00:00 America/Chicago", "pair", 2, True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_trailing_order_with_an_end_is_told_field_by_field(version):
+    ((_, (_, _, order, _)),) = decoded(open_order(CONTRACT, TRAILING, version), version)
+    assert trailing(order) == TRAILING_TOLD
+    ((_, (_, order, state)),) = decoded(completed_order(CONTRACT, TRAILING, version), version)
+    assert trailing(order) == TRAILING_TOLD
+    assert (order.parentPermId, state.completedStatus) == (1_400_000_000, "Filled Size")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"orderType": "STP LMT", "lmtPrice": 83.5, "auxPrice": 84.0, "outsideRth": True},
+        {"orderType": "LIT", "lmtPrice": 83.5, "auxPrice": 84.0, "tif": "GTD"},
+        {"orderType": "TRAIL", "auxPrice": 0.5, "trailStopPrice": 80.25, "tif": "GTC"},
+        {"orderType": "TRAIL", "trailingPercent": 2.5, "ocaGroup": "g", "ocaType": 3},
+        {"orderType": "MOC"},
+        {"orderType": "MKT", "tif": "OPG"},
+        {"orderType": "LMT", "lmtPrice": 83.5, "tif": "FOK"},
+    ],
+)
+def test_each_type_of_order_of_the_official_client_is_understood(version, given):
+    given = {"lmtPrice": UNSET_DOUBLE, "goodTillDate": "", **given}
+    if given.get("tif") == "GTD":
+        given["goodTillDate"] = "20250702-19:00:00"
+    found = requests.place_order(sent(version, "placeOrder", 12, ib_contract(), ib_order(**given)), version)
+    amounts = {
+        "lmtPrice": found.limit,
+        "auxPrice": found.aux,
+        "trailStopPrice": found.trail_stop,
+        "trailingPercent": found.trail_percent,
+    }
+    assert {k: v for k, v in amounts.items() if v is not None} == {
+        k: D(str(given[k])) for k in amounts if given.get(k, UNSET_DOUBLE) != UNSET_DOUBLE
+    }
+    assert (found.type, found.tif) == (given["orderType"], given.get("tif", ""))
+    assert (found.good_till, found.outside_rth) == (given["goodTillDate"], given.get("outsideRth", False))
+    assert (found.oca_group, found.oca_type) == (given.get("ocaGroup", ""), given.get("ocaType", 0))
+    assert found.unsupported == ()

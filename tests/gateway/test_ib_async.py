@@ -1,6 +1,7 @@
 """ib_async, a client that nobody here wrote: connects, streams, trades, cancels, reconciles."""
 
 import asyncio
+import copy
 import logging
 from collections.abc import Iterator
 
@@ -88,6 +89,72 @@ def test_it_sends_brackets(ib, ib_gateway):
     wait(ib, lambda: {t.orderStatus.status for t in ib.openTrades()} == {"Submitted", "PreSubmitted"})
 
 
+def seen_by_another(gateway):
+    """Return the one open order as another client is shown it: the own one keeps what it sent."""
+    other = ib_async.IB()
+    try:
+        other.connect(gateway.host, gateway.port, clientId=8, timeout=10)
+        (trade,) = other.reqAllOpenOrders()
+        return trade.order
+    finally:
+        other.disconnect()
+
+
+KINDS = [
+    ib_async.StopOrder("SELL", 100, 60.0),
+    ib_async.StopLimitOrder("SELL", 100, 59.0, 60.0, outsideRth=True),
+    ib_async.Order(action="SELL", totalQuantity=100, orderType="LIT", lmtPrice=99.0, auxPrice=98.0),
+    ib_async.Order(action="SELL", totalQuantity=100, orderType="TRAIL", auxPrice=20.0),
+    ib_async.Order(action="SELL", totalQuantity=100, orderType="TRAIL", trailingPercent=25.0),
+    ib_async.Order(action="SELL", totalQuantity=100, orderType="MOC"),
+    ib_async.MarketOrder("SELL", 100, tif="OPG"),
+    ib_async.LimitOrder("SELL", 100, 99.0, tif="GTD", goodTillDate="20250702-19:00:00"),
+]
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)))
+def test_it_places_each_type_of_order_changes_it_and_cancels_it(ib, ib_gateway, kind):
+    gateway = ib_gateway()
+    contract, order = connect(ib, gateway), copy.copy(KINDS[kind])
+    trade = ib.placeOrder(contract, order)
+    wait(ib, lambda: trade.orderStatus.status in ("Submitted", "PreSubmitted"))
+    shown = seen_by_another(gateway)
+    same = ("orderType", "totalQuantity", "outsideRth", "trailingPercent")
+    assert [getattr(shown, name) for name in same] == [getattr(order, name) for name in same]
+    assert shown.tif == (order.tif or "DAY")
+    assert shown.goodTillDate == (order.goodTillDate and "20250702 15:00:00 America/New_York")
+    order.totalQuantity = 60
+    ib.placeOrder(contract, order)
+    wait(ib, lambda: trade.orderStatus.remaining == 60)
+    ib.cancelOrder(order)
+    wait(ib, lambda: trade.orderStatus.status == "Cancelled")
+
+
+@pytest.mark.parametrize(("tif", "limit", "end"), [("IOC", 60.0, "Cancelled"), ("FOK", 99.0, "Filled")])
+def test_its_orders_that_must_fill_at_once_end(ib, ib_gateway, tif, limit, end):
+    contract = connect(ib, ib_gateway())
+    trade = ib.placeOrder(contract, ib_async.LimitOrder("BUY", 100, limit, tif=tif))
+    wait(ib, trade.isDone)
+    assert trade.orderStatus.status == end
+
+
+def test_a_fill_of_one_of_its_oca_orders_ends_the_others(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    orders = [ib_async.LimitOrder("SELL", 100, 99.0), ib_async.MarketOrder("SELL", 100)]
+    trades = [ib.placeOrder(contract, order) for order in ib.oneCancelsAll(orders, "pair", 2)]
+    wait(ib, lambda: all(trade.isDone() for trade in trades))
+    assert [trade.orderStatus.status for trade in trades] == ["Cancelled", "Filled"]
+
+
+def test_a_cancel_of_its_bracket_cancels_the_exits(ib, ib_gateway):
+    contract = connect(ib, ib_gateway())
+    bracket = ib.bracketOrder("BUY", 50, limitPrice=60.0, takeProfitPrice=99.0, stopLossPrice=50.0)
+    trades = [ib.placeOrder(contract, order) for order in bracket]
+    wait(ib, lambda: [t.orderStatus.status for t in trades] == ["Submitted", "PreSubmitted", "PreSubmitted"])
+    ib.cancelOrder(trades[0].order)
+    wait(ib, lambda: {t.orderStatus.status for t in trades} == {"Cancelled"})
+
+
 def test_it_previews_margins(ib, ib_gateway):
     contract = connect(ib, ib_gateway())
     state = ib.whatIfOrder(contract, ib_async.MarketOrder("BUY", 10))
@@ -120,7 +187,7 @@ def test_it_reconciles_after_a_reconnect(ib, ib_gateway):
 def test_a_refused_order_ends_as_refused(ib, ib_gateway):
     contract = connect(ib, ib_gateway())
     trade = ib.placeOrder(
-        contract, ib_async.Order(action="BUY", totalQuantity=1, orderType="TRAIL", auxPrice=1)
+        contract, ib_async.Order(action="BUY", totalQuantity=1, orderType="PEG MID", auxPrice=1)
     )
     wait(ib, trade.isDone)
     assert trade.log[-1].errorCode == 387

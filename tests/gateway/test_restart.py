@@ -121,3 +121,59 @@ def test_a_port_in_use_is_a_usage_error(serve):
     _, errors = second.process.communicate(timeout=20)
     assert second.process.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in errors
+
+
+def bracket(raw, first=1, quantity=1000):
+    raw.place(first, "BUY", quantity, "MKT", transmit=0, ref="entry")
+    raw.place(first + 1, "SELL", quantity, "LMT", 99, parent=first, transmit=0, ref="profit")
+    raw.place(first + 2, "SELL", quantity, "STP", aux=70, parent=first, ref="stop")
+
+
+def step(raw, times=1):
+    for _ in range(times):
+        raw.send(105)
+        raw.seek(109)
+
+
+def statuses(raw):
+    return {m[1]: (m[2], m[3], m[4]) for m in raw.messages if m[0] == "3"}
+
+
+def test_a_bracket_goes_on_after_a_kill_between_the_parts_of_its_entry(serve):
+    first = serve(*STEP, "--partial-fills")
+    with connected(first.ready()) as raw:
+        raw.subscribe()
+        bracket(raw)
+        while not [m for m in raw.messages if m[0] == "11"]:
+            step(raw)
+        before = statuses(raw)
+        assert before["1"][0] == "Submitted"
+        assert [before[n][0] for n in "23"] == ["Submitted", "PreSubmitted"]
+        first.kill()
+    with connected(serve(*STEP, "--partial-fills").ready()) as raw:
+        raw.subscribe()
+        raw.send(16, 1)
+        raw.seek(53)
+        assert statuses(raw) == before
+        while statuses(raw)["1"][0] != "Filled":
+            step(raw)
+        raw.place(2, "SELL", 1000, "LMT", 50, parent=1)
+        while statuses(raw)["2"][0] != "Filled":
+            step(raw)
+        assert statuses(raw)["3"][0] == "Cancelled"
+        sold = sum(int(m[19]) for m in raw.messages if m[0] == "11" and m[18] == "SLD")
+        assert sold == 1000
+
+
+def test_what_was_not_transmitted_is_gone_after_a_kill(serve):
+    first = serve(*STEP)
+    with connected(first.ready()) as raw:
+        raw.place(1, "BUY", 100, "MKT", transmit=0)
+        raw.drain()
+        first.kill()
+    with connected(serve(*STEP).ready()) as raw:
+        raw.subscribe()
+        step(raw, 5)
+        raw.send(16, 1)
+        raw.seek(53)
+        assert not [m for m in raw.messages if m[0] in ("5", "11")]

@@ -328,11 +328,10 @@ def test_a_modification_keeps_the_perm_id(port):
 @pytest.mark.parametrize(
     ("code", "given"),
     [
-        (387, {"kind": "TRAIL", "aux": 1}),
-        (201, {"kind": "LMT", "limit": 83, "tif": "GTD"}),
+        (387, {"kind": "PEG MID", "aux": 1}),
         (201, {"algo": "Twap"}),
         (201, {"action": "SSHORT"}),
-        (201, {"oca": "g", "oca_type": 3}),
+        (321, {"oca": "g", "oca_type": 4}),
         (434, {"quantity": 0}),
         (321, {"kind": "LMT"}),
         (321, {"account": "DU9"}),

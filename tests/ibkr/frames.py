@@ -34,17 +34,22 @@ def open_order(
     margins=None,
     commission=None,
     warning="",
-    parent_id=0,
+    parent=0,
+    oca="",
+    outside="0",
+    good_till="",
+    trail_stop=None,
+    trail_percent=None,
 ):
     """Message 5."""
     none, whole = unset, "2147483647" if unset == E308 else unset
     margins = [none] * 9 if margins is None else margins
     charges = [none] * 3 if commission is None else [commission] * 3
     fields = [
-        *(5, order_id, *CONTRACT, side, quantity, kind, limit, stop, tif, "", account, "", 0, order_ref),
-        *(7, perm_id, False, False, 0, "", "", "", "", ""),
+        *(5, order_id, *CONTRACT, side, quantity, kind, limit, stop, tif, oca, account, "", 0, order_ref),
+        *(7, perm_id, outside, False, 0, "", "", "", "", ""),
         *([""] if version < 177 else []),  # the profile of an advisor
-        *("", "", "", none, "", 0, "", -1, 0, none, none, none, none, none),
+        *("", good_till, "", none, "", 0, "", -1, 0, none, none, none, none, none),
         *(
             none if none != E308 else "2147483647",
             False,
@@ -52,13 +57,14 @@ def open_order(
             False,
             none if none != E308 else "2147483647",
         ),
-        *(1, False, False, none, parent_id, 0, none, 0, "None", none, 0, "", "", "", "?", False, 0, ""),
-        *(False, whole, none, none, none, 2147483647, "", 0, 0, 0),
+        *(1, False, False, none, parent, 0, none, 0, "None", none, 0, "", "", "", "?", False, 0, ""),
+        *(False, whole, none if trail_stop is None else trail_stop),
+        *(none if trail_percent is None else trail_percent, none, 2147483647, "", 0, 0, 0),
         *(2147483647, 2147483647, none, "", False, "", "", False, False, "", False, what_if, status),
         *(*margins, *charges, "USD"),
         *(["", *[none] * 9, none, "", 0] if version >= 195 else []),
         *(warning, False, False, 0),
-        *("None", E308, E308, E308, E308, E308, E308, 0),
+        *("None", E308, E308 if trail_stop is None else trail_stop, E308, E308, E308, E308, 0),
         *("", "", "", none if none == E308 else 0, False, False, False, False),
         *("2147483647", "2147483647", False),
         *(["2147483647", "2147483647", E308, E308, E308] if version >= 170 else []),

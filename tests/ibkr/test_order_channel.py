@@ -341,7 +341,7 @@ def test_a_cancel_waits_for_nothing():
     books = started()
     cancel = Effect(1, CancelIntended(books.now, "a-1-1", ACCOUNT, "a", "ACME", "why"))
     assert not books.channel.out.holds(cancel, 0)
-    assert books.channel.out.closed(cancel) == ""
+    assert books.channel.out.closed([cancel]) == ""
 
 
 @pytest.mark.parametrize("order", ["a" * 60, "größe-1-1", "tab\t-1-1"])

@@ -112,3 +112,20 @@ def test_a_bucket_that_refills_while_it_empties_would_be_caught():
 def test_a_rate_without_sense_is_a_mistake_of_ours(rates):
     with pytest.raises(AssertionError):
         Pacer(*rates)
+
+
+def test_what_leaves_together_counts_as_many_messages_as_it_is():
+    pacer = Pacer(4, 5, size=len)
+    for request in ("aaa", "bb", "c"):
+        pacer.offer(Lane.NEW_ORDER, request)
+    assert pacer.take(0) == ["aaa"]  # three of four: two more would be one too many
+    assert pacer.next_ns() == SECOND_NS
+    assert pacer.take(SECOND_NS) == ["bb", "c"]
+
+
+def test_what_is_larger_than_the_pace_leaves_when_nothing_else_did():
+    pacer = Pacer(2, 2, size=len)
+    pacer.offer(Lane.NEW_ORDER, "a")
+    pacer.offer(Lane.NEW_ORDER, "bbb")
+    assert pacer.take(0) == ["a"]
+    assert pacer.take(SECOND_NS) == ["bbb"]

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from adapters.ibkr.link.heartbeat import Heartbeat
@@ -165,3 +166,58 @@ def test_a_complaint_of_the_broker_halves_the_pace():
         bench.sending.offer(Lane.DATA, b"data")
     bench.flush()
     assert len(bench.wire.sent) == 20
+
+
+def family(*names):
+    """Return an entry with its exits, each of one byte more than the one before."""
+    first, *exits = (order(name) for name in names)
+    return msgspec.structs.replace(first, exits=tuple(exits))
+
+
+def test_a_family_leaves_in_one_write():
+    bench = Bench()
+    bench.sending.offer_order(family("A", "BB", "CCC"))
+    bench.flush()
+    assert bench.wire.sent == [b"ABBCCC"]
+    assert bench.sending.outcomes() == [OrderSent(7, name, 1) for name in ("A", "BB", "CCC")]
+
+
+@pytest.mark.parametrize(
+    ("written", "bytes_of_each"), [(0, [0, 0, 0]), (1, [1, 0, 0]), (2, [1, 1, 0]), (5, [1, 2, 2])]
+)
+def test_a_family_cut_short_says_of_each_order_how_much_of_it_left(written, bytes_of_each):
+    bench = Bench()
+    bench.wire = Wire(b"ABBCCC", written)
+    bench.sending.offer_order(family("A", "BB", "CCC"))
+    with pytest.raises(WriteFailed):
+        bench.flush()
+    assert [e.bytes_written for e in bench.sending.outcomes()] == bytes_of_each
+
+
+def test_a_cancel_of_the_entry_takes_back_the_family():
+    bench = Bench(fresh=False)
+    bench.sending.offer_order(family("A", "BB", "CCC"))
+    bench.sending.offer_order(cancel("A"))
+    told = bench.sending.outcomes()
+    assert [(e.order, e.bytes_written, e.message) for e in told] == [
+        (name, 0, "cancelled before it left") for name in ("A", "BB", "CCC")
+    ]
+    assert bench.sending.waiting == 0
+
+
+def test_a_cancel_of_an_exit_leaves_behind_its_family():
+    bench = Bench(fresh=False)
+    bench.sending.offer_order(family("A", "BB", "CCC"))
+    bench.flush(3 * S)
+    bench.sending.offer_order(cancel("BB"))
+    bench.flush(3 * S + 1)
+    bench.answer(4 * S)
+    bench.flush(4 * S)
+    assert bench.wire.sent[-2:] == [b"ABBCCC", b"cancel BB"]
+
+
+def test_a_family_that_waits_when_the_connection_ends_is_told_of_as_a_whole():
+    bench = Bench(fresh=False)
+    bench.sending.offer_order(family("A", "BB"))
+    bench.sending.end("gone")
+    assert [(e.order, e.bytes_written) for e in bench.sending.outcomes()] == [("A", 0), ("BB", 0)]

@@ -27,7 +27,7 @@ def sends_again(session: LiveSession) -> None:
         looks = client._recovery.looks
         events: list[Event] = compared()
         for effect in sent[-1:] if client._recovery.looks != looks else ():
-            request = client._channel.out.request(effect, client._connection.codec.requests)
+            request = client._channel.out.request([effect], client._connection.codec.requests)
             route = session.world.routes.attempt(effect.request.order)
             assert route is not None
             old, new = f"\0{route.broker_id}\0", f"\0{client._channel.out.take_id()}\0"

@@ -130,7 +130,7 @@ class Resends(IbClient):
             self.todo = [Effect(1, i) for i in known if not self._folds.routes.acknowledged(i.order)]
             return [*events, *self.accept(self.todo, self.now)]
         for effect in self.todo or ():
-            self._sending.offer_order(self._channel.out.request(effect, self._connection.codec.requests))
+            self._sending.offer_order(self._channel.out.request([effect], self._connection.codec.requests))
         self.todo = self.todo and []
         return events
 

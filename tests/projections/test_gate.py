@@ -175,3 +175,12 @@ def test_only_what_closes_a_position_passes_a_flatten_and_only_with_a_connection
     feed(flat, DOWN)
     assert flat.bars("close-1-1", "ACME") is not None
     assert gate(UP, RECONCILED, HaltRequested(5, "cancel", "why", "a")).bars("close-1-1", "ACME") is not None
+
+
+def test_a_position_without_a_stop_closes_its_instrument_for_entries_only():
+    live = DataStateChanged(5, "ACME", "live")
+    naked = BreakFound(5, ACCOUNT, "ACME", "unprotected", "a-1-3", "absent", "a-1-1 has no stop")
+    found = gate(UP, RECONCILED, live, naked)
+    assert (found.closed("ACME"), found.entries_closed("ACME")) == (None, "a-1-1 has no stop")
+    both = gate(UP, RECONCILED, live, naked, BREAK)
+    assert both.closed("ACME") == BREAK.message

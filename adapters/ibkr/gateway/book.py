@@ -7,6 +7,7 @@ ids) is its `Ticket`, kept as JSON in the intent's `reason`. Never talks to a cl
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -18,6 +19,7 @@ from core.events import (
     FillCorrected,
     Filled,
     ModifyIntended,
+    OrderAmended,
     OrderIntended,
     OrderSendStarted,
     OrderStatusChanged,
@@ -44,14 +46,17 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
     order_ref: str = ""
     parent_id: int = 0
     oca_group: str = ""
-    outside_rth: bool = False
+    oca_type: int = 0
     transmit: bool = True
 
 
 class Held:
-    """One order of the book. `intent` is its latest version; `live` means that the engine has it."""
+    """One order of the book. `intent` is its latest version; `live` means that the engine has it.
 
-    __slots__ = ("contract", "filled_before", "intent", "key", "live", "message", "ticket", "version")
+    `waits` says that it is at the engine and not at work: a child whose parent has not filled.
+    """
+
+    __slots__ = ("contract", "intent", "key", "live", "message", "ticket", "version", "waits")
 
     def __init__(self, key: str, ticket: Ticket, contract: Contract, intent: OrderIntended) -> None:
         self.key = key
@@ -60,8 +65,8 @@ class Held:
         self.intent = intent
         self.version = 1
         self.live = False
+        self.waits = False
         self.message = ""
-        self.filled_before = ZERO  # when the engine got it: after a restart it only gets the rest
 
 
 class Fills(msgspec.Struct, frozen=True):
@@ -101,6 +106,16 @@ class Book:
         self._commissions: dict[str, CommissionReported] = {}
         self._revisions: dict[str, int] = {}
         self._serial = _serial(account)
+        self._handlers: dict[type[Event], Callable[[Any], None]] = {
+            OrderIntended: self._intended,
+            ModifyIntended: self._modified,
+            OrderAmended: self._changed,
+            OrderSendStarted: self._sent,
+            OrderStatusChanged: self._status,
+            Filled: self._filled,
+            FillCorrected: self._corrected,
+            CommissionReported: self._charged,
+        }
 
     # -- recording -----------------------------------------------------------------------------
 
@@ -129,20 +144,30 @@ class Book:
             self._realised[event.exec_id] = self._realises(event)
         for fold in self._folds.get(type(event), ()):
             fold(entry)
-        if isinstance(event, OrderIntended):
-            self._intended(event)
-        elif isinstance(event, ModifyIntended):
-            self._modified(event)
-        elif isinstance(event, OrderSendStarted):
-            self._held[event.order].live = True
-        elif isinstance(event, OrderStatusChanged) and event.message:
-            self._held[event.order].message = event.message
-        elif isinstance(event, Filled):
-            self._exec_count += 1
-        elif isinstance(event, FillCorrected):
-            self._revisions[event.exec_id] = max(self._revisions.get(event.exec_id, 0), event.revision)
-        elif isinstance(event, CommissionReported):
-            self._commissions[event.exec_id] = event
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def _status(self, event: OrderStatusChanged) -> None:
+        held = self._held[event.order]
+        held.waits = event.status == "PreSubmitted"
+        held.message = event.message or held.message
+
+    def _sent(self, event: OrderSendStarted) -> None:
+        self._held[event.order].live = True
+
+    def _filled(self, _event: Filled) -> None:
+        self._exec_count += 1
+
+    def _corrected(self, event: FillCorrected) -> None:
+        self._revisions[event.exec_id] = max(self._revisions.get(event.exec_id, 0), event.revision)
+
+    def _charged(self, event: CommissionReported) -> None:
+        self._commissions[event.exec_id] = event
+
+    def _modified(self, event: ModifyIntended) -> None:
+        self._held[event.order].ticket = msgspec.json.decode(event.reason, type=Ticket)
+        self._changed(event)
 
     def _intended(self, event: OrderIntended) -> None:
         ticket = msgspec.json.decode(event.reason, type=Ticket)
@@ -156,12 +181,16 @@ class Book:
         known = self._first_ids.get(ticket.client_id, 0)
         self._first_ids[ticket.client_id] = max(known, ticket.order_id)
 
-    def _modified(self, event: ModifyIntended) -> None:
+    def _changed(self, event: ModifyIntended | OrderAmended) -> None:
         held = self._held[event.order]
         held.version = event.version
-        held.ticket = msgspec.json.decode(event.reason, type=Ticket)
         held.intent = msgspec.structs.replace(
-            held.intent, quantity=event.quantity, limit=event.limit, stop=event.stop
+            held.intent,
+            quantity=event.quantity,
+            limit=event.limit,
+            stop=event.stop,
+            trail=event.trail,
+            trail_pct=event.trail_pct,
         )
 
     # -- asking --------------------------------------------------------------------------------
@@ -194,13 +223,7 @@ class Book:
         What is not transmitted yet is nobody's open order.
         """
         held = [self._held[order.id] for order in self.orders.working()]
-        return [h for h in held if not self.done(h) and self.transmitted(h)]
-
-    def transmitted(self, held: Held) -> bool:
-        """Return whether an order was let go: by its own flag, or by one of its family that came later."""
-        family = self.children(self.parent(held) or held)
-        later = (m for m in family if m.ticket.perm_id > held.ticket.perm_id)
-        return held.live or held.ticket.transmit or any(m.ticket.transmit for m in later)
+        return [h for h in held if h.live and not self.done(h)]
 
     def children(self, held: Held) -> list[Held]:
         """Return the orders whose parent is `held`, in the order in which they came."""

@@ -37,6 +37,9 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     completed_time: str = ""
     completed_status: str = ""
     warning: str = ""
+    good_till: str = ""
+    trail_stop: Decimal | None = None
+    trail_percent: Decimal | None = None
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -58,15 +61,17 @@ def open_order(c: Contract, o: Shown, version: int, preview: Preview = NO_PREVIE
     fields += [o.action, o.quantity, o.type, _price(o.limit), _price(o.aux), o.tif, o.oca_group, o.account]
     fields += ["", 0, o.order_ref, o.client_id, o.perm_id, o.outside_rth, 0, 0, "", ""]
     fields += _advisor(version)
-    fields += ["", "", UNSET_DOUBLE, "", 0, "", -1, 0]  # good till … auction strategy
+    fields += [o.good_till, "", UNSET_DOUBLE, "", 0, "", -1, 0]  # good till … auction strategy
     fields += [*_box(), 0, 0, 0, UNSET_INTEGER, o.oca_type or 3, 0, 0, UNSET_DOUBLE, o.parent_id, 0]
     fields += [UNSET_DOUBLE, 0, "None", UNSET_DOUBLE, 0, "", "", "", "?", 0, 0, "", 0, 0]  # volatility
-    fields += [UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE, UNSET_INTEGER]  # trailing, basis points
+    fields += [*_trailing(o), UNSET_DOUBLE, UNSET_INTEGER]  # and basis points
     fields += ["", 0, 0, 0, UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE]  # legs, smart routing, scale
     fields += ["", 0, "", "IB", 0, 0, "", 0]  # hedge … algorithm, solicited
     fields += _preview(o, preview, version)
     fields += [0, 0]  # randomize size and price
-    fields += [0, "None", UNSET_DOUBLE, *(UNSET_DOUBLE,) * 5, 0] if version >= 102 else []
+    # conditions, and how a stop is to be adjusted: where a trailing one stands comes here once more
+    adjusted: Fields = [0, "None", UNSET_DOUBLE, _set(o.trail_stop), *(UNSET_DOUBLE,) * 4, 0]
+    fields += adjusted if version >= 102 else []
     fields += ["", "", ""] if version >= 106 else []  # soft dollar tier
     fields += [0] if version >= 111 else []  # cash quantity
     gates = ((141, 0), (145, 0), (148, 0), (151, 0), (158, UNSET_INTEGER), (160, UNSET_INTEGER), (162, 0))
@@ -83,15 +88,15 @@ def completed_order(c: Contract, o: Shown, version: int) -> Fields:
     fields += [o.action, o.quantity, o.type, _price(o.limit), _price(o.aux), o.tif, o.oca_group, o.account]
     fields += ["", 0, o.order_ref, o.perm_id, o.outside_rth, 0, 0, ""]
     fields += _advisor(version)
-    fields += ["", "", UNSET_DOUBLE, "", 0, "", -1]
+    fields += [o.good_till, "", UNSET_DOUBLE, "", 0, "", -1]
     fields += [*_box(), 0, 0, UNSET_INTEGER, o.oca_type or 3, 0]
     fields += [UNSET_DOUBLE, 0, "None", UNSET_DOUBLE, 0, 0, 0, "", 0, 0]
-    fields += [UNSET_DOUBLE, UNSET_DOUBLE]
+    fields += _trailing(o)
     fields += ["", 0, 0, 0, UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE]
     fields += ["", "", "IB", 0, 0, "", 0]
     fields += [o.status, 0, 0]
     fields += [0] if version >= 102 else []  # conditions
-    fields += [UNSET_DOUBLE, UNSET_DOUBLE]
+    fields += [_set(o.trail_stop), UNSET_DOUBLE]
     fields += [0] if version >= 111 else []
     fields += [value for gate, value in ((141, 0), (145, 0)) if version >= gate]
     fields += ["", o.filled, 0, 0, "", 0, 0, o.parent_perm_id, o.completed_time, o.completed_status]
@@ -102,6 +107,14 @@ def completed_order(c: Contract, o: Shown, version: int) -> Fields:
 
 def _price(value: Decimal | None) -> Value:
     return 0 if value is None else value
+
+
+def _trailing(o: Shown) -> Fields:
+    return [_set(o.trail_stop), _set(o.trail_percent)]
+
+
+def _set(value: Decimal | None) -> Value:
+    return UNSET_DOUBLE if value is None else value
 
 
 def _advisor(version: int) -> Fields:

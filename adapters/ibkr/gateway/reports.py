@@ -216,7 +216,7 @@ class Reports:
 
     def _completed_orders(self, client: Client, _cursor: Cursor) -> None:
         for held in self._trading.book.all():
-            if self._trading.book.done(held):
+            if held.live and self._trading.book.done(held):
                 client.post(self._trading.telling.completed_frame(held, client.version))
         client.post([102])
 

@@ -35,6 +35,9 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     outside_rth: bool
     what_if: bool
     unsupported: tuple[str, ...]
+    good_till: str = ""
+    trail_stop: Decimal | None = None
+    trail_percent: Decimal | None = None
 
 
 def place_order(cursor: Cursor, version: int) -> PlaceOrder:
@@ -73,6 +76,9 @@ def place_order(cursor: Cursor, version: int) -> PlaceOrder:
         oca_type=rest.oca_type,
         what_if=rest.what_if,
         unsupported=tuple(rest.unsupported),
+        good_till=rest.good_till,
+        trail_stop=rest.trail_stop,
+        trail_percent=rest.trail_percent,
         **told,
     )
 
@@ -84,6 +90,9 @@ class Details:
         self.unsupported: list[str] = []
         self.oca_type = 0
         self.what_if = False
+        self.good_till = ""
+        self.trail_stop: Decimal | None = None
+        self.trail_percent: Decimal | None = None
         if hidden:
             self.refuse("hidden")
 
@@ -101,7 +110,7 @@ def _details(cursor: Cursor, version: int, kind: str, rest: Details) -> None:
     cursor.skip(1)  # sharesAllocation
     rest.given(cursor.text("discretionaryAmt"), "discretionary amount")
     rest.given(cursor.text("goodAfterTime"), "goodAfterTime")
-    rest.given(cursor.text("goodTillDate"), "goodTillDate")
+    rest.good_till = cursor.text("goodTillDate")
     cursor.skip(3 + (version < 177) + (version >= 103))  # FA group, method, percentage, profile; modelCode
     cursor.skip(3)  # shortSaleSlot, designatedLocation, exemptCode
     rest.oca_type = cursor.integer("ocaType")
@@ -114,7 +123,8 @@ def _details(cursor: Cursor, version: int, kind: str, rest: Details) -> None:
     neutral = cursor.text("deltaNeutralOrderType")
     cursor.skip(1 + (8 if neutral else 0))
     cursor.skip(2)  # continuousUpdate, referencePriceType
-    cursor.skip(2)  # trailStopPrice, trailingPercent
+    rest.trail_stop = cursor.decimal("trailStopPrice")
+    rest.trail_percent = cursor.decimal("trailingPercent")
     cursor.skip(2)  # scale sizes
     increment = cursor.decimal("scalePriceIncrement")
     if increment:

@@ -117,9 +117,11 @@ class Session:
         return client
 
     def disconnect(self, client: Client) -> None:
-        """Forget a connection; its orders stay."""
+        """Forget a connection; its orders stay, but for those that it never transmitted."""
         if client.stage != "closed":
-            client.stage = "closed"
+            ready, client.stage = client.ready, "closed"
+            if ready:
+                self.trading.left(client.id)
             self.feeds.drop(client)
             self.clients.remove(client)
 

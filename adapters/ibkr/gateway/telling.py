@@ -4,8 +4,11 @@ Owns the words in which the book's states are IB's statuses, and what an executi
 like on the wire, live and in answers alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
 
 from adapters.ibkr.gateway import answers
 from adapters.ibkr.gateway.answers import Fields
@@ -15,11 +18,26 @@ from adapters.ibkr.gateway.order_fields import Shown, completed_order, open_orde
 from adapters.ibkr.gateway.times import stamp
 from adapters.ibkr.gateway.wire import UNSET_DOUBLE, number
 from core.events import CommissionReported
+from core.money import CONTEXT, price
 from core.views import Execution
 
 _PENDING = {"CancelPending": "PendingCancel", "Sending": "PendingSubmit", "Sent": "PendingSubmit"}
+_TRIGGERED = frozenset({"STP", "STP LMT", "TRAIL", "LIT"})
+"""Types that are held back until the market triggers them, and then are of another type for the engine."""
 FINAL = {"Filled": "Filled", "Cancelled": "Cancelled", "Rejected": "Inactive", "Refused": "Inactive"}
 """The statuses of orders that are over."""
+
+
+class AtWork(Protocol):
+    """What is shown of an order at the matching engine."""
+
+    @property
+    def type(self) -> str:
+        """Its type: another one once it has triggered."""
+
+    @property
+    def stop(self) -> float | None:
+        """Its trigger: of a trailing stop, where it stands."""
 
 
 class Outbox:
@@ -38,7 +56,9 @@ class Telling:
         book: Book,
         outbox: Outbox,
         now: Callable[[], int],
+        resting: Callable[[str], Iterable[Any]],
     ) -> None:
+        self._resting = resting
         self._book = book
         self._outbox = outbox
         self._now = now
@@ -49,9 +69,21 @@ class Telling:
 
     def shown(self, held: Held) -> Shown:
         """Return an order as clients see it."""
-        ticket, intent, view = held.ticket, held.intent, self._book.view(held)
-        parent = self._book.parent(held)
-        final = view.state in FINAL
+        view = self._book.view(held)
+        shown = self.described(held, self.status(held), view.filled)
+        if view.state not in FINAL:
+            return shown
+        return msgspec.structs.replace(
+            shown,
+            completed_time=stamp(view.updated_ts, held.contract.timezone),
+            completed_status=_completed(view.state, held.message),
+        )
+
+    def described(self, held: Held, status: str, filled: Decimal) -> Shown:
+        """Return an order with a given status, as clients see it; it need not be in the book."""
+        ticket, intent, zone = held.ticket, held.intent, held.contract.timezone
+        parent, trails = self._book.parent(held), intent.type == "TRAIL"
+        share = intent.trail_pct
         return Shown(
             order_id=ticket.order_id,
             client_id=ticket.client_id,
@@ -63,17 +95,24 @@ class Telling:
             quantity=intent.quantity,
             type=intent.type,
             limit=intent.limit,
-            aux=intent.stop,
+            aux=intent.trail if trails else intent.stop,
             tif=intent.tif,
             oca_group=ticket.oca_group,
-            oca_type=1 if ticket.oca_group else 0,
+            oca_type=ticket.oca_type,
             order_ref=ticket.order_ref,
-            outside_rth=ticket.outside_rth,
-            status=self.status(held),
-            filled=view.filled,
-            completed_time=stamp(view.updated_ts, held.contract.timezone) if final else "",
-            completed_status=_completed(view.state, held.message),
+            outside_rth=intent.outside_rth,
+            status=status,
+            filled=filled,
+            good_till="" if intent.good_till is None else stamp(intent.good_till, zone),
+            trail_stop=self._trail_stop(held) if trails else None,
+            trail_percent=None if share is None else CONTEXT.multiply(share, Decimal(100)).normalize(CONTEXT),
         )
+
+    def _trail_stop(self, held: Held) -> Decimal | None:
+        """Return where a trailing stop stands: it moves with the market, once it is at work."""
+        resting = self._at_work(held)
+        stop = None if resting is None else resting.stop
+        return held.intent.stop if stop is None else price(stop)
 
     def status(self, held: Held) -> str:
         """Return the order's status in IB's words."""
@@ -82,7 +121,16 @@ class Telling:
             return FINAL[state]
         if state in _PENDING:
             return _PENDING[state]
-        return "PreSubmitted" if not held.live or held.intent.type == "STP" else "Submitted"
+        if not held.live or held.waits or held.intent.tif == "OPG" or held.intent.type == "MOC":
+            return "PreSubmitted"
+        if held.intent.type not in _TRIGGERED:
+            return "Submitted"
+        resting = self._at_work(held)
+        return "PreSubmitted" if resting is None or resting.type == held.intent.type else "Submitted"
+
+    def _at_work(self, held: Held) -> AtWork | None:
+        """Return an order as the matching engine has it, or `None`."""
+        return next((r for r in self._resting(held.intent.instrument) if r.intent.order == held.key), None)
 
     def order_frames(self, held: Held, version: int) -> list[Fields]:
         """Return what says how an order stands: the order itself and its status."""

@@ -1,22 +1,24 @@
-"""Orders: what clients ask is checked, recorded and given to the matching engine; what it says is told.
+"""Orders: what clients ask is recorded and given to the matching engine; what it says is told.
 
-Translates between requests and the broker port, with Interactive Brokers' error codes. Brackets: an order
-with `transmit=False` waits; children become live when their parent has filled and are cancelled with it.
-One-cancels-all: a fill of one cancels the others, also among the children of one parent. Prices, sockets
-and subscriptions are not its business.
+Translates between requests and the broker port, with Interactive Brokers' error codes. Brackets and groups
+whose fills reduce each other are the engine's; here an order with `transmit=False` waits for the last of its
+family and dies with its client's connection, and a fill of a group of type 1 cancels the others. Prices,
+sockets and subscriptions are not its business.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 
 from adapters.ibkr.gateway.book import Book, Held, Ticket
 from adapters.ibkr.gateway.clients import Client
 from adapters.ibkr.gateway.contracts import Contract, Contracts, Wanted
-from adapters.ibkr.gateway.order_fields import NO_PREVIEW, Preview, Shown, open_order
+from adapters.ibkr.gateway.order_fields import NO_PREVIEW, Preview, open_order
 from adapters.ibkr.gateway.requests import PlaceOrder
 from adapters.ibkr.gateway.telling import FINAL, Telling
+from adapters.ibkr.gateway.terms import OCA_CANCEL, OCA_REDUCE_FREELY, Asked, Refusal, asked_terms
 from core.effects import Effect
 from core.events import (
     CancelIntended,
@@ -25,25 +27,21 @@ from core.events import (
     FillCorrected,
     Filled,
     ModifyIntended,
+    OrderAmended,
     OrderIntended,
     OrderSendStarted,
     OrderStatusChanged,
-    OrderType,
 )
-from core.money import money
 from core.ports import Broker
 
-TYPES = frozenset({"MKT", "LMT", "STP"})
-_TIFS = {"": "DAY", "DAY": "DAY", "GTC": "GTC"}
+__all__ = ["Refusal", "Trading"]
 
 
-class Refusal(Exception):
-    """A request that is answered with an error code instead of being done."""
+class Engine(Broker, Protocol):
+    """A broker that can be given what was at work before."""
 
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+    def resume(self, orders: Sequence[tuple[OrderIntended, int, Decimal, bool]], ts: int) -> None:
+        """Take orders: latest terms, version, what they filled, whether over; tell nothing of it."""
 
 
 class Trading:
@@ -52,7 +50,7 @@ class Trading:
     def __init__(
         self,
         book: Book,
-        broker: Broker,
+        broker: Engine,
         contracts: Contracts,
         telling: Telling,
         now: Callable[[], int],
@@ -74,14 +72,15 @@ class Trading:
         """Take a new order or the modification of one; raises `Refusal`. Returns `None` for a preview."""
         known = self.book.find(client.id, asked.order_id)
         contract = self.resolve(asked.contract)
-        self._check_kind(asked, contract)
-        self._check_values(asked, contract)
+        terms = asked_terms(asked, contract, self.book.account, self._now())
+        if why := self._refuses(contract.instrument):
+            raise Refusal(201, f"Order rejected - reason:{why}")
         if asked.what_if:
-            self._show_preview(client, asked, contract)
+            self._show_preview(client, asked, terms, contract)
             return None
         if known is not None:
-            return self._modify(known, asked, contract)
-        held = self._new(client.id, asked, contract)
+            return self._modify(known, asked, terms, contract)
+        held = self._new(client.id, asked, terms, contract)
         if asked.transmit:
             self._transmit(held)
         return held
@@ -95,89 +94,61 @@ class Trading:
             raise Refusal(200, f"The contract description specified for {wanted.shown} is ambiguous.")
         return found[0]
 
-    def _check_kind(self, asked: PlaceOrder, contract: Contract) -> None:
-        """Refuse what is not simulated."""
-        if asked.type not in TYPES:
-            raise Refusal(387, f"Unsupported order type for this exchange and security type: {asked.type}")
-        if asked.unsupported:
-            raise Refusal(201, f"Order rejected - reason:not simulated: {', '.join(asked.unsupported)}")
-        if why := self._refuses(contract.instrument):
-            raise Refusal(201, f"Order rejected - reason:{why}")
-        if asked.action not in ("BUY", "SELL"):
-            raise Refusal(201, f"Order rejected - reason:action {asked.action!r}: expected BUY or SELL")
-        if asked.tif not in _TIFS:
-            raise Refusal(201, f"Order rejected - reason:time in force {asked.tif!r} is not simulated")
-        if asked.oca_group and asked.oca_type not in (0, 1):
-            raise Refusal(201, f"Order rejected - reason:ocaType {asked.oca_type} is not simulated")
-
-    def _check_values(self, asked: PlaceOrder, contract: Contract) -> None:
-        """Refuse what makes no sense."""
-        if asked.quantity is None or asked.quantity <= 0:
-            raise Refusal(434, "The order size cannot be zero")
-        if asked.account not in ("", self.book.account):
-            raise Refusal(
-                321, f"Error validating request.-'bX' : cause - Invalid account code '{asked.account}'."
-            )
-        needed = {"LMT": asked.limit, "STP": asked.aux}.get(asked.type, Decimal(1))
-        if needed is None or needed <= 0:
-            raise Refusal(321, f"Error validating request.-'bX' : cause - {asked.type} needs a price.")
-        if asked.type != "MKT" and needed % contract.tick_size:
-            message = "The price does not conform to the minimum price variation for this contract."
-            raise Refusal(110, message)
-
-    def _new(
-        self, client_id: int, asked: PlaceOrder, contract: Contract, order_id: int | None = None
-    ) -> Held:
-        order_id = asked.order_id if order_id is None else order_id
-        if asked.parent_id:
-            parent = self.book.find(client_id, asked.parent_id)
-            if parent is None or self.book.view(parent).state in ("Cancelled", "Rejected"):
-                raise Refusal(10006, f"Missing parent order {asked.parent_id}")
-        ticket = Ticket(
-            client_id,
-            order_id,
-            self.book.next_perm_id(),
-            asked.order_ref,
-            asked.parent_id,
-            asked.oca_group,
-            asked.outside_rth,
-            asked.transmit,
-        )
-        key = f"{client_id}-{order_id}-{ticket.perm_id}"
-        assert asked.quantity is not None
-        intent = OrderIntended(
-            self._now(),
-            key,
-            self.book.account,
-            f"client-{client_id}",
-            contract.instrument,
-            "BUY" if asked.action == "BUY" else "SELL",
-            money(asked.quantity),
-            _engine_type(asked.type),
-            money(asked.limit) if asked.type == "LMT" and asked.limit is not None else None,
-            money(asked.aux) if asked.type == "STP" and asked.aux is not None else None,
-            "GTC" if _TIFS[asked.tif] == "GTC" else "DAY",
-            msgspec.json.encode(ticket).decode(),
+    def _new(self, client_id: int, asked: PlaceOrder, terms: Asked, contract: Contract) -> Held:
+        parent = self._parent(client_id, asked, contract)
+        ticket = self._ticket(client_id, asked, parent)
+        key = f"{client_id}-{asked.order_id}-{ticket.perm_id}"
+        who = (self.book.account, f"client-{client_id}", contract.instrument)
+        intent = msgspec.structs.replace(
+            terms.intent(self._now(), key, *who),
+            reason=msgspec.json.encode(ticket).decode(),
+            parent=parent.key if parent is not None else "",
+            oca="" if ticket.oca_type == OCA_CANCEL else ticket.oca_group,
         )
         self.book.record(intent)
         return self.book.get(key)
 
+    def _parent(self, client_id: int, asked: PlaceOrder, contract: Contract) -> Held | None:
+        if not asked.parent_id:
+            return None
+        parent = self.book.find(client_id, asked.parent_id)
+        if parent is None or self.book.view(parent).state in ("Cancelled", "Rejected"):
+            raise Refusal(10006, f"Missing parent order {asked.parent_id}")
+        if parent.contract != contract:
+            raise Refusal(201, "Order rejected - reason:not simulated: a parent of another contract")
+        return parent
+
+    def _ticket(self, client_id: int, asked: PlaceOrder, parent: Held | None) -> Ticket:
+        """Return an order's part on the wire. Exits of one parent are a group, whether asked for or not."""
+        group, kind = asked.oca_group, asked.oca_type or OCA_REDUCE_FREELY
+        if parent is not None and not group:
+            group, kind = str(parent.ticket.perm_id), OCA_REDUCE_FREELY
+        return Ticket(
+            client_id,
+            asked.order_id,
+            self.book.next_perm_id(),
+            asked.order_ref,
+            asked.parent_id,
+            group,
+            kind if group else 0,
+            asked.transmit,
+        )
+
     def fork(self, client: Client, asked: PlaceOrder) -> Held:
         """Make a second live order of what was meant as a modification: a known fault of real gateways."""
-        held = self._new(client.id, asked, self.resolve(asked.contract))
+        contract = self.resolve(asked.contract)
+        terms = asked_terms(asked, contract, self.book.account, self._now())
+        held = self._new(client.id, asked, terms, contract)
         self._transmit(held)
         return held
 
-    def _modify(self, held: Held, asked: PlaceOrder, contract: Contract) -> Held:
-        view = self.book.view(held)
-        if view.state == "Filled":
+    def _modify(self, held: Held, asked: PlaceOrder, terms: Asked, contract: Contract) -> Held:
+        if self.book.view(held).state == "Filled":
             raise Refusal(104, "Cannot modify a filled order.")
         if self.book.done(held):
             raise Refusal(103, "Duplicate order id")
+        self._check_same(held, asked, terms, contract)
         intent = held.intent
-        if contract != held.contract or asked.action != intent.side or asked.type != intent.type:
-            raise Refusal(105, "Order being modified does not match original order")
-        assert asked.quantity is not None
         ticket = msgspec.structs.replace(held.ticket, transmit=held.ticket.transmit or asked.transmit)
         event = ModifyIntended(
             self._now(),
@@ -186,18 +157,29 @@ class Trading:
             intent.account,
             intent.strategy,
             intent.instrument,
-            money(asked.quantity),
-            money(asked.limit) if asked.type == "LMT" and asked.limit is not None else None,
-            money(asked.aux) if asked.type == "STP" and asked.aux is not None else None,
+            terms.quantity,
+            terms.limit,
+            terms.stop if terms.type != "TRAIL" or terms.stop is not None else intent.stop,
             msgspec.json.encode(ticket).decode(),
+            terms.trail,
+            terms.trail_pct,
         )
         seq = self.book.record(event)
         if held.live:
-            rest = msgspec.structs.replace(event, quantity=event.quantity - held.filled_before)
-            self._hand_over(Effect(seq, rest))
+            self._hand_over(Effect(seq, event))
         elif asked.transmit:
             self._transmit(held)
         return held
+
+    def _check_same(self, held: Held, asked: PlaceOrder, terms: Asked, contract: Contract) -> None:
+        intent = held.intent
+        if contract != held.contract or terms.side != intent.side or terms.type != intent.type:
+            raise Refusal(105, "Order being modified does not match original order")
+        if asked.oca_group and asked.oca_group != held.ticket.oca_group:
+            raise Refusal(10326, "OCA group revision is not allowed.")
+        fixed = (terms.tif, terms.good_till, terms.outside_rth)
+        if fixed != (intent.tif, intent.good_till, intent.outside_rth):
+            raise Refusal(201, "Order rejected - reason:not simulated: another time in force or other hours")
 
     def cancel(self, client: Client, order_id: int) -> None:
         """Cancel an order of the client; raises `Refusal`."""
@@ -239,38 +221,54 @@ class Trading:
     # -- the engine ----------------------------------------------------------------------------
 
     def _transmit(self, held: Held) -> None:
-        """Let an order go, with its parent and siblings that waited for it."""
-        family = [held]
+        """Let an order go, with its parent before it and the siblings that waited for it."""
         parent = self.book.parent(held)
+        family = [held, *self.book.children(held)]
         if parent is not None:
-            family = [parent, *(child for child in self.book.children(parent))]
+            family = [parent, *self.book.children(parent)]
         for member in family:
-            if member.live or self.book.done(member):
-                continue
-            if member is not parent and parent is not None and self.book.view(parent).state != "Filled":
-                self.telling.tell_order(member)  # a child is shown, and waits for its parent
-            else:
+            if not member.live and not self.book.done(member):
                 self._release(member)
 
     def _release(self, held: Held) -> None:
         intent = held.intent
         who = (intent.account, intent.strategy, intent.instrument)
         seq = self.book.record(OrderSendStarted(self._now(), held.key, held.version, *who))
+        parent = self.book.parent(held)
+        if parent is not None and self.book.view(parent).state == "Filled":
+            intent = msgspec.structs.replace(intent, parent="")  # the engine need not know it any more
         self._hand_over(Effect(seq, intent))
 
     def _hand_over(self, effect: Effect) -> None:
         self.take(self._broker.accept([effect], self._now()))
         self._broker.release([effect])
 
-    def resume(self) -> None:
-        """Give the engine what was live when the gateway ended: the part that had not filled."""
+    def left(self, client_id: int) -> None:
+        """Drop what a client that is gone never let go: such orders live in its session only."""
         for held in self.book.all():
-            if not held.live or self.book.done(held):
-                continue
-            held.filled_before = self.book.fills(held).quantity
-            rest = msgspec.structs.replace(held.intent, quantity=held.intent.quantity - held.filled_before)
-            for _ in self._broker.accept([Effect(0, rest)], self._now()):
-                pass  # the book knows already that it was sent and submitted
+            if held.ticket.client_id == client_id and not held.live and not self.book.done(held):
+                self._cancel(held, "its client left before it was transmitted")
+
+    def resume(self) -> None:
+        """Give the engine what was live when the gateway ended, and drop what was never transmitted."""
+        for held in self.book.all():
+            if not held.live and not self.book.done(held):
+                self._cancel(held, "the gateway ended before it was transmitted")
+        self._broker.resume(
+            [
+                (held.intent, held.version, self.book.fills(held).quantity, self.book.done(held))
+                for held in self._resumed()
+            ],
+            self._now(),
+        )
+
+    def _resumed(self) -> list[Held]:
+        """Return the orders that work, and those that have ended while others depend on what they filled."""
+        working = [held for held in self.book.all() if held.live and not self.book.done(held)]
+        parents = {parent.key for held in working if (parent := self.book.parent(held)) is not None}
+        keys = {held.key for held in working}
+        relatives = {each.key for key in parents for each in self.book.children(self.book.get(key))}
+        return [held for held in self.book.all() if held.key in keys | parents | relatives]
 
     def take(self, facts: Iterable[Event]) -> None:
         """Record what the engine says and tell whom it concerns."""
@@ -285,6 +283,9 @@ class Trading:
                 self.telling.tell_commission(charge)
             elif isinstance(fact, OrderStatusChanged):
                 self._status(fact)
+            elif isinstance(fact, OrderAmended):
+                self.book.record(fact)
+                self.telling.tell_order(self.book.get(fact.order))
             else:
                 self.book.record(fact)
 
@@ -292,7 +293,7 @@ class Trading:
         held = self.book.get(fact.order)
         fact = msgspec.structs.replace(fact, version=max(fact.version, held.version))
         self.book.record(fact)
-        if fact.status == "Rejected" and fact.version > 1:
+        if fact.status == "Rejected":
             self.telling.error(held, 201, f"Order rejected - reason:{fact.message}")
             return
         self.telling.tell_order(held)
@@ -309,19 +310,15 @@ class Trading:
         self.telling.tell_order(held)
         self.telling.position_changed(fill.instrument)
         self.filled(held)
-        if self.book.view(held).state == "Filled":
-            for child in self.book.children(held):
-                if not child.live and not self.book.done(child) and self.book.transmitted(child):
-                    self._release(child)
         for other in self._rivals(held):
             self._cancel(other, "one cancels all")
 
     def _rivals(self, held: Held) -> list[Held]:
-        """Return the orders that a fill of `held` cancels: of its group, and its siblings."""
-        parent = self.book.parent(held)
-        family = [*self.book.group(held.ticket.oca_group), *(self.book.children(parent) if parent else ())]
-        rivals = {other.key: other for other in family if other is not held}
-        return [other for other in rivals.values() if not self.book.done(other)]
+        """Return the orders that a fill of `held` cancels: the others of its group, if that is of type 1."""
+        if held.ticket.oca_type != OCA_CANCEL:
+            return []
+        group = self.book.group(held.ticket.oca_group)
+        return [other for other in group if other is not held and not self.book.done(other)]
 
     def correct(self, exec_id: str, price: Decimal) -> None:
         """Correct the price of an execution: a new revision that replaces it."""
@@ -335,33 +332,12 @@ class Trading:
         self.telling.tell_execution(exec_id)
         self.telling.position_changed(found.instrument)
 
-    def _show_preview(self, client: Client, asked: PlaceOrder, contract: Contract) -> None:
-        assert asked.quantity is not None
-        shown = Shown(
-            order_id=asked.order_id,
-            client_id=client.id,
-            perm_id=self.book.next_perm_id(),
-            parent_id=asked.parent_id,
-            parent_perm_id=0,
-            account=self.book.account,
-            action=asked.action,
-            quantity=asked.quantity,
-            type=asked.type,
-            limit=asked.limit,
-            aux=asked.aux,
-            tif=_TIFS[asked.tif],
-            oca_group=asked.oca_group,
-            oca_type=asked.oca_type,
-            order_ref=asked.order_ref,
-            outside_rth=asked.outside_rth,
-            status="PreSubmitted",
-            filled=Decimal(0),
-        )
+    def _show_preview(self, client: Client, asked: PlaceOrder, terms: Asked, contract: Contract) -> None:
+        parent = self._parent(client.id, asked, contract)
+        who = (self.book.account, f"client-{client.id}", contract.instrument)
+        held = Held("", self._ticket(client.id, asked, parent), contract, terms.intent(self._now(), "", *who))
+        shown = self.telling.described(held, "PreSubmitted", Decimal(0))
         # IB answers twice: first without figures, then with them.
         first = msgspec.structs.replace(NO_PREVIEW, what_if=True)
-        for preview in (first, self._preview(contract, asked.action, asked.quantity)):
+        for preview in (first, self._preview(contract, asked.action, terms.quantity)):
             client.post(open_order(contract, shown, client.version, preview))
-
-
-def _engine_type(name: str) -> OrderType:
-    return "LMT" if name == "LMT" else "STP" if name == "STP" else "MKT"

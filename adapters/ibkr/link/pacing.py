@@ -3,7 +3,7 @@
 Pure: time is passed in. At most 40 leave in any second, up to 40 of them at once, the most urgent
 first; cancels may use five more, so that a burst of other requests never holds one back for a second.
 (A bucket refilled at 40 a second with room for 40 would let 80 out within one.) Nothing is ever
-dropped, merged or reordered within a lane.
+dropped, merged or reordered within a lane. What has to leave together counts as many messages as it is.
 """
 
 from collections import deque
@@ -28,10 +28,17 @@ class Lane(IntEnum):
 
 
 class Pacer(Generic[T]):
-    """Holds requests back until they may go."""
+    """Holds requests back until they may go. `size` says as how many messages a request counts."""
 
-    def __init__(self, rate_per_s: int = RATE_PER_S, urgent_rate_per_s: int = URGENT_RATE_PER_S) -> None:
+    def __init__(
+        self,
+        rate_per_s: int = RATE_PER_S,
+        urgent_rate_per_s: int = URGENT_RATE_PER_S,
+        *,
+        size: Callable[[T], int] = lambda _: 1,
+    ) -> None:
         assert 0 < rate_per_s <= urgent_rate_per_s
+        self._size = size
         self._limits = dict.fromkeys(Lane, rate_per_s) | {Lane.CANCEL: urgent_rate_per_s}
         self._lanes: dict[Lane, deque[T]] = {lane: deque() for lane in Lane}
         self._left_ns: deque[int] = deque(maxlen=urgent_rate_per_s)
@@ -44,8 +51,9 @@ class Pacer(Generic[T]):
         """Return the requests that may go now, in the order to send them; they count as sent."""
         taken = []
         while (lane := self._first()) is not None and self._due_ns(lane) <= now_ns:
-            taken.append(self._lanes[lane].popleft())
-            self._left_ns.append(now_ns)
+            request = self._lanes[lane].popleft()
+            taken.append(request)
+            self._left_ns.extend(now_ns for _ in range(self._size(request)))
         return taken
 
     def next_ns(self) -> int | None:
@@ -56,6 +64,10 @@ class Pacer(Generic[T]):
     def waiting(self, lane: Lane) -> int:
         """Return how many requests of a lane wait."""
         return len(self._lanes[lane])
+
+    def queued(self, lane: Lane) -> list[T]:
+        """Return the requests of a lane that wait."""
+        return list(self._lanes[lane])
 
     def withdraw(self, match: Callable[[T], bool]) -> list[T]:
         """Return the waiting requests that match, in the order in which they would have gone; forget them."""
@@ -84,5 +96,7 @@ class Pacer(Generic[T]):
         return next((lane for lane in Lane if self._lanes[lane]), None)
 
     def _due_ns(self, lane: Lane) -> int:
+        # The first of a lane may go once that many fewer than the limit left within a second.
         limit = self._limits[lane]
-        return self._left_ns[-limit] + SECOND_NS if len(self._left_ns) >= limit else 0
+        rest = max(1, limit - self._size(self._lanes[lane][0]) + 1)
+        return self._left_ns[-rest] + SECOND_NS if len(self._left_ns) >= rest else 0

@@ -3,8 +3,9 @@
 Identity is the permanent id, then the reference of the attempt; the order id on the wire counts only for
 messages of this connection. A status is advisory and is told once however often it is sent. A fill is what
 has an execution id: a higher revision of it is a correction. Error codes are annotations; only a closed list
-ends an order, and only one that the broker never acknowledged. What is remembered here is on its way into
-the folds, so a restart loses none of it.
+ends an order, and only one that the broker never acknowledged. A quantity that the broker made smaller
+because another order of the group filled becomes the order's. What is remembered here is on its way into the
+folds, so a restart loses none of it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from adapters.ibkr.trading.external import SIDES, Names, Strangers, as_external, external_order
+from adapters.ibkr.trading.families import entry_cancel, unprotected
 from adapters.ibkr.trading.outgoing import Outgoing, Request
 from adapters.ibkr.trading.snapshot import split_exec_id
 from adapters.ibkr.wire.messages import (
@@ -23,7 +26,7 @@ from adapters.ibkr.wire.messages import (
     OrderStatus,
 )
 from adapters.ibkr.wire.times import parse_time
-from adapters.ibkr.wire.versions import shown_version
+from adapters.ibkr.wire.versions import amendment, only_smaller, shown_version
 from core.events import (
     BreakFound,
     CommissionReported,
@@ -33,11 +36,10 @@ from core.events import (
     Filled,
     OrderBound,
     OrderStatusChanged,
-    Side,
 )
 from core.money import money
 from core.views import GateView, InstrumentsView, Order
-from projections.records import Version
+from projections.records import AMENDED, Version
 from projections.retold import Told as ToldExecution
 from projections.retold import charged
 from projections.routes import Routes, Told
@@ -72,15 +74,6 @@ _SEEN_IN_BOOK = frozenset({103, 161, 10147, 10148})
 """Codes that make the client look at the book by themselves, whatever order they speak of."""
 _ENDED = frozenset({"Cancelled", "Filled"})
 _REMEMBERED_MAX = 4096
-
-_SIDES: dict[str, Side] = {"BOT": "BUY", "SLD": "SELL", "BUY": "BUY", "SELL": "SELL"}
-
-
-class Names(Protocol):
-    """What knows instruments by the broker's contracts."""
-
-    def instrument(self, con_id: int | None, symbol: str) -> str:
-        """Return our name of a contract; one never defined gets a name from its id."""
 
 
 class KnownOrders(Protocol):
@@ -121,6 +114,8 @@ class OrderChannel:
         self._told: dict[str, Told] = {}
         self._bound: dict[int, str] = {}
         self._external: dict[int, ExternalOrderReported] = {}
+        self._amended: dict[str, Version] = {}
+        self._strangers = Strangers()
         self._fills: dict[str, tuple[str, str, str, str]] = {}
         self._revisions: dict[str, set[int]] = {}
         self._charged: dict[str, str] = {}
@@ -142,8 +137,10 @@ class OrderChannel:
 
     def folded(self) -> None:
         """Take that all events returned so far are in the folds."""
-        for held in (self._told, self._bound, self._external, self._fills, self._revisions, self._charged):
+        for held in (self._told, self._bound, self._external, self._amended):
             held.clear()
+        for known in (self._fills, self._revisions, self._charged):
+            known.clear()
 
     def speaks_of(self, req_id: int | None) -> str:
         """Return the order that an id on the wire stands for, or nothing."""
@@ -204,15 +201,33 @@ class OrderChannel:
             return self._foreign(said, ts)
         events = list(self._bind(order, terms.perm_id, terms.order_id, ts))
         text = "; ".join(part for part in (said.state.warning, said.state.reject_reason) if part)
-        version = self._shown(order, said)
-        return [*events, *self._tell(order, said.state.status, text, terms.perm_id, version, ts)]
+        version, amended = self._shown(order, said, ts)
+        return [*events, *amended, *self._tell(order, said.state.status, text, terms.perm_id, version, ts)]
 
-    def _shown(self, order: str, said: OpenOrder) -> int:
-        known = self._orders.get(order)
-        shown = None if known is None else shown_version(known.type, self._orders.versions(order), said.terms)
-        if shown is None and known is not None and known.working:
+    def _shown(self, order: str, said: OpenOrder, ts: int) -> tuple[int, Iterable[Event]]:
+        """Return which version the broker shows, and what it made of the order by itself."""
+        known, sent = self._orders.get(order), self._routes.attempt(order)
+        last = self._last_version(order)
+        if known is None or sent is None:
+            return last, ()
+        amended = self._amended.get(order)
+        versions = [*self._orders.versions(order), *([amended] if amended is not None else [])]
+        shown = shown_version(known, versions, sent, said.terms, self.zone)
+        if shown is None and known.working:
+            if (known.oca or known.parent) and only_smaller(known, sent, said.terms, self.zone):
+                return self._reduced(known, max(v.number for v in versions) + 1, said, ts)
             self._doubt = f"{order} has other terms at the broker than any that were sent"
-        return shown or self._last_version(order)
+        elif shown is not None and shown < last and any(v.reason == AMENDED for v in versions):
+            self._doubt = f"{order} is at the broker with terms that it had before"
+        return shown or last, ()
+
+    def _reduced(self, known: Order, number: int, said: OpenOrder, ts: int) -> tuple[int, Iterable[Event]]:
+        sent = self._routes.attempt(known.id)
+        assert sent is not None
+        event = amendment(known, number, sent, said.terms, ts, self.zone)
+        prices = (event.limit, event.stop, AMENDED, event.trail, event.trail_pct)
+        self._amended[known.id] = Version(number, event.quantity, *prices)
+        return number, (event,)
 
     def _last_version(self, order: str) -> int:
         told = self._told.get(order) or self._routes.told(order)
@@ -269,7 +284,8 @@ class OrderChannel:
 
     def _foreign(self, said: OpenOrder, ts: int) -> Iterable[Event]:
         perm = said.terms.perm_id
-        event = external_order(said, self._names, ts)
+        parent = self._strangers.parent_of(said.terms, self._routes)
+        event = external_order(said, self._names, parent, ts, self.zone)
         if perm is None or event is None:
             return ()
         known = self._known_external(perm, ts)
@@ -294,7 +310,7 @@ class OrderChannel:
 
     def _execution(self, said: Execution, ts: int) -> Iterable[Event]:
         exec_id, revision = split_exec_id(said.exec_id)
-        side = _SIDES.get(said.side)
+        side = SIDES.get(said.side)
         if side is None or said.quantity is None or said.price is None:
             return ()
         order = self._find(said.perm_id, said.order_ref, said.client_id, said.order_id)
@@ -379,32 +395,17 @@ class OrderChannel:
             return ()
         text = f"{said.code}: {said.text}"
         self._told[order] = Told("Rejected", 1, text)
-        return (_changed(known, "Rejected", text, 1, ts),)
+        return (_changed(known, "Rejected", text, 1, ts), *self._exposed(known, text, ts))
 
-
-def external_order(said: OpenOrder, names: Names, ts: int) -> ExternalOrderReported | None:
-    """Return an order of others as an event; `None` if it cannot count for risk."""
-    terms = said.terms
-    if terms.perm_id is None or terms.side not in _SIDES or terms.quantity is None:
-        return None
-    priced = terms.type in ("LMT", "STP LMT", "LOC", "LIT")
-    return ExternalOrderReported(
-        ts,
-        f"external-{terms.perm_id}",
-        terms.account,
-        names.instrument(said.contract.con_id, said.contract.symbol),
-        _SIDES[terms.side],
-        money(terms.quantity),
-        money(terms.limit) if priced and terms.limit is not None else None,
-        money(terms.stop) if terms.type.startswith("STP") and terms.stop is not None else None,
-        said.state.status,
-    )
-
-
-def as_external(order: Order, status: str, ts: int) -> ExternalOrderReported:
-    """Return what was last said of an order of others, with another status."""
-    who = (order.id, order.account, order.instrument, order.side)
-    return ExternalOrderReported(ts, *who, order.quantity, order.limit, order.stop, status)
+    def _exposed(self, child: Order, why: str, ts: int) -> Iterable[Event]:
+        """Return the alarm about an entry that has lost its stop; what of it still works is cancelled."""
+        parent = self._orders.get(child.parent) if child.parent else None
+        alarm = unprotected(child, parent, self._orders.working(), why, ts)
+        if alarm is None or parent is None:
+            return ()
+        if parent.working:
+            self.out.withdraw(entry_cancel(parent, f"its stop {child.id} was refused", ts))
+        return (alarm,)
 
 
 def lost_order_seen(order: Order, ts: int) -> BreakFound:

@@ -1,25 +1,28 @@
 """Orders on their way out: names for what leaves, its bytes, and changes that wait for their order.
 
-A change waits until the broker has acknowledged its order, which else takes the change for a second order
-with the same id. What waits too long, or finds the gate closed, is not sent. It sends nothing itself and
-never resends.
+An entry and its exits that were decided together leave as one request. The broker holds back all of such a
+family until it has the last one, so that no entry ever works there without its exits. A change waits until
+the broker has acknowledged its order, which else takes the change for a second order with the same id. What
+waits too long, or finds the gate closed, is not sent. It sends nothing itself and never resends.
 """
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import Any, Protocol
 
 import msgspec
 
 from adapters.ibkr.link.pacing import Lane
+from adapters.ibkr.trading.families import families, orphaned, parent_at_broker
 from adapters.ibkr.wire.contracts import contract_of
 from adapters.ibkr.wire.encoder import Encoder
-from adapters.ibkr.wire.order_fields import ORDER_REF_MAX, terms_of
-from adapters.ibkr.wire.terms import OrderTerms
+from adapters.ibkr.wire.order_fields import ORDER_REF_MAX, Names, terms_of
 from core.clock import SECOND_NS
 from core.effects import Effect
 from core.events import CancelIntended, Event, ModifyIntended, OrderAttempted, OrderIntended
-from core.views import GateView, InstrumentsView, OrdersView
-from projections.routes import Routes
+from core.views import GateView, InstrumentsView, Order, OrdersView
+from projections.records import Version
+from projections.routes import Attempt, Routes
 
 WAIT_S = 10.0
 """How long a change waits for its order to be acknowledged."""
@@ -27,11 +30,21 @@ ID_MAX = 2**31 - 1
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Bytes to send for an effect, and how urgent they are."""
+    """Bytes to send for an effect, and how urgent they are; `exits` leave with it or not at all."""
 
     lane: Lane
     data: bytes
     effect: Effect
+    exits: tuple["Request", ...] = ()
+
+    @property
+    def members(self) -> tuple["Request", ...]:
+        """All that leaves together, in the order in which it does."""
+        return (self, *self.exits)
+
+    def speaks_of(self, order: str) -> bool:
+        """Return whether an order is among what leaves together."""
+        return any(each.effect.request.order == order for each in self.members)
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -39,6 +52,13 @@ class Waiting(msgspec.Struct, frozen=True):
 
     effect: Effect
     until_ns: int
+
+
+class SentOrders(OrdersView, Protocol):
+    """Orders as folded, with their versions."""
+
+    def versions(self, order: str) -> Sequence[Version]:
+        """Return the versions of an order that may be at the broker, the first one first."""
 
 
 class Outgoing:
@@ -49,7 +69,7 @@ class Outgoing:
         client_id: int,
         prefix: str,
         routes: Routes,
-        orders: OrdersView,
+        orders: SentOrders,
         instruments: InstrumentsView,
         acknowledged: Callable[[str], bool],
         gate: GateView | None = None,
@@ -63,6 +83,7 @@ class Outgoing:
         self._gate = gate
         self._next_id = 0
         self._waiting: list[Waiting] = []
+        self._urgent: list[Effect] = []
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -83,55 +104,88 @@ class Outgoing:
     def attempts(self, effects: Sequence[Effect], ts: int) -> list[Event]:
         """Name what a slice decided to send; recorded with the decision, before its first byte leaves."""
         named: list[Event] = []
+        together: dict[str, int] = {}  # the order ids of this slice: of parents whose children come with them
         for effect in effects:
             request = effect.request
             known = self._routes.attempt(request.order)
             if isinstance(request, OrderIntended):
                 attempt = 1 if known is None else known.attempt + 1
-                names = (attempt, self._ref(request.order, attempt), self.take_id())
-                named.append(OrderAttempted(ts, request.order, 1, *names, self.client_id))
+                together[request.order] = broker_id = self.take_id()
+                names = (attempt, self._short(request.order, f".{attempt}"), broker_id)
+                named.append(
+                    OrderAttempted(
+                        ts,
+                        request.order,
+                        1,
+                        *names,
+                        self.client_id,
+                        together.get(request.parent) or self._parent_id(request),
+                        self._short(request.oca, "") if request.oca else "",
+                    )
+                )
             elif isinstance(request, ModifyIntended) and known is not None:
                 names = (known.attempt, known.ref, known.broker_id)
-                named.append(OrderAttempted(ts, request.order, request.version, *names, known.client_id))
+                more = (known.client_id, known.parent_id, known.group)
+                named.append(OrderAttempted(ts, request.order, request.version, *names, *more))
         return named
 
-    def _ref(self, order: str, attempt: int) -> str:
-        ref = f"{self._prefix}{order}.{attempt}"
+    def _parent_id(self, intent: OrderIntended) -> int:
+        """Return under which id the parent of an order that goes out later than it is known at the broker."""
+        parent = self._orders.get(intent.parent) if intent.parent else None
+        return 0 if parent is None else parent_at_broker(parent, self._routes.attempt(parent.id))
+
+    def _short(self, name: str, end: str) -> str:
+        """Return a name for the broker that no other log gives anything."""
+        ref = f"{self._prefix}{name}{end}"
         if len(ref) <= ORDER_REF_MAX and ref.isascii() and ref.isprintable():
             return ref
-        short = blake2b(order.encode(), digest_size=8).hexdigest()
-        return f"{self._prefix[: ORDER_REF_MAX - 20]}{short}.{attempt}"
+        short = blake2b(name.encode(), digest_size=8).hexdigest()
+        return f"{self._prefix[: ORDER_REF_MAX - 20]}{short}{end}"
 
     # -- bytes ---------------------------------------------------------------------------------
 
-    def request(self, effect: Effect, encoder: Encoder) -> Request | None:
-        """Return the bytes of an effect; `None` if its order never had a name at the broker."""
-        intent = effect.request
-        route = self._routes.attempt(intent.order)
-        if route is None:
+    def together(self, effects: Sequence[Effect]) -> list[list[Effect]]:
+        """Return what leaves with what: an entry with its exits, all else alone."""
+        return families(effects)
+
+    def request(self, effects: Sequence[Effect], encoder: Encoder) -> Request | None:
+        """Return the bytes of a family, or of one effect; `None` if an order never had a name there."""
+        if any(self._routes.attempt(effect.request.order) is None for effect in effects):
             return None
+        last = len(effects) - 1
+        first, *exits = (self._one(e, encoder, transmit=n == last) for n, e in enumerate(effects))
+        return msgspec.structs.replace(first, exits=tuple(exits))
+
+    def _one(self, effect: Effect, encoder: Encoder, *, transmit: bool) -> Request:
+        intent: Any = effect.request
+        route = self._routes.attempt(intent.order)
+        assert route is not None
         if isinstance(intent, CancelIntended):
             return Request(Lane.CANCEL, encoder.cancel_order(route.broker_id), effect)
         contract = contract_of(self._instruments.instrument(intent.instrument))
-        if isinstance(intent, ModifyIntended):
-            terms = self._modified(intent, route.ref)
-            return Request(Lane.MODIFY, encoder.place_order(route.broker_id, contract, terms), effect)
-        terms = terms_of(intent, route.ref)
-        return Request(Lane.NEW_ORDER, encoder.place_order(route.broker_id, contract, terms), effect)
+        new = isinstance(intent, OrderIntended)
+        order = intent if new else self._modified(intent)
+        terms = terms_of(order, _names(route), transmit=transmit)
+        lane = Lane.NEW_ORDER if new else Lane.MODIFY
+        return Request(lane, encoder.place_order(route.broker_id, contract, terms), effect)
 
-    def _modified(self, intent: ModifyIntended, ref: str) -> OrderTerms:
+    def _modified(self, intent: ModifyIntended) -> Order:
         known = self._orders.get(intent.order)
         assert known is not None, "a modify without its order does not pass the risk gate"
-        return OrderTerms(
-            side=known.side,
+        # A trailing stop that is given its start again would jump back to it.
+        started = known.type == "TRAIL" and self._started(intent)
+        return msgspec.structs.replace(
+            known,
             quantity=intent.quantity,
-            type=known.type,
             limit=intent.limit,
-            stop=intent.stop,
-            tif=known.tif,
-            account=known.account,
-            order_ref=ref,
+            stop=None if started else intent.stop,
+            trail=intent.trail,
+            trail_pct=intent.trail_pct,
         )
+
+    def _started(self, intent: ModifyIntended) -> bool:
+        before = [v for v in self._orders.versions(intent.order) if v.number < intent.version]
+        return bool(before) and before[-1].stop == intent.stop
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -142,20 +196,38 @@ class Outgoing:
         self._waiting.append(Waiting(effect, now_ns + round(WAIT_S * SECOND_NS)))
         return True
 
-    def closed(self, effect: Effect) -> str:
-        """Return why an order or a change may not leave any more, or nothing; a cancel always may."""
-        if self._gate is None or isinstance(effect.request, CancelIntended):
+    def closed(self, effects: Sequence[Effect]) -> str:
+        """Return why a family, an order or a change may not leave, or nothing; a cancel always may."""
+        reasons = (self._closed(effect, {e.request.order for e in effects}) for effect in effects)
+        return next((why for why in reasons if why), "")
+
+    def _closed(self, effect: Effect, family: set[str]) -> str:
+        intent = effect.request
+        if isinstance(intent, CancelIntended):
             return ""
-        return self._gate.bars(effect.request.order, effect.request.instrument) or ""
+        barred = self._gate.bars(intent.order, intent.instrument) if self._gate is not None else None
+        if barred:
+            return barred
+        if not isinstance(intent, OrderIntended) or not intent.parent or intent.parent in family:
+            return ""
+        route = self._routes.attempt(intent.parent)
+        known = self._acknowledged(intent.parent)
+        return orphaned(intent, self._orders.get(intent.parent), route, self.client_id, acknowledged=known)
+
+    def withdraw(self, cancel: CancelIntended) -> None:
+        """Ask for a cancel that no strategy decided."""
+        if all(effect.request.order != cancel.order for effect in self._urgent):
+            self._urgent.append(Effect(0, cancel))
 
     @property
     def waits(self) -> bool:
-        """Whether anything waits for its order."""
-        return bool(self._waiting)
+        """Whether anything waits for its order, or to be asked for."""
+        return bool(self._waiting or self._urgent)
 
     def due(self, now_ns: int) -> tuple[list[Effect], list[tuple[Effect, str]]]:
         """Return what has waited long enough: to be sent now, and never to be sent with the reason."""
-        go, never, still = list[Effect](), list[tuple[Effect, str]](), list[Waiting]()
+        go, never, still = self._urgent, list[tuple[Effect, str]](), list[Waiting]()
+        self._urgent = []
         for waiting in self._waiting:
             effect = waiting.effect
             order = self._orders.get(effect.request.order)
@@ -173,5 +245,9 @@ class Outgoing:
     def drop(self) -> list[Effect]:
         """Forget what waits: the connection is gone. Return what was not sent."""
         dropped = [waiting.effect for waiting in self._waiting]
-        self._waiting = []
+        self._waiting, self._urgent = [], []
         return dropped
+
+
+def _names(route: Attempt) -> Names:
+    return Names(route.ref, route.parent_id, route.group)

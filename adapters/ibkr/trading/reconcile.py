@@ -2,7 +2,8 @@
 
 Pure: evidence and folds in, events out. It never invents a fill, never guesses between cancelled and filled,
 and never says that an order may be sent again unless nothing of it can have left. What is not found is
-unknown first, and presumed lost only when a later look does not find it either.
+unknown first, and presumed lost only when a later look does not find it either. An exit that is gone with its
+entry, which never filled, is over: the broker does that.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,18 +15,19 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from adapters.ibkr.trading.orders import REJECTIONS, TEMPORARY, Names, as_external, lost_order_seen
+from adapters.ibkr.trading.external import Names, as_external
+from adapters.ibkr.trading.families import unprotected
+from adapters.ibkr.trading.orders import REJECTIONS, STATUSES, TEMPORARY, lost_order_seen
 from adapters.ibkr.trading.snapshot import Evidence, split_exec_id
 from adapters.ibkr.wire.messages import CompletedOrder, OpenOrder
 from adapters.ibkr.wire.terms import OrderTerms
-from adapters.ibkr.wire.versions import shown_version
+from adapters.ibkr.wire.versions import amendment, shown_version
 from core.clock import DAY_NS, SECOND_NS
 from core.events import (
     BreakFound,
     BreakResolved,
     CashAdjusted,
     Event,
-    OrderAmended,
     OrderBound,
     OrderResolved,
     OrderStatusChanged,
@@ -34,6 +36,7 @@ from core.events import (
 )
 from core.money import ZERO, money, plain
 from core.views import AccountView, Execution, Order, PositionsView
+from projections.gate import UNPROTECTED
 from projections.records import Version
 from projections.routes import Routes
 
@@ -85,6 +88,7 @@ class Folds(msgspec.Struct, frozen=True):
     routes: Routes
     names: Names
     breaks: Breaks | None = None
+    zone: str = "UTC"  # of times that the broker gives without one
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -112,10 +116,14 @@ def reconcile(
             continue  # of another account's session: this login says nothing of it
         if order.strategy or folds.routes.attempt(order.id) is not None:
             here = ours.get(order.id, Found({}, {}))
+            if order.id not in ours and _gone_with_its_entry(order, ours, folds):
+                found += _gone(order, ts)
+                continue
             found += _order(order, here, folds, client_id, ts, round(patience_s * SECOND_NS))
         elif order.id.startswith("external-"):
             found += _external(order, evidence, ts)
     found += _back(ours, folds, ts)
+    found += _stops(found, ours, folds, ts)
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
     found += _cash(account, evidence, folds, ts)
@@ -188,20 +196,66 @@ def _live(order: Order, perm: int, said: OpenOrder, folds: Folds, ts: int) -> It
     doubted = fate is not None and fate.outcome in ("unknown", "presumed_lost")
     if doubted or told is None or order.state not in ("Submitted", "PartiallyFilled"):
         yield OrderResolved(ts, order.id, "live", f"permanent id {perm} is among the open orders")
-    versions = folds.orders.versions(order.id)
-    number = shown_version(order.type, versions, said.terms)
+    versions, sent = folds.orders.versions(order.id), folds.routes.attempt(order.id)
+    assert sent is not None
+    number = shown_version(order, versions, sent, said.terms, folds.zone)
     if number is None:
         number = max(v.number for v in versions) + 1
-        quantity = money(said.terms.quantity) if said.terms.quantity is not None else order.quantity
-        limit = money(said.terms.limit) if order.type == "LMT" and said.terms.limit is not None else None
-        stop = money(said.terms.stop) if order.type == "STP" and said.terms.stop is not None else None
-        yield OrderAmended(ts, order.id, number, quantity, limit, stop)
+        yield amendment(order, number, sent, said.terms, ts, folds.zone)
     for version in versions:
         if version.number > number:
             why = f"the broker has version {number}"
             yield _status(order, "Rejected", why, ts, version.number)
     if told is None or told.version != number or told.status in ("Rejected", "Cancelled"):
-        yield _status(order, "Submitted", "", ts, number)
+        yield _status(order, STATUSES.get(said.state.status, "Submitted"), "", ts, number)
+
+
+def _gone_with_its_entry(order: Order, ours: Mapping[str, Found], folds: Folds) -> bool:
+    """Return whether an exit is nowhere and its entry ended without a fill: at the broker, or refused."""
+    parent = folds.orders.get(order.parent) if order.parent else None
+    if parent is None or parent.filled or order.filled:
+        return False
+    here = ours.get(parent.id)
+    if here is not None and (here.live or any(said.terms.filled for said in here.over.values())):
+        return False
+    said = folds.routes.annotation(parent.id)
+    refused = not folds.routes.acknowledged(parent.id) and said is not None and said.code in REJECTIONS
+    return not parent.working or refused or (here is not None and bool(here.over))
+
+
+def _gone(order: Order, ts: int) -> Iterator[Event]:
+    why = f"its entry {order.parent} ended without a fill, and it is not at the broker"
+    yield OrderResolved(ts, order.id, "ended", why)
+    yield _status(order, "Cancelled", why, ts)
+
+
+def _stops(found: Sequence[Event], ours: Mapping[str, Found], folds: Folds, ts: int) -> Iterator[Event]:
+    """Yield alarms about entries at the broker whose stop this look presumes lost, or refused."""
+    gone: dict[str, str] = {}
+    for event in found:
+        if isinstance(event, OrderResolved) and event.outcome == "presumed_lost":
+            gone[event.order] = event.evidence
+        elif isinstance(event, OrderStatusChanged) and event.status == "Rejected":
+            gone[event.order] = event.message
+    gone = {name: why for name, why in gone.items() if name not in ours or not ours[name].live}
+    working = [order for order in folds.orders.working() if order.id not in gone]
+    for name, why in gone.items():
+        child = folds.orders.get(name)
+        if child is not None and child.parent and child.parent not in gone:
+            alarm = unprotected(child, folds.orders.get(child.parent), working, why, ts)
+            if alarm is not None:
+                yield alarm
+
+
+def _still_unprotected(before: BreakFound, folds: Folds) -> bool:
+    child = folds.orders.get(before.expected)
+    parent = folds.orders.get(child.parent) if child is not None else None
+    if child is None or parent is None:
+        return True  # what it speaks of is forgotten: only the operator knows
+    held = folds.positions.position(before.account, before.instrument).quantity
+    exposed = held > ZERO if parent.side == "BUY" else held < ZERO
+    alarm = unprotected(child, parent, folds.orders.working(), "", 0)
+    return alarm is not None and (parent.working or exposed)
 
 
 def _ended(order: Order, over: dict[int, CompletedOrder], folds: Folds, ts: int) -> Iterator[Event]:
@@ -322,6 +376,10 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> I
     for event in found:
         if not isinstance(event, BreakFound) or event.message not in known:
             yield event
+    for each in before:
+        if each.kind == UNPROTECTED and each.account == mending and not _still_unprotected(each, folds):
+            at = (each.account, each.instrument, each.kind)
+            yield BreakResolved(ts, *at, "no position, or another stop")
     for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
         if at[0] == mending and at[2] in _MENDING and at not in again:
             yield BreakResolved(ts, *at, "not found by a later comparison")

@@ -6,6 +6,7 @@ were nowhere make it look again later. A cancelled order is looked for once more
 brokers were seen to fill such orders. It sends nothing itself: the requests it wants are for the caller.
 """
 
+from adapters.ibkr.trading.families import entry_cancel, outlived
 from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds, recheck, reconcile
 from adapters.ibkr.trading.snapshot import PAUSE_S, Snapshot
@@ -13,7 +14,8 @@ from adapters.ibkr.wire.encoder import Encoder
 from adapters.ibkr.wire.messages import Message
 from core.clock import DAY_NS, SECOND_NS
 from core.effects import Effect
-from core.events import CancelIntended, Event, OrderResolved, ReconciliationStarted
+from core.events import BreakFound, CancelIntended, Event, OrderResolved, ReconciliationStarted
+from projections.gate import UNPROTECTED
 
 DAYS_MAX = 7
 """Executions of more days than this cannot be asked for."""
@@ -115,7 +117,8 @@ class Recovery:
         if self._settled is not None:
             settled, self._settled, self._snapshot = self._settled, None, None
             client_id = self._channel.client_id
-            return recheck(settled, snapshot.evidence, self._folds, client_id, ts)
+            events = recheck(settled, snapshot.evidence, self._folds, client_id, ts)
+            return events or self._outlived(ts)
         events = reconcile(
             self._reason,
             self.account,
@@ -132,7 +135,21 @@ class Recovery:
         lost = self._folds.routes.lost()
         found = {e.order for e in events if isinstance(e, OrderResolved) and e.outcome == "live"}
         self._cancels += [self._cancel(order, ts) for order in lost if order in found]
+        for alarm in (e for e in events if isinstance(e, BreakFound) and e.kind == UNPROTECTED):
+            self._without_stop(alarm.expected, ts)
         return events
+
+    def _outlived(self, ts: int) -> list[Event]:
+        """Look at the whole book if an exit seems to work whose entry ended without a fill."""
+        orders = self._folds.orders
+        left = next((o.id for o in orders.working() if outlived(o, orders.get(o.parent))), "")
+        return self.begin(f"{left} works and its entry has ended", self.account, ts) if left else []
+
+    def _without_stop(self, child: str, ts: int) -> None:
+        known = self._folds.orders.get(child)
+        entry = self._folds.orders.get(known.parent) if known is not None else None
+        if entry is not None and entry.working:
+            self._channel.out.withdraw(entry_cancel(entry, f"its stop {child} is not at the broker", ts))
 
     def due(self, encoder: Encoder, now_ns: int) -> bytes | None:
         """Return the request that the look under way needs now, or `None`."""

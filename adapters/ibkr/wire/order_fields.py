@@ -5,83 +5,61 @@ It decides nothing: ids, references and whether an order may go are given.
 """
 
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
-from adapters.ibkr.wire.messages import OpenOrder
 from adapters.ibkr.wire.terms import Margin, OrderState, OrderTerms
+from adapters.ibkr.wire.times import utc_text
 from adapters.ibkr.wire.values import amount, identity, integer
-from core.events import ModifyIntended, OrderIntended, OrderType, Side, TimeInForce
-from core.money import ZERO
+from core.events import OrderIntended
+from core.money import CONTEXT, ZERO
+from core.views import Order
 
 ORDER_REF_MAX = 36
 """Longer references were never seen to work."""
 LIMITED = frozenset({"LMT", "STP LMT", "LOC", "LIT"})
-STOPPED = frozenset({"STP", "STP LMT", "MIT", "LIT", "TRAIL"})
-_COMPARED = ("side", "quantity", "type", "tif", "account")
+STOPPED = frozenset({"STP", "STP LMT", "MIT", "LIT"})
+OCA_REDUCE = 2
+"""A fill of one order of a group reduces the others in proportion; only one at a time is at an exchange."""
+_PER_CENT = Decimal(100)
 
 
-def terms_of(intent: OrderIntended, order_ref: str) -> OrderTerms:
-    """Return the terms to send for an order, under a reference that no other attempt ever has."""
-    assert len(order_ref) <= ORDER_REF_MAX
-    assert order_ref.isascii()
-    return OrderTerms(
-        side=intent.side,
-        quantity=intent.quantity,
-        type=intent.type,
-        limit=intent.limit,
-        stop=intent.stop,
-        tif=intent.tif,
-        account=intent.account,
-        order_ref=order_ref,
-    )
+class Names(msgspec.Struct, frozen=True, gc=False):
+    """Under which names an order goes to the broker: its reference, its parent there, its OCA group there."""
+
+    ref: str
+    parent_id: int = 0
+    group: str = ""
 
 
-def modified(terms: OrderTerms, intent: ModifyIntended) -> OrderTerms:
-    """Return the terms of an order's new version; it goes out under the same order id."""
-    return msgspec.structs.replace(terms, quantity=intent.quantity, limit=intent.limit, stop=intent.stop)
+def terms_of(order: OrderIntended | Order, names: Names, *, transmit: bool = True) -> OrderTerms:
+    """Return the terms to send for an order, under a reference that no other attempt ever has.
 
-
-def intended_of(
-    said: OpenOrder, *, ts: int, order: str, strategy: str, instrument: str
-) -> OrderIntended | None:
-    """Return an order of the broker's book in our terms; `None` if we have no such kind of order."""
-    terms = said.terms
-    if (
-        terms.side not in get_args(Side)
-        or terms.type not in get_args(OrderType)
-        or terms.tif not in get_args(TimeInForce)
-        or terms.quantity is None
-    ):
-        return None
-    return OrderIntended(
-        ts,
-        order=order,
-        account=terms.account,
-        strategy=strategy,
-        instrument=instrument,
-        side=terms.side,  # type: ignore[arg-type]
-        quantity=terms.quantity,
-        type=terms.type,  # type: ignore[arg-type]
-        limit=terms.limit if terms.type in LIMITED else None,
-        stop=terms.stop if terms.type in STOPPED else None,
-        tif=terms.tif,  # type: ignore[arg-type]
-        reason="found at the broker",
-    )
-
-
-def differences(sent: OrderTerms, said: OrderTerms) -> tuple[str, ...]:
-    """Return the names of the terms in which the broker's book differs from what was sent.
-
-    Prices count only for order types that have them: the broker shows a market order with a limit of 0.
+    At the broker the distance of a trailing stop stands where other orders have their stop price, a share is
+    in per cent, and an order ends within a whole second: the one begun at `good_till`.
     """
-    names = [
-        *_COMPARED,
-        *(["limit"] if sent.type in LIMITED else []),
-        *(["stop"] if sent.type in STOPPED else []),
-    ]
-    return tuple(name for name in names if getattr(sent, name) != getattr(said, name))
+    assert len(names.ref) <= ORDER_REF_MAX
+    assert names.ref.isascii()
+    trails = order.type == "TRAIL"
+    return OrderTerms(
+        side=order.side,
+        quantity=order.quantity,
+        type=order.type,
+        limit=order.limit,
+        stop=order.trail if trails else order.stop,
+        tif=order.tif,
+        account=order.account,
+        order_ref=names.ref,
+        parent_id=names.parent_id or None,
+        oca_group=names.group,
+        oca_kind=OCA_REDUCE if names.group else 0,
+        transmit=transmit,
+        outside_hours=order.outside_rth,
+        good_till="" if order.good_till is None else utc_text(order.good_till),
+        trail_stop=order.stop if trails else None,
+        trail_percent=None if order.trail_pct is None else CONTEXT.multiply(order.trail_pct, _PER_CENT),
+    )
 
 
 def read_order(said: Any, *, completed: bool = False) -> OrderTerms:

@@ -1,0 +1,91 @@
+"""Brackets at the broker: what leaves together, what a late exit may name, an entry that lost its stop.
+
+Pure: reads folds, decides what is to be said or asked for. The broker holds an entry back until the last
+order of its family has come, activates the exits with the entry's fills, reduces one when the other fills,
+and cancels them with the entry. Nothing here repeats that.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from core.effects import Effect
+from core.events import BreakFound, CancelIntended, OrderIntended
+from core.money import ZERO, plain
+from core.views import Order
+from projections.gate import UNPROTECTED
+from projections.routes import Attempt
+
+PROTECTIVE = frozenset({"STP", "STP LMT", "TRAIL"})
+"""Types of exits that limit a loss."""
+
+
+def families(effects: Sequence[Effect]) -> list[list[Effect]]:
+    """Return what leaves with what: an entry with the exits that were decided with it, all else alone."""
+    found: list[list[Effect]] = []
+    entries: dict[str, list[Effect]] = {}
+    for effect in effects:
+        intent = effect.request
+        family = entries.get(intent.parent) if isinstance(intent, OrderIntended) and intent.parent else None
+        if family is not None:
+            family.append(effect)
+            continue
+        found.append([effect])
+        if isinstance(intent, OrderIntended):
+            entries[intent.order] = found[-1]
+    return found
+
+
+def parent_at_broker(parent: Order, route: Attempt | None) -> int:
+    """Return under which id a late exit names its parent; 0 once that has filled: it then stands alone."""
+    return 0 if route is None or parent.state == "Filled" else route.broker_id
+
+
+def orphaned(
+    child: OrderIntended,
+    parent: Order | None,
+    route: Attempt | None,
+    client_id: int,
+    *,
+    acknowledged: bool,
+) -> str:
+    """Return why an exit that goes out later than its entry may not, or nothing."""
+    name = child.parent
+    if parent is None or route is None or not acknowledged:
+        return f"its entry {name} is not known to be at the broker"
+    if route.client_id != client_id:
+        return f"its entry {name} is of client {route.client_id}: client {client_id} cannot name it"
+    if parent.working or parent.filled >= child.quantity:
+        return ""
+    if not parent.filled:
+        return f"its entry {name} has ended"
+    return (
+        f"its entry {name} ended with {plain(parent.filled)} of {plain(parent.quantity)} filled: "
+        f"an exit of {plain(child.quantity)} would exceed that"
+    )
+
+
+def unprotected(
+    child: Order, parent: Order | None, working: Iterable[Order], why: str, ts: int
+) -> BreakFound | None:
+    """Return the alarm about an entry whose stop the broker does not have, or `None`.
+
+    An entry that never filled and no longer can needs no stop, nor does one with another stop that works.
+    """
+    if parent is None or child.type not in PROTECTIVE or not (parent.working or parent.filled > ZERO):
+        return None
+    if any(o.parent == parent.id and o.type in PROTECTIVE and o.id != child.id for o in working):
+        return None
+    message = (
+        f"{parent.id} has no stop at the broker, {child.id} is not there ({why}): what is left of the "
+        "entry is being cancelled; close the position or give it a stop, then accept"
+    )
+    return BreakFound(ts, parent.account, parent.instrument, UNPROTECTED, child.id, "absent", message)
+
+
+def entry_cancel(parent: Order, why: str, ts: int) -> CancelIntended:
+    """Return the cancel of what of an entry has not filled: it was wanted with a stop, not without."""
+    return CancelIntended(ts, parent.id, parent.account, parent.strategy, parent.instrument, why)
+
+
+def outlived(order: Order, parent: Order | None) -> bool:
+    """Return whether an exit works although its entry ended without a fill: the broker lets none be."""
+    return bool(order.parent and parent is not None and not parent.working and not parent.filled)
