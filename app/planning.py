@@ -5,6 +5,7 @@ taken unless a subscription names another; never two of one kind. Of two equally
 comes before one that sessions recorded, which may have gaps. Reads the log, writes nothing.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
@@ -15,7 +16,7 @@ import msgspec
 from adapters.replay.preparing import Preparation
 from adapters.replay.source import Slice
 from adapters.replay.streams import FRAMES, Span, Stream, join, spans_of
-from core.clock import iso
+from core.clock import SECOND_NS, iso
 from core.errors import DataMissing, UsageError
 from core.events import (
     CorporateAction,
@@ -33,6 +34,8 @@ from projections.actions import Actions
 from projections.sessions import Sessions
 
 Prices = Literal["auto", "adjusted", "raw"]
+_SIZED = re.compile(r"/(\d+)(sec|min|hour|day)(?:/|$)")
+_SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86_400}
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -147,8 +150,9 @@ class Planner:
     def _is_made(self, subscription: Subscription, parts: Sequence[Part]) -> bool:
         if subscription.resolution in (None, "tick") or self._data is None:
             return False
-        native = resolution_of(str(subscription.resolution)).feed
-        return all(p.resolution != native for p in parts if subscription.instrument in p.instruments)
+        wanted = resolution_of(str(subscription.resolution)).length_ns
+        mine = [part for part in parts if subscription.instrument in part.instruments]
+        return all(self._length(part.feed) != wanted for part in mine)
 
     def actions(self, instruments: Iterable[str], since: int, plan: Plan) -> list[CorporateAction]:
         """Return what happened to instruments at raw prices between `since` and a plan's beginning."""
@@ -228,7 +232,9 @@ class Planner:
             and self._holds(c, begin, end)
         }
         if subscription.feed is not None:
-            return subscription.feed if subscription.feed in feeds else None
+            feeds &= {subscription.feed}
+            if self._data is None or subscription.resolution is None:
+                return subscription.feed if feeds else None
         imported = {span.feed for span in self._spans}
         ranked = sorted((RESOLUTIONS.index(self._resolution(f)), f not in imported, f) for f in feeds)
         wanted = subscription.resolution
@@ -239,10 +245,19 @@ class Planner:
 
     def _feed_for(self, wanted: Resolution, feeds: Sequence[str]) -> str | None:
         """Return the feed of this resolution, or the finest of which its bars can be made."""
-        native = [f for f in feeds if self._resolution(f) == wanted.feed]
+        lengths = {feed: self._length(feed) for feed in feeds}
+        native = [feed for feed in feeds if lengths[feed] == wanted.length_ns]
         if native or self._data is None:
             return native[0] if native else None
-        return next((f for f in feeds if _divides(self._resolution(f), wanted)), None)
+        return next((f for f in feeds if not lengths[f] or wanted.length_ns % lengths[f] == 0), None)
+
+    def _length(self, feed: str) -> int:
+        """Return the length of a feed's bars in ns, 0 for ticks: by name (`ib/5min`), or resolution."""
+        sized = _SIZED.search(feed)
+        if sized is not None:
+            return int(sized[1]) * _SECONDS[sized[2]] * SECOND_NS
+        resolution = self._resolution(feed)
+        return 0 if resolution == "tick" else resolution_of(resolution).length_ns
 
     def _holds(self, coverage: Coverage, begin: int, end: int) -> bool:
         # What a feed covers may have a hole of days; its imports tell where.
@@ -401,11 +416,6 @@ def _meaning(definition: Event) -> dict[str, Any]:
     """Return a definition without its time, which only says when it was imported, and its broker's number."""
     meaning = {k: v for k, v in msgspec.to_builtins(definition).items() if k != "ts"}
     return {**meaning, "con_id": None} if "con_id" in meaning else meaning
-
-
-def _divides(feed: str, wanted: Resolution) -> bool:
-    length = 0 if feed == "tick" else resolution_of(feed).length_ns
-    return not length or (length < wanted.length_ns and wanted.length_ns % length == 0)
 
 
 def _actions(reader: EntryReader) -> Actions:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from adapters.replay.gaps import Gap, GapFinder
+from adapters.replay.held_bars import HeldBars, Spans
 from adapters.replay.history import FileSlice, History, Interrupted
 from core.errors import UsageError
 from core.events import (
@@ -61,6 +62,8 @@ class ImportSet(msgspec.Struct, frozen=True):
     slices: tuple[FileSlice, ...]
     definitions: Callable[[], Sequence[Event]]
     items: Callable[[Sequence[FileSlice]], Iterator[list[Event] | Definitions]]
+    held: HeldBars | None = None
+    """What `items` asks which bars the log holds already."""
 
     @property
     def rows(self) -> int:
@@ -123,6 +126,7 @@ class _Run:
         self._total = total
         self._progress = progress
         self._gaps = GapFinder()
+        self._spans: Spans | None = None
         self._result = ImportResult()
 
     def result(self) -> ImportResult:
@@ -153,7 +157,9 @@ class _Run:
         definitions = part.definitions()
         ts = min((event.ts for event in definitions), default=0)
         started = ImportStarted(ts, digest=digest, feed=part.feed, format=part.format, files=files)
-        self._seen(self._writer.append(started))
+        first = self._writer.append(started)
+        self._seen(first)
+        self._look(part, first)
         self._append(part, slices, digest, definitions, done=0, last=None)
 
     def _resume(self, part: ImportSet, interrupted: Interrupted) -> None:
@@ -171,8 +177,15 @@ class _Run:
         self._result.duplicates += done
         definitions = part.definitions()
         ts = last.ts if last is not None else min((event.ts for event in definitions), default=0)
+        self._look(part, interrupted.seq)
         self._seen(self._writer.append(ImportResumed(ts, digest=interrupted.digest, done=done)))
         self._append(part, slices, interrupted.digest, definitions, done=done, last=last)
+
+    def _look(self, part: ImportSet, before: int) -> None:
+        if part.held is not None:
+            if self._spans is None:
+                self._spans = Spans(self._reader.coverage())
+            part.held.look(self._reader, self._spans, before)
 
     def _append(
         self,
@@ -219,6 +232,8 @@ class _Run:
         )
         self._seen(self._writer.append(finished))
         self._writer.commit(sync=True)
+        if part.held is not None:
+            part.held.finish()
         self._history.finished(part.feed, part.format, slices, digest)
 
     def _define(self, definitions: Sequence[Event]) -> None:

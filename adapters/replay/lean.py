@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapters.replay.calendar import DAY_NS, days_since_epoch, midnight_ns, sessions, utc_ns, zone
+from adapters.replay.held_bars import HeldBars
 from adapters.replay.importing import (
     Definitions,
     FileSlice,
@@ -109,6 +110,7 @@ def _held_between(calendar: Sessions, first: date, last: date) -> list[SessionSc
 def _day_set(
     root: Path, home: Path, instrument: str, resolution: str, day: date, scheduled: Sessions
 ) -> ImportSet:
+    held = HeldBars()
     paths = [home / f"{day:%Y%m%d}_{kind}.zip" for kind in ("trade", "quote")]
     slices, by_digest = [], {}
     for path in paths:
@@ -122,7 +124,7 @@ def _day_set(
             _day_rows(piece, _text(piece, by_digest[piece.digest]), instrument, resolution, day)
             for piece in sorted(wanted, key=lambda piece: piece.name, reverse=True)  # trade before quote
         ]
-        return merged(files)
+        return merged(files, held.check)
 
     return ImportSet(
         feed=f"lean/{resolution}",
@@ -130,6 +132,7 @@ def _day_set(
         slices=tuple(slices),
         definitions=lambda: _definitions(instrument, resolution, scheduled(), day),
         items=items,
+        held=held,
     )
 
 
@@ -161,6 +164,7 @@ def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: D
     dates = [line[:8] for line in data.split(b"\n")[: count_lines(data)]]
     whole = FileSlice(name, digest, 1, len(dates))
     piece = whole if days is None else _between(whole, dates, days)
+    known_bars = HeldBars()
 
     def scheduled() -> list[SessionScheduled]:
         known = [_date(text) for text in dates[piece.first - 1 : piece.first - 1 + piece.rows]]
@@ -181,7 +185,8 @@ def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: D
                         resolution=resolution,
                         held=_all_sessions(lines),
                     )
-                ]
+                ],
+                known_bars.check,
             )
 
     return ImportSet(
@@ -190,6 +195,7 @@ def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: D
         slices=(piece,),
         definitions=lambda: _definitions(instrument, resolution, scheduled(), days.first if days else None),
         items=items,
+        held=known_bars,
     )
 
 

@@ -18,10 +18,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from core.events import Event, RowRejected
+from core.events import Bar, Event, QuoteBar, RowRejected
 
 CHUNK_ROWS = 10_000
 ROW_TEXT_MAX = 500
+_BARS = frozenset[type[Event]]({Bar, QuoteBar})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\Z", re.IGNORECASE | re.ASCII)
 
@@ -78,6 +79,14 @@ class Rows(msgspec.Struct):
     columns: Sequence[Any]
     nullable: frozenset[int]
     rejected: dict[int, RowRejected]
+    parsed: Parsed | None = None
+    """Of bars: what they were made of, for checks that come later."""
+
+    def reject(self, mask: NDArray[np.bool_], reason: Callable[[int], str]) -> None:
+        """Reject rows where `mask` is true, after all other checks; they keep their places."""
+        assert self.parsed is not None
+        self.parsed.reject(mask, reason)
+        self.rejected = _rejections(self.parsed, self.keys)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -119,7 +128,7 @@ def finish(
     check_order(parsed, ts, previous_ts)
     good = _good(parsed)
     keys = np.maximum.accumulate(np.where(good, ts, previous_ts)) if parsed.rows else ts
-    return Rows(kind, keys, columns, nullable, _rejections(parsed, keys))
+    return Rows(kind, keys, columns, nullable, _rejections(parsed, keys), parsed if kind in _BARS else None)
 
 
 def _good(parsed: Parsed) -> NDArray[np.bool_]:
@@ -184,11 +193,14 @@ def _rejections(parsed: Parsed, keys: IntColumn) -> dict[int, RowRejected]:
     }
 
 
-def merged(files: Sequence[Rows]) -> Iterator[list[Event]]:
+def merged(files: Sequence[Rows], check: Callable[[Rows], None] | None = None) -> Iterator[list[Event]]:
     """Yield the items of all files by time, in chunks.
 
-    Within a file the order is the file's; at equal times the file listed first goes first.
+    Within a file the order is the file's; at equal times the file listed first goes first. `check` may reject
+    more rows before.
     """
+    for rows in files if check is not None else ():
+        check(rows)  # type: ignore[misc]
     if len(files) == 1:
         for first in range(0, len(files[0]), CHUNK_ROWS):
             yield files[0].items(first, min(first + CHUNK_ROWS, len(files[0])))

@@ -26,6 +26,7 @@ from adapters.replay.calendar import (
     utc_ns,
     zone,
 )
+from adapters.replay.held_bars import HeldBars
 from adapters.replay.importing import (
     Definitions,
     FileSlice,
@@ -153,11 +154,14 @@ class Table:
         self._timezone = zone(options.timezone) if options.timezone else None
         self.plan = self._make_plan(file_format)
         self._scheduled: list[SessionScheduled] = []
+        self._held = HeldBars()
 
     def import_set(self) -> ImportSet:
         """Return the file as an import set."""
         rows = (FileSlice(self._file.name, self._file.digest, 1, self._file.rows),)
-        return ImportSet(self.plan.feed, self.plan.words, rows, self._feed_definition, self._items)
+        return ImportSet(
+            self.plan.feed, self.plan.words, rows, self._feed_definition, self._items, self._held
+        )
 
     def _make_plan(self, file_format: str) -> TablePlan:
         options, rows = self._options, self._file.peek()
@@ -257,7 +261,7 @@ class Table:
         for block in self._file.blocks(self.plan.layout.wanted(self._options.time_format), whole=several):
             ts = self._utc(block)
             yield Definitions(self._definitions(block.parsed, ts, known))
-            yield from merged(list(self._rows(block.parsed, ts, last)))
+            yield from merged(list(self._rows(block.parsed, ts, last)), self._held.check)
 
     def _utc(self, block: Block) -> IntColumn:
         """Return ns UTC, rejecting what cannot be read; a bare date stays midnight of the wall clock."""

@@ -250,6 +250,43 @@ def test_a_bad_bar_is_kept_with_line_and_reason(tmp_path, row, reason):
     assert [event.volume for event in only(found, Bar)] == [5, *range(6, 16)]
 
 
+def minutes(*numbers, extra=""):
+    rows = "".join(f"2025-07-02 14:{n:02},100,110,90,100,{n}\n" for n in numbers)
+    return "time,open,high,low,close,volume\n" + rows + extra
+
+
+def test_bars_that_the_log_holds_from_another_file_are_rejected(tmp_path):
+    log, options = MemoryLog(), TableOptions(instrument="XYZ", timezone="UTC", exchange="NYSE")
+
+    def put(name, text):
+        return import_tables(log, log.reader(), [write(tmp_path / name, text)], "csv", options)
+
+    put("a.csv", minutes(1, 2, 3, 6, 7))
+    again = put("b.csv", minutes(2, 3, 4, 5, 6, 8))  # written anew: some of it is there
+    assert [(item.line, item.reason) for item in again.rejections] == [
+        (line, "bar overlaps one that the log holds from another file") for line in (2, 3, 6)
+    ]
+    kept = sorted(event.volume for event in only(events(log.reader()), Bar))
+    assert kept == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert put("b.csv", minutes(2, 3, 4, 5, 6, 8)).duplicates == 6
+    assert put("c.csv", minutes(20, 21, 22)).rejected == 0
+
+
+def test_files_of_one_import_that_overlap_are_rejected_too(tmp_path):
+    paths = [write(tmp_path / f"{n}.csv", minutes(*rows)) for n, rows in enumerate([(1, 2, 3), (3, 4, 5)])]
+    result, found = imported(*paths, instrument="XYZ", timezone="UTC", exchange="NYSE")
+    assert [(item.file, item.line) for item in result.rejections] == [("1.csv", 2)]
+    assert len(only(found, Bar)) == 5
+
+
+def test_another_feed_or_instrument_may_hold_the_same_bars(tmp_path):
+    log, path = MemoryLog(), write(tmp_path / "a.csv", minutes(1, 2, 3))
+    other = write(tmp_path / "b.csv", minutes(1, 2, 3, 4))
+    for file, more in ((path, {}), (other, {"feed": "mine"}), (other, {"instrument": "ABC"})):
+        options = TableOptions(**{"instrument": "XYZ", "timezone": "UTC", **more})
+        assert import_tables(log, log.reader(), [file], "csv", options).rejected == 0
+
+
 @pytest.mark.parametrize("size", [40, 97, 1 << 20])
 def test_blocks_of_any_size_give_the_same_events(tmp_path, monkeypatch, size):
     rows = [f"{1751463000 + i},{i % 7 + 1},{i % 3}" for i in range(200)]

@@ -108,6 +108,36 @@ def test_the_finest_feed_is_taken(tmp_path):
     assert {made.feed for made in heard} == {"t/tick>5m"}
 
 
+def test_the_size_in_a_feeds_name_counts_not_its_rank(tmp_path):
+    # Bars of five minutes in a feed that ranks as one of minutes: of fetched or of live bars.
+    fives = [bar(OPEN + n * 5 * MIN, n, n, n, n, feed="ib/5min") for n in range(1, 5)]
+    log = MemoryLog(clock=lambda: 1)
+    feeds = [FeedDefined(0, "ib/5min", "t", "minute", consolidated=True)]
+    feeds.append(FeedDefined(0, "t/tick", "t", "tick", consolidated=True))
+    log.extend([*feeds, instrument(), session()])
+    imported(log, "fives", "ib/5min", fives)
+    imported(log, "ticks", "t/tick", TICKS)
+    log.commit(sync=False)
+    asked = [{"resolution": "5m"}], [{"resolution": "10m"}], [{"resolution": "minute"}]
+    found = [replayed(tmp_path, log.reader(), *one)[1][0] for one in asked]
+    assert found[0] == fives
+    assert {made.feed for made in found[1]} == {"t/tick>10m"}
+    assert {made.feed for made in found[2]} == {"t/tick>1m"}
+
+
+def test_a_length_is_made_of_the_feed_that_is_named(tmp_path):
+    reader = log_of({"t/minute": MINUTES, "t/tick": TICKS})
+    path = tmp_path / "named.py"
+    path.write_text(HEARD.replace("fill_forward=self.params.fill", 'feed="t/minute"'))
+    spec = StrategySpec(str(path), {"resolution": "5m"})
+    replay = Replay(tmp_path / "log", reader, Period(DATES[0], DATES[0]), [spec], ReplayOptions())
+    replay.run()
+    assert {made.feed for made in replay.seated[0].strategy.heard} == {"t/minute>5m"}
+    finer = StrategySpec(str(path), {"resolution": "30s"})
+    with pytest.raises(DataMissing, match="no data of ACME t/minute"):
+        Replay(tmp_path / "log", reader, Period(DATES[0], DATES[0]), [finer], ReplayOptions())
+
+
 def test_a_length_that_no_feed_divides_is_missing(tmp_path):
     reader = log_of({"t/minute": MINUTES})
     with pytest.raises(DataMissing, match="no data of ACME 30s"):

@@ -189,6 +189,17 @@ def test_filling_goes_on_after_the_night_and_stops_with_the_last_session(tmp_pat
     assert told[391][4] is False
 
 
+def test_a_half_day_is_filled_to_its_close(tmp_path):
+    half = msgspec.structs.replace(session(), close=OPEN + 210 * MIN)
+    log = MemoryLog(clock=lambda: 1)
+    log.extend([FeedDefined(0, "t/minute", "test", "minute", consolidated=True), instrument(), half])
+    imported(log, "one", "t/minute", [bar(OPEN + MIN, 1, 1, 1, 1), bar(OPEN + 212 * MIN, 1, 1, 1, 1)])
+    log.commit(sync=False)
+    run, told, _ = heard(tmp_path, log.reader())
+    assert [(ts - OPEN) // MIN for ts, *_ in told] == list(range(1, 211))
+    assert run.summary["inputs"] == 1  # what was told after the early close is not in regular hours
+
+
 @pytest.mark.parametrize(("fill", "option"), [(False, True), (True, False)])
 def test_nothing_is_filled_unless_both_the_strategy_and_the_option_say_so(tmp_path, fill, option):
     bars = [bar(OPEN + n * MIN, 10, 11, 9, 10) for n in (1, 4)]
