@@ -7,6 +7,7 @@ prompts. rich is imported only for a terminal: a pipe or a file gets aligned pla
 import json
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -103,6 +104,10 @@ class Output:
         width = max((len(name) for name in values), default=0)
         for name, value in values.items():
             print(f"  {name:<{width}}  {cell(value)}")
+
+    def narrower(self, columns: int) -> bool:
+        """Return whether the answer goes to a terminal with less than so many columns."""
+        return on_terminal(sys.stdout) and shutil.get_terminal_size().columns < columns
 
     def panels(self, groups: Sequence[tuple[str, Mapping[str, str]]]) -> None:
         """Print groups of names and values: side by side on a terminal; silent under `--json`."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _DAYS_SHOWN = 10
 _REASONS_SHOWN = 10
+_GROUPS_WIDTH = 132
+_MONTHS_WIDTH = 116
+_NARROW = frozenset(("name", "trades", "win_rate", "net_profit"))
 _PATH = click.Path(path_type=Path)
 
 
@@ -47,15 +50,12 @@ def _show(call: Call, told: "Report") -> None:
     from app.report.lines import SECTIONS, shown  # noqa: PLC0415
 
     show_head(call, told)
-    call.out.panels(
-        [
-            (
-                section.title,
-                {line.label: shown(line.key, told.figures.get(line.key)) for line in section.lines},
-            )
-            for section in SECTIONS
-        ]
-    )
+    run, *others = [
+        (section.title, {line.label: shown(line.key, told.figures.get(line.key)) for line in section.lines})
+        for section in SECTIONS
+    ]
+    call.out.pairs(run[1], title=run[0])
+    call.out.panels(others)
     if told.refused_by_rule:
         call.out.table(["refused by", "orders"], list(told.refused_by_rule.items()))
     _show_groups(call, "instrument", told.by_instrument)
@@ -74,8 +74,10 @@ def _show_groups(call: Call, what: str, groups: "Sequence[Group]") -> None:
 
     if not groups:
         return
-    rows = [[shown_as(kind, getattr(group, key)) for key, _, kind in GROUP_COLUMNS] for group in groups]
-    heads = [label for _, label, _ in GROUP_COLUMNS]
+    narrow = call.out.narrower(_GROUPS_WIDTH)
+    columns = [column for column in GROUP_COLUMNS if not narrow or column[0] in _NARROW]
+    rows = [[shown_as(kind, getattr(group, key)) for key, _, kind in columns] for group in groups]
+    heads = [label for _, label, _ in columns]
     call.out.table([what, *heads[1:]], rows, right=range(1, len(heads)))
 
 
@@ -83,7 +85,10 @@ def _show_months(call: Call, told: "Report") -> None:
     from app.report.lines import shown_as  # noqa: PLC0415
     from app.report.tables import month_text, monthly_grid  # noqa: PLC0415
 
-    if len(told.monthly) > 1:
+    if len(told.monthly) > 1 and call.out.narrower(_MONTHS_WIDTH):
+        months = [[m.month, shown_as("money", m.equity), month_text(m.change)] for m in told.monthly]
+        call.out.table(["month", "equity", "change"], months, right=(1, 2))
+    elif len(told.monthly) > 1:
         heads, rows = monthly_grid(told)
         cells = [[year, *map(month_text, values)] for year, *values in rows]
         call.out.table(heads, cells, right=range(1, len(heads)))

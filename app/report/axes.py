@@ -14,6 +14,7 @@ _NS = 1_000_000_000
 _GAP_MIN_NS = 4 * 3600 * _NS
 _GAP_MEDIANS = 8
 _GAP_SHARE = 0.006
+_FLAT = 1e-9
 _LABELS_MAX = 8
 _APART = 0.07
 
@@ -135,7 +136,7 @@ def _fewer(labels: Sequence[Label]) -> list[Label]:
     """Return labels that do not touch, dates before hours, evenly thinned."""
     kept: list[Label] = []
     for wanted in (True, False):
-        chosen = [label for label in labels if label.date is wanted and label.place <= 0.96]
+        chosen = [label for label in labels if label.date is wanted and label.place <= 0.92]
         step = max(-(-len(chosen) // _LABELS_MAX), 1)
         for label in chosen[::step]:
             if all(abs(label.place - other.place) > _APART for other in kept):
@@ -147,7 +148,8 @@ class ValueAxis:
     """Maps values to 0…1 from the top, with a little room above and below."""
 
     def __init__(self, low: float, high: float) -> None:
-        room = (high - low) * 0.06 or max(abs(high), 1.0) * 0.001
+        size = max(abs(low), abs(high), 1.0)
+        room = (high - low) * 0.06 if high - low > size * _FLAT else size * 0.001
         self.low, self.high = low - room, high + room
 
     def places(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

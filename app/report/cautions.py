@@ -24,6 +24,8 @@ def _cautions(report: "Report") -> Iterator[str]:
         yield "The strategy failed: the figures end there."
     if told["end_equity"] is None:
         yield "Equity at the end is unknown: a price or an exchange rate is missing."
+    if told["max_drawdown"] is not None and float(told["max_drawdown"]) >= 1:
+        yield "Equity was not positive at times: ratios that divide by it are left out."
     if 0 < told["sessions"] < _DAYS_MIN:
         days = "one trading day" if told["sessions"] == 1 else f"{told['sessions']} trading days"
         yield f"Annual figures and ratios rest on {days}: they say next to nothing."
@@ -37,7 +39,9 @@ def _cautions(report: "Report") -> Iterator[str]:
             f"at the last price, in no round trip."
         )
     measured = told["slippage_measured"]
-    if measured is not None and measured < 1:
+    if measured == 0:
+        yield "Slippage is unknown: there was no price when the orders were decided."
+    elif measured is not None and measured < 1:
         yield f"Slippage is that of {measured:.1%} of the fills; of the others no price was known."
     if told["fills"] and told["traded_value"] is None:
         yield "Instruments trade in several currencies: there are no sums over them."

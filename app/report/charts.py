@@ -65,7 +65,7 @@ def chart(
     scale = ValueAxis(low, high)
     paths = "".join(_line(line, axis, scale, buckets) for line in drawn)
     paths += "".join(_dots(dot, axis, scale, buckets) for dot in dots if len(dot.series.times))
-    ticks, decimals = scale.ticks(), scale.decimals()
+    ticks, decimals = scale.ticks(3 if size == "low" else 5), scale.decimals()
     heights = scale.places(np.array(ticks)) if ticks else np.array([])
     grid = "".join(f"M0 {y * _HEIGHT:.2f}H{WIDTH:.0f}" for y in heights)
     marks = axis.labels()

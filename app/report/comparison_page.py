@@ -81,6 +81,6 @@ def _decisions(told: SideBySide) -> str:
     part = told.decisions.difference
     places = f"{named_input(part.first_at)} and {named_input(part.second_at)}"
     return (
-        f'<p class="note"><b>{one:,} and {other:,} decisions; they part at the {part.number:,}th.</b> '
+        f'<p class="note"><b>{one:,} and {other:,} decisions, and they part.</b> '
         f"{escape(part.text[:600])} <span class='soft'>Made at {escape(places)}.</span></p>"
     )

@@ -19,7 +19,7 @@ from app.report.arrival import arrivals_query
 from app.report.trips import Fill
 from core.events import InstrumentDefined, SessionScheduled, Side
 from core.money import money
-from core.ports import Selection
+from core.ports import RUN_BASE, Selection
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 from eventstore.sources import literal
@@ -94,11 +94,20 @@ class Facts:
             for tag in _USED:
                 if f"{tag}.parquet" in run.files:
                     run.check(f"{tag}.parquet")
+        self._last_seq = RUN_BASE
+        self._end_at_failure()
         self.sessions = Sessions()
         wanted = Selection(types=frozenset({InstrumentDefined, SessionScheduled}))
         for batch in LogReader(root).entries(wanted):
             for entry in batch:
                 self.sessions.apply(entry)
+
+    def _end_at_failure(self) -> None:
+        # A source reads ahead: what it had read when a strategy failed was not traded on.
+        table = self._sql.arrow(f"SELECT ts, input_seq FROM raw.strategy_failed WHERE {self._scope} LIMIT 1")
+        for row in table.to_pylist():
+            self.last_ts = row["ts"]
+            self._last_seq = min(row["input_seq"], RUN_BASE)
 
     def opening(self, root: Path) -> list[tuple[str, str, Decimal, Decimal]]:
         """Return what a session began with: strategy, instrument, quantity and average cost."""
@@ -234,7 +243,7 @@ class Facts:
             return _series(pa.table({"ts": pa.array([], pa.int64()), "value": pa.array([], pa.float64())}))
         where = (
             f"run IS NULL AND instrument = {literal(instrument)} AND {feed_in(self.feeds)} "
-            f"AND ts BETWEEN {self.first_ts} AND {self.last_ts}"
+            f"AND ts BETWEEN {self.first_ts} AND {self.last_ts} AND seq <= {self._last_seq}"
         )
         return self._thinned(
             f"SELECT ts, seq, price AS value FROM raw.trade WHERE {where} AND NOT suspicious AND price > 0 "

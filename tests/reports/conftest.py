@@ -27,10 +27,13 @@ class Recording(Strategy[P]):
             (self.sell if self.position("ZVXA") else self.buy)("ZVXA", 10, reason=reason)
 '''
 
+RUIN = ["--cash", "100", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA", "--set", "quantity=10000"]
+
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A log with the runs `crosses` (two days, two strategies), `nasty` and `none` (no trade), by id."""
+    """A log with the runs `crosses` (two days, two strategies), `nasty`, `none` (no trade), `ruin` (equity
+    below zero) and `failed`, by their directories."""
     place = tmp_path_factory.mktemp("reports")
     root = place / "log"
     source = place / "recording.py"
@@ -39,13 +42,20 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     crosses += ["--set", "sma_cross.fast=40", "--set", "sma_cross.slow=120"]
     limits = place / "limits.toml"
     limits.write_text("[risk_management]\nmax_position_size = 0.01\n")
+    failing = place / "failing.py"
+    failing.write_text(
+        RECORDING.replace("self.count += 1", "self.count += 1\n        assert self.count < 2500")
+    )
     found = {"root": root}
     for name, date, more, config in (
         ("crosses", "2025-07-02..2025-07-03", crosses, []),
         ("nasty", "2025-07-03", ["--strategy", f"{source}:Recording"], []),
         ("none", "2025-07-03", crosses, ["-c", str(limits)]),
+        ("ruin", "2025-07-02", RUIN, []),
+        ("failed", "2025-07-03", ["--strategy", f"{failing}:Recording"], []),
     ):
         before = set((root / "runs").glob("*"))
-        assert cli.main(["-q", "--log", str(root), *config, "replay", date, *more]) == 0
+        code = cli.main(["-q", "--log", str(root), *config, "replay", date, *more])
+        assert code == (8 if name == "failed" else 0)
         (found[name],) = set((root / "runs").glob("*")) - before
     return found

@@ -67,7 +67,7 @@ def test_the_page_names_the_first_difference_and_has_both_curves(both):
     assert "line main" in lines
     assert "line other" in lines
     said = "".join(page.text)
-    assert "they part at the" in said
+    assert "decisions, and they part." in said
     assert both[0].report.run in said
     assert both[1].report.run in said
 

@@ -55,9 +55,11 @@ def material(logs, request):
         yield found
 
 
-every = pytest.mark.parametrize("material", ["crosses", "nasty", "none"], indirect=True)
+every = pytest.mark.parametrize("material", ["crosses", "nasty", "none", "ruin", "failed"], indirect=True)
 crosses = pytest.mark.parametrize("material", ["crosses"], indirect=True)
 nasty = pytest.mark.parametrize("material", ["nasty"], indirect=True)
+ruin = pytest.mark.parametrize("material", ["ruin"], indirect=True)
+failed = pytest.mark.parametrize("material", ["failed"], indirect=True)
 none = pytest.mark.parametrize("material", ["none"], indirect=True)
 
 
@@ -145,6 +147,26 @@ def test_a_run_without_a_fill_has_dashes_and_the_rule_that_refused(material):
     absent = ("sharpe", "sortino", "calmar", "win_rate", "profit_factor", "expectancy", "slippage")
     assert [told.figures[key] for key in absent] == [None] * len(absent)
     assert told.figures["time_in_market"] == 0
+
+
+@ruin
+def test_an_account_below_zero_has_no_ratios_and_a_note_that_says_so(material):
+    told = material.report
+    assert Decimal(told.figures["end_equity"]) < 0
+    absent = ("annual_return", "volatility", "sharpe", "sortino", "calmar", "turnover")
+    assert [told.figures[key] for key in absent] == [None] * len(absent)
+    assert any("Equity was not positive" in text for text in told.cautions)
+    (held,) = told.positions
+    assert held.open_profit == told.figures["net_profit"] + Decimal(told.figures["commissions"])
+
+
+@failed
+def test_the_report_of_a_failed_run_ends_where_it_failed_and_says_so_first(material):
+    told = material.report
+    assert "AssertionError" in told.failed
+    assert told.cautions[0] == "The strategy failed: the figures end there."
+    assert told.figures["fills"] == 1
+    assert "AssertionError" in render(material)
 
 
 @pytest.mark.parametrize(
