@@ -339,6 +339,8 @@ class IbClient:
         go, never = self._channel.out.due(self._monotonic())
         for effect in (*go, *self._recovery.cancels()):
             self._offer(effect)
+        for data in self._recovery.extra_cancels(self._connection.codec.requests):
+            self._sending.offer(Lane.CANCEL, data)
         for effect, why in never:
             self._sending.refuse(effect, why)
 

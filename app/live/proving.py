@@ -71,14 +71,15 @@ class Differs(TapeError):
 def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded]:
     """Return the recorded sessions of these session dates, oldest first.
 
-    A session belongs to the dates of all exchange sessions that it had a part of. One whose process was
-    killed has no end of its own: it goes up to the next session or import.
+    A session belongs to the dates of all exchange sessions that it had a part of; one that ran while no
+    exchange was open (a holiday, a weekend) to its dates in UTC. One whose process was killed has no end of
+    its own: it goes up to the next session or import.
     """
     days = [
         entry.event
         for batch in reader.entries(Selection(types=frozenset({SessionScheduled})))
         for entry in batch
-        if isinstance(entry.event, SessionScheduled) and first <= entry.event.date <= last
+        if isinstance(entry.event, SessionScheduled)
     ]
     frames = [e for batch in reader.entries(Selection(types=_FRAMES | _IMPORTS)) for e in batch]
     found: list[Recorded] = []
@@ -90,7 +91,9 @@ def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded
         ended = after is not None and isinstance(after.event, SessionEnded)
         end = reader.last_seq() if after is None else after.seq if ended else after.seq - 1
         until = after.event.ts if after is not None and ended else _last_ts(reader, entry.seq, end, event.ts)
-        if any(day.begin <= until and event.ts < day.end for day in days):
+        dates = [day.date for day in days if day.begin <= until and event.ts < day.end]
+        dates = dates or [iso(event.ts)[:10], iso(until)[:10]]
+        if min(dates) <= last and max(dates) >= first:
             found.append(Recorded(event, entry.seq, end))
     return found
 

@@ -134,7 +134,7 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     BreakAccepted: lambda e: f"break in {e.instrument} accepted: {e.reason}",
     HaltRequested: lambda e: f"HALT {e.level} ({e.origin}): {e.reason}",
     HaltVerified: lambda e: (
-        f"halt {e.level} {'reached' if e.reached else 'NOT REACHED'}: "
+        f"{e.level} {'reached' if e.reached else 'NOT REACHED'}: "
         f"{e.working_orders} working orders, {e.open_positions} positions at the broker"
     ),
     TradingResumed: lambda e: f"trading resumed: {e.reason}",

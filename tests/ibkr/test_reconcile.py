@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapters.ibkr.trading.recovery import Recovery
 from core.clock import DAY_NS, SECOND_NS
 from core.events import (
     BreakAccepted,
@@ -15,7 +16,7 @@ from core.events import (
     ReconciliationFinished,
     SendFailed,
 )
-from tests.ibkr.books import ACCOUNT, Books, D, commission, position
+from tests.ibkr.books import ACCOUNT, CLIENT, Books, D, commission, position
 
 
 def outcomes(events):
@@ -376,3 +377,60 @@ def test_a_deposit_is_taken_over_once_fills_have_settled():
     books.now += 600 * SECOND_NS
     [adjusted] = [e for e in books.compare(*shown, cash=4499) if isinstance(e, CashAdjusted)]
     assert adjusted.amount == 500
+
+
+# -- one order, twice at the broker ------------------------------------------------------------
+
+
+def changed(b, **extra):
+    """An order whose second version is acknowledged; a fork of it beside, with these fields."""
+    b.send()
+    b.hear(b.open())
+    b.modify(limit="11")
+    b.hear(b.open(limit=D(11)))
+    return [b.open(perm=900, limit=D(10), **extra), b.open(perm=901, limit=D(11))]
+
+
+def test_of_an_order_that_is_there_twice_the_acknowledged_version_stays_and_the_operator_is_told():
+    books = Books()
+    [found] = [e for e in books.compare(*changed(books), hear=False) if isinstance(e, BreakFound)]
+    assert found.message == (
+        "a-1-1 is at the broker 2 times: keep permanent id 901, cancel in TWS: permanent id 900 "
+        "(BUY 100 LMT at 10); next: tape accept ACME"
+    )
+
+
+def looked(books, shown):
+    """Let a recovery look at what is shown, and return it."""
+    recovery = Recovery(books.channel, books.folds, pause_s=2.0)
+    recovery.begin("test", ACCOUNT, books.now)
+    keeper = recovery._snapshot
+    for said in shown:
+        keeper.feed(said)
+    keeper._pieces, keeper._agreed, keeper._asked_ns = [], True, None
+    books.take(recovery._compared(keeper, books.now, 1_000))
+    return recovery
+
+
+class Cancels:
+    """Notes what is to be cancelled."""
+
+    def cancel_order(self, order_id):
+        return order_id
+
+
+def test_an_extra_order_with_an_id_of_its_own_is_cancelled_once_and_looked_for_again():
+    books = Books()
+    shown = changed(books, order_id=4711, client_id=CLIENT)
+    recovery = looked(books, shown)
+    assert recovery.extra_cancels(Cancels()) == [4711]
+    assert recovery.extra_cancels(Cancels()) == []
+    assert recovery._look_ns == 1_000 + 2 * SECOND_NS
+    [found] = [e for e in books.log if isinstance(e, BreakFound)]
+    assert "keep permanent id 901; being cancelled: permanent id 900" in found.message
+
+
+@pytest.mark.parametrize("extra", [{}, {"order_id": 4711, "client_id": 99}, {"order_id": 0, "client_id": 7}])
+def test_no_cancel_leaves_that_might_hit_the_order_that_stays(extra):
+    books = Books()
+    assert looked(books, changed(books, **extra)).extra_cancels(Cancels()) == []

@@ -1,4 +1,4 @@
-"""A paced demo as a process of its own, and ways to wait for what it does."""
+"""Live sessions as processes of their own, and ways to wait for what they do."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from app.live.status_file import read_status
 from core.ports import Selection
@@ -18,15 +19,13 @@ EARLY = f"{Path(__file__).with_name('strategies.py')}:Early"
 WAIT_S = 60.0
 
 
-class Demo:
-    """`tape live --demo`, faster than real time but not at once."""
+class Running:
+    """`tape live` with some options."""
 
-    def __init__(self, log: Path, *more: str, speed: str = "60", strategy: str = EARLY) -> None:
+    def __init__(self, log: Path, *options: str) -> None:
         self.log = log
-        command = [sys.executable, str(PROJECT / "cli.py"), "--log", str(log), "live", "--demo"]
-        command += ["--speed", speed] if speed else []
         self.process = subprocess.Popen(
-            [*command, "--strategy", strategy, "--json", *more],
+            [sys.executable, str(PROJECT / "cli.py"), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -48,7 +47,7 @@ class Demo:
         """Return what the session says of itself; empty before it does."""
         return read_status(self.log, [self.process.pid]) or {}
 
-    def rested(self) -> "Demo":
+    def rested(self) -> Self:
         """Wait until the first order is filled and the two others rest at the broker."""
         self.until(
             lambda: self.status().get("pending_orders") == 2 and self.status()["active_positions"] == 1
@@ -56,12 +55,33 @@ class Demo:
         self.until(lambda: {o["state"] for o in self.status()["orders"]} == {"Submitted"})
         return self
 
+    def end_by_itself(self) -> tuple[int, str, str]:
+        """Wait for the end and return exit code, stdout and stderr."""
+        out, err = self.process.communicate(timeout=WAIT_S)
+        return self.process.returncode, out, err
+
     def end(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
         """Send a signal and return exit code, stdout and stderr."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         out, err = self.process.communicate(timeout=WAIT_S)
         return self.process.returncode, out, err
+
+
+class Demo(Running):
+    """`tape live --demo`, faster than real time but not at once."""
+
+    def __init__(self, log: Path, *more: str, speed: str = "60", strategy: str = EARLY) -> None:
+        paced = ["--speed", speed] if speed else []
+        options = ["--log", str(log), "live", "--demo", *paced, "--strategy", strategy, "--json", *more]
+        super().__init__(log, *options)
+
+
+class Live(Running):
+    """`tape live` at a gateway, as configured."""
+
+    def __init__(self, log: Path, config: Path, *more: str) -> None:
+        super().__init__(log, "-c", str(config), "--log", str(log), "live", "--json", *more)
 
 
 def events(log: Path, *kinds: type) -> list:

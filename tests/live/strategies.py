@@ -96,6 +96,24 @@ class Early(Strategy[OneInstrument]):
             self.sell(trade.instrument, 10, limit=round(trade.price * 1.1, 2), reason="rests")
 
 
+class Steady(Strategy[OneInstrument]):
+    """Buys and sells in turn, and keeps one order that rests."""
+
+    trades = 0
+
+    def on_trade(self, trade: Trade) -> None:
+        self.trades += 1
+        working = self.working_orders()
+        if not any(order.type == "LMT" for order in working):
+            self.buy(trade.instrument, 5, limit=round(trade.price * 0.9, 2), reason="rests")
+        if self.trades % 8 == 0 and not any(order.type == "MKT" for order in working):
+            held = self.position(trade.instrument)
+            if held > 0:
+                self.sell(trade.instrument, held, reason="out")
+            else:
+                self.buy(trade.instrument, 10, reason="in")
+
+
 class Broken(Strategy[OneInstrument]):
     """Raises at its third trade."""
 

@@ -2,10 +2,13 @@
 
 import shutil
 
-from core.events import OrderIntended, SessionStarted
+from app.live.proving import recorded_sessions
+from core.events import OrderIntended, SessionEnded, SessionStarted
 from core.ports import Selection
+from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
+from tests.live.rig import new_log
 
 DAY = "2025-07-02"
 
@@ -109,3 +112,22 @@ def test_the_run_of_a_session_can_be_proven_again_by_its_id(traded, tape):
     again = tape("--log", traded, "replay", told["run"], "--json")
     assert again.code == 0, again.err
     assert again.json["decisions_hash"] == told["decisions_hash"]
+
+
+def test_a_session_while_no_exchange_is_open_belongs_to_its_date(ib_gateway_log, tmp_path):
+    root = new_log(ib_gateway_log, tmp_path / "log")
+    journal = Journal.open(root)
+    sunday = 1_751_803_200_000_000_000  # 2025-07-06, 12:00 UTC
+    started = SessionStarted(sunday, 1, "live", "DU1", "0", "{}", "", "[]", "", "")
+    first = journal.append(started)
+    journal.append(SessionEnded(sunday + 1, 1, "stopped"))
+    journal.commit(sync=True)
+    journal.close()
+    reader = LogReader(root)
+
+    def found(first_date, last_date):
+        return [one.first_seq for one in recorded_sessions(reader, first_date, last_date)]
+
+    assert found("2025-07-06", "2025-07-06") == [first]
+    assert found("2025-07-01", "2025-07-31") == [first]
+    assert found("2025-07-03", "2025-07-05") == found("2025-07-07", "2025-07-07") == []

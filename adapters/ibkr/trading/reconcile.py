@@ -19,6 +19,7 @@ from adapters.ibkr.trading.external import Names, as_external
 from adapters.ibkr.trading.families import unprotected
 from adapters.ibkr.trading.orders import REJECTIONS, STATUSES, TEMPORARY, lost_order_seen
 from adapters.ibkr.trading.snapshot import Evidence, split_exec_id
+from adapters.ibkr.trading.twins import twins
 from adapters.ibkr.wire.messages import CompletedOrder, OpenOrder
 from adapters.ibkr.wire.terms import OrderTerms
 from adapters.ibkr.wire.versions import amendment, shown_version
@@ -147,6 +148,17 @@ def recheck(
     return list(_news(found, folds, ts))
 
 
+def extra_orders(evidence: Evidence, folds: Folds, client_id: int) -> list[int]:
+    """Return the order ids of what is at the broker beside an order of ours and can be cancelled alone."""
+    found = []
+    for name, here in sorted(_ours(evidence, folds.routes).items()):
+        order = folds.orders.get(name)
+        if order is not None and len(here.live) > 1:
+            versions = folds.orders.versions(name)
+            found += twins(order, here.live, versions, folds.routes, client_id).cancels
+    return found
+
+
 def _ours(evidence: Evidence, routes: Routes) -> dict[str, Found]:
     # Permanent id first, then the reference; what is over of an earlier attempt says nothing of this one.
     ours: dict[str, Found] = {}
@@ -181,7 +193,9 @@ def _order(
     for perm in sorted((here.live.keys() | here.over.keys()) - set(folds.routes.perm_ids(order.id))):
         yield OrderBound(ts, order.id, perm, attempt.broker_id, client_id)
     if len(here.live) > 1:
-        message = f"{order.id} is at the broker {len(here.live)} times: cancel all but one, then accept"
+        message = twins(order, here.live, folds.orders.versions(order.id), folds.routes, client_id).message(
+            order
+        )
         yield _break(order, "duplicate_order", "1", str(len(here.live)), message, ts)
     elif here.live:
         yield from _live(order, *next(iter(here.live.items())), folds, ts)

@@ -8,7 +8,7 @@ brokers were seen to fill such orders. It sends nothing itself: the requests it 
 
 from adapters.ibkr.trading.families import entry_cancel, outlived
 from adapters.ibkr.trading.orders import OrderChannel
-from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds, recheck, reconcile
+from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds, extra_orders, recheck, reconcile
 from adapters.ibkr.trading.snapshot import PAUSE_S, Snapshot
 from adapters.ibkr.wire.encoder import Encoder
 from adapters.ibkr.wire.messages import Message
@@ -45,6 +45,7 @@ class Recovery:
         self._recheck_ns: int | None = None
         self._settled: dict[str, int] | None = None
         self._cancels: list[Effect] = []
+        self._extra: list[int] = []
 
     @property
     def active(self) -> bool:
@@ -130,8 +131,12 @@ class Recovery:
         )
         self._snapshot = None
         self.looks += 1
+        self._extra = extra_orders(snapshot.evidence, self._folds, self._channel.client_id)
+        if self._extra:  # another look shows whether it is gone
+            self._look_ns = now_ns + round(self._pause_s * SECOND_NS)
         if any(isinstance(e, OrderResolved) and e.outcome == "unknown" for e in events):
-            self._look_ns = now_ns + round(self._patience_s * SECOND_NS)
+            patient_ns = now_ns + round(self._patience_s * SECOND_NS)
+            self._look_ns = min(self._look_ns or patient_ns, patient_ns)
         lost = self._folds.routes.lost()
         found = {e.order for e in events if isinstance(e, OrderResolved) and e.outcome == "live"}
         self._cancels += [self._cancel(order, ts) for order in lost if order in found]
@@ -160,6 +165,11 @@ class Recovery:
         wanted, self._cancels = self._cancels, []
         return wanted
 
+    def extra_cancels(self, encoder: Encoder) -> list[bytes]:
+        """Return requests, once, that cancel what is at the broker twice under an order id of its own."""
+        wanted, self._extra = self._extra, []
+        return [encoder.cancel_order(order_id) for order_id in wanted]
+
     def _cancel(self, order: str, ts: int) -> Effect:
         known = self._folds.orders.get(order)
         assert known is not None
@@ -168,7 +178,7 @@ class Recovery:
 
     def drop(self) -> None:
         """Forget a look that is under way: the connection is gone."""
-        self._snapshot, self._again, self._cancels = None, "", []
+        self._snapshot, self._again, self._cancels, self._extra = None, "", [], []
         self._settled, self._recheck_ns = None, None
 
     def _days(self, ts: int) -> int:

@@ -1,0 +1,222 @@
+"""`live` at a gateway, from end to end: sessions, a gateway and the operator, each a process of its own."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.clock import iso
+from core.events import (
+    ConnectionChanged,
+    Filled,
+    HaltVerified,
+    OrderIntended,
+    ReconciliationFinished,
+    RiskRefused,
+    SessionEnded,
+    SessionStarted,
+    Trade,
+)
+from tests.gateway.served import Served
+from tests.live.processes import PROJECT, Live, events, told
+from tests.live.rig import Books
+
+pytestmark = pytest.mark.slow
+
+STEADY = f"{Path(__file__).with_name('strategies.py')}:Steady"
+ACCOUNT = "DU1000001"
+
+
+class Place:
+    """A gateway that serves the sample day thirty times as fast, and a log of its own for the sessions."""
+
+    def __init__(self, day_log: Path, root: Path) -> None:
+        self.log, self.book, self.config = root / "log", root / "book", root / "tape.toml"
+        self._day_log = day_log
+        self.running: list[Live] = []
+
+        self.port = 0
+        self.serve()
+        self.configure()
+
+    def serve(self) -> None:
+        """Start the gateway, at the port that it had before."""
+        options = ["--book", str(self.book), "--speed", "30", "--port", str(self.port)]
+        self.gateway = Served(self._day_log, *options)
+        self.port = self.gateway.ready()
+
+    def configure(self, account: str = ACCOUNT, trading: str = "", attempts: int = 1000) -> None:
+        self.config.write_text(
+            f'[ibkr]\nport = {self.port}\naccount = "{account}"\nreconnect_interval_s = 0.2\n'
+            f'max_reconnect_attempts = {attempts}\n[trading]\nwatchlist = ["ZVXA"]\n{trading}\n'
+            f'[[live.strategy]]\nname = "{STEADY}"\n'
+        )
+
+    def live(self, *more: str) -> Live:
+        self.running.append(Live(self.log, self.config, *more))
+        return self.running[-1]
+
+    def tape(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(PROJECT / "cli.py"), "-c", str(self.config), "--log", str(self.log)]
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=90, check=False)
+
+    def status(self) -> dict:
+        done = self.tape("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    def fills(self) -> int:
+        return len(events(self.log, Filled)) if self.log.exists() else 0
+
+    def traded(self, session: Live, more: int = 4) -> None:
+        before = self.fills()
+        session.until(lambda: self.fills() >= before + more)
+
+    def books(self) -> list[str]:
+        """Stop the gateway, and say how its book differs from the log's."""
+        self.gateway.end()
+        books = Books(self.log, self.book)
+        return [*books.differences(), *books.sent_twice()]
+
+
+@pytest.fixture
+def place(ib_gateway_log: Path, tmp_path: Path) -> Iterator[Place]:
+    made = Place(ib_gateway_log, tmp_path)
+    yield made
+    for session in made.running:
+        session.end(signal.SIGKILL)
+    made.gateway.kill()
+
+
+def proven(place: Place) -> list[str]:
+    """Replay all that was recorded today, and return what is said of each session."""
+    days = [iso(e.ts)[:10] for e in events(place.log, SessionStarted)]
+    done = place.tape("replay", f"{min(days)}..{max(days)}", "--fills", "recorded")
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stderr.splitlines() if "decides as recorded" in line]
+
+
+def test_a_session_trades_shows_itself_and_ends_in_order(place):
+    session = place.live()
+    place.traded(session)
+    session.until(lambda: place.status()["pending_orders"] >= 1)
+    status = place.status()
+    assert status["connected"] is True
+    assert status["live"]["account"] == ACCOUNT
+    assert status["active_positions"] in (0, 1)
+    code, out, err = session.end(signal.SIGINT)
+    assert code == 130, err
+    assert told((code, out, err))["fills"] == place.fills()
+    assert [e.reason for e in events(place.log, SessionEnded)] == ["stopped"]
+    after = place.status()
+    assert (after["connected"], after["holder"]) == (False, {})
+    assert after["pending_orders"] == 1  # it rests at the broker
+    assert len(proven(place)) == 1
+    assert place.books() == []
+
+
+def test_sessions_that_are_killed_and_started_again_lose_nothing_and_send_nothing_twice(place):
+    for _ in range(3):
+        session = place.live()
+        place.traded(session, 3)
+        assert session.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    session = place.live()
+    place.traded(session, 2)
+    assert session.end(signal.SIGTERM)[0] == 143
+    assert len(events(place.log, SessionStarted)) == 4
+    assert {e.breaks for e in events(place.log, ReconciliationFinished)} == {0}
+    assert [o.type for o in events(place.log, OrderIntended)].count("LMT") == 1
+    assert len(proven(place)) == 4
+    assert place.books() == []
+
+
+def test_a_log_that_misses_a_session_is_found_out(place, tmp_path):
+    session = place.live()
+    place.traded(session, 2)
+    session.end(signal.SIGKILL)
+    shutil.copytree(place.log, tmp_path / "older")
+    session = place.live()
+    place.traded(session, 2)
+    session.end(signal.SIGINT)
+    place.gateway.end()
+    assert Books(tmp_path / "older", place.book).differences()
+
+
+def test_a_gateway_that_is_killed_and_comes_back_is_connected_to_again(place):
+    session = place.live()
+    place.traded(session, 2)
+    place.gateway.kill()
+    session.until(lambda: session.status().get("connected") is False)
+    place.serve()
+    session.until(lambda: session.status().get("gate") == "open")
+    place.traded(session, 2)
+    assert session.end(signal.SIGINT)[0] == 130
+    assert {"down", "up"} <= {e.state for e in events(place.log, ConnectionChanged)}
+    assert place.books() == []
+
+
+def test_the_operator_stops_and_resumes_a_session_from_another_process(place):
+    session = place.live()
+    place.traded(session, 2)
+    assert place.tape("halt", "--reason", "lunch").returncode == 0
+    assert place.status()["halt"] == "halt"
+    refused = len(events(place.log, RiskRefused))
+    session.until(lambda: len(events(place.log, RiskRefused)) > refused)
+    assert place.tape("resume", "--reason", "back").returncode == 0
+    place.traded(session, 2)
+    done = place.tape("flatten", "--reason", "enough", "--timeout", "60")
+    assert (done.returncode, "flatten: reached" in done.stdout) == (0, True), done.stderr
+    status = place.status()
+    assert (status["active_positions"], status["pending_orders"]) == (0, 0)
+    assert place.tape("resume", "--reason", "again").returncode == 0
+    place.traded(session, 2)
+    done = place.tape("kill", "--reason", "out of hand")
+    assert done.returncode == 0, done.stderr
+    session.until(lambda: session.status().get("halt") == "cancel_all")
+    session.until(lambda: session.status()["pending_orders"] == 0)
+    code, _, err = session.end(signal.SIGINT)
+    assert code == 130, err
+    verified = [(e.level, e.reached) for e in events(place.log, HaltVerified)]
+    assert {"halt", "cancel_all", "flatten"} == {level for level, _ in verified}
+    assert all(reached for _, reached in verified)
+    assert len(proven(place)) == 1
+    assert place.books() == []
+
+
+@pytest.mark.parametrize(
+    ("account", "trading", "named", "expected"),
+    [
+        (ACCOUNT, 'mode = "live"', ACCOUNT, "is a paper account, but [trading] mode"),
+        ("U1234567", 'mode = "live"', "U1234567", f"this login has {ACCOUNT}"),
+        ("DU7654321", "", "", f"this login has {ACCOUNT}"),
+    ],
+)
+def test_paper_and_real_accounts_are_never_mixed_up(place, account, trading, named, expected):
+    place.configure(account, trading)
+    code, _, err = place.live(*(["--account", named] if named else [])).end_by_itself()
+    assert code == 2
+    assert expected in err
+    assert not place.log.exists() or not events(place.log, OrderIntended)
+
+
+def test_a_gateway_that_is_not_there_is_given_up(place):
+    place.gateway.end()
+    place.configure(attempts=3)
+    code, _, err = place.live().end_by_itself()
+    assert code == 3
+    assert "cannot connect" in err
+    assert str(place.port) in err
+
+
+def test_only_observing_sends_nothing(place):
+    session = place.live("--observe")
+    session.until(lambda: len(events(place.log, RiskRefused)) >= 2 if place.log.exists() else False)
+    assert session.end()[0] == 130
+    assert events(place.log, Trade)
+    assert place.fills() == 0
+    assert place.books() == []
