@@ -9,7 +9,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -150,13 +150,13 @@ class RunRecorder:
     def _flush(self) -> None:
         if not self._taken:
             return
-        kinds = [kind for taken in self._taken for kind in taken.kinds]
+        kinds = chain.from_iterable(taken.kinds for taken in self._taken)
         ats = np.concatenate([taken.ats for taken in self._taken])
         causes = np.concatenate([taken.causes for taken in self._taken])
         positions = np.concatenate([taken.positions for taken in self._taken])
-        first_seq = self._next - len(kinds)
+        first_seq = self._next - len(ats)
         codes = {event_type: code for code, event_type in enumerate(self._values)}
-        code_of = np.fromiter(map(codes.__getitem__, kinds), np.int32, len(kinds))
+        code_of = np.fromiter(map(codes.__getitem__, kinds), np.int32, len(ats))
         marks = np.array([ORDER_MARKS[event_type] for event_type in codes], dtype="S8")
         self._order.update(marks[code_of[(marks != b"")[code_of]]].tobytes())
         for event_type, values in self._values.items():
