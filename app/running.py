@@ -205,6 +205,16 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
     )
 
 
+def recompute_signals(root: Path, config: Config, what: str, now: int) -> None:
+    """Ask the configured models anew for what the dates `what` trade on; see `app.models.recompute`."""
+    from app.models import configured_models, recompute  # noqa: PLC0415  # a plain replay knows no model
+
+    if not is_date(what):
+        raise UsageError("--recompute-signals: give a DATE; a run is made again from what its log holds")
+    period = parse_period(what)
+    recompute(root, configured_models(config), period.first, period.last, now)
+
+
 def signal_rules(config: Config) -> SignalRules:
     """Return how the configuration makes a composite of sources."""
     section = config.settings.signals

@@ -129,6 +129,14 @@ class SignalFileSection(_Section, frozen=True, kw_only=True):
     known_at: Literal["open", "close"] = "close"
 
 
+class SignalModelSection(_Section, frozen=True, kw_only=True):
+    """`[[signals.model]]`: a model that is asked for forecasts. No `instruments` are all of the log."""
+
+    path: Name
+    source: Annotated[str, msgspec.Meta(extra={"check": check_source})]
+    instruments: list[Name] = []
+
+
 class SignalsSection(_Section, frozen=True, kw_only=True):
     """`[signals]`: what sources weigh, how their word decays, and how files and forecasts are read."""
 
@@ -144,6 +152,7 @@ class SignalsSection(_Section, frozen=True, kw_only=True):
     poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
     settle_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2.0
     file: list[SignalFileSection] = []
+    model: list[SignalModelSection] = []
 
 
 class ListenerSection(_Section, frozen=True, kw_only=True):

@@ -8,12 +8,14 @@ import msgspec
 
 from adapters.replay.importing import ImportResult, import_sets
 from adapters.replay.signals.reading import SignalReading
+from adapters.replay.signals.recommendations import SignalOptions
 from adapters.replay.tables import parse_mapping
 from app.books import open_log
 from app.config import Config
-from app.signal_reading import import_set, options_of, read_file, told_of
+from app.planning import parse_period
+from app.signal_reading import import_set, market_of, options_of, read_file, told_of
 from app.writing import writing
-from core.errors import UsageError
+from core.errors import DataMissing, UsageError
 from core.events import RowRejected, SignalReceived
 from eventstore.reader import LogReader
 
@@ -81,12 +83,15 @@ def run_signal_import(root: Path, config: Config, request: SignalRequest, *, wri
     Raises `DataMissing` if there is no log: its instruments are what symbols are looked up in.
     """
     reader = open_log(root)
+    models = any(".py" in path.suffix for path in request.files)
+    if models and request.day is not None:
+        parse_period(request.day)
     options = options_of(
         config,
         source=request.source,
         sheet=request.sheet,
         mapping=parse_mapping(",".join(request.mapping)),
-        day=request.day,
+        day=None if models else request.day,
         known_at=request.known_at,
         scale=request.scale,
         volatility=request.volatility,
@@ -94,10 +99,38 @@ def run_signal_import(root: Path, config: Config, request: SignalRequest, *, wri
     if len({path.resolve() for path in request.files}) < len(request.files):
         raise UsageError("a file is named twice")
     now = time.time_ns()
+    if models:
+        return _ask_models(root, request, options, now, write=write)
     readings = [read_file(reader, path, options, now) for path in request.files]
     if not write:
         return SignalImport(readings, None)
     sets = [import_set(path, reading, options) for path, reading in zip(request.files, readings, strict=True)]
+    with writing(root) as writer:
+        result = import_sets(writer.journal, LogReader(root), sets)
+    return SignalImport(readings, told_of(result, readings))
+
+
+def _ask_models(
+    root: Path, request: SignalRequest, options: SignalOptions, now: int, *, write: bool
+) -> SignalImport:
+    """Record what models say at the closes of the dates asked for; without any, at the last close."""
+    from app.models import ask, load_model, model_set  # noqa: PLC0415  # others need no model
+
+    market = market_of(LogReader(root), now)
+    past = sorted(day.date for day in market.sessions if day.close <= now)
+    if not past:
+        raise DataMissing(f"{root}: no session in this log has closed; next: tape import --help")
+    first, _, last = (request.day or past[-1]).partition("..")
+    asked = [(load_model(str(path)), path) for path in request.files]
+    readings = [ask(loaded, market, options, first, last or first) for loaded, _ in asked]
+    for loaded, reading in zip(asked, readings, strict=True):
+        if not reading.items:
+            raise DataMissing(
+                f"model {loaded[0].name}: the log has no closes from {first} to {last or first}"
+            )
+    if not write:
+        return SignalImport(readings, None)
+    sets = [model_set(loaded, options, one) for (loaded, _), one in zip(asked, readings, strict=True)]
     with writing(root) as writer:
         result = import_sets(writer.journal, LogReader(root), sets)
     return SignalImport(readings, told_of(result, readings))

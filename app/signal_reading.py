@@ -5,13 +5,12 @@ from the caller. Nothing here writes.
 """
 
 import math
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
 from adapters.replay.importing import ImportResult, ImportSet
-from adapters.replay.signals.cells import tables_of
-from adapters.replay.signals.headings import propose
 from adapters.replay.signals.market import Market
 from adapters.replay.signals.reading import SignalReading, read_signals
 from adapters.replay.signals.recommendations import SignalOptions
@@ -21,7 +20,7 @@ from app.settings import SignalFileSection
 from core.errors import UsageError
 from core.events import Bar, Event, InstrumentDefined, SessionScheduled, Trade
 from core.ports import EntryReader, Selection
-from core.signals.forecast import CLOSES_MAX, CLOSES_MIN
+from core.signals.forecast import CLOSES_MIN
 from core.signals.rules import SOURCE
 from projections.sessions import Sessions
 
@@ -83,15 +82,8 @@ def _scale(text: str) -> tuple[float, float]:
 
 
 def read_file(reader: EntryReader, path: Path, options: SignalOptions, now: int) -> SignalReading:
-    """Read one file as the log understands it at `now` (ns); closes are looked up for forecasts only."""
-    bare = market_of(reader, now)
-    if (
-        path.suffix.lower() != ".npz"
-        and not propose(tables_of(path, options.sheet), options.mapping).is_forecast
-    ):
-        return read_signals(path, options, bare)
-    closes = {one.instrument: _closes(reader, one.instrument, bare) for one in bare.instruments}
-    return read_signals(path, options, Market(bare.instruments, bare.sessions, closes, now))
+    """Read one file as the log understands it at `now` (ns)."""
+    return read_signals(path, options, market_of(reader, now))
 
 
 def market_of(reader: EntryReader, now: int) -> Market:
@@ -100,21 +92,31 @@ def market_of(reader: EntryReader, now: int) -> Market:
     for batch in reader.entries(Selection(types=_DEFINITIONS)):
         for entry in batch:
             sessions.apply(entry)
-    return Market(sessions.instruments(), sessions.sessions(), {}, now)
+    days = [one for one in sessions.sessions() if one.close <= now]
+    return Market(sessions.instruments(), sessions.sessions(), _Closes(reader, sessions, days), now)
 
 
-def _closes(reader: EntryReader, instrument: str, market: Market) -> list[tuple[int, float]]:
-    """Return the last price of each session, from the coarsest feed that has enough of them."""
-    exchange = next(one.exchange for one in market.instruments if one.instrument == instrument)
-    days = [one for one in market.sessions if one.exchange == exchange][-CLOSES_MAX:]
-    feeds = {c.feed for c in reader.coverage() if c.instrument == instrument and c.type in (Bar, Trade)}
-    best: list[tuple[int, float]] = []
-    for feed in sorted(feeds, key=_coarseness):
-        found = _closes_in(reader, instrument, feed, days)
-        best = max(best, found, key=len)
-        if len(best) >= CLOSES_MIN:
-            break
-    return best
+class _Closes(dict[str, list[tuple[int, float]]]):
+    """The last price of each session by instrument, looked up in the log when it is first asked for."""
+
+    def __init__(self, reader: EntryReader, sessions: Sessions, days: Sequence[SessionScheduled]) -> None:
+        super().__init__()
+        self._reader = reader
+        self._sessions = sessions
+        self._days = days
+
+    def __missing__(self, instrument: str) -> list[tuple[int, float]]:
+        """Return the closes of the coarsest feed that has enough of them, else of the one with most."""
+        exchange = self._sessions.instrument(instrument).exchange
+        days = [day for day in self._days if day.exchange == exchange]
+        held = [c for c in self._reader.coverage() if c.instrument == instrument and c.type in (Bar, Trade)]
+        best: list[tuple[int, float]] = []
+        for feed in sorted({c.feed for c in held}, key=_coarseness):
+            best = max(best, _closes_in(self._reader, instrument, feed, days), key=len)
+            if len(best) >= CLOSES_MIN:
+                break
+        self[instrument] = best
+        return best
 
 
 def _coarseness(feed: str) -> tuple[int, str]:
@@ -123,26 +125,28 @@ def _coarseness(feed: str) -> tuple[int, str]:
 
 
 def _closes_in(
-    reader: EntryReader, instrument: str, feed: str, days: Iterable[SessionScheduled]
+    reader: EntryReader, instrument: str, feed: str, days: Sequence[SessionScheduled]
 ) -> list[tuple[int, float]]:
-    found = []
-    for day in days:
-        chosen = Selection(
-            instruments=frozenset({instrument}),
-            feeds=frozenset({feed}),
-            begin_ts=day.open,
-            end_ts=day.close + 1,
-        )
-        last = None
-        for chunk in reader.market(chosen):
-            for event in chunk.events:
-                if isinstance(event, Bar) and event.instrument == instrument:
-                    last = event.close
-                elif isinstance(event, Trade) and event.instrument == instrument and not event.suspicious:
-                    last = event.price
-        if last is not None:
-            found.append((day.close, last))
-    return found
+    if not days:
+        return []
+    opens = [day.open for day in days]
+    chosen = Selection(
+        instruments=frozenset({instrument}),
+        feeds=frozenset({feed}),
+        begin_ts=days[0].open,
+        end_ts=days[-1].close + 1,
+    )
+    last: dict[int, float] = {}
+    for chunk in reader.market(chosen):
+        for event in chunk.events:
+            place = bisect_right(opens, event.ts) - 1
+            if place < 0 or event.ts > days[place].close:
+                continue
+            if isinstance(event, Bar):
+                last[place] = event.close
+            elif isinstance(event, Trade) and not event.suspicious:
+                last[place] = event.price
+    return [(days[place].close, last[place]) for place in sorted(last)]
 
 
 def import_set(path: Path, reading: SignalReading, options: SignalOptions) -> ImportSet:

@@ -1,5 +1,6 @@
 """`replay` and `diff`: strategies over recorded days, and where two runs part."""
 
+import time
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -58,7 +59,13 @@ from app.commands.base import AMOUNT, Call, strategy_options, verb
     type=click.Choice(["simulated", "recorded"]),
     help="Where fills come from: the simulated broker, or the session that was recorded on DATE.",
 )
-def replay(call: Call, what: str, **options: Any) -> None:
+@click.option(
+    "--recompute-signals",
+    "recompute",
+    is_flag=True,
+    help="Ask the configured models anew first; without it a replay never calls one.",
+)
+def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
     """Run strategies over recorded session dates, or a RUN again to prove that it comes out the same.
 
     Without a log, dates of the built-in sample make one. The result is a run beside the log; the same
@@ -77,6 +84,10 @@ def replay(call: Call, what: str, **options: Any) -> None:
         call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
         with call.out.progress("rows") as advance:
             import_builtin_sample(call.root, advance)
+    if recompute:
+        if options["fills"] == "recorded":
+            raise click.UsageError("--recompute-signals: a recorded session had the signals that it had")
+        running.recompute_signals(call.root, call.config, what, time.time_ns())
     if options["fills"] == "recorded":
         _prove(call, request)
         return

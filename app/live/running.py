@@ -19,6 +19,7 @@ from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
 from app.live.watched_files import configured_files
+from app.models import configured_models
 from app.replaying import result
 from app.running import ReplayRequest, limits, options, signal_rules, strategies
 from app.seating import StrategySpec
@@ -190,6 +191,7 @@ def _request(
         ),
         signals=signal_rules(config),
         files=configured_files(config),
+        models=configured_models(config),
         watchlist=tuple(config.settings.trading.watchlist),
         config=text,
         config_hash=digest,

@@ -30,6 +30,7 @@ from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
 from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
 from app.live.watched_files import FilesToWatch, SignalFiles
+from app.models import ModelSpec, record_latest
 from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
@@ -77,6 +78,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     signals: SignalRules = SignalRules()
     watchlist: tuple[str, ...] = ()
     files: FilesToWatch = FilesToWatch()
+    models: tuple[ModelSpec, ...] = ()
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
@@ -330,6 +332,8 @@ def run_live(
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
         prepare(writer, request)
+        if request.models:
+            record_latest(writer.journal, request.models, request.link.start_ns or time.time_ns())
         operator = OperatorDesk(writer)
         files = SignalFiles(root, request.files, LogReader(root))
 

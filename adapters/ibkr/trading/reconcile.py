@@ -155,7 +155,7 @@ def extra_orders(evidence: Evidence, folds: Folds, client_id: int) -> list[int]:
         order = folds.orders.get(name)
         if order is not None and len(here.live) > 1:
             versions = folds.orders.versions(name)
-            found += twins(order, here.live, versions, folds.routes, client_id).cancels
+            found += twins(order, here.live, versions, folds.routes, client_id, folds.zone).cancels
     return found
 
 
@@ -193,9 +193,8 @@ def _order(
     for perm in sorted((here.live.keys() | here.over.keys()) - set(folds.routes.perm_ids(order.id))):
         yield OrderBound(ts, order.id, perm, attempt.broker_id, client_id)
     if len(here.live) > 1:
-        message = twins(order, here.live, folds.orders.versions(order.id), folds.routes, client_id).message(
-            order
-        )
+        versions = folds.orders.versions(order.id)
+        message = twins(order, here.live, versions, folds.routes, client_id, folds.zone).message(order)
         yield _break(order, "duplicate_order", "1", str(len(here.live)), message, ts)
     elif here.live:
         yield from _live(order, *next(iter(here.live.items())), folds, ts)

@@ -35,18 +35,24 @@ class Twins(msgspec.Struct, frozen=True):
 
 
 def twins(
-    order: Order, live: dict[int, OpenOrder], versions: Sequence[Version], routes: Routes, client_id: int
+    order: Order,
+    live: dict[int, OpenOrder],
+    versions: Sequence[Version],
+    routes: Routes,
+    client_id: int,
+    zone: str,
 ) -> Twins:
     """Tell the orders under which one order is working at the broker apart; at least two."""
     told, attempt = routes.told(order.id), routes.attempt(order.id)
-    acknowledged = 1 if told is None else told.version
+    assert attempt is not None, "what is at the broker went there under a name"
+    sent, acknowledged = attempt, 1 if told is None else told.version
 
     def strangeness(perm: int) -> tuple[bool, int]:
-        return shown_version(order.type, versions, live[perm].terms) != acknowledged, perm
+        return shown_version(order, versions, sent, live[perm].terms, zone) != acknowledged, perm
 
     keep, *others = sorted(live, key=strangeness)
     extra = {perm: live[perm].terms for perm in others}
-    taken = {live[keep].terms.order_id, attempt.broker_id if attempt is not None else None, None, 0}
+    taken = {live[keep].terms.order_id, sent.broker_id, None, 0}
     own = {
         perm: t.order_id for perm, t in extra.items() if t.client_id == client_id and t.order_id not in taken
     }

@@ -99,12 +99,20 @@ class Market(msgspec.Struct, frozen=True):
 
     def volatility(self, instrument: str, as_of: int) -> float | None:
         """Return the daily volatility by the closes up to a time; `None` if there are too few."""
-        return daily_volatility([close for ts, close in self.closes.get(instrument, ()) if ts <= as_of])
+        return daily_volatility([close for _, close in self.closes_until(instrument, as_of)])
 
     def last_close(self, instrument: str, as_of: int) -> float | None:
         """Return the last close up to a time."""
-        found = [close for ts, close in self.closes.get(instrument, ()) if ts <= as_of]
-        return found[-1] if found else None
+        found = self.closes_until(instrument, as_of)
+        return found[-1][1] if found else None
+
+    def closes_until(self, instrument: str, as_of: int) -> list[tuple[int, float]]:
+        """Return `(ts, close)` of the sessions up to a time, oldest first."""
+        try:
+            found = self.closes[instrument]  # may be looked up only now
+        except KeyError:
+            return []
+        return [one for one in found if one[0] <= as_of]
 
     def _session(self, exchange: str, day: date) -> SessionScheduled | None:
         for held in self.sessions:

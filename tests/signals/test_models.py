@@ -1,0 +1,205 @@
+"""Models as sources: asked once a close, recorded, never called by a replay unless it is told to."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import cli
+from app.models import load_model
+from core.errors import ExitCode
+from core.events import SignalFileRead, SignalReceived
+from core.ports import Selection
+from eventstore.reader import LogReader
+from tests.cli.conftest import tape  # noqa: F401  # a fixture
+from tests.signals.test_indicators import walk
+
+MODEL = Path(__file__).resolve().parents[2] / "examples" / "forecast_model.py"
+DAYS = 60
+
+
+def sessions():
+    from datetime import date  # noqa: PLC0415
+
+    from adapters.replay.calendar import sessions as of  # noqa: PLC0415
+
+    return [day.date for day in of("XNYS", date(2025, 4, 1), date(2025, 7, 31))][:DAYS]
+
+
+@pytest.fixture(scope="module")
+def daily(tmp_path_factory):
+    """A log of sixty daily bars of one share."""
+    root = tmp_path_factory.mktemp("daily")
+    path = root / "acme.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["date", "open", "high", "low", "close", "volume"])
+        for day, price in zip(sessions(), walk(DAYS), strict=True):
+            writer.writerow([day, price, price + 1, price - 1, price, 1000])
+    command = [
+        "-q",
+        "--log",
+        str(root / "log"),
+        "import",
+        str(path),
+        "--symbol",
+        "ACME",
+        "--exchange",
+        "XNYS",
+    ]
+    assert cli.main(command) == 0
+    return root / "log"
+
+
+@pytest.fixture
+def log(daily, tmp_path):
+    import shutil  # noqa: PLC0415
+
+    shutil.copytree(daily, tmp_path / "log")
+    return tmp_path / "log"
+
+
+def asked(tape, log, model, *more):  # noqa: F811
+    return tape("--log", log, "import", model, "--as", "signals", "--source", "lstm", *more)
+
+
+def received(log):
+    chosen = Selection(types=frozenset({SignalReceived}))
+    return [entry.event for batch in LogReader(log).entries(chosen) for entry in batch]
+
+
+def test_the_example_trains_and_its_forecasts_are_signals(tape, log):  # noqa: F811
+    day = sessions()[50]
+    done = asked(tape, log, f"{MODEL}:RandomFeatures", "--date", day, "--json")
+    assert done.code == 0, done.err
+    told = done.json
+    assert (told["accepted"], told["rejections"]) == (5, [])
+    signals = received(log)
+    assert [round(signal.horizon / 86_400e9) for signal in signals] == [1, 2, 3, 4, 5]
+    assert all(-1 <= signal.value <= 1 and signal.value for signal in signals)
+    again = asked(tape, log, f"{MODEL}:RandomFeatures", "--date", day, "--json").json
+    assert (again["accepted"], again["duplicates"]) == (0, 5)
+
+
+def test_a_model_sees_no_close_after_the_one_it_is_asked_at(tape, log, tmp_path):  # noqa: F811
+    (tmp_path / "spy.py").write_text(
+        "class Spy:\n    window = 3\n\n    def predict(self, window):\n"
+        "        assert len(window) == 3\n        return [window[-1]]\n",
+        "utf-8",
+    )
+    day = sessions()[20]
+    done = asked(tape, log, tmp_path / "spy.py", "--date", day, "--dry-run", "--json").json
+    (signal,) = done["signals"]
+    assert f"{walk(DAYS)[20]:g} from {walk(DAYS)[20]:g}" in signal["detail"]
+    assert signal["value"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise ValueError('no idea')", "bad.py:5: ValueError: no idea"),
+        ("return [float('nan')]", "is not finite"),
+        ("return 'up'", "expected prices"),
+        ("return [[1, 2], [3, 4]]", "expected 1 to 60 prices"),
+        ("return []", "expected 1 to 60 prices"),
+        ("return [-1.0]", "is no price"),
+        ("raise SystemExit(3)", "SystemExit"),
+    ],
+)
+def test_what_a_model_does_wrong_is_a_rejected_row(body, said, tape, log, tmp_path):  # noqa: F811
+    path = tmp_path / "bad.py"
+    path.write_text(
+        f"class Bad:\n    window = 5\n\n    def predict(self, window):\n        {body}\n", "utf-8"
+    )
+    told = asked(tape, log, path, "--json").json
+    assert told["signals"] == []
+    assert said in told["rejections"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\n", "no class with predict"),
+        ("class A:\n    def predict(self, w): return 1.0\n", "window = None"),
+        ("class A:\n    window = 0\n    def predict(self, w): return 1.0\n", "window = 0"),
+        ("def f(:\n", "invalid syntax"),
+        (
+            "class A:\n    window = 3\n    def __init__(self): 1 / 0\n    def predict(self, w): return 1.0\n",
+            ":3: Zero",
+        ),
+    ],
+)
+def test_what_is_no_model_is_refused(text, said, tape, log, tmp_path):  # noqa: F811
+    path = tmp_path / "bad.py"
+    path.write_text(text, "utf-8")
+    done = asked(tape, log, path)
+    assert done.code == ExitCode.USAGE
+    assert said in done.err
+
+
+COUNTED = """
+from pathlib import Path
+
+class Counted:
+    window = 3
+
+    def predict(self, window):
+        calls = Path(__file__).with_suffix(".calls")
+        calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+        return [window[-1] * {growth}]
+"""
+
+
+def test_a_replay_calls_no_model_unless_it_is_told_to(tape, log, tmp_path):  # noqa: F811
+    model, config, calls = (tmp_path / name for name in ("m.py", "m.toml", "m.calls"))
+    model.write_text(COUNTED.format(growth=1.01), "utf-8")
+    config.write_text(
+        f'[signals]\nvolatility = 0.02\n[[signals.model]]\npath = "{model.as_posix()}"\nsource = "lstm"\n',
+        "utf-8",
+    )
+    day = sessions()[30]
+    command = ["-c", config, "--log", log, "replay", day, "--strategy", "buy_and_hold"]
+    command += ["--set", "instrument=ACME", "--json"]
+    assert tape(*command).code == 0
+    assert not calls.exists()
+    assert received(log) == []
+    assert tape(*command, "--recompute-signals").code == 0
+    assert calls.read_text() == "xx"  # at the close before the day, and at the day's own
+    first = received(log)
+    model.write_text(COUNTED.format(growth=0.99), "utf-8")
+    assert tape(*command).code == 0
+    assert calls.read_text() == "xx"
+    assert tape(*command, "--recompute-signals").code == 0
+    assert [signal.value > 0 for signal in first] == [True, True]
+    assert [signal.value > 0 for signal in received(log)[2:]] == [False, False]
+    model.unlink()
+    assert tape(*command).code == 0
+
+
+def test_recomputing_needs_a_model_and_a_date(tape, log):  # noqa: F811
+    done = tape("--log", log, "replay", "2025-05-01", "--recompute-signals")
+    assert (done.code, "[[signals.model]]" in done.err) == (ExitCode.USAGE, True)
+    done = tape("--log", log, "replay", "latest", "--recompute-signals")
+    assert (done.code, "give a DATE" in done.err) == (ExitCode.USAGE, True)
+
+
+def test_a_model_that_fails_before_a_live_session_is_told_and_no_more(log, tmp_path):
+    from adapters.replay.signals.recommendations import SignalOptions  # noqa: PLC0415
+    from app.models import ModelSpec, record_latest  # noqa: PLC0415
+    from app.writing import writing  # noqa: PLC0415
+
+    options = SignalOptions(source="lstm", volatility=0.02)
+    specs = [ModelSpec(str(tmp_path / "none.py"), options), ModelSpec(str(MODEL), options)]
+    now = LogReader(log).coverage()[0].last_ts + 1
+    with writing(log) as writer:
+        record_latest(writer.journal, specs, now)
+    chosen = Selection(types=frozenset({SignalFileRead}))
+    (told,) = [entry.event for batch in LogReader(log).entries(chosen) for entry in batch]
+    assert "expected path/file.py:Class of a file that exists" in told.problem
+    assert len(received(log)) == 5
+
+
+def test_the_example_says_the_same_of_the_same_window():
+    first, second = load_model(str(MODEL)).model, load_model(str(MODEL)).model
+    window = walk(first.window)
+    assert first.predict(window) == second.predict(window)
