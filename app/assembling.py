@@ -6,9 +6,11 @@ from types import MappingProxyType
 from app.seating import Seated
 from app.world import World
 from core.agenda import Agenda
+from core.day_stop import DayStop
 from core.halting import KillSwitch
 from core.loop import Loop
 from core.ports import Broker, Recorder
+from core.protection import NO_EXITS, ExitRules, Protection
 from core.retry import RetryRule
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
@@ -27,6 +29,7 @@ def assemble(
     account: str,
     currency: str,
     priced: frozenset[str] | None,
+    exits: ExitRules = NO_EXITS,
     retry: RetryRule = RetryRule(),  # noqa: B008
     made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
@@ -51,5 +54,10 @@ def assemble(
         step.kill_switch = KillSwitch(world.gate, world.reported, *parts, account, session)
     for one in seated:
         step.seat(one.id, one.strategy)
+    if exits.active:
+        views = (world.orders, world.positions, world.sessions)
+        step.protect(Protection(exits, *views, account, session))
+    if exits.flatten_day_at is not None:
+        step.stop_days(DayStop(exits.flatten_day_at, world.risk, world.orders, world.positions, session))
     sampler = EquitySampler(agenda, world.account, account, currency)
     return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler, made)

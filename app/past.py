@@ -5,6 +5,7 @@ import msgspec
 from app.world import World
 from core.events import MARKET_DATA, Event, FeedDefined, InstrumentDefined, SessionScheduled, SessionStarted
 from core.ports import EntryReader, Selection
+from core.protection import ExitRules
 from core.risk import Limits
 from projections.sessions import Sessions
 
@@ -21,6 +22,11 @@ class Past(msgspec.Struct, frozen=True):
 def limits_of(started: SessionStarted) -> Limits:
     """Return the limits that a session ran under."""
     return msgspec.convert(msgspec.json.decode(started.config).get("limits", {}), Limits)
+
+
+def exits_of(started: SessionStarted) -> ExitRules:
+    """Return the automatic exits that a session kept."""
+    return msgspec.convert(msgspec.json.decode(started.config).get("exits", {}), ExitRules)
 
 
 def past_of(

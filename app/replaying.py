@@ -43,6 +43,7 @@ from core.loop import Loop
 from core.matching import BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
+from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
 from core.strategy import Subscription
@@ -72,6 +73,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     stop_trigger: Trigger = "trades"
     bar_fill: BarFill = "close"
     limits: Limits = Limits()
+    exits: ExitRules = NO_EXITS
     feed: str | None = None
     data: DataOptions = DataOptions()
     carried: Carried | None = None
@@ -294,6 +296,7 @@ class Replay:
             agenda,
             self.seated,
             limits=self._options.limits,
+            exits=self._options.exits,
             session=SESSION,
             account=ACCOUNT,
             currency=self._options.currency,
@@ -379,6 +382,7 @@ class Replay:
             "stop_trigger": options.stop_trigger,
             "bar_fill": options.bar_fill,
             "limits": msgspec.to_builtins(options.limits),
+            "exits": msgspec.to_builtins(options.exits),
             "feed": options.feed,
             "data": msgspec.to_builtins(options.data),
             "carried": None if options.carried is None else msgspec.to_builtins(options.carried),
@@ -418,6 +422,7 @@ class Replay:
             "hours": self._hours(),
             "prices": self._prices(),
             "risk_profile": options.limits.profile,
+            "exits": options.exits.name,
             "inputs": source.inputs,
             "filled_forward": inputs.filled if isinstance(inputs, DerivedSource) else 0,
             "made_bars": inputs.made if isinstance(inputs, DerivedSource) else 0,
@@ -446,6 +451,7 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
     first, _, last = str(told["period"]).partition("..")
     options = dict(told["options"])
     limits = msgspec.convert(options.pop("limits"), Limits)
+    exits = msgspec.convert(options.pop("exits", {}), ExitRules)
     # A run from before there was a choice read everything as it was recorded.
     data = msgspec.convert(
         options.pop("data", {"extended_hours": True, "prices": "raw", "fill_forward": False}), DataOptions
@@ -462,6 +468,7 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
         ReplayOptions(
             **{**options, "cash": Decimal(options["cash"])},
             limits=limits,
+            exits=exits,
             data=data,
             carried=carried,
             signals=rules,

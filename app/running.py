@@ -15,15 +15,16 @@ from app.carrying import carried
 from app.config import Config, canonical
 from app.live import proving
 from app.live.proving import Recorded, recorded_sessions, specs_of
-from app.past import limits_of
+from app.past import exits_of, limits_of
 from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
-from core.errors import DataMissing, InvalidEvent, UsageError
+from core.errors import ConfigError, DataMissing, InvalidEvent, UsageError
 from core.matching import BarFill, Trigger
 from core.money import money
+from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
 from eventstore.layout import Layout
@@ -98,7 +99,9 @@ def run_replay(
     specs = strategies(config, request, sample=unsaid and _is_sample(root), recorded=before)
     assumed = options(config, request)
     if before is not None and config.settings.risk_management is None:
-        assumed = msgspec.structs.replace(assumed, limits=limits_of(before.started))
+        assumed = msgspec.structs.replace(
+            assumed, limits=limits_of(before.started), exits=exits_of(before.started)
+        )
     replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     if request.carry is not None:
         if request.cash is not None:
@@ -199,6 +202,7 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         stop_trigger=request.stop_trigger or section.stop_trigger,
         bar_fill=request.bar_fill or section.bar_fill,
         limits=limits(config.settings.risk_management),
+        exits=exits(config.settings.risk_management),
         feed=request.feed,
         data=data_options(config, request),
         signals=signal_rules(config),
@@ -233,6 +237,28 @@ def data_options(config: Config, request: ReplayRequest) -> DataOptions:
     hours = section.extended_hours if request.extended_hours is None else request.extended_hours
     fill = section.fill_forward if request.fill_forward is None else request.fill_forward
     return DataOptions(extended_hours=hours, prices=request.prices or section.prices, fill_forward=fill)
+
+
+def exits(section: RiskSection | None) -> ExitRules:
+    """Return the automatic exits of the configuration; raises `ConfigError` for two kinds of stop."""
+    if section is None:
+        return NO_EXITS
+    stops = [
+        name
+        for name in ("stop_loss_pct", "stop_loss_amount", "trailing_stop_pct")
+        if getattr(section, name) is not None
+    ]
+    if len(stops) > 1:
+        raise ConfigError(
+            f"[risk_management] {' and '.join(stops)}: a position has one stop; keep one of them"
+        )
+    return ExitRules(
+        stop_loss_pct=section.stop_loss_pct,
+        stop_loss_amount=section.stop_loss_amount,
+        trailing_stop_pct=section.trailing_stop_pct,
+        take_profit_pct=section.take_profit_pct,
+        flatten_day_at=section.max_daily_loss if section.on_daily_loss == "flatten" else None,
+    )
 
 
 def limits(section: RiskSection | None) -> Limits:

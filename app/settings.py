@@ -81,7 +81,10 @@ class RiskSection(_Section, frozen=True, kw_only=True):
     regular_hours_only: bool = False
     refuse_halted: bool = False
     restricted: list[Name] = []
+    on_daily_loss: Literal["halt", "flatten"] = "halt"
     stop_loss_pct: Fraction | None = None
+    stop_loss_amount: Positive | None = None
+    trailing_stop_pct: Fraction | None = None
     take_profit_pct: Annotated[float, msgspec.Meta(gt=0, le=10, extra={"hint": "fraction"})] | None = None
 
 

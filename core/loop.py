@@ -180,6 +180,8 @@ class Loop:
                 self._take(batch)
             self._flush_bars()
         self._step.open(is_open=True)
+        self._step.sweep()
+        self._settle(self._step.present.seq)
         if self._sampler is not None:
             self._sampler.start(ts)
             self._process(self._sampler.sample(ts), self._step.present.seq)

@@ -25,6 +25,17 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     headroom: str = ""
 
 
+EXIT_PREFIX = "exit-"
+"""What ids of automatic exits begin with."""
+STOPS = frozenset({"STP", "STP LMT", "TRAIL"})
+"""The types that end a position when the market goes against it."""
+
+
+def is_exit(order: str) -> bool:
+    """Return whether an order id is that of an automatic exit, which only reduces what its strategy holds."""
+    return order.startswith(EXIT_PREFIX)
+
+
 PRICES: Mapping[OrderType, frozenset[str]] = MappingProxyType(
     {
         "MKT": frozenset(),

@@ -11,14 +11,17 @@ from typing import Any
 import msgspec
 
 from core.agenda import Agenda
+from core.day_stop import DayStop
 from core.desk import Bracketed, Present, StrategyDesk, Views
 from core.effects import Effect
 from core.errors import UsageError
 from core.events import (
+    AccountMarked,
     CancelIntended,
     CancelSendStarted,
     CompositeSignal,
     Event,
+    FillCorrected,
     Filled,
     HaltRequested,
     HaltVerified,
@@ -28,6 +31,7 @@ from core.events import (
     OrderRetried,
     OrderSendStarted,
     OrderStatusChanged,
+    PositionAdjusted,
     ReconciliationFinished,
     Recorded,
     RiskApproved,
@@ -38,7 +42,8 @@ from core.events import (
     TimerFired,
 )
 from core.halting import PROFILE, Closing, KillSwitch
-from core.order_rules import Refusal
+from core.order_rules import Refusal, is_exit
+from core.protection import Protection, Sweep
 from core.retry import Retries, RetryRule
 from core.risk import RiskGate, refused
 from core.strategy import AnyStrategy, Strategy
@@ -77,6 +82,8 @@ class Step:
         self.effects: list[Effect] = []
         self.seats: dict[str, Seat] = {}
         self.kill_switch: KillSwitch | None = None
+        self.protection: Protection | None = None
+        self.day_stop: DayStop | None = None
         self._gate = gate
         self._views = views
         self._agenda = agenda
@@ -96,6 +103,9 @@ class Step:
             HaltRequested: self._feed_halt,
             HaltVerified: self._feed_verified,
             SignalReceived: self._feed_signal,
+            FillCorrected: self._sweep_one,
+            PositionAdjusted: self._sweep_one,
+            AccountMarked: self._feed_marked,
         }
         self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
             OrderIntended: self._settle_intent,
@@ -107,6 +117,7 @@ class Step:
             SignalSourcesChanged: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
+            Sweep: self._settle_sweep,
         }
 
     @property
@@ -156,6 +167,8 @@ class Step:
         seat = self.seats.get(fill.strategy)
         if seat is not None and seat.on_fill is not None:
             seat.on_fill(fill)
+        if not is_exit(fill.order):  # of a group of exits the broker reduces the others itself
+            self._sweep_one(fill)
 
     def _feed_timer(self, timer: Any) -> None:
         seat = self.seats.get(timer.strategy)
@@ -191,6 +204,32 @@ class Step:
             if order is not None and order.strategy in self.seats:
                 who = (order.account, order.strategy, order.instrument)
                 self.requests.append(OrderRetried(news.ts, name, number, *who, why))
+        self.sweep()
+
+    def _feed_marked(self, mark: Any) -> None:
+        if self.day_stop is not None:
+            self.requests += self.day_stop.requests(mark)
+
+    def protect(self, protection: Protection) -> None:
+        """Keep exits for what the strategies hold."""
+        self.protection = protection
+        self.heard |= {Filled, FillCorrected, PositionAdjusted}
+
+    def stop_days(self, day_stop: DayStop) -> None:
+        """Close positions once a day has lost its limit."""
+        self.day_stop = day_stop
+        self.heard.add(AccountMarked)
+
+    def sweep(self) -> None:
+        """Ask for a look at the exits of everything that the strategies hold."""
+        if self.protection is None:
+            return
+        held = {p.instrument for p in self._views.positions.open_positions() if p.account == self._account}
+        self.requests += [Sweep(name, instrument) for name in self.seats for instrument in sorted(held)]
+
+    def _sweep_one(self, news: Any) -> None:
+        if self.protection is not None and news.strategy in self.seats:
+            self.requests.append(Sweep(news.strategy, news.instrument))
 
     def settle(self, at: int, record: Record) -> None:
         """Turn the requests made while processing the input `at` into recorded decisions and effects."""
@@ -199,6 +238,11 @@ class Step:
             self._settlers[type(request)](request, at, record)
         requests.clear()
         self._composites.clear()
+
+    def _settle_sweep(self, sweep: Sweep, at: int, record: Record) -> None:
+        assert self.protection is not None
+        for request in self.protection.requests(sweep, self.present.ts):
+            self._settlers[type(request)](request, at, record)
 
     def _settle_composite(self, request: CompositeSignal, at: int, record: Record) -> None:
         self._composites[request.strategy, request.instrument] = record(request, at, None)

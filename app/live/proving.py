@@ -18,7 +18,7 @@ from adapters.replay.source import LogSource
 from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
-from app.past import limits_of, past_of
+from app.past import exits_of, limits_of, past_of
 from app.seating import Seated, StrategySpec, seat
 from app.version import VERSION
 from app.world import World
@@ -145,7 +145,7 @@ class Proof:
         self._recorded = recorded
         started = recorded.started
         config = msgspec.json.decode(started.config)
-        self._limits = limits_of(started)
+        self._limits, self._exits = limits_of(started), exits_of(started)
         self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
         self._signals = msgspec.convert(config.get("signals", {}), SignalRules)
         self._currency = str(config.get("currency", "USD"))
@@ -193,6 +193,7 @@ class Proof:
                 Agenda(),
                 self._seated,
                 limits=self._limits,
+                exits=self._exits,
                 session=started.session,
                 account=account,
                 currency=self._currency,

@@ -21,7 +21,7 @@ from app.live.telling import Teller
 from app.live.watched_files import configured_files
 from app.models import configured_models
 from app.replaying import result
-from app.running import ReplayRequest, limits, options, signal_rules, strategies
+from app.running import ReplayRequest, exits, limits, options, signal_rules, strategies
 from app.seating import StrategySpec
 from app.settings import RiskSection
 from app.watch.watching import configured
@@ -185,6 +185,7 @@ def _request(
         account=account,
         currency=config.settings.replay.currency,
         limits=limited,
+        exits=exits(config.settings.risk_management),
         retry=RetryRule(
             attempts=config.settings.trading.order_retries,
             within_s=config.settings.trading.order_retry_within_s,

@@ -50,6 +50,7 @@ from core.events import (
 )
 from core.loop import Loop
 from core.ports import Recorder
+from core.protection import NO_EXITS, ExitRules
 from core.retry import RetryRule
 from core.risk import Limits
 from core.signals.composite import SignalRules
@@ -74,6 +75,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     currency: str = "USD"
     limits: Limits = Limits()
+    exits: ExitRules = NO_EXITS
     retry: RetryRule = RetryRule()
     signals: SignalRules = SignalRules()
     watchlist: tuple[str, ...] = ()
@@ -218,6 +220,7 @@ class LiveSession:
             self.agenda,
             self.seated,
             limits=request.limits,
+            exits=request.exits,
             session=self.session,
             account=request.account,
             currency=request.currency,
@@ -274,6 +277,7 @@ class LiveSession:
         config = {
             "settings": msgspec.json.decode(request.config),
             "limits": msgspec.to_builtins(request.limits),
+            "exits": msgspec.to_builtins(request.exits),
             "retry": msgspec.to_builtins(request.retry),
             "signals": msgspec.to_builtins(request.signals),
             "currency": request.currency,

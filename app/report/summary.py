@@ -74,6 +74,7 @@ def _assumptions(told: dict[str, Any]) -> dict[str, Any]:
         "fills": told["fill_model"],
         "commission": given["commission"],
         "risk_profile": told["risk_profile"],
+        "automatic_exits": told.get("exits", "none"),
         "latency_ms": given["latency_ms"],
         "partial_fills": given["partial_fills"],
         **{name: given[name] for name in ("slippage", "volume_share") if given.get(name)},

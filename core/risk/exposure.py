@@ -1,7 +1,7 @@
 """What an account would hold if a proposal and all pending orders filled; and what its stops leave at risk.
 
 Pending orders count as filled. Of a one-cancels-all group only the largest order of an instrument and side
-counts, and the exits of a bracket do not count at all: they can only reduce what their entry builds up.
+counts, and the exits of a bracket or of a holding do not count at all: they can only reduce what is there.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from core.money import CONTEXT, ZERO
+from core.order_rules import STOPS, is_exit
 from core.risk.state import Proposal, RiskState
 from core.views import Order
 
@@ -147,7 +148,7 @@ def _pending(proposal: Proposal, working: Sequence[Order]) -> _Pending:
     found: _Pending = {}
     groups: dict[tuple[str, str, str], Order] = {}
     for order in working:
-        if order.parent:
+        if order.parent or is_exit(order.id):
             continue
         if order.oca:
             key = (order.oca, order.instrument, order.side)
@@ -185,7 +186,7 @@ def _mark(instrument: str, orders: Sequence[Order], state: RiskState) -> float:
 def _stops(working: Sequence[Order]) -> dict[str, list[Order]]:
     found: dict[str, list[Order]] = {}
     for order in working:
-        if order.type in ("STP", "STP LMT", "TRAIL"):
+        if order.type in STOPS:
             found.setdefault(order.instrument, []).append(order)
     return found
 

@@ -8,6 +8,7 @@ import msgspec
 
 from core.events import ModifyIntended, OrderIntended, OrderType, Side
 from core.money import ZERO
+from core.order_rules import is_exit
 from core.views import AccountView, InstrumentsView, Order, OrdersView, PositionsView, QuotesView
 
 
@@ -55,7 +56,7 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     outside_rth: bool
     oca: str
     exits_only: bool
-    """Whether it belongs to a bracket's entry, and can only reduce what that builds up."""
+    """Whether it is the exit of a bracket or of a holding, and can only reduce what that is."""
     new: OrderIntended | None
     """The intent, if it is a new order."""
 
@@ -82,7 +83,7 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
             intent.stop,
             known.outside_rth,
             known.oca,
-            bool(known.parent),
+            bool(known.parent) or is_exit(intent.order),
             new,
         )
 

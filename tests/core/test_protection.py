@@ -1,0 +1,231 @@
+"""Automatic exits: always as large as what is open, never twice, from the folds alone."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import protection
+from core.day_stop import DayStop
+from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused
+from core.order_rules import STOPS, is_exit
+from core.protection import ExitRules, Protection
+from core.risk import Limits
+from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
+
+D = Decimal
+PAIR = ExitRules(stop_loss_pct=0.05, take_profit_pct=0.1)
+
+
+def bench_of(plan, rules=PAIR, **options):
+    bench = Bench(Script(plan), **options)
+    world = bench.world
+    views = (world.orders, world.positions, world.sessions)
+    bench.step.protect(Protection(rules, *views, ACCOUNT, 1))
+    return bench
+
+
+def ticks(*prices, step=S):
+    return [trade(OPEN + n * step, price) for n, price in enumerate(prices)]
+
+
+def exits(bench):
+    return [o for o in bench.world.orders.orders() if is_exit(o.id)]
+
+
+def working(bench):
+    found = [o for o in bench.world.orders.working() if is_exit(o.id)]
+    return sorted((o.type, o.side, o.quantity - o.filled, o.stop or o.limit) for o in found)
+
+
+def buy(quantity, **terms):
+    return lambda s: s.buy("ACME", quantity, reason="r", **terms)
+
+
+def sell(quantity, **terms):
+    return lambda s: s.sell("ACME", quantity, reason="r", **terms)
+
+
+def test_a_fill_brings_a_stop_and_a_target_in_one_group():
+    bench = bench_of({1: buy(10)})
+    bench.run(ticks(100, 100, 100))
+    assert working(bench) == [("LMT", "SELL", 10, D(110)), ("STP", "SELL", 10, D(95))]
+    stop, target = exits(bench)
+    assert stop.oca == target.oca != ""
+    assert (stop.tif, stop.strategy, stop.reason) == ("GTC", "s", "stop-loss 5.00% from 100")
+
+
+def test_short_holdings_are_protected_above():
+    bench = bench_of({1: sell(10)})
+    bench.run(ticks(100, 100, 100))
+    assert working(bench) == [("LMT", "BUY", 10, D(90)), ("STP", "BUY", 10, D(105))]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (ExitRules(stop_loss_amount=3.0), [("STP", "SELL", 10, D(97))]),
+        (ExitRules(take_profit_pct=0.1), [("LMT", "SELL", 10, D(110))]),
+        (ExitRules(stop_loss_pct=0.0333), [("STP", "SELL", 10, D("96.67"))]),
+    ],
+)
+def test_kinds_of_exits_and_prices_on_the_tick(rules, expected):
+    bench = bench_of({1: buy(10)}, rules)
+    bench.run(ticks(100, 100, 100))
+    assert working(bench) == expected
+    assert [o.oca for o in exits(bench)] == [""]
+
+
+def test_a_trailing_stop_follows_the_market():
+    bench = bench_of({1: buy(10)}, ExitRules(trailing_stop_pct=0.05))
+    bench.run(ticks(100, 100, 100, 120, 115, 113.9, 113))
+    assert bench.world.positions.quantity("ACME") == 0
+    assert [o.type for o in exits(bench)] == ["TRAIL"]
+
+
+def test_a_holding_that_grows_moves_its_exits():
+    bench = bench_of({1: buy(10), 3: buy(10)})
+    bench.run(ticks(100, 100, 104, 104, 104))
+    assert working(bench) == [("LMT", "SELL", 20, D("112.2")), ("STP", "SELL", 20, D("96.9"))]
+    assert len(exits(bench)) == 2
+
+
+def test_a_holding_that_shrinks_keeps_smaller_exits_and_a_flat_one_none():
+    bench = bench_of({1: buy(10), 3: sell(4)})
+    bench.run(ticks(100, 100, 100, 100, 100))
+    assert working(bench) == [("LMT", "SELL", 6, D(110)), ("STP", "SELL", 6, D(95))]
+    bench = bench_of({1: buy(10), 3: sell(10)})
+    bench.run(ticks(100, 100, 100, 100, 100))
+    assert working(bench) == []
+    assert bench.world.positions.quantity("ACME") == 0
+
+
+def test_a_holding_that_turns_around_is_protected_on_the_other_side():
+    bench = bench_of({1: buy(10), 3: sell(25)})
+    bench.run(ticks(100, 100, 100, 100, 100))
+    assert working(bench) == [("LMT", "BUY", 15, D(90)), ("STP", "BUY", 15, D(105))]
+
+
+def test_an_exit_that_fills_cancels_the_other_and_asks_for_nothing_more():
+    bench = bench_of({1: buy(10)})
+    bench.run(ticks(100, 100, 100, 94, 94, 94, 120))
+    assert bench.world.positions.quantity("ACME") == 0
+    assert working(bench) == []
+    assert bench.recorded(CancelIntended, ModifyIntended) == []
+    assert len(bench.recorded(Filled)) == 2
+
+
+def test_a_strategys_own_stop_and_bracket_are_not_doubled():
+    bracket = bench_of({1: lambda s: s.bracket("ACME", "BUY", 10, stop_loss=90, reason="r")})
+    bracket.run(ticks(100, 100, 100, 100))
+    assert exits(bracket) == []
+    partly = bench_of({1: lambda s: s.bracket("ACME", "BUY", 10, stop_loss=90, reason="r"), 3: buy(5)})
+    partly.run(ticks(100, 100, 100, 100, 100))
+    assert [q for _, _, q, _ in working(partly)] == [5, 5]
+
+
+def test_exits_pass_every_limit_and_leave_headroom_alone():
+    limits = Limits(max_position_size=0.05, max_open_orders=1, max_orders_per_minute=1)
+    bench = bench_of({1: buy(50)}, limits=limits)
+    bench.run(ticks(100, 100, 100))
+    assert bench.recorded(RiskRefused) == []
+    assert len(working(bench)) == 2
+    closing = bench_of({1: buy(50), 3: sell(50)}, limits=limits)
+    closing.run(ticks(100, 100, 100, 100))
+    assert closing.recorded(RiskRefused) == []
+    assert closing.world.positions.quantity("ACME") == 0
+
+
+def test_a_restart_finds_its_exits_in_the_folds():
+    bench = bench_of({1: buy(10)})
+    bench.run(ticks(100, 100, 100))
+    world = bench.world
+    again = Protection(PAIR, world.orders, world.positions, world.sessions, ACCOUNT, 2)
+    sweep = protection.Sweep("s", "ACME")
+    assert again.requests(sweep, OPEN + 10 * S) == []
+    forgetful = Protection(PAIR, Nobody(), world.positions, world.sessions, ACCOUNT, 2)
+    assert len(forgetful.requests(sweep, OPEN + 10 * S)) == 2
+
+
+class Nobody:
+    """Orders of one who forgot: broken on purpose."""
+
+    def working(self, strategy=None, instrument=None):
+        return []
+
+    def get(self, order):
+        return None
+
+
+def test_a_day_beyond_its_limit_is_closed_once():
+    limits = Limits(max_daily_loss=0.05)
+    script = Script({1: buy(1000), 2: buy(1, limit=1, tif="GTC"), 8: buy(1)})
+    bench = Bench(script, limits=limits, sampled=True)
+    world = bench.world
+    bench.step.stop_days(DayStop(0.05, world.risk, world.orders, world.positions, 1))
+    bench.run(ticks(100, 100, 94, 94, 94, 94, 94, 94, 94, step=MIN))
+    assert world.positions.quantity("ACME") == 0
+    assert world.orders.working() == []
+    closing = [i for i in bench.recorded(OrderIntended) if i.order.startswith("daystop-")]
+    assert [(i.side, i.quantity) for i in closing] == [("SELL", 1000)]
+    assert [r.rule for r in bench.recorded(RiskRefused)] == ["max_daily_loss"]
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["buy", "sell", "none"]),
+        st.integers(1, 30),
+        st.sampled_from([94.0, 97.0, 100.0, 103.0, 111.0]),
+        st.integers(5, 40),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+def uncovered(steps):
+    """Return the holdings that stops did not cover after an input was processed, by a look between inputs."""
+    plan = {
+        n: lambda s, kind=kind, q=quantity: getattr(s, kind)("ACME", q, reason="r")
+        for n, (kind, quantity, _, _) in enumerate(steps, 1)
+        if kind != "none"
+    }
+    bench = bench_of(plan, model=FillModel(partial_fills=True))
+    found = []
+
+    class Watched:
+        """Each quote in a batch of its own, and a look after it."""
+
+        def batches(self):
+            for n, (_, _, price, size) in enumerate(steps, 1):
+                yield [(n, quote(OPEN + n * S, price - 0.01, price, sizes=(float(size), float(size))))]
+                held = bench.world.positions.quantity("ACME")
+                if held != covered(bench):
+                    found.append((n, held, covered(bench)))
+
+    bench.loop.run(Watched(), 1, OPEN)
+    return found
+
+
+def covered(bench):
+    stops = [o for o in bench.world.orders.working() if is_exit(o.id) and o.type in STOPS]
+    return sum(((o.quantity - o.filled) * (1 if o.side == "SELL" else -1) for o in stops), D(0))
+
+
+@settings(deadline=None, max_examples=150)
+@given(ACTIONS)
+def test_stops_cover_what_is_open_after_every_input(steps):
+    assert uncovered(steps) == []
+
+
+def test_a_protection_that_does_not_resize_is_caught():
+    steps = [("buy", 10, 100.0, 40), ("none", 1, 100.0, 40), ("buy", 10, 100.0, 40), ("none", 1, 100.0, 40)]
+    assert uncovered(steps) == []
+
+    def never_larger(self, there, exit_, quantity, ts):
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Protection, "_fit", never_larger)
+        assert uncovered(steps) != []
