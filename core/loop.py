@@ -180,11 +180,11 @@ class Loop:
                 self._take(batch)
             self._flush_bars()
         self._step.open(is_open=True)
-        self._step.sweep()
-        self._settle(self._step.present.seq)
         if self._sampler is not None:
             self._sampler.start(ts)
             self._process(self._sampler.sample(ts), self._step.present.seq)
+        self._step.sweep()
+        self._settle(self._step.present.seq)
 
     def _finish(self, session: int) -> None:
         self._flush_bars()
@@ -371,11 +371,15 @@ class Loop:
                 self._step.feed(own, fact)
                 if self._step.requests:
                     self._step.settle(own, record)
+        if self._step.sweeps:
+            self._step.settle_sweeps(record)
 
     def _settle(self, seq: int) -> None:
         step = self._step
         if step.requests:
             step.settle(seq, self.record)
+        if step.sweeps:
+            step.settle_sweeps(self.record)
         if step.effects:
             self._accept(seq)
 

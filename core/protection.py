@@ -55,8 +55,12 @@ NO_EXITS = ExitRules()
 
 
 class Sweep(msgspec.Struct, frozen=True, gc=False):
-    """A request to compare one strategy's holding with its exits, once all else of the input is settled."""
+    """A request to compare one strategy's holding with its exits, once all that the input brought is settled.
 
+    `at` is the input, or the fact in its slice, that made the look needed.
+    """
+
+    at: int
     strategy: str
     instrument: str
 

@@ -83,6 +83,8 @@ class Step:
         self.seats: dict[str, Seat] = {}
         self.kill_switch: KillSwitch | None = None
         self.protection: Protection | None = None
+        self.sweeps: list[Sweep] = []
+        self._is_open = False
         self.day_stop: DayStop | None = None
         self._gate = gate
         self._views = views
@@ -117,7 +119,6 @@ class Step:
             SignalSourcesChanged: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
-            Sweep: self._settle_sweep,
         }
 
     @property
@@ -152,6 +153,7 @@ class Step:
 
     def open(self, *, is_open: bool) -> None:
         """Let the desks take orders, or stop taking them."""
+        self._is_open = is_open
         for seat in self.seats.values():
             seat.desk.is_open = is_open
 
@@ -167,7 +169,7 @@ class Step:
         seat = self.seats.get(fill.strategy)
         if seat is not None and seat.on_fill is not None:
             seat.on_fill(fill)
-        if not is_exit(fill.order):  # of a group of exits the broker reduces the others itself
+        if not is_exit(fill.order) or self._exit_left(fill):
             self._sweep_one(fill)
 
     def _feed_timer(self, timer: Any) -> None:
@@ -207,7 +209,7 @@ class Step:
         self.sweep()
 
     def _feed_marked(self, mark: Any) -> None:
-        if self.day_stop is not None:
+        if self.day_stop is not None and self._is_open:
             self.requests += self.day_stop.requests(mark)
 
     def protect(self, protection: Protection) -> None:
@@ -222,14 +224,32 @@ class Step:
 
     def sweep(self) -> None:
         """Ask for a look at the exits of everything that the strategies hold."""
-        if self.protection is None:
+        if self.protection is None or not self._is_open:
             return
         held = {p.instrument for p in self._views.positions.open_positions() if p.account == self._account}
-        self.requests += [Sweep(name, instrument) for name in self.seats for instrument in sorted(held)]
+        at = self.present.seq
+        self.sweeps += [Sweep(at, name, instrument) for name in self.seats for instrument in sorted(held)]
 
     def _sweep_one(self, news: Any) -> None:
-        if self.protection is not None and news.strategy in self.seats:
-            self.requests.append(Sweep(news.strategy, news.instrument))
+        if self.protection is not None and self._is_open and news.strategy in self.seats:
+            self.sweeps.append(Sweep(self.present.seq, news.strategy, news.instrument))
+
+    def _exit_left(self, fill: Any) -> bool:
+        # A fill of one exit reduces the others at the broker. Only one that fills whole and leaves something
+        # of a holding that has grown since has to be followed by others.
+        if self.protection is None:
+            return False
+        order = self.orders.get(fill.order)
+        held = self._views.positions.quantity(fill.instrument, fill.strategy, fill.account)
+        return bool(held) and (order is None or not order.working)
+
+    def settle_sweeps(self, record: Record) -> None:
+        """Bring exits in line with holdings, after all that one input brought."""
+        assert self.protection is not None
+        for sweep in dict.fromkeys(msgspec.structs.replace(s, at=self.sweeps[-1].at) for s in self.sweeps):
+            for request in self.protection.requests(sweep, self.present.ts):
+                self._settlers[type(request)](request, sweep.at, record)
+        self.sweeps.clear()
 
     def settle(self, at: int, record: Record) -> None:
         """Turn the requests made while processing the input `at` into recorded decisions and effects."""
@@ -238,11 +258,6 @@ class Step:
             self._settlers[type(request)](request, at, record)
         requests.clear()
         self._composites.clear()
-
-    def _settle_sweep(self, sweep: Sweep, at: int, record: Record) -> None:
-        assert self.protection is not None
-        for request in self.protection.requests(sweep, self.present.ts):
-            self._settlers[type(request)](request, at, record)
 
     def _settle_composite(self, request: CompositeSignal, at: int, record: Record) -> None:
         self._composites[request.strategy, request.instrument] = record(request, at, None)

@@ -142,7 +142,7 @@ def test_a_restart_finds_its_exits_in_the_folds():
     bench.run(ticks(100, 100, 100))
     world = bench.world
     again = Protection(PAIR, world.orders, world.positions, world.sessions, ACCOUNT, 2)
-    sweep = protection.Sweep("s", "ACME")
+    sweep = protection.Sweep(1, "s", "ACME")
     assert again.requests(sweep, OPEN + 10 * S) == []
     forgetful = Protection(PAIR, Nobody(), world.positions, world.sessions, ACCOUNT, 2)
     assert len(forgetful.requests(sweep, OPEN + 10 * S)) == 2
