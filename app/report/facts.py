@@ -237,6 +237,14 @@ class Facts:
             buckets,
         )
 
+    def recorded_values(self) -> Iterator[tuple[int, str, str, float]]:
+        """Yield every recorded value in order: ts, strategy, name, value."""
+        table = self._sql.arrow(
+            f"SELECT ts, strategy, name, value FROM recorded WHERE {self._scope} ORDER BY seq"
+        )
+        for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
     def prices(self, instrument: str, buckets: int) -> Series:
         """Return the prices of an instrument over the run, thinned like a recorded series."""
         if self.first_ts is None or self.last_ts is None:

@@ -57,6 +57,7 @@ def tables(material: Material) -> Iterator[tuple[str, Table]]:
     yield "monthly", _structs(MonthResult, told.monthly)
     yield "trades", _structs(RoundTrip, material.trips, "opened_ts", "closed_ts")
     yield "fills", (_FILL_HEADS, _fills(material))
+    yield "recorded", (["ts", "time", "strategy", "name", "value"], _recorded(material))
     yield "by_instrument", _structs(Group, told.by_instrument)
     yield "by_strategy", _structs(Group, told.by_strategy)
     yield "by_exit_reason", _structs(Group, told.by_exit_reason)
@@ -85,6 +86,11 @@ _FILL_HEADS = [
 def _fills(material: Material) -> Iterator[list[Any]]:
     for fill in material.fills():
         yield [fill.ts, when(fill.ts), *(getattr(fill, name) for name in _FILL_HEADS[2:])]
+
+
+def _recorded(material: Material) -> Iterator[tuple[Any, ...]]:
+    for ts, strategy, name, value in material.facts.recorded_values():
+        yield ts, when(ts), strategy, name, value
 
 
 def _equity(material: Material) -> Iterator[tuple[Any, ...]]:

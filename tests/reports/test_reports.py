@@ -244,6 +244,15 @@ def test_the_csv_files_hold_every_row_exactly(material, tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
+@nasty
+def test_recorded_series_are_written_in_full(logs, material, tmp_path):
+    list(write(material, html=None, csv=tmp_path, excel=None))
+    told = pd.read_csv(tmp_path / "recorded.csv")
+    recorded = parquet(logs, "nasty", "recorded").sort_values("seq")
+    assert told["value"].tolist() == recorded["value"].tolist()
+    assert set(told["name"]) == {"price <b>&"}
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
