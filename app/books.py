@@ -310,7 +310,7 @@ def _mark(quotes: Quotes, book: Book, instruments: frozenset[str], moment: Momen
 
 def _read_by(run: RunReader | None) -> tuple[frozenset[str] | None, Preparation]:
     """Return which feeds a run read, `None` for all, and what was done to their prices."""
-    if run is None or "parts" not in run.summary:
+    if run is None or "session" in run.summary:  # a recorded session, read as it was recorded
         return None, Preparation()
     factors = {
         name: Factors(*(tuple(column) for column in zip(*rows, strict=True)))

@@ -189,7 +189,10 @@ class Replay:
 
     def _hours(self) -> str:
         regular = [part.feed for part in self.plan.parts if part.regular_hours]
-        return f"regular hours only in {', '.join(regular)}" if regular else "all"
+        if regular:
+            return f"regular hours only in {', '.join(regular)}"
+        made = bool(self.plan.made) and not self._options.data.extended_hours
+        return "all; bars made of regular hours only" if made else "all"
 
     def _adjusted(self) -> frozenset[str]:
         """Return the instruments whose prices are adjusted, by us or by the feed's source."""
