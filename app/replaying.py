@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -39,7 +39,7 @@ from core.ports import EntryReader, Selection
 from core.risk import Limits
 from core.strategy import Subscription
 from eventstore.proof import HASH_VERSION
-from eventstore.run_writer import RunWriter
+from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
 from eventstore.runs import RunReader
 from projections.sessions import Sessions
 
@@ -62,6 +62,14 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     feed: str | None = None
     seed: int = 0
+
+
+class LightRun(msgspec.Struct, frozen=True):
+    """What a replay came to that left no run: the id, summary and hashes it would have, and some events."""
+
+    id: str
+    summary: dict[str, Any]
+    events: list[Event]
 
 
 class WatchedSource:
@@ -144,28 +152,10 @@ class Replay:
     def run(self, progress: Progress | None = None) -> RunReader:
         """Replay and publish; raises `StrategyRaised` (after publishing) or `DataMissing`."""
         started = time.perf_counter_ns()
-        earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
-        world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
         source = LogSource(self._reader, self.plan.slices)
         writer = RunWriter(self._root, source.ordinals)
-        failure: StrategyRaised | None = None
         try:
-            broker = self._broker(agenda := Agenda(), world)
-            loop = self._loop(writer, world, broker, agenda)
-            try:
-                loop.run(
-                    WatchedSource(source, self.plan.rows, progress),
-                    SESSION,
-                    self.plan.begin_ts,
-                    self._warm_up,
-                )
-            except StrategyRaised as error:
-                failure = error
-            if not source.inputs and failure is None:
-                raise DataMissing(
-                    f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
-                )
-            summary = self._summary(world, broker, writer, source)
+            summary, failure = self._play(writer, source, progress)
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - started) / 1e9}
             run = writer.publish(self.run_id, summary, meta)
             self._refresh_views()
@@ -175,6 +165,39 @@ class Replay:
         if failure is not None:
             raise StrategyRaised(f"{failure}\nthe run up to there is kept as {run.id}") from failure
         return run
+
+    def run_light(self, kept: frozenset[type[Event]]) -> "LightRun":
+        """Replay without publishing a run; return its summary and hashes, and the events of the `kept` types.
+
+        Raises `StrategyRaised` or `DataMissing`. `run` of the same replay has the same id and hashes.
+        """
+        source = LogSource(self._reader, self.plan.slices)
+        writer = LightRunWriter(source.ordinals, kept)
+        summary, failure = self._play(writer, source, None)
+        if failure is not None:
+            raise failure
+        counted = {"run_events": writer.events, **writer.hashes()}
+        return LightRun(self.run_id, {**summary, **counted}, writer.kept)
+
+    def _play(
+        self, writer: RunRecorder, source: LogSource, progress: Progress | None
+    ) -> tuple[dict[str, Any], StrategyRaised | None]:
+        """Replay into a recorder; return the summary, and what the strategy raised if it did."""
+        earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
+        world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
+        failure: StrategyRaised | None = None
+        broker = self._broker(agenda := Agenda(), world)
+        loop = self._loop(writer, world, broker, agenda)
+        try:
+            watched = WatchedSource(source, self.plan.rows, progress)
+            loop.run(watched, SESSION, self.plan.begin_ts, self._warm_up)
+        except StrategyRaised as error:
+            failure = error
+        if not source.inputs and failure is None:
+            raise DataMissing(
+                f"the log covers {self.plan.period} but holds no data of it; next: tape import --help"
+            )
+        return self._summary(world, broker, writer, source), failure
 
     def _refresh_views(self) -> None:
         from eventstore.plain import refresh_views_sql  # noqa: PLC0415  # not needed to begin a replay
@@ -191,7 +214,7 @@ class Replay:
             self.plan.bar_instruments,
         )
 
-    def _loop(self, writer: RunWriter, world: World, broker: SimulatedBroker, agenda: Agenda) -> Loop:
+    def _loop(self, writer: RunRecorder, world: World, broker: SimulatedBroker, agenda: Agenda) -> Loop:
         loop = assemble(
             writer,
             world,
@@ -260,7 +283,7 @@ class Replay:
         }
 
     def _summary(
-        self, world: World, broker: SimulatedBroker, writer: RunWriter, source: LogSource
+        self, world: World, broker: SimulatedBroker, writer: RunRecorder, source: LogSource
     ) -> dict[str, Any]:
         options, counts = self._options, writer.counts()
         equity = world.account.equity(ACCOUNT, options.currency)
@@ -291,7 +314,15 @@ class Replay:
         }
 
 
-def again(root: Path, reader: EntryReader, run: RunReader) -> Replay:
+class Told(Protocol):
+    """What says of itself what it followed from: a run, or a light one."""
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Everything a run states."""
+
+
+def again(root: Path, reader: EntryReader, run: Told) -> Replay:
     """Return a replay that must come out as `run` did: same period, strategies, options."""
     told: Mapping[str, Any] = run.summary
     first, _, last = str(told["period"]).partition("..")

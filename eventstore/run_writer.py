@@ -1,16 +1,17 @@
 """Making a run: events are numbered, hashed and written column by column, aside; then renamed into place.
 
 The run is fsynced before the rename, so it is whole or absent. Memory holds at most a flush of events.
+A light run is numbered and hashed alike and leaves no file: it tells what a run would have come to.
 """
 
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -36,14 +37,33 @@ Ordinals = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 """Maps source seqs to positions among the inputs of a replay."""
 
 
+class _Rows(Protocol):
+    """Where the rows of one event type go."""
+
+    rows: int
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take rows."""
+
+
+class _Counted:
+    """Rows of a light run: counted, not kept."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self.rows += batch.num_rows
+
+
 class _Table:
-    """One event type of a run being made: the file its rows go to, and the hash over them."""
+    """One event type of a run being made: where its rows go, and the hash over them."""
 
     __slots__ = ("fingerprint", "kind", "payload", "writer")
 
-    def __init__(self, event_type: type[Event], directory: Path) -> None:
+    def __init__(self, event_type: type[Event], writer: _Rows) -> None:
         kind = self.kind = kind_of(event_type)
-        self.writer = TypedWriter(directory / file_name(kind), kind, recv=False)
+        self.writer = writer
         self.fingerprint = entire(kind)
         self.payload = payload_of(kind)
 
@@ -53,14 +73,11 @@ class _Table:
         self.writer.write(batch)
 
 
-class RunWriter:
-    """The recorder of a replay: numbers events, hashes them, and writes them column by column."""
+class RunRecorder:
+    """The recorder of a replay: numbers events and hashes them; what becomes of their rows is its child's."""
 
-    def __init__(self, root: Path, ordinals: Ordinals, files: Files | None = None) -> None:
-        self._files = files or Files()
-        self._layout = Layout(root)
+    def __init__(self, ordinals: Ordinals) -> None:
         self._ordinals = ordinals
-        self._path = _new_directory(self._layout)
         self._tables: dict[type[Event], _Table] = {}
         self._next = RUN_BASE + 1
         # Since the last flush, in seq order: written as columns, so kept as columns.
@@ -102,21 +119,85 @@ class RunWriter:
         self._flush()
         return {table.kind.tag: table.writer.rows for table in self._by_tag()}
 
+    def hashes(self) -> dict[str, str]:
+        """Return `run_hash` and `decisions_hash` of all events so far."""
+        self.commit(sync=True)
+        self._flush()
+        return {"run_hash": self._run_hash(), "decisions_hash": self._decisions_hash()}
+
+    def _rows(self, event_type: type[Event]) -> _Rows:
+        raise NotImplementedError
+
+    def _flush(self) -> None:
+        if not self._positions:
+            return
+        first_seq = self._next - len(self._events)
+        positions = np.concatenate(self._positions)
+        ats, causes = np.array(self._ats, dtype=np.int64), np.array(self._causes, dtype=np.int64)
+        kinds_seen = list(map(type, self._events))
+        everything = np.empty(len(kinds_seen), dtype=object)
+        everything[:] = self._events
+        codes = {event_type: code for code, event_type in enumerate(dict.fromkeys(kinds_seen))}
+        code_of = np.fromiter(map(codes.__getitem__, kinds_seen), np.int32, len(kinds_seen))
+        marks = np.array([ORDER_MARKS[event_type] for event_type in codes], dtype="S8")
+        self._order.update(marks[code_of[(marks != b"")[code_of]]].tobytes())
+        for event_type, code in codes.items():
+            rows = np.flatnonzero(code_of == code)
+            table = self._table(event_type)
+            cause = columns.from_numpy(causes[rows], causes[rows] > 0)
+            events = everything[rows].tolist()
+            table.write(
+                to_batch(table.kind, first_seq + rows, None, ats[rows], cause, events), positions[rows]
+            )
+        self._events, self._ats, self._causes, self._positions, self._looked_up = [], [], [], [], 0
+
+    def _table(self, event_type: type[Event]) -> _Table:
+        table = self._tables.get(event_type)
+        if table is None:
+            table = self._tables[event_type] = _Table(event_type, self._rows(event_type))
+        return table
+
+    def _by_tag(self) -> list[_Table]:
+        return sorted(self._tables.values(), key=lambda table: table.kind.tag)
+
+    def _run_hash(self) -> str:
+        return joined_hash(*(table.fingerprint.digest() for table in self._by_tag()))
+
+    def _decisions_hash(self) -> str:
+        digests = [t.fingerprint.digest(t.payload) for t in self._by_tag() if t.payload is not None]
+        return joined_hash(self._order.digest(), *digests)
+
+
+class RunWriter(RunRecorder):
+    """A recorder that writes the run, column by column, aside; `publish` makes it visible."""
+
+    def __init__(self, root: Path, ordinals: Ordinals, files: Files | None = None) -> None:
+        super().__init__(ordinals)
+        self._files = files or Files()
+        self._layout = Layout(root)
+        self._path = _new_directory(self._layout)
+        self._open: dict[type[Event], TypedWriter] = {}
+
+    def _rows(self, event_type: type[Event]) -> _Rows:
+        kind = kind_of(event_type)
+        file = self._open[event_type] = TypedWriter(self._path / file_name(kind), kind, recv=False)
+        return file
+
     def publish(self, run: str, summary: dict[str, Any], meta: dict[str, Any]) -> "RunReader":
         """Make the run visible under its id and return it.
 
         A run of that id that is there already must be the same, byte for byte: then it stays. If it is
         not, raises `NondeterministicRun`, and the new one is kept as `<id>.differs`.
         """
-        self.commit(sync=True)
-        self._flush()
-        for table in self._tables.values():
-            table.writer.close()
-        hashes = {"run_hash": self._run_hash(), "decisions_hash": self._decisions_hash()}
+        hashes = self.hashes()
+        for file in self._open.values():
+            file.close()
         document = {"format": RUN_FORMAT, "run": run, **summary, "run_events": self.events, **hashes}
         document["types"] = self.counts()
         document["fields"] = {t.kind.tag: fields_of(t.kind) for t in self._by_tag()}
-        document["files"] = {t.writer.path.name: digest_of(t.writer.path) for t in self._by_tag()}
+        document["files"] = {
+            path.name: digest_of(path) for t in self._by_tag() for path in [self._open[t.kind.type].path]
+        }
         _write_json(self._path / "run.json", document)
         _write_json(
             self._path / "meta.json", {**meta, "host": platform.node(), "python": platform.python_version()}
@@ -148,48 +229,27 @@ class RunWriter:
 
     def abandon(self) -> None:
         """Remove what was built; nothing was visible."""
-        for table in self._tables.values():
-            table.writer.abandon()
+        for file in self._open.values():
+            file.abandon()
         shutil.rmtree(self._path, ignore_errors=True)
 
-    def _flush(self) -> None:
-        if not self._positions:
-            return
-        first_seq = self._next - len(self._events)
-        positions = np.concatenate(self._positions)
-        ats, causes = np.array(self._ats, dtype=np.int64), np.array(self._causes, dtype=np.int64)
-        kinds_seen = list(map(type, self._events))
-        everything = np.empty(len(kinds_seen), dtype=object)
-        everything[:] = self._events
-        codes = {event_type: code for code, event_type in enumerate(dict.fromkeys(kinds_seen))}
-        code_of = np.fromiter(map(codes.__getitem__, kinds_seen), np.int32, len(kinds_seen))
-        marks = np.array([ORDER_MARKS[event_type] for event_type in codes], dtype="S8")
-        self._order.update(marks[code_of[(marks != b"")[code_of]]].tobytes())
-        for event_type, code in codes.items():
-            rows = np.flatnonzero(code_of == code)
-            table = self._table(event_type)
-            cause = columns.from_numpy(causes[rows], causes[rows] > 0)
-            events = everything[rows].tolist()
-            table.write(
-                to_batch(table.kind, first_seq + rows, None, ats[rows], cause, events), positions[rows]
-            )
-        self._events, self._ats, self._causes, self._positions, self._looked_up = [], [], [], [], 0
 
-    def _table(self, event_type: type[Event]) -> _Table:
-        table = self._tables.get(event_type)
-        if table is None:
-            table = self._tables[event_type] = _Table(event_type, self._path)
-        return table
+class LightRunWriter(RunRecorder):
+    """A recorder that keeps the events of a few types in memory, and of all others their hashes alone."""
 
-    def _by_tag(self) -> list[_Table]:
-        return sorted(self._tables.values(), key=lambda table: table.kind.tag)
+    def __init__(self, ordinals: Ordinals, kept: Iterable[type[Event]]) -> None:
+        super().__init__(ordinals)
+        self._kept = frozenset(kept)
+        self.kept: list[Event] = []
 
-    def _run_hash(self) -> str:
-        return joined_hash(*(table.fingerprint.digest() for table in self._by_tag()))
+    def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
+        """Number an event, as `RunRecorder` does, and keep it if it is of a kept type."""
+        if type(event) in self._kept:
+            self.kept.append(event)
+        return super().append(event, at, cause)
 
-    def _decisions_hash(self) -> str:
-        digests = [t.fingerprint.digest(t.payload) for t in self._by_tag() if t.payload is not None]
-        return joined_hash(self._order.digest(), *digests)
+    def _rows(self, event_type: type[Event]) -> _Rows:  # noqa: ARG002  (no type has a file)
+        return _Counted()
 
 
 class NondeterministicRun(TapeError):

@@ -1,0 +1,66 @@
+"""A small log of one instrument, and strategies in files, as users write them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import cli
+
+START_S = 9 * 3600 + 31 * 60
+
+
+class Done(NamedTuple):
+    """What a command left: exit code, stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Tape = Callable[..., Done]
+
+
+def price(index: int) -> float:
+    """A walk that swings: enough crossings in a short file, without a random number."""
+    return round(50 + ((index * 37) % 101) / 100 + abs(index % 60 - 30) / 20, 2)
+
+
+def rows(days: list[str], count: int, step_s: int) -> str:
+    """Trades of the regular session: `count` a day, `step_s` apart."""
+    lines = ["ts,price,size"]
+    for number, day in enumerate(days):
+        for index in range(count):
+            second = START_S + index * step_s
+            clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+            lines.append(f"{day} {clock},{price(index + number * 17)},{100 + index % 7}")
+    return "\n".join(lines) + "\n"
+
+
+def make_log(directory: Path, days: list[str], count: int, step_s: int) -> Path:
+    """Import trades of an instrument ABC into `directory/tape-log`."""
+    file, root = directory / "trades.csv", directory / "tape-log"
+    file.write_text(rows(days, count, step_s), "utf-8")
+    command = ["-q", "--log", str(root), "import", str(file), "--symbol", "ABC"]
+    assert cli.main([*command, "--timezone", "America/New_York", "--exchange", "XNYS"]) == 0
+    return root
+
+
+@pytest.fixture
+def tape(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tape:
+    """Run a command in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: object) -> Done:
+        capsys.readouterr()
+        code = cli.main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run

@@ -1,0 +1,170 @@
+"""A strategy that looks ahead is caught and the first decision that did is named; honest ones pass."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.lookahead.copying import Inputs
+from app.lookahead.mirroring import Mirror
+from app.lookahead.points import choose
+from core.errors import ExitCode
+from core.events import Bar, Quote, QuoteBar, Trade
+from tests.research.conftest import Tape, make_log
+
+DAY = "2025-07-02"
+CHEATS = Path(__file__).with_name("cheats.py")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_log(tmp_path_factory.mktemp("made"), [DAY, "2025-07-03"], 240, 13)
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path) -> Path:
+    """The current directory of a command: a log, and the strategies."""
+    shutil.copytree(made, tmp_path / "tape-log")
+    shutil.copy(CHEATS, tmp_path / "cheats.py")
+    return tmp_path
+
+
+def test_an_honest_strategy_is_proven(here: Path, tape: Tape) -> None:
+    done = tape("lookahead", "cheats.py:Honest", DAY, "--points", 2, "--json")
+    assert done.code == ExitCode.OK, done.err
+    told = done.json
+    assert told["verdict"] == "proven"
+    assert told["decisions"] > 20
+    assert [point["decisions"] > 0 for point in told["points"]] == [True, True]
+    assert told["findings"] == told["reads"] == told["log_reads"] == []
+
+
+@pytest.mark.parametrize(
+    ("cheat", "how"),
+    [("WholeFrame", "cut"), ("BarAtItsStart", "cut"), ("Remaining", "cut"), ("Forgiving", "mirrored")],
+)
+def test_a_strategy_that_looks_ahead_is_caught(here: Path, tape: Tape, cheat: str, how: str) -> None:
+    done = tape("lookahead", f"cheats.py:{cheat}", DAY, "--points", 2, "--json")
+    assert done.code == ExitCode.FOUND, done.err
+    told = done.json
+    assert told["verdict"] == "differs"
+    assert told["deterministic"]
+    assert how in [finding["how"] for point in told["points"] for finding in point["findings"]]
+
+
+def test_the_first_decision_that_differs_is_named_with_its_input(here: Path, tape: Tape) -> None:
+    done = tape("lookahead", "cheats.py:WholeFrame", DAY, "--points", 1, "--no-mirror")
+    assert done.code == ExitCode.FOUND
+    assert "LOOKS AHEAD" in done.out
+    assert "first difference: with later data cut off after input" in done.out
+    assert "decision " in done.out
+    assert "made at: input " in done.out
+    assert "whole log: " in done.out
+    assert "this replay: " in done.out
+
+
+def test_what_lies_after_the_period_is_no_secret_source(here: Path, tape: Tape) -> None:
+    """The log goes on on 07-03: the mean of all of it is not that of the day."""
+    done = tape("lookahead", "cheats.py:WholeFrame", DAY, "--points", 1, "--no-mirror", "--json")
+    assert "ended" in [finding["how"] for finding in done.json["findings"]]
+
+
+def test_a_file_outside_is_not_provable_unless_it_is_vouched_for(here: Path, tape: Tape) -> None:
+    (here / "level.txt").write_text("51.2", "utf-8")
+    command = ("lookahead", "cheats.py:FromAFile", DAY, "--points", 1, "--no-mirror", "--json")
+    setting = ("--set", "path=level.txt")
+    refused = tape(*command, *setting)
+    assert (refused.code, refused.json["verdict"]) == (ExitCode.FOUND, "unproven")
+    assert refused.json["reads"] == [str((here / "level.txt").resolve())]
+    allowed = tape(*command, *setting, "--allow", "level.txt")
+    assert (allowed.code, allowed.json["verdict"]) == (ExitCode.OK, "proven")
+    assert allowed.json["allowed"] == [str((here / "level.txt").resolve())]
+
+
+def test_reading_the_whole_log_by_its_full_name_is_seen(here: Path, tape: Tape) -> None:
+    setting = ("--set", f"path={(here / 'tape-log').resolve()}")
+    done = tape(
+        "lookahead", "cheats.py:WholeLogByName", DAY, "--points", 1, "--no-mirror", "--json", *setting
+    )
+    assert (done.code, done.json["verdict"]) == (ExitCode.FOUND, "unproven")
+    assert done.json["log_reads"]
+
+
+def test_chance_is_told_from_foresight(here: Path, tape: Tape) -> None:
+    done = tape("lookahead", "cheats.py:Dice", DAY, "--points", 1, "--no-mirror")
+    assert done.code == ExitCode.FOUND
+    assert "NOT PROVEN: the same log gives other decisions from one replay to the next" in done.out
+    assert "LOOKS AHEAD" not in done.out
+
+
+def test_no_decision_proves_nothing(here: Path, tape: Tape) -> None:
+    done = tape("lookahead", "cheats.py:Idle", DAY, "--points", 1, "--no-mirror")
+    assert done.code == ExitCode.FOUND
+    assert "NOTHING TO PROVE" in done.out
+
+
+def test_a_strategy_that_raises_ends_with_its_place(here: Path, tape: Tape) -> None:
+    done = tape("lookahead", "cheats.py:Raises", DAY)
+    assert done.code == ExitCode.STRATEGY_RAISED
+    assert "as planted" in done.err
+    assert "cheats.py:" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nobody", DAY), "no strategy 'nobody'"),
+        (("cheats.py:Honest", "2020-01-01"), "2025-07-03"),
+        (("cheats.py:Honest", "yesterday"), "is no date"),
+        (("cheats.py:Honest", DAY, "--set", "nothing=1"), "no parameter 'nothing'"),
+    ],
+)
+def test_rubbish_is_refused_with_a_hint(
+    here: Path, tape: Tape, arguments: tuple[str, ...], words: str
+) -> None:
+    done = tape("lookahead", *arguments)
+    assert done.code in (ExitCode.USAGE, ExitCode.DATA_MISSING)
+    assert words in done.err
+    assert "Traceback" not in done.err
+
+
+# -- where to cut, and what else may have come -------------------------------------------------
+
+
+def inputs(ts: list[int], *, cuttable: list[bool] | None = None, begin: int = 1) -> Inputs:
+    flags = [True] * len(ts) if cuttable is None else cuttable
+    return Inputs(np.arange(1, len(ts) + 1), np.array(ts), np.array(flags), begin)
+
+
+def test_cuts_are_right_after_a_decision_and_right_before_another() -> None:
+    assert choose(inputs(list(range(100))), [20, 80], 2) == [20, 79]
+
+
+def test_a_slice_of_bars_is_not_cut_in_two() -> None:
+    flags = [index % 2 == 1 for index in range(20)]
+    cuts = choose(inputs(list(range(20)), cuttable=flags), [7, 13], 6)
+    assert cuts
+    assert all(cut % 2 == 0 for cut in cuts)
+    assert 8 in cuts, "a decision on the first bar of a slice is made at the slice's end"
+
+
+def test_without_decisions_cuts_are_spread_over_the_inputs() -> None:
+    assert choose(inputs(list(range(100))), [], 4) == [13, 38, 62, 87]
+
+
+def test_a_prefix_holds_data_of_every_instrument() -> None:
+    assert min(choose(inputs(list(range(100)), begin=60), [5, 70], 8)) >= 60
+
+
+def test_what_rose_falls_in_the_mirror() -> None:
+    mirror = Mirror()
+    mirror.learn(Trade(1, "f", "A", 10.0, 5.0))
+    bar = Bar(2, 1, "f", "A", 10.0, 12.5, 8.0, 11.0, 100.0)
+    quote = Quote(3, "f", "A", 12.5, 1.0, 20.0, 2.0)
+    one_sided = QuoteBar(3, 2, "f", "A", 10.0, 12.5, 8.0, 11.0, 4.0, None, None, None, None, None)
+    changed = list(mirror.reflect([bar, quote, one_sided]))
+    assert changed[0] == Bar(2, 1, "f", "A", 10.0, 12.5, 8.0, round(100 / 11, 6), 200.0)
+    assert changed[1] == Quote(3, "f", "A", 5.0, 4.0, 8.0, 2.0)
+    assert changed[2].bid_open is None  # type: ignore[attr-defined]
+    assert (changed[2].ask_high, changed[2].ask_low) == (12.5, 8.0)  # type: ignore[attr-defined]
