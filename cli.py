@@ -29,6 +29,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "replay": ("app.commands.runs:replay", "Run strategies over recorded days, as a run of its own."),
         "report": ("app.commands.runs:report", "Show the results of a run."),
         "lookahead": ("app.commands.research:lookahead", "Prove that a strategy never sees the future."),
+        "optimize": ("app.commands.research:optimize", "Search a strategy's parameters, and judge the best."),
         "diff": ("app.commands.runs:diff", "Compare two runs: the first decision that differs."),
         "gateway": ("app.commands.gateway:gateway", "Serve a recorded day as a simulated IB Gateway."),
     },
