@@ -19,7 +19,7 @@ _NORMAL = NormalDist()
 
 
 class Deflated(msgspec.Struct, frozen=True):
-    """The deflated Sharpe ratio and what it follows from; `probability` is that the true ratio is above 0."""
+    """The deflated Sharpe ratio (`probability`, of a true one above `expected_max`) and its causes."""
 
     probability: float
     sharpe: float

@@ -102,7 +102,7 @@ def _cards(told: StudyTold) -> str:
         cards.append(
             (
                 f"{chance:.1%}" if chance is not None and chance == chance else "–",  # noqa: PLR0124  (NaN)
-                "deflated Sharpe ratio: chance that it is above 0",
+                "deflated Sharpe ratio: the chance that it is more than luck",
                 "good" if chance is not None and chance >= 0.95 else "bad",
             )
         )
