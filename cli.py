@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "report": ("app.commands.report:report", "Show the results of a run; also as HTML, CSV or Excel."),
         "compare": ("app.commands.report:compare", "Show two runs side by side; also as HTML."),
         "lookahead": ("app.commands.research:lookahead", "Prove that a strategy never sees the future."),
+        "optimize": ("app.commands.research:optimize", "Search a strategy's parameters, and judge the best."),
         "diff": ("app.commands.runs:diff", "Compare two runs: the first decision that differs."),
         "gateway": ("app.commands.gateway:gateway", "Serve a recorded day as a simulated IB Gateway."),
     },

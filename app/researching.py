@@ -1,5 +1,6 @@
 """What `lookahead` and `optimize` work on: one strategy, a period, and the assumptions of its replays."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,24 @@ def prepare(
     )
 
 
-def session_dates(reader: LogReader, instruments: list[str] | None, feed: str | None) -> list[str]:
-    """Return the session dates with data of the instruments, or of any."""
+def sessions_in(reader: LogReader) -> Sessions:
+    """Return the instruments, feeds and sessions that a log defines."""
     sessions = Sessions()
     for batch in reader.entries(Selection(types=_DEFINITIONS)):
         for entry in batch:
             sessions.apply(entry)
+    return sessions
+
+
+def session_dates(reader: LogReader, instruments: list[str] | None, feed: str | None) -> list[str]:
+    """Return the session dates with data of the instruments, or of any."""
+    sessions = sessions_in(reader)
     names = instruments if instruments is not None else [i.instrument for i in sessions.instruments()]
     return Planner(reader, sessions).dates(names, feed)
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -140,8 +140,15 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Rep
         raise UsageError(
             f"{request.what!r} is neither a date (2025-07-02, or 2025-07-02..2025-07-03) nor the id of a run"
         )
-    run = find_run(root, request.what)
+    from app.optimize.trials import expand, find_trial  # noqa: PLC0415  # dates need none
+
+    trial = find_trial(root, request.what)
+    light = trial is not None and not (Layout(root).runs / trial.run).is_dir()
+    run = None if light else find_run(root, request.what)
     _refuse_extra(request, {"what"}, f"run {request.what}")
+    if run is None:
+        assert trial is not None
+        return Replayed(RunReader(Layout(root).runs / expand(root, trial)))
     if "session" in run.summary:
         return Replayed(proving.prove(root, proving.session_of(LogReader(root), run)))
     now = again(root, open_log(root), run).run(progress)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -131,3 +131,185 @@ def _verdict(told: Any) -> str:
         "nothing": "NOTHING TO PROVE: the strategy made no decision in this period",
     }
     return words[told.verdict]
+
+
+@verb("optimize")
+@click.argument("strategy", metavar="STRATEGY")
+@click.argument("dates", required=False, metavar="[DATE[..DATE]]")
+@click.option("--range", "ranges", multiple=True, metavar="NAME=LOW:HIGH[:STEP]", help="Numbers to try.")
+@click.option("--choice", "choices", multiple=True, metavar="NAME=A,B", help="Values to try.")
+@click.option("--where", "wheres", multiple=True, metavar="CONDITION", help='Such as "fast < slow".')
+@click.option(
+    "--search",
+    "method",
+    type=click.Choice(["grid", "random", "bayesian"]),
+    default="grid",
+    show_default=True,
+    help="In which order to try them.",
+)
+@click.option("--trials", type=click.IntRange(1, 100_000), help="How many (random, bayesian: 100).")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of chance.")
+@click.option(
+    "--objective",
+    type=click.Choice(
+        ["sharpe", "sortino", "return", "profit_factor", "win_rate", "return_over_drawdown", "max_drawdown"]
+    ),
+    default="sharpe",
+    show_default=True,
+    help="What to choose by.",
+)
+@click.option("--max/--min", "maximise", default=None, help="Which end of it is best.")
+@click.option(
+    "--walk-forward", type=click.IntRange(1, 1000), metavar="N", help="Choose in one part, try in the next."
+)
+@click.option("--rolling", is_flag=True, help="Walk-forward: choose in the part before, not in all before.")
+@click.option("--every", type=click.Choice(["day", "hour", "minute"]), help="Interval of returns.")
+@click.option("--jobs", type=click.IntRange(1, 512), metavar="N", help="Processes (default: all cores).")
+@click.option(
+    "--keep", type=click.Choice(["best", "all"]), default="best", show_default=True, help="Whole runs."
+)
+@click.option("--heatmap", metavar="X,Y", help="The two parameters of the heat map.")
+@click.option("--html", "html", type=click.Path(path_type=Path), metavar="FILE", help="Write the page here.")
+@research_options
+def optimize(
+    call: Call,
+    strategy: str,
+    dates: str | None,
+    ranges: tuple[str, ...],
+    choices: tuple[str, ...],
+    wheres: tuple[str, ...],
+    method: Any,
+    maximise: bool | None,
+    walk_forward: int | None,
+    rolling: bool,
+    jobs: int | None,
+    keep: str,
+    heatmap: str | None,
+    html: Path | None,
+    **options: Any,
+) -> int:
+    """Search the parameters of STRATEGY over recorded sessions, on all cores, and judge the best.
+
+    What ran before is not run again: a search that was stopped goes on with the same command. Without --range
+    and --choice, parameters whose limits are declared are searched.
+
+    Example: tape optimize sma_cross --set instrument=ZVXA --range fast=5:25:5 --range slow=30:90:20
+    """
+    from app.optimize.study import Study, StudyRequest  # noqa: PLC0415  # help does not need it
+    from app.researching import cores, prepare  # noqa: PLC0415
+    from core.errors import UsageError  # noqa: PLC0415
+
+    if rolling and walk_forward is None:
+        raise UsageError("--rolling is about --walk-forward N, which is not given")
+    own = {name: options.pop(name) for name in ("trials", "seed", "objective", "every")}
+    case = prepare(call.root, call.config, strategy, dates, options, note=call.out.note)
+    best: Literal["max", "min"] | None = None if maximise is None else "max" if maximise else "min"
+    request = StudyRequest(
+        case=case,
+        ranges=ranges,
+        choices=choices,
+        wheres=wheres,
+        method=method,
+        best=best,
+        walk_forward=walk_forward,
+        rolling=rolling,
+        full=keep == "all",
+        jobs=jobs or cores(),
+        **own,
+    )
+    study = Study(request)
+    pair = _heat_axes(heatmap, [axis.name for axis in study.axes])
+    try:
+        with call.out.progress("trials") as advance:
+            told = study.run(advance)
+    except (KeyboardInterrupt, SystemExit):
+        call.out.note("stopped; what is done is kept: the same command goes on from here")
+        raise
+    return _show_study(call, case.root, told, pair, html)
+
+
+def _heat_axes(text: str | None, names: list[str]) -> tuple[str | None, str | None]:
+    from core.errors import UsageError  # noqa: PLC0415
+
+    if text is None:
+        return None, None
+    pair = text.split(",")
+    if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(names):
+        raise UsageError(
+            f"--heatmap {text}: expected two of {', '.join(names)}, such as {','.join(names[:2])}"
+        )
+    return pair[0], pair[1]
+
+
+def _show_study(
+    call: Call, root: Path, told: Any, pair: tuple[str | None, str | None], html: Path | None
+) -> int:
+    from app.optimize.keeping import keep_study  # noqa: PLC0415
+    from app.optimize.page import shown, worded  # noqa: PLC0415
+    from core.errors import ExitCode  # noqa: PLC0415
+
+    kept = keep_study(root, told, pair, html)
+    call.out.result({**kept.document, "html": str(kept.page), "runs": kept.runs})
+    counts = told.counts
+    call.out.line(
+        f"study {told.study}  {told.strategy}  {told.period}  {counts['trials']:,} trials, "
+        f"{counts['known']:,} known before"
+    )
+    columns = list(dict.fromkeys([told.objective.name, "sharpe", "return", "max_drawdown", "trades"]))
+    best = [row for row in told.rows if row.score is not None][:10]
+    if not told.folds:
+        call.out.table(
+            ["parameters", *columns, "run"],
+            [(worded(r.parameters), *(shown(c, r.measures.get(c)) for c in columns), r.run) for r in best],
+        )
+    if told.folds:
+        name = told.objective.name
+        call.out.table(
+            ["chosen in", "parameters", f"{name} there", "tried in", f"{name} then", "return then", "run"],
+            [
+                (
+                    fold.train,
+                    worded(fold.parameters),
+                    shown(name, fold.in_sample),
+                    fold.test,
+                    shown(name, fold.out_of_sample),
+                    shown("return", fold.measures.get("return")),
+                    fold.run,
+                )
+                for fold in told.folds
+            ],
+            title="walk-forward",
+        )
+    call.out.pairs(_judged(told), title="judged")
+    for reason, count in list(told.failures.items())[:3]:
+        call.out.note(f"{count} trials without a result: {reason}")
+    call.out.line(f"wrote {kept.page}")
+    call.out.next(f"report {kept.runs[0]}" if kept.runs else f"strategies {told.strategy}")
+    return ExitCode.OK if best else ExitCode.FOUND
+
+
+def _judged(told: Any) -> dict[str, Any]:
+    from app.optimize.page import shown  # noqa: PLC0415
+
+    counts = told.counts
+    pairs: dict[str, Any] = {
+        "trials": (
+            f"{counts['scored']} scored, {counts['unscored']} without a score, {counts['failed']} failed, "
+            f"{counts['refused']} refused, {counts['skipped']} excluded"
+        )
+    }
+    if told.deflated is not None:
+        luck = told.deflated
+        pairs["sharpe of the best"] = f"{luck['sharpe_annual']:.3g} a year, of {luck['observations']} returns"
+        pairs["expected of luck"] = (
+            f"{luck['expected_max_annual']:.3g} a year, the best of {luck['trials']} trials"
+        )
+        pairs["deflated sharpe"] = f"{luck['probability']:.1%} (chance of a true ratio above that)"
+    if told.walk_forward is not None:
+        walk = told.walk_forward
+        pairs["out of sample"] = (
+            f"return {shown('return', walk['return'])}, sharpe {shown('sharpe', walk['sharpe'])}, "
+            f"{walk['profitable_folds']} of {walk['folds']} folds with a gain"
+        )
+        pairs["efficiency"] = f"{shown('', walk['efficiency'])} (out of sample over in sample)"
+    return pairs
