@@ -1,21 +1,23 @@
 """What a reader of signals must know of the market: instruments, sessions, closes, and how late it is.
 
-Plain data, so that it can be sent to another process. Symbols become instruments here.
+Symbols become instruments here, and dates become times.
 """
 
-from datetime import date, time, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 
-import msgspec
-
 from adapters.replay.calendar import sessions as calendar_sessions
 from adapters.replay.signals.values import BadCell
-from core.clock import DAY_NS, local
+from core.clock import DAY_NS, SECOND_NS, local
 from core.errors import UsageError
 from core.events import InstrumentDefined, SessionScheduled
 from core.signals.forecast import daily_volatility
 
+HINTS_MAX = 20
+YEARS_MAX = 10
+"""Dates further away than this are mistakes."""
 _EXCHANGES = {
     "SH": {"XSHG", "SSE", "SEHKNTL"},
     "SS": {"XSHG", "SSE", "SEHKNTL"},
@@ -26,34 +28,52 @@ _EXCHANGES = {
 """Where a symbol with this ending trades, by the names that exchanges have in a log."""
 
 
-class Market(msgspec.Struct, frozen=True):
+class Market:
     """What a log knows: `closes` has `(ts, close)` of each session; `now` is the time of reading."""
 
-    instruments: list[InstrumentDefined]
-    sessions: list[SessionScheduled]
-    closes: dict[str, list[tuple[int, float]]]
-    now: int
+    def __init__(
+        self,
+        instruments: Sequence[InstrumentDefined],
+        sessions: Sequence[SessionScheduled],
+        closes: dict[str, list[tuple[int, float]]],
+        now: int,
+    ) -> None:
+        self.instruments = instruments
+        self.sessions = sessions
+        self.closes = closes
+        self.now = now
+        self._by_id = {one.instrument: one for one in instruments}
+        self._by_symbol: dict[str, list[InstrumentDefined]] = {}
+        for one in instruments:
+            for name in sorted({one.symbol, one.instrument}):
+                self._by_symbol.setdefault(name, []).append(one)
+        self._held = {(one.exchange, one.date): one for one in sessions}
+        self._hints = 0
+        self._year = datetime.fromtimestamp(now // SECOND_NS, UTC).year
 
     def instrument(self, symbol: str, mapping: dict[str, str]) -> InstrumentDefined:
         """Return what a symbol means; raises `BadCell` if nothing, or not one thing.
 
         In this order: the mapping, an id, a symbol, a symbol with the ending of its exchange (`600519.SH`).
         """
-        by_id = {one.instrument: one for one in self.instruments}
         name = mapping.get(symbol, symbol)
-        if name in by_id:
-            return by_id[name]
+        if name in self._by_id:
+            return self._by_id[name]
         if name != symbol:
             raise BadCell(f"{symbol!r} is mapped to {name!r}, which is not in the log")
-        found = [one for one in self.instruments if one.symbol == symbol] or self._with_ending(symbol)
+        found = self._by_symbol.get(symbol) or self._with_ending(symbol)
         if len(found) == 1:
             return found[0]
         if found:
             several = ", ".join(one.instrument for one in found[:5])
             raise BadCell(f"{symbol!r} may be {several}: map it in the configuration")
-        near = get_close_matches(symbol, by_id, n=1)
-        hint = f"did you mean {near[0]}?" if near else "import its data first, or map it"
-        raise BadCell(f"unknown symbol {symbol!r}; {hint}")
+        raise BadCell(f"unknown symbol {symbol!r}; {self._hint(symbol)}")
+
+    def _hint(self, symbol: str) -> str:
+        # Looking for likeness is slow: enough for a mistake, and no more than that for ten thousand.
+        self._hints += 1
+        near = get_close_matches(symbol, self._by_id, n=1) if self._hints <= HINTS_MAX else []
+        return f"did you mean {near[0]}?" if near else "import its data first, or map it"
 
     def _with_ending(self, symbol: str) -> list[InstrumentDefined]:
         base, dot, ending = symbol.rpartition(".")
@@ -61,11 +81,8 @@ class Market(msgspec.Struct, frozen=True):
         if not dot or not places:
             return []
         names = {base, base.lstrip("0")} if ending.upper() == "HK" else {base}
-        return [
-            one
-            for one in self.instruments
-            if one.exchange in places and ({one.symbol, one.instrument} & names)
-        ]
+        found = {one.instrument: one for name in sorted(names) for one in self._by_symbol.get(name, ())}
+        return [one for one in found.values() if one.exchange in places]
 
     def known_at(self, day: date, clock: time | None, which: str, instrument: InstrumentDefined) -> int:
         """Return when what is dated `day` may be acted on: a time of day, or that session's open or close.
@@ -85,8 +102,8 @@ class Market(msgspec.Struct, frozen=True):
         """Return the closes of the next `count` sessions; weekdays where no calendar is known."""
         exchange, zone = instrument.exchange, instrument.timezone
         last = day + timedelta(days=2 * count + 14)
-        known = {**_year(exchange, day.year), **_year(exchange, last.year)}
-        held = {name: one.close for name, one in known.items() if name > day.isoformat()}
+        known, begin, end = _calendar(exchange, self._year), day.isoformat(), last.isoformat()
+        held = {name: one.close for name, one in known.items() if begin < name <= end}
         if len(held) < count:
             own = [one for one in self.sessions if one.exchange == exchange and one.date > day.isoformat()]
             held |= {one.date: one.close for one in own}
@@ -115,17 +132,20 @@ class Market(msgspec.Struct, frozen=True):
         return [one for one in found if one[0] <= as_of]
 
     def _session(self, exchange: str, day: date) -> SessionScheduled | None:
-        for held in self.sessions:
-            if held.exchange == exchange and held.date == day.isoformat():
-                return held
-        return _year(exchange, day.year).get(day.isoformat())
+        held = self._held.get((exchange, day.isoformat()))
+        if held is not None:
+            return held
+        return _calendar(exchange, self._year).get(day.isoformat())
 
 
-@lru_cache(maxsize=64)
-def _year(exchange: str, year: int) -> dict[str, SessionScheduled]:
-    """Return the sessions of a year by date; none where there is no calendar of that name or year."""
+@lru_cache(maxsize=16)
+def _calendar(exchange: str, year: int) -> dict[str, SessionScheduled]:
+    """Return the sessions of ten years up to `year` and of the next one by date; none without a calendar.
+
+    All at once: a calendar of many years takes little longer to make than one of a week.
+    """
     try:
-        found = calendar_sessions(exchange, date(year, 1, 1), date(year, 12, 31))
+        found = calendar_sessions(exchange, date(year - YEARS_MAX, 1, 1), date(year + 1, 12, 31))
     except UsageError:
         return {}
     return {one.date: one for one in found}

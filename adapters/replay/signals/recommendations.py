@@ -12,13 +12,12 @@ from typing import Any, Literal
 import msgspec
 
 from adapters.replay.signals.headings import Columns
-from adapters.replay.signals.market import Market
+from adapters.replay.signals.market import YEARS_MAX, Market
 from adapters.replay.signals.values import BadCell, date_in, moment, number, shown, symbol
 from core.clock import DAY_NS
 from core.events import Event, InstrumentDefined, RowRejected, SignalReceived
 from core.signals.rules import problem
 
-YEARS_MAX = 10
 _SCALES = (5.0, 10.0, 100.0)
 
 

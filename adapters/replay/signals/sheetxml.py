@@ -16,7 +16,7 @@ from core.errors import UsageError
 
 ROWS_MAX = 20_000
 COLUMNS_MAX = 256
-CELLS_MAX = 50_000
+CELLS_MAX = 30_000
 ELEMENTS_MAX = 400_000
 SHEETS_MAX = 60
 _CHUNK = 1 << 16
