@@ -46,7 +46,7 @@ def import_(
     date: str | None,
     mapping: tuple[str, ...],
     **table: Any,
-) -> None:
+) -> int:
     """Bring files of market data into the log, each row once.
 
     Importing the same file again changes nothing; an interrupted import goes on when run again. A bad row
@@ -54,6 +54,7 @@ def import_(
     """
     from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
     from app.data import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
+    from core.errors import ExitCode  # noqa: PLC0415
 
     given = {name: value for name, value in table.items() if value is not None}
     request = ImportRequest(
@@ -74,6 +75,13 @@ def import_(
         dropped = imported.recovered.dropped_bytes
         call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
     _show(call, imported.result)
+    if imported.result.is_refused:
+        rows = imported.result.rejected
+        call.out.note(
+            f"no row was accepted: all {rows:,} were rejected; do --map and --time-format fit the file?"
+        )
+        return ExitCode.FOUND
+    return ExitCode.OK
 
 
 def _by_ending(files: tuple[Path, ...]) -> str:
