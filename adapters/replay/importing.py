@@ -95,6 +95,11 @@ class ImportResult(msgspec.Struct):
     first_seq: int = 0
     last_seq: int = 0
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether there were rows, and every one was rejected."""
+        return 0 < self.read == self.rejected
+
 
 def digest_of(data: bytes) -> str:
     """Return the digest that names a file's content."""

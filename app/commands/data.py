@@ -71,7 +71,7 @@ def import_(
     mapping: tuple[str, ...],
     meaning: str,
     **table: Any,
-) -> None:
+) -> int:
     """Bring files of market data, or of signals, into the log, each row once.
 
     Importing the same file again changes nothing; an interrupted import goes on when run again. A bad row
@@ -81,12 +81,13 @@ def import_(
     if meaning == "signals":
         others = {"format": format_, "root": root, "symbol": symbol, "resolution": resolution, **table}
         _import_signals(call, files, mapping, {**of_signals, "day": date}, others)
-        return
+        return 0
     if any(of_signals.values()):
         named = ", ".join(f"--{name.replace('_', '-')}" for name, value in of_signals.items() if value)
         raise click.UsageError(f"{named}: only with --as signals")
     from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
     from app.data import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
+    from core.errors import ExitCode  # noqa: PLC0415
 
     given = {name: value for name, value in table.items() if value is not None}
     request = ImportRequest(
@@ -107,6 +108,13 @@ def import_(
         dropped = imported.recovered.dropped_bytes
         call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
     _show(call, imported.result)
+    if imported.result.is_refused:
+        rows = imported.result.rejected
+        call.out.note(
+            f"no row was accepted: all {rows:,} were rejected; do --map and --time-format fit the file?"
+        )
+        return ExitCode.FOUND
+    return ExitCode.OK
 
 
 def _import_signals(

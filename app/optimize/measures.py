@@ -7,16 +7,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from math import sqrt
-from statistics import fmean
 from typing import Any, Literal
 
 import msgspec
 
-from app.optimize.overfitting import sharpe
-from app.round_trips import round_trips, statistics
+from app.report.metrics import sharpe, sortino
+from app.report.trips import Fill, Tally, round_trips
 from core.events import AccountMarked, CommissionReported, Event, Filled, SessionScheduled
-from core.views import Execution
 
 Every = Literal["day", "hour", "minute"]
 EVERY_NS: dict[Every, int] = {"day": 1 << 62, "hour": 3_600_000_000_000, "minute": 60_000_000_000}
@@ -95,13 +92,15 @@ def measure(
     marks = [(event.ts, event.equity) for event in found if isinstance(event, AccountMarked)]
     start, end = Decimal(summary["start_equity"]), summary["end_equity"]
     series = returns(marks, start, at, None if end is None else Decimal(end))
-    traded = statistics(round_trips(_executions(found), multipliers))
+    tally = Tally()
+    for trade in round_trips(_fills(found), multipliers):
+        tally.add(trade.profit)
+    traded = tally.figures()
     total = None if end is None or not start else float(Decimal(end) / start - 1)
     drawdown = float(summary["max_drawdown"])
-    ratio, down = sharpe(series), _downside(series)
     return {
-        "sharpe": None if ratio is None else ratio * sqrt(periods),
-        "sortino": fmean(series) / down * sqrt(periods) if down else None,
+        "sharpe": sharpe(series, periods),
+        "sortino": sortino(series, periods),
         "return": total,
         "profit_factor": traded["profit_factor"],
         "win_rate": traded["win_rate"],
@@ -112,26 +111,25 @@ def measure(
     }, series
 
 
-def _downside(series: Sequence[float]) -> float:
-    return sqrt(fmean(min(value, 0.0) ** 2 for value in series)) if series else 0.0
-
-
-def _executions(events: Sequence[Event]) -> list[Execution]:
-    paid = {e.exec_id: (e.amount, e.currency) for e in events if isinstance(e, CommissionReported)}
+def _fills(events: Sequence[Event]) -> list[Fill]:
+    costs = {e.exec_id: e for e in events if isinstance(e, CommissionReported)}
     return [
-        Execution(
-            e.exec_id,
-            0,
+        Fill(
             e.ts,
+            e.exec_id,
             e.order,
-            e.account,
             e.strategy,
             e.instrument,
             e.side,
             e.quantity,
             e.price,
-            *paid.get(e.exec_id, (None, None)),
+            e.venue,
+            cost.amount if cost is not None else None,
+            cost.currency if cost is not None else None,
+            "",
+            None,
         )
         for e in events
         if isinstance(e, Filled)
+        for cost in [costs.get(e.exec_id)]
     ]

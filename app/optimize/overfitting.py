@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from app.report.metrics import sharpe
+
 EULER = 0.5772156649015329
 """The Euler-Mascheroni constant."""
 
@@ -64,7 +66,7 @@ def deflated(returns: Sequence[float], ratios: Sequence[float]) -> Deflated | No
     All trials count as independent, which is on the safe side: alike ones are fewer in truth. `None` if the
     best has no Sharpe ratio.
     """
-    ratio = sharpe(returns)
+    ratio = sharpe(returns, 1)
     if ratio is None or not ratios:
         return None
     spread = variance(ratios) if len(ratios) > 1 else 0.0
@@ -72,14 +74,6 @@ def deflated(returns: Sequence[float], ratios: Sequence[float]) -> Deflated | No
     skewness, kurtosis = moments(returns)
     probability = probabilistic(ratio, benchmark, len(returns), skewness, kurtosis)
     return Deflated(probability, ratio, benchmark, len(ratios), len(returns), skewness, kurtosis, spread)
-
-
-def sharpe(returns: Sequence[float]) -> float | None:
-    """Return mean over standard deviation (n - 1) of returns; `None` if they do not vary."""
-    if len(returns) < 2:
-        return None
-    spread = variance(returns)
-    return fmean(returns) / sqrt(spread) if spread > 0 else None
 
 
 def moments(returns: Sequence[float]) -> tuple[float, float]:

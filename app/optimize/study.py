@@ -18,12 +18,13 @@ from app.discovery import find
 from app.optimize.executing import Executor, LocalProcesses
 from app.optimize.folds import Fold, folds
 from app.optimize.measures import OBJECTIVES, SESSIONS_A_YEAR, Every, Objective, edges, interval
-from app.optimize.overfitting import deflated, sharpe, told
+from app.optimize.overfitting import deflated, told
 from app.optimize.searching import Method, Search, best_first, search
 from app.optimize.space import Axis, axes
 from app.optimize.trials import Trial
 from app.optimize.where import Where
 from app.optimize.working import Done, Job, Setting, sessions_of
+from app.report.metrics import sharpe
 from app.researching import Case, sessions_in
 from core.events import SessionScheduled
 from core.strategy import AnyStrategy
@@ -277,7 +278,7 @@ class Study:
     def _deflated(self, trials: Sequence[Trial], best: Trial | None) -> dict[str, Any] | None:
         if best is None:
             return None
-        ratios = [ratio for trial in trials if (ratio := sharpe(trial.returns)) is not None]
+        ratios = [ratio for trial in trials if (ratio := sharpe(trial.returns, 1)) is not None]
         measure = deflated(best.returns, ratios)
         return None if measure is None else told(measure, self._periods)
 
@@ -299,7 +300,7 @@ class Study:
     def _combined(self, walk: Sequence[FoldTold], outs: dict[int, Trial]) -> dict[str, Any]:
         """Return the out-of-sample results as one: what was earned by choosing again and again."""
         series = [value for number in sorted(outs) for value in outs[number].returns]
-        ratio = sharpe(series)
+        ratio = sharpe(series, 1)
         inside = [fold.in_sample for fold in walk if fold.in_sample is not None]
         outside = [fold.out_of_sample for fold in walk if fold.out_of_sample is not None]
         mean_in, mean_out = (fmean(found) if found else None for found in (inside, outside))

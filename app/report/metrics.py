@@ -71,29 +71,31 @@ def volatility(returns: Sequence[float]) -> float | None:
     return None if deviation is None else deviation * math.sqrt(TRADING_DAYS)
 
 
-def sharpe(returns: Sequence[float]) -> float | None:
-    """Return mean over sample standard deviation of daily returns, times the root of 252; no riskless rate.
+def sharpe(returns: Sequence[float], periods: float = TRADING_DAYS) -> float | None:
+    """Return mean over sample standard deviation of returns, times the root of `periods` a year.
+
+    There is no riskless rate. With `periods` 1 it is not annualised.
 
     Source: Sharpe, "The Sharpe Ratio", Journal of Portfolio Management 1994 (ex post, benchmark 0).
     """
     deviation = _deviation(returns)
     if deviation is None or deviation <= _NO_VARIANCE * max(map(abs, returns)):
         return None
-    return _finite(float(np.mean(returns)) / deviation * math.sqrt(TRADING_DAYS))
+    return _finite(float(np.mean(returns)) / deviation * math.sqrt(periods))
 
 
-def sortino(returns: Sequence[float]) -> float | None:
-    """Return mean over downside deviation of daily returns, times the root of 252; the target is 0.
+def sortino(returns: Sequence[float], periods: float = TRADING_DAYS) -> float | None:
+    """Return mean over downside deviation of returns, times the root of `periods` a year; the target is 0.
 
-    The downside deviation is the root of the mean, over all days, of the squared losses. Source: Sortino and
-    Price, "Performance Measurement in a Downside Risk Framework", Journal of Investing 1994.
+    The downside deviation is the root of the mean, over all returns, of the squared losses. Source: Sortino
+    and Price, "Performance Measurement in a Downside Risk Framework", Journal of Investing 1994.
     """
     if len(returns) < 2:
         return None
     downside = math.sqrt(float(np.mean(np.square(np.minimum(returns, 0.0)))))
     if not downside:
         return None
-    return _finite(float(np.mean(returns)) / downside * math.sqrt(TRADING_DAYS))
+    return _finite(float(np.mean(returns)) / downside * math.sqrt(periods))
 
 
 def calmar(annual: float | None, depth: float | None) -> float | None:

@@ -69,6 +69,13 @@ def test_rejected_rows_are_shown_and_kept(tape, trades, tmp_path):
     assert [row["data"]["line"] for row in rows] == [4, 5]
 
 
+def test_an_import_that_rejects_every_row_ends_with_a_code_and_a_word(tape, tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text("Time,Price,Qty\n2024-01-03 09:30:00.2,-1,100\n2024-01-03 09:30:01.2,nan,5\n")
+    done = tape("--log", tmp_path / "log", "import", path, *TABLE)
+    assert (done.code, "no row was accepted: all 2 were rejected" in done.err) == (1, True)
+
+
 def test_the_same_file_again_changes_nothing(tape, trades, tmp_path):
     tape("--log", tmp_path / "log", "import", trades, *TABLE)
     done = tape("--log", tmp_path / "log", "import", trades, *TABLE, "--json")

@@ -9,8 +9,9 @@ import pytest
 
 from app.optimize.folds import folds
 from app.optimize.measures import edges, interval, returns
-from app.optimize.overfitting import deflated, expected_maximum, moments, probabilistic, sharpe
+from app.optimize.overfitting import deflated, expected_maximum, moments, probabilistic
 from app.planning import Period
+from app.report.metrics import sharpe
 from core.errors import UsageError
 from core.events import SessionScheduled
 
@@ -34,14 +35,14 @@ def test_the_expected_maximum_is_that_of_a_simulation() -> None:
 def test_luck_is_told_from_skill() -> None:
     rng = random.Random(2)
     lucky = [[rng.gauss(0, 0.01) for _ in range(250)] for _ in range(100)]
-    ratios = [sharpe(series) or 0.0 for series in lucky]
-    best = max(lucky, key=lambda series: sharpe(series) or 0.0)
+    ratios = [sharpe(series, 1) or 0.0 for series in lucky]
+    best = max(lucky, key=lambda series: sharpe(series, 1) or 0.0)
     luck = deflated(best, ratios)
     assert luck is not None
     assert luck.probability < 0.95, "the best of a hundred worthless ones"
     assert probabilistic(luck.sharpe, 0, 250, luck.skewness, luck.kurtosis) > 0.95, "which alone looks good"
     skill = [rng.gauss(0.004, 0.01) for _ in range(250)]
-    found = deflated(skill, [*ratios, sharpe(skill) or 0.0])
+    found = deflated(skill, [*ratios, sharpe(skill, 1) or 0.0])
     assert found is not None
     assert found.probability > 0.95
 
@@ -55,9 +56,9 @@ def test_moments_of_known_distributions() -> None:
 
 
 def test_a_flat_series_has_no_ratio() -> None:
-    assert sharpe([0.0, 0.0, 0.0]) is None
+    assert sharpe([0.0, 0.0, 0.0], 1) is None
     assert deflated([0.0, 0.0, 0.0], [0.1]) is None
-    assert sharpe([1.0, 2.0, 3.0]) == pytest.approx(2 / stdev([1, 2, 3]))
+    assert sharpe([1.0, 2.0, 3.0], 1) == pytest.approx(2 / stdev([1, 2, 3]))
 
 
 # -- returns -----------------------------------------------------------------------------------
