@@ -45,6 +45,7 @@ from core.events import (
     Trade,
 )
 from core.listener import Listener, on
+from core.sizing import LEAN, MarginSizing, fixed_fractional, volatility_target
 from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
 
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from eventstore.sql import Sql
 
 __all__ = [
+    "LEAN",
     "Bar",
     "Bracket",
     "BreakFound",
@@ -72,6 +74,7 @@ __all__ = [
     "HealthChanged",
     "Listener",
     "Log",
+    "MarginSizing",
     "Order",
     "OrderStatusChanged",
     "Parameters",
@@ -88,10 +91,12 @@ __all__ = [
     "TimerFired",
     "Trade",
     "WarmUp",
+    "fixed_fractional",
     "load_fixture",
     "on",
     "open_log",
     "rehearse",
+    "volatility_target",
 ]
 
 

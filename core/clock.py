@@ -33,6 +33,12 @@ def local(day: str, clock: str, timezone: str) -> int:
     return from_datetime(moment)
 
 
+def wall(ts: int, timezone: str) -> datetime:
+    """Return `ts` as a datetime in `timezone`, exact to the microsecond."""
+    seconds, nanos = divmod(ts, SECOND_NS)
+    return datetime.fromtimestamp(seconds, ZoneInfo(timezone)).replace(microsecond=nanos // 1000)
+
+
 def iso(ts: int, timezone: str = "UTC") -> str:
     """Return `ts` as ISO 8601 in `timezone`, with as many fractional digits as are needed (3, 6 or 9)."""
     seconds, nanos = divmod(ts, SECOND_NS)
