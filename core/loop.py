@@ -301,8 +301,12 @@ class Loop:
         self._scan_bars(bars)
 
     def _scan_bars(self, bars: Sequence[tuple[int, BarEvent]]) -> None:
+        """Let resting orders meet the slice, once an instrument: trade and quote bars are folded already."""
+        met: set[str] = set()
         for seq, bar in bars:
-            if type(bar) in _REAL_BARS and self._broker.resting(bar.instrument):
+            name = bar.instrument
+            if type(bar) in _REAL_BARS and self._broker.resting(name) and name not in met:
+                met.add(name)
                 self._scan(seq, bar)
 
     def _scan(self, seq: int, event: Event) -> None:

@@ -106,10 +106,13 @@ class Admission:
         return ""
 
     def _end_of_day(self, order: Resting, ts: int) -> int:
-        """Return when a DAY order ends: with regular hours, or the day's data if it may fill outside."""
+        """Return when a DAY order ends: with regular hours, or with the day's data if it may fill outside.
+
+        So does one that waits for an open: a daily bar has the open, but is known at the close only.
+        """
         instrument = order.intent.instrument
-        if order.intent.outside_rth:
-            session = self._hours.session(instrument, ts)
+        if order.intent.outside_rth or order.opens is not None:
+            session = self._hours.session(instrument, ts if order.opens is None else order.opens)
             return NEVER if session is None else session.end
         begin, end = self._expiry.get(instrument, (0, 0))
         if not begin <= ts < end:
