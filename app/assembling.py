@@ -6,6 +6,7 @@ from types import MappingProxyType
 from app.seating import Seated
 from app.world import World
 from core.agenda import Agenda
+from core.clock import MINUTE_NS
 from core.halting import KillSwitch
 from core.loop import Loop
 from core.ports import Broker, Recorder
@@ -28,6 +29,7 @@ def assemble(
     currency: str,
     priced: frozenset[str] | None,
     retry: RetryRule = RetryRule(),  # noqa: B008
+    sample_ns: int = MINUTE_NS,
     made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
     """Return a loop with the strategies seated; orders pass the world's gate, if it has one.
@@ -51,5 +53,5 @@ def assemble(
         step.kill_switch = KillSwitch(world.gate, world.reported, *parts, account, session)
     for one in seated:
         step.seat(one.id, one.strategy)
-    sampler = EquitySampler(agenda, world.account, account, currency)
+    sampler = EquitySampler(agenda, world.account, account, currency, sample_ns)
     return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler, made)

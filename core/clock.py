@@ -8,6 +8,7 @@ from core.errors import UsageError
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
 DAY_NS = 86_400 * SECOND_NS
 NEVER = (1 << 63) - 1
 _CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
