@@ -35,11 +35,12 @@ class Admission:
         self._adjusted = adjusted
         self._next_open = next_open
         self._expiry: dict[str, tuple[int, int]] = {}
+        self._lasting: set[str] = set()  # instruments that do not expire
 
     def admit(self, order: Resting, ts: int) -> str:
         """Give an order its times and prices; return why it is refused, or nothing."""
         intent = order.intent
-        if refused := self._expired(order, ts):
+        if intent.instrument not in self._lasting and (refused := self._expired(order, ts)):
             return refused
         if order.type == "MOC":
             return self._at_close(order, ts)
@@ -84,6 +85,7 @@ class Admission:
     def _expired(self, order: Resting, ts: int) -> str:
         definition = self._instruments.instrument(order.intent.instrument)
         if not definition.expiry:
+            self._lasting.add(definition.instrument)
             return ""
         session = self._hours.session(definition.instrument, ts)
         today = session.date if session is not None else iso(ts, definition.timezone)[:10]
