@@ -48,6 +48,7 @@ from core.events import (
 from core.listener import Listener, on
 from core.signals.composite import Composite, Reading
 from core.signals.sources import ComputedSignals
+from core.sizing import LEAN, MarginSizing, fixed_fractional, volatility_target
 from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from eventstore.sql import Sql
 
 __all__ = [
+    "LEAN",
     "Bar",
     "Bracket",
     "BreakFound",
@@ -77,6 +79,7 @@ __all__ = [
     "HealthChanged",
     "Listener",
     "Log",
+    "MarginSizing",
     "Order",
     "OrderStatusChanged",
     "Parameters",
@@ -95,10 +98,12 @@ __all__ = [
     "TimerFired",
     "Trade",
     "WarmUp",
+    "fixed_fractional",
     "load_fixture",
     "on",
     "open_log",
     "rehearse",
+    "volatility_target",
 ]
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from app.seating import Seated
 from app.world import World
 from core.agenda import Agenda
+from core.clock import MINUTE_NS
 from core.day_stop import DayStop
 from core.halting import KillSwitch
 from core.loop import Loop
@@ -31,6 +32,7 @@ def assemble(
     priced: frozenset[str] | None,
     exits: ExitRules = NO_EXITS,
     retry: RetryRule = RetryRule(),  # noqa: B008
+    sample_ns: int = MINUTE_NS,
     made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
     """Return a loop with the strategies seated; orders pass the world's gate, if it has one.
@@ -59,5 +61,5 @@ def assemble(
         step.protect(Protection(exits, *views, account, session))
     if exits.flatten_day_at is not None:
         step.stop_days(DayStop(exits.flatten_day_at, world.risk, world.orders, world.positions, session))
-    sampler = EquitySampler(agenda, world.account, account, currency)
+    sampler = EquitySampler(agenda, world.account, account, currency, sample_ns)
     return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler, made)

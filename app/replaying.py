@@ -26,6 +26,7 @@ from app.version import VERSION
 from app.warming import plan_warm_up
 from app.world import World
 from core.agenda import Agenda
+from core.clock import DAY_NS, HOUR_NS, MINUTE_NS
 from core.commissions import commission_model
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
@@ -53,6 +54,8 @@ from eventstore.runs import RunReader
 from projections.sessions import Sessions
 
 ACCOUNT = "SIM"
+LONG_NS = 31 * DAY_NS
+"""Equity is sampled each minute of a period up to this length, and each hour of a longer one."""
 SESSION = 1
 """A run is a session of its own, whatever its log holds: ids and hashes do not depend on the log's past."""
 
@@ -187,6 +190,11 @@ class Replay:
             rules.append(f"{', '.join(sorted(bars))} by bar rules{said and f' ({said})'}")
         return "; ".join(rules)
 
+    @property
+    def _sample_ns(self) -> int:
+        """How often equity is sampled: a year of samples a minute would cost more than all the rest."""
+        return HOUR_NS if self.plan.end_ts - self.plan.begin_ts > LONG_NS else MINUTE_NS
+
     def _hours(self) -> str:
         regular = [part.feed for part in self.plan.parts if part.regular_hours]
         if regular:
@@ -305,6 +313,7 @@ class Replay:
             currency=self._options.currency,
             made=dict.fromkeys(self.plan.made, ""),
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
+            sample_ns=self._sample_ns,
         )
         self._open_books(loop)
         actions = CorporateActions(world.positions, world.quotes, broker, ACCOUNT)

@@ -8,6 +8,7 @@ from core.errors import UsageError
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
 DAY_NS = 86_400 * SECOND_NS
 NEVER = (1 << 63) - 1
 _CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
@@ -31,6 +32,12 @@ def local(day: str, clock: str, timezone: str) -> int:
             f"{day} {clock}: expected a date and a time of day such as 2025-07-02 15:55"
         ) from error
     return from_datetime(moment)
+
+
+def wall(ts: int, timezone: str) -> datetime:
+    """Return `ts` as a datetime in `timezone`, exact to the microsecond."""
+    seconds, nanos = divmod(ts, SECOND_NS)
+    return datetime.fromtimestamp(seconds, ZoneInfo(timezone)).replace(microsecond=nanos // 1000)
 
 
 def iso(ts: int, timezone: str = "UTC") -> str:

@@ -26,6 +26,8 @@ from core.strategy import HANDLERS, derived_keys, handles
 Handler = Callable[[Any], None]
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 BarEvent = Bar | QuoteBar
+_BARS = (Bar, QuoteBar)
+_TICKS = (Trade, Quote)
 _REAL_BARS = frozenset[type[Event]]({Bar, QuoteBar})
 _NO_FOLDS: Sequence[Callable[[Entry], None]] = ()
 
@@ -266,13 +268,15 @@ class Loop:
 
     def _slice(self, seq: int, event: Event) -> None:
         bars = self._bars
-        if bars and not (isinstance(event, BarEvent) and event.ts == bars[0][1].ts):
-            self._flush_bars()
-        if isinstance(event, BarEvent):
+        if isinstance(event, _BARS):
+            if bars and event.ts != bars[0][1].ts:
+                self._flush_bars()
             bars.append((seq, event))
             return
+        if bars:
+            self._flush_bars()
         self._advance(event.ts, seq, BEFORE_PRICES)
-        if isinstance(event, Trade | Quote):
+        if isinstance(event, _TICKS):
             self._tick(seq, event)
         else:
             self._fold(Entry(seq, None, seq, None, event))
@@ -302,24 +306,42 @@ class Loop:
             return
         bars, self._bars[:] = self._bars[:], []
         ts, last = bars[0][1].ts, bars[-1][0]
-        self._advance(ts, bars[0][0], BEFORE_PRICES)
+        step, agenda = self._step, self._agenda
+        if agenda.due <= ts:
+            self._advance(ts, bars[0][0], BEFORE_PRICES)
+        self._fold_bars(bars)
+        self._scan_bars(bars)
+        if agenda.due <= ts:
+            self._advance(ts, last, AFTER_SCAN)
+        for seq, bar in bars:
+            handler = self._lanes[bar.instrument].hears(bar)
+            if handler is not None:
+                step.present.seq, step.present.ts = seq, ts
+                handler(bar)
+                if step.requests:
+                    step.settle(seq, self.record)
+        if step.effects:
+            self._accept(last)
+        self._scan_bars(bars)
+
+    def _fold_bars(self, bars: Sequence[tuple[int, BarEvent]]) -> None:
         for _, bar in bars:
             if type(bar) is Bar:
                 self._lanes[bar.instrument].book.on_bar(bar)
             elif type(bar) is QuoteBar:
                 self._lanes[bar.instrument].book.on_quote_bar(bar)
             # A bar that was filled forward, or made, says nothing new: prices know the real ones.
-        self._scan_bars(bars)
-        self._advance(ts, last, AFTER_SCAN)
-        for seq, bar in bars:
-            self._handle(seq, bar, self._lanes[bar.instrument].hears(bar))
-            self._step.settle(seq, self.record)
-        self._accept(last)
-        self._scan_bars(bars)
 
     def _scan_bars(self, bars: Sequence[tuple[int, BarEvent]]) -> None:
+        """Let resting orders meet the slice, once an instrument: trade and quote bars are folded already."""
+        met: set[str] | None = None
         for seq, bar in bars:
-            if type(bar) in _REAL_BARS and self._broker.resting(bar.instrument):
+            name = bar.instrument
+            if not self._lanes[name].resting or type(bar) not in _REAL_BARS:
+                continue
+            met = set() if met is None else met
+            if name not in met:
+                met.add(name)
                 self._scan(seq, bar)
 
     def _scan(self, seq: int, event: Event) -> None:

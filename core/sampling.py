@@ -1,4 +1,4 @@
-"""Equity samples of a session: at each full minute of event time, and at the end, where it changed."""
+"""Equity samples of a session: at full minutes (or hours) of event time, and at the end, where it changed."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,15 @@ from core.views import AccountView
 class EquitySampler:
     """Schedules itself on the agenda; a sample equal to the last one is not repeated."""
 
-    def __init__(self, agenda: Agenda, accounts: AccountView, account: str, currency: str) -> None:
+    def __init__(
+        self,
+        agenda: Agenda,
+        accounts: AccountView,
+        account: str,
+        currency: str,
+        interval_ns: int = MINUTE_NS,
+    ) -> None:
+        self._interval_ns = interval_ns
         self._agenda = agenda
         self._accounts = accounts
         self._account = account
@@ -19,8 +27,8 @@ class EquitySampler:
         self._last: AccountMarked | None = None
 
     def start(self, ts: int) -> None:
-        """Sample from the next full minute after `ts` on."""
-        self._agenda.set("mark", (ts // MINUTE_NS + 1) * MINUTE_NS, self._due)
+        """Sample from the next full interval after `ts` on."""
+        self._agenda.set("mark", (ts // self._interval_ns + 1) * self._interval_ns, self._due)
 
     def sample(self, ts: int) -> Iterable[Event]:
         """Return the present value unless it is that of the last sample."""

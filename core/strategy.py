@@ -7,6 +7,7 @@ request made in a handler shows up in them with the next input.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import (
@@ -24,6 +25,7 @@ from typing import (
 
 import msgspec
 
+from core.clock import wall
 from core.errors import InvalidEvent, UsageError
 from core.events import (
     Bar,
@@ -41,8 +43,10 @@ from core.events import (
     TimerFired,
     Trade,
 )
+from core.money import price
 from core.resolutions import resolution_of
 from core.signals.composite import Composite, Reading, SignalRules
+from core.sizing import Holding, MarginSizing, rebalanced
 from core.views import (
     AccountView,
     InstrumentsView,
@@ -55,6 +59,9 @@ from core.views import (
 
 Kind = Literal["trades", "quotes", "bars", "quote_bars"]
 KINDS: dict[Kind, type[Event]] = {"trades": Trade, "quotes": Quote, "bars": Bar, "quote_bars": QuoteBar}
+
+
+_SIZING = MarginSizing()
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -379,6 +386,43 @@ class Strategy(Generic[P]):
         """
         return self.desk.bracket(instrument, side, _quantity(quantity), limit, stop, tif, reason, exits)
 
+    def target_pct(
+        self, instrument: str, share: Decimal | float, *, reason: str, sizing: MarginSizing = _SIZING
+    ) -> str:
+        """Ask for what brings the position to a share of equity (1 is all, -0.5 short half of it).
+
+        Places a market order for the difference and returns its id; empty if there is none. `sizing` decides
+        the quantity. Raises `UsageError` while equity or price are unknown.
+        """
+        placed = self.target_weights({instrument: share}, reason=reason, sizing=sizing)
+        return placed[0] if placed else ""
+
+    def target_weights(
+        self, weights: Mapping[str, Decimal | float], *, reason: str, sizing: MarginSizing = _SIZING
+    ) -> list[str]:
+        """Ask for what brings positions to shares of equity; return the orders' ids, reductions first.
+
+        What is not named stays. Raises `UsageError` while equity or a price are unknown, and for weights
+        beyond the leverage of `sizing`.
+        """
+        equity = self.equity()
+        if equity is None:
+            raise UsageError("equity is not known: a price or an exchange rate is missing")
+        exact = {name: Decimal(str(weight)) for name, weight in weights.items()}
+        changes = rebalanced(exact, equity, {name: self._holding(name) for name in exact}, sizing)
+        return [
+            self.buy(name, change, tif="GTC", reason=reason)
+            if change > 0
+            else self.sell(name, -change, tif="GTC", reason=reason)
+            for name, change in changes
+        ]
+
+    def _holding(self, instrument: str) -> Holding:
+        mark = self.quotes.mark(instrument)
+        if mark is None:
+            raise UsageError(f"{instrument}: there is no price to size with yet")
+        return Holding(self.instruments.instrument(instrument), price(mark), self.position(instrument))
+
     def modify(
         self,
         order: str,
@@ -412,6 +456,10 @@ class Strategy(Generic[P]):
         if (at is None) == (after_s is None):
             raise UsageError(f"timer {name!r}: give either at= (ns UTC) or after_s=")
         self.desk.set_timer(name, at if at is not None else self.now + round((after_s or 0) * 1e9))
+
+    def local_time(self, instrument: str) -> datetime:
+        """Return the time of the event being handled on the clock of the instrument's exchange."""
+        return wall(self.now, self.instruments.instrument(instrument).timezone)
 
     def clock_time(self, instrument: str, clock: str) -> int:
         """Return when it is `clock` (`"15:55"`, exchange time) on this session date, in ns UTC."""

@@ -35,11 +35,12 @@ class Admission:
         self._adjusted = adjusted
         self._next_open = next_open
         self._expiry: dict[str, tuple[int, int]] = {}
+        self._lasting: set[str] = set()  # instruments that do not expire
 
     def admit(self, order: Resting, ts: int) -> str:
         """Give an order its times and prices; return why it is refused, or nothing."""
         intent = order.intent
-        if refused := self._expired(order, ts):
+        if intent.instrument not in self._lasting and (refused := self._expired(order, ts)):
             return refused
         if order.type == "MOC":
             return self._at_close(order, ts)
@@ -84,6 +85,7 @@ class Admission:
     def _expired(self, order: Resting, ts: int) -> str:
         definition = self._instruments.instrument(order.intent.instrument)
         if not definition.expiry:
+            self._lasting.add(definition.instrument)
             return ""
         session = self._hours.session(definition.instrument, ts)
         today = session.date if session is not None else iso(ts, definition.timezone)[:10]
@@ -106,10 +108,13 @@ class Admission:
         return ""
 
     def _end_of_day(self, order: Resting, ts: int) -> int:
-        """Return when a DAY order ends: with regular hours, or the day's data if it may fill outside."""
+        """Return when a DAY order ends: with regular hours, or with the day's data if it may fill outside.
+
+        So does one that waits for an open: a daily bar has the open, but is known at the close only.
+        """
         instrument = order.intent.instrument
-        if order.intent.outside_rth:
-            session = self._hours.session(instrument, ts)
+        if order.intent.outside_rth or order.opens is not None:
+            session = self._hours.session(instrument, ts if order.opens is None else order.opens)
             return NEVER if session is None else session.end
         begin, end = self._expiry.get(instrument, (0, 0))
         if not begin <= ts < end:

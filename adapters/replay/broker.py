@@ -267,7 +267,8 @@ class SimulatedBroker:
         instrument, quotes, ts = event.instrument, self._quotes, event.ts
         if quotes.halted(instrument):
             return facts
-        self._filler.renew(event)
+        if self._filler.sized:
+            self._filler.renew(event)
         regular = self._hours.regular(instrument, ts)
         for order in self._working.resting(instrument)[:]:
             if order.due != NEVER or not order.listed:

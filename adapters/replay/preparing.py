@@ -69,7 +69,11 @@ class Hours:
 
 
 class Adjustment:
-    """Prices times the factor of their day, volumes and sizes divided by that of splits."""
+    """Prices times the factor of their day, volumes and sizes divided by that of splits.
+
+    Prices are rounded to 8 decimals, which is what orders have: an order at a bar's low must not lie a hair
+    above or below it.
+    """
 
     def __init__(self, factors: dict[str, Factors]) -> None:
         self._factors = factors
@@ -95,12 +99,19 @@ class Adjustment:
 
 def _trade(e: Any, price: float, split: float) -> Trade:
     return Trade(
-        e.ts, e.feed, e.instrument, e.price * price, e.size / split, e.venue, e.conditions, e.suspicious
+        e.ts,
+        e.feed,
+        e.instrument,
+        _priced(e.price, price),
+        e.size / split,
+        e.venue,
+        e.conditions,
+        e.suspicious,
     )
 
 
 def _quote(e: Any, price: float, split: float) -> Quote:
-    bid, ask = _times(e.bid, price), _times(e.ask, price)
+    bid, ask = _maybe(e.bid, price), _maybe(e.ask, price)
     bid_size, ask_size = _times(e.bid_size, 1 / split), _times(e.ask_size, 1 / split)
     return Quote(
         e.ts, e.feed, e.instrument, bid, bid_size, ask, ask_size, e.venue, e.conditions, e.suspicious
@@ -108,15 +119,24 @@ def _quote(e: Any, price: float, split: float) -> Quote:
 
 
 def _bar(e: Any, price: float, split: float) -> Bar:
-    prices = (e.open * price, e.high * price, e.low * price, e.close * price)
+    high, low = _priced(e.high, price), _priced(e.low, price)
+    prices = (_priced(e.open, price), high, low, _priced(e.close, price))
     return Bar(e.ts, e.start, e.feed, e.instrument, *prices, e.volume / split)
 
 
 def _quote_bar(e: Any, price: float, split: float) -> QuoteBar:
-    bids = [_times(p, price) for p in (e.bid_open, e.bid_high, e.bid_low, e.bid_close)]
-    asks = [_times(p, price) for p in (e.ask_open, e.ask_high, e.ask_low, e.ask_close)]
+    bids = [_maybe(p, price) for p in (e.bid_open, e.bid_high, e.bid_low, e.bid_close)]
+    asks = [_maybe(p, price) for p in (e.ask_open, e.ask_high, e.ask_low, e.ask_close)]
     bid_size, ask_size = _times(e.bid_size, 1 / split), _times(e.ask_size, 1 / split)
     return QuoteBar(e.ts, e.start, e.feed, e.instrument, *(*bids, bid_size, *asks, ask_size))
+
+
+def _priced(value: float, factor: float) -> float:
+    return round(value * factor, 8)
+
+
+def _maybe(value: float | None, factor: float) -> float | None:
+    return None if value is None else _priced(value, factor)
 
 
 def _times(value: float | None, factor: float) -> float | None:

@@ -80,16 +80,18 @@ class Working:
     def add(self, order: Resting, facts: list[Event], ts: int) -> None:
         """Put a new order to work, or let it wait for its parent."""
         intent = order.intent
-        self._orders[intent.order] = order
+        name, instrument = intent.order, intent.instrument
+        self._orders[name] = order
         if intent.parent and self._families.waits(order):
             facts.append(status(ts, intent, 1, "PreSubmitted", f"waits until {intent.parent} fills"))
             return
-        who = (intent.account, intent.strategy, intent.instrument)
-        facts.append(OrderStatusChanged(ts, intent.order, 1, *who, "Submitted"))
+        facts.append(
+            OrderStatusChanged(ts, name, 1, intent.account, intent.strategy, instrument, "Submitted")
+        )
         order.listed = True
         if order.type == "TRAIL":
             self._start_trail(order)
-        self._resting[intent.instrument].append(order)
+        self._resting[instrument].append(order)
 
     def resume(self, orders: Sequence[tuple[Resting, bool]]) -> None:
         """Take back orders that were here before, with what they filled, and whether they are over."""
@@ -123,7 +125,9 @@ class Working:
         if ts > self._done_since + self._memory_ns:
             self._done_before, self._done, self._done_since = self._done, {}, ts
         self._done[name] = (how, order.filled)
-        self._unlist(order)
+        if order.listed:
+            order.listed = False
+            self._resting[order.intent.instrument].remove(order)
 
     def amended(self, order: Resting, request: ModifyIntended, facts: list[Event], ts: int) -> None:
         """Report a new version that was taken, as far as its parent's fills allow it."""
@@ -141,10 +145,11 @@ class Working:
     ) -> None:
         """Fill a part or all of an order; its relatives follow."""
         self._filler.fill(order, at, quantity, facts, ts, venue)
-        complete = order.complete
+        complete = order.filled >= order.quantity
         if complete:
             self.remove(order, "Filled", ts)
-        if not self._related(order):
+        intent = order.intent
+        if not (intent.parent or intent.oca or self._families.has_children(intent.order)):
             return
         self._apply(self._families.filled(order, quantity), facts, ts)
         if complete:

@@ -42,10 +42,16 @@ def close_in_bars(order: Resting, quotes: QuotesView, ts: int) -> float | None:
     quoted = quotes.quote_bar(instrument)
     if best is not None and (quoted is None or quoted.ts + STALE_NS >= ts):
         return best if satisfies(order, best) else None
-    mark, traded = quotes.mark(instrument), quotes.bar(instrument)
-    if best is not None or mark is None or (traded is not None and traded.ts + STALE_NS < ts):
+    mark = quotes.mark(instrument)
+    if best is not None or mark is None or _traded_ts(instrument, quotes) + STALE_NS < ts:
         return None
     return mark if satisfies(order, mark) else None
+
+
+def _traded_ts(instrument: str, quotes: QuotesView) -> int:
+    """Return when the mark was traded: a trade's time or a bar's end, the later."""
+    last, bar = quotes.last_trade(instrument), quotes.bar(instrument)
+    return max(0 if last is None else last.ts, 0 if bar is None else bar.ts)
 
 
 def match_open_bar(order: Resting, bar: Bar, session_open: int | None) -> float | None:

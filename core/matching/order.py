@@ -9,6 +9,8 @@ from core.clock import NEVER
 from core.events import ModifyIntended, OrderIntended, OrderType, Side
 from core.money import CONTEXT, ZERO
 
+_IMMEDIATE = frozenset({"IOC", "FOK"})
+
 
 class Resting(msgspec.Struct, gc=False, eq=False):
     """One order. `allowed` is what it may fill in all by now: less than `quantity` for a bracket's child.
@@ -49,20 +51,15 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     @classmethod
     def arrived(cls, intent: OrderIntended, ts: int) -> "Resting":
         """Return a new order that reaches the broker at `ts`."""
-        quantity = intent.quantity
-        return cls(
-            intent,
-            intent.side,
-            intent.type,
-            quantity,
-            quantity,
-            _float(intent.limit),
-            _float(intent.stop),
-            _float(intent.trail),
-            _float(intent.trail_pct),
-            ts,
-            immediate=intent.tif in ("IOC", "FOK"),
-        )
+        quantity, kind = intent.quantity, intent.type
+        limit = stop = trail = share = None
+        if kind != "MKT":  # hot: a market order has none of them
+            limit, stop = _float(intent.limit), _float(intent.stop)
+            trail, share = _float(intent.trail), _float(intent.trail_pct)
+        order = cls(intent, intent.side, kind, quantity, quantity, limit, stop, trail, share, ts)
+        if intent.tif in _IMMEDIATE:
+            order.immediate = True
+        return order
 
     @property
     def remaining(self) -> Decimal:

@@ -184,6 +184,7 @@ class Bench:
         cash: str = "100000",
         commission: str = "zero",
         sampled: bool = False,
+        adjusted: bool = False,
         loop: type[Loop] = Loop,
     ) -> None:
         given = definitions if definitions is not None else (instrument(), instrument("OTHER"), session())
@@ -194,8 +195,15 @@ class Bench:
         self.world = World(sessions, entries, "USD")
         self.agenda = Agenda()
         self.tape = Tape()
+        in_bars = frozenset(bars)
         self.broker = NotedBroker(
-            model, commission_model(commission), self.world.quotes, sessions, self.agenda, frozenset(bars)
+            model,
+            commission_model(commission),
+            self.world.quotes,
+            sessions,
+            self.agenda,
+            in_bars,
+            in_bars if adjusted else frozenset(),
         )
         self.broker.tape = self.tape
         w = self.world

@@ -1,0 +1,1 @@
+"""Strategies whose results others published, each as it would be written for this system."""

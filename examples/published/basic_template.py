@@ -1,0 +1,21 @@
+"""LEAN's BasicTemplateAlgorithm, and with `resolution=daily` its BasicTemplateDaily: if flat, all in."""
+
+from collections.abc import Iterable
+
+from truetape import LEAN, Bar, Parameters, Strategy, Subscription
+
+
+class BasicTemplateParameters(Parameters, frozen=True):
+    instrument: str = "SPY"
+    resolution: str = "minute"
+
+
+class BasicTemplate(Strategy[BasicTemplateParameters]):
+    """Put all of the account into one instrument, once."""
+
+    def subscriptions(self) -> Iterable[Subscription]:
+        return [Subscription(self.params.instrument, resolution=self.params.resolution)]
+
+    def on_bar(self, bar: Bar) -> None:
+        if not self.position(bar.instrument) and not self.working_orders():
+            self.target_pct(bar.instrument, 1, sizing=LEAN, reason="all in")

@@ -1,0 +1,102 @@
+"""Logs of the data that others published results on, and a way to run examples/published on them."""
+
+import csv
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.replay.tables import TableOptions
+from app.data import ImportRequest, run_import
+from app.planning import parse_period
+from app.replaying import Replay, ReplayOptions
+from app.seating import StrategySpec
+from core.events import Filled, OrderIntended
+from core.ports import Selection
+from eventstore.reader import LogReader
+from eventstore.runs import RunReader
+from tests.conftest import PROJECT, SHARED_DATA
+
+EXAMPLES = PROJECT / "examples" / "published"
+LEAN_DATA = (
+    ("minute", None),
+    ("second", None),
+    ("daily", "2013-10-01..2013-10-31"),
+    ("hour", "2021-02-22..2021-03-10"),
+)
+Play = Callable[..., RunReader]
+
+
+def needs_data() -> None:
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs the market data in ../shared/data, which is not part of the project")
+
+
+@pytest.fixture(scope="session")
+def lean_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    needs_data()
+    log = tmp_path_factory.mktemp("lean") / "log"
+    for resolution, date in LEAN_DATA:
+        request = ImportRequest(
+            format="lean", root=SHARED_DATA / "lean", symbol="SPY", resolution=resolution, date=date
+        )
+        assert run_import(log, request).result.rejected == 0
+    return log
+
+
+@pytest.fixture(scope="session")
+def goog_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Daily bars, and each day's open as the opening print that it is."""
+    needs_data()
+    folder = tmp_path_factory.mktemp("goog")
+    with (SHARED_DATA / "backtesting_py" / "GOOG.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ("Open", "High", "Low", "Close", "Volume")
+    bars = ["date,open,high,low,close,volume", *(",".join([r[""], *(r[n] for n in names)]) for r in rows)]
+    opens = ["time,price,size", *(f"{r['']} 09:30:00,{r['Open']},100" for r in rows)]
+    for name, kind, lines in (("bars", "bars", bars), ("opens", "trades", opens)):
+        path = folder / f"{name}.csv"
+        path.write_text("\n".join(lines) + "\n")
+        request = ImportRequest(
+            format="csv",
+            files=(path,),
+            symbol="GOOG",
+            resolution="daily" if kind == "bars" else "tick",
+            table=TableOptions(
+                kind=kind,
+                exchange="XNYS",
+                timezone="America/New_York",
+                feed=f"goog/{name}",
+            ),
+        )
+        assert run_import(folder / "log", request).result.accepted == len(rows)
+    return folder / "log"
+
+
+@pytest.fixture(scope="session")
+def play() -> Play:
+    def run(log: Path, strategy: str, period: str, feed: str | None = None, **options: Any) -> RunReader:
+        parameters = options.pop("parameters", {})
+        options = {"commission": "lean", "feed": feed, **options}
+        spec = StrategySpec(f"{EXAMPLES}/{strategy}", parameters)
+        return Replay(log, LogReader(log), parse_period(period), [spec], ReplayOptions(**options)).run()
+
+    return run
+
+
+def events(run: RunReader, kind: type[Any]) -> list[Any]:
+    return [e.event for batch in run.entries(Selection(types=frozenset({kind}))) for e in batch]
+
+
+def fills(run: RunReader) -> list[Filled]:
+    return events(run, Filled)
+
+
+def intents(run: RunReader) -> list[OrderIntended]:
+    return events(run, OrderIntended)
+
+
+def cents(amount: str) -> Decimal:
+    return Decimal(amount).quantize(Decimal("0.01"), "ROUND_HALF_UP")

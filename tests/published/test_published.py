@@ -1,0 +1,175 @@
+"""Results that others published, reproduced: orders, fees and end equity to the cent, drawdown as printed."""
+
+import csv
+import io
+import zipfile
+from decimal import Decimal
+
+import pytest
+
+import core.matching.bars as bars
+from core.clock import wall
+from core.events import AccountMarked, OrderStatusChanged
+from core.sizing import LEAN
+from tests.conftest import SHARED_DATA
+from tests.published.conftest import cents, events, fills, intents
+
+D = Decimal
+WEEK = "2013-10-07..2013-10-11"
+MINUTE, DAILY, HOUR = "lean/minute", "lean/daily", "lean/hour"
+
+PUBLISHED = {
+    # algorithm: strategy, parameters, period, feed, orders, fees, end equity, drawdown in per cent
+    "BasicTemplateAlgorithm": (
+        "basic_template.py:BasicTemplate", {}, WEEK, MINUTE, 1, "3.44", "101691.92", "2.200"),
+    "OrderTicketAssignmentDemo": (
+        "order_ticket_assignment.py:OrderTicketAssignment", {}, WEEK, MINUTE, 35, "34.00", "100045.62",
+        "0.000"),
+    "StopLossOnOrderEvent": (
+        "stop_loss_on_order_event.py:StopLossOnOrderEvent", {}, WEEK, MINUTE, 2, "2.00", "99995.41", "0.000"),
+    "BasicTemplateDaily": (
+        "basic_template.py:BasicTemplate", {"resolution": "daily"}, "2013-10-08..2013-10-17", DAILY,
+        1, "3.49", "104486.22", "0.800"),
+    "MarketOnCloseOrder": (
+        "market_on_close.py:MarketOnClose", {}, "2021-03-01..2021-03-03", HOUR, 1, "1.00", "99993.90",
+        "0.000"),
+    "LimitIfTouched": (
+        "limit_if_touched.py:LimitIfTouched", {}, WEEK, MINUTE, 75, "3.00", "99992.29", "0.000"),
+    # For this one the drawdown of the day's closes was published, so it is not compared.
+    "TrailingStopOrder": (
+        "trailing_stop.py:TrailingStop", {}, WEEK, MINUTE, 2, "2.00", "100023.22", None),
+}  # fmt: skip
+
+pytestmark = pytest.mark.shared_data
+
+
+@pytest.mark.parametrize("algorithm", PUBLISHED)
+def test_a_published_result_comes_out_to_the_cent(algorithm, lean_log, play):
+    strategy, parameters, period, feed, orders, fees, equity, drawdown = PUBLISHED[algorithm]
+    told = play(lean_log, strategy, period, feed, parameters=parameters).summary
+    assert told["orders"] == orders
+    assert cents(told["commissions"]) == D(fees)
+    assert cents(told["end_equity"]) == D(equity)
+    if drawdown is not None:
+        assert round(D(told["max_drawdown"]), 3) * 100 == D(drawdown)
+
+
+def test_basic_template_buys_688_at_the_ask_close(lean_log, play):
+    (fill,) = fills(play(lean_log, "basic_template.py:BasicTemplate", WEEK, MINUTE))
+    assert (fill.quantity, round(fill.price, 8)) == (688, D("144.78172417"))
+
+
+def test_orders_at_the_close_wait_for_the_open_and_the_last_never_fills(lean_log, play):
+    run = play(lean_log, "order_ticket_assignment.py:OrderTicketAssignment", WEEK, MINUTE)
+    asked = {i.order: wall(i.ts, "America/New_York") for i in intents(run)}
+    filled = {f.order: wall(f.ts, "America/New_York") for f in fills(run)}
+    at_close = [order for order, time in asked.items() if time.hour == 16]
+    assert len(at_close) == 5
+    assert [f"{filled[order]:%d %H:%M}" for order in at_close[:4]] == [
+        "08 09:31",
+        "09 09:31",
+        "10 09:31",
+        "11 09:31",
+    ]
+    assert at_close[4] not in filled
+    assert all(filled[order] == time for order, time in asked.items() if time.hour < 16)
+
+
+def test_limit_if_touched_fills_the_published_orders(lean_log, play):
+    run = play(lean_log, "limit_if_touched.py:LimitIfTouched", WEEK, MINUTE)
+    told = [
+        (
+            f"{wall(f.ts, 'UTC'):%m/%d %H:%M}",
+            f.order.rpartition("-")[2],
+            f.side,
+            f.quantity,
+            round(f.price, 4),
+        )
+        for f in fills(run)
+    ]
+    assert told == [
+        ("10/10 13:31", "72", "SELL", 1, D("144.6434")),
+        ("10/10 15:57", "73", "SELL", 1, D("145.6636")),
+        ("10/11 15:37", "74", "SELL", 1, D("146.7185")),
+    ]
+
+
+def test_the_order_ticket_demo_fills_eight_of_its_orders(lean_log, play):
+    run = play(lean_log, "order_ticket_demo.py:OrderTicketDemo", WEEK, MINUTE)
+    told = run.summary
+    assert (told["fills"], cents(told["commissions"])) == (8, D("8.00"))
+    assert round((D(told["end_equity"]) / 100_000 - 1) * 100, 3) == D("0.838")  # the published net profit
+    # The last market-on-close comes at 15:45, which is too late.
+    rejected = [s for s in events(run, OrderStatusChanged) if s.status == "Rejected"]
+    assert [s.message[:26] for s in rejected] == ["market on close: too late,"]
+
+
+def second_bars():
+    """The raw second bars of the one day there is: (ns since midnight, open, low, close), in dollars."""
+    archive = SHARED_DATA / "lean/equity/usa/second/spy/20131007_trade.zip"
+    with zipfile.ZipFile(archive) as file:
+        text = file.read(file.namelist()[0]).decode()
+    for row in csv.reader(io.StringIO(text)):
+        start = int(float(row[0]))
+        if 34_200_000 <= start < 57_600_000:
+            yield start + 1_000, *(float(row[n]) / 10_000 for n in (1, 3, 4))
+
+
+def test_limit_fill_follows_the_rules_on_its_available_day(lean_log, play):
+    """The rules once more, from the raw file: strictly through, at the lower of open and limit."""
+    run = play(lean_log, "limit_fill.py:LimitFill", "2013-10-07", "lean/second")
+    day, expected = list(second_bars()), []
+    for hour in range(10, 17):
+        placed = hour * 3_600_000
+        limit = [close for end, _, _, close in day if end <= placed][-1]
+        met = next(((end, min(o, limit)) for end, o, low, _ in day if end > placed and low < limit), None)
+        expected.append((placed, limit, met))
+    told = intents(run)
+    assert [wall(i.ts, "America/New_York").hour for i in told] == list(range(10, 17))
+    factor = float(told[0].limit) / expected[0][1]
+    by_order = {f.order: f for f in fills(run)}
+    for intent, (_, limit, met) in zip(told, expected, strict=True):
+        assert float(intent.limit) == pytest.approx(limit * factor, abs=1e-6)
+        fill = by_order.get(intent.order)
+        assert (fill is None) == (met is None)
+        if fill is not None and met is not None:
+            time = wall(fill.ts, "America/New_York")
+            assert (time.hour * 3600 + time.minute * 60 + time.second) * 1000 == met[0]
+            assert float(fill.price) == pytest.approx(met[1] * factor, abs=1e-6)
+    assert run.summary["fills"] == 6  # the one given at the close rests overnight
+    assert cents(run.summary["commissions"]) == 6
+
+
+def test_sma_cross_of_backtesting_py_comes_out_to_the_cent(goog_log, play):
+    run = play(goog_log, "sma_cross.py:SmaCross", "2004-08-19..2013-03-01", cash=D(10_000), commission="zero")
+    assert cents(run.summary["end_equity"]) == D("51422.99")
+    done = fills(run)
+    assert len(done) == 2 * 66
+    gains = [(out.price - into.price) * (1 if into.side == "BUY" else -1)
+             for into, out in zip(done[::2], done[1::2], strict=True)]  # fmt: skip
+    assert round(100 * sum(gain > 0 for gain in gains) / len(gains), 2) == 46.97
+    # The peak is of closes: marks are made each minute, after the open and after the close.
+    assert max(cents(str(mark.equity)) for mark in events(run, AccountMarked)) == D("75787.44")
+
+
+@pytest.mark.parametrize(
+    ("broken", "algorithm"),
+    [
+        ("market orders at the trade close", "BasicTemplateAlgorithm"),
+        ("no buffer in the sizing", "BasicTemplateAlgorithm"),
+        ("stops at their own price", "StopLossOnOrderEvent"),
+    ],
+)
+def test_a_rule_that_is_broken_changes_a_published_result(broken, algorithm, lean_log, play, monkeypatch):
+    if broken == "market orders at the trade close":
+        monkeypatch.setattr(
+            "adapters.replay.broker.close_in_bars", lambda o, q, ts: q.mark(o.intent.instrument)
+        )
+    elif broken == "no buffer in the sizing":
+        monkeypatch.setattr(type(LEAN), "_target", lambda self, share, equity: equity / self.leverage)
+    else:
+        monkeypatch.setattr(bars, "_stop", lambda order, bar: order.stop if bar.high >= order.stop else None)
+    strategy, parameters, period, feed, *_, equity, _ = PUBLISHED[algorithm]
+    seed = 1 + len(broken)  # a run of its own: the same one must come out the same
+    told = play(lean_log, strategy, period, feed, parameters=parameters, seed=seed).summary
+    assert cents(told["end_equity"]) != D(equity)
