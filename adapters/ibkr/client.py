@@ -22,6 +22,7 @@ from adapters.ibkr.link.login import account_of
 from adapters.ibkr.link.notices import Act, Meaning, Notices
 from adapters.ibkr.link.pacing import Lane
 from adapters.ibkr.link.sending import Sending
+from adapters.ibkr.trading.missing_commissions import MissingCommissions
 from adapters.ibkr.trading.missing_fills import MissingFills
 from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds
@@ -36,6 +37,7 @@ from adapters.ibkr.wire.messages import (
     ContractDetailsEnd,
     CurrentTime,
     ErrorMessage,
+    ExecutionsEnd,
     ManagedAccounts,
     Message,
     NextValidId,
@@ -58,6 +60,7 @@ from core.events import (
     ConnectionChanged,
     DataStateChanged,
     Event,
+    Filled,
     FrameRejected,
     InstrumentDefined,
 )
@@ -102,6 +105,7 @@ class IbClient:
         self._sending = Sending(self._connection.heartbeat, lambda: self.now, trusting=settings.lock_step)
         self._notices = Notices()
         self._missing = MissingFills()
+        self._uncharged = MissingCommissions()
         self._accounts: tuple[str, ...] = ()
         self._offered: int | None = None
         self._begun = False
@@ -113,6 +117,7 @@ class IbClient:
             folds,
             patience_s=0.0 if settings.lock_step else PATIENCE_S,  # nothing moves there while we wait
             pause_s=0.0 if settings.lock_step else PAUSE_S,
+            farms_well=self._notices.farms_well,
         )
         self._lines_lost = True
         self._renew_ns = _NEVER_ASKED
@@ -166,7 +171,14 @@ class IbClient:
         try:
             events += self._taken(wait_s)
             # What time asks for. Each part's events count, also if the next part finds the connection gone.
-            for part in (self._clocks, self._fills_due, self._look_due, self._data_due, self._flushed):
+            for part in (
+                self._clocks,
+                self._fills_due,
+                self._commissions_due,
+                self._look_due,
+                self._data_due,
+                self._flushed,
+            ):
                 events += part()
         except BrokerError as error:
             events += self._down(error)
@@ -273,9 +285,14 @@ class IbClient:
         return events
 
     def _events(self, message: Message) -> list[Event]:
-        self._recovery.feed(message)
+        if not (isinstance(message, ExecutionsEnd) and self._uncharged.answered(message.req_id)):
+            self._recovery.feed(message)
         ts = self.now
-        events = [*self._data.events(message, ts), *self._channel.events(message, ts)]
+        said = list(self._channel.events(message, ts))
+        for event in said:
+            if isinstance(event, Filled):
+                self._uncharged.told(event.exec_id, ts)
+        events = [*self._data.events(message, ts), *said]
         own = _OWN.get(type(message))
         if own is not None:
             events += own(self, message, ts)
@@ -296,6 +313,7 @@ class IbClient:
     def _dropped(self, told: list[Event], why: str) -> list[Event]:
         """Forget what belonged to the connection that has ended."""
         self._recovery.drop()
+        self._uncharged.drop()
         self._resolving, self.ready, self._begun, self._observing = {}, False, False, ""
         self._in_step = False
         self._accounts, self._offered = (), None
@@ -362,6 +380,19 @@ class IbClient:
             return []
         late = self._missing.due(self.now, self._executed)
         return self._start_look(f"no execution for what {late[0]} filled") if late else []
+
+    def _commissions_due(self) -> list[Event]:
+        if self.ready and not self._recovery.active and self._uncharged.due(self.now, self._charged):
+            req_id = self._uncharged.asked(self._channel.out.take_id())
+            request = self._connection.codec.requests.req_executions(
+                req_id, account=self.account, last_days=1
+            )
+            self._sending.offer(Lane.RECOVERY, request)
+        return []
+
+    def _charged(self, exec_id: str) -> bool:
+        known = self._folds.routes.execution(exec_id)
+        return known is not None and bool(known.charge)
 
     def _executed(self, order: str) -> Decimal:
         return sum((each.quantity for each in self._folds.orders.executions(order)), ZERO)

@@ -59,10 +59,10 @@ class Hub:
             for one in self._watchers:
                 one.offer(entries)
 
-    def reports(self, ts: int) -> list[Event]:
-        """Return what the watchers have to say; asks them once a second."""
+    def reports(self, ts: int, *, last: bool = False) -> list[Event]:
+        """Return what the watchers have to say; asks them once a second, and at the `last` look anyway."""
         now = self._monotonic()
-        if now - self._polled_s < POLL_PERIOD_S:
+        if not last and now - self._polled_s < POLL_PERIOD_S:
             return []
         self._polled_s = now
         return [event for one in self._watchers for event in one.reports(ts)]
@@ -131,5 +131,5 @@ class _WatchedLink:
         return said + events if said else events
 
     def leave(self) -> list[Event]:
-        """Send nothing any more; return what becomes of what waited to be sent."""
-        return self._link.leave()
+        """Send nothing any more; return what becomes of what waited, and what the watchers say by now."""
+        return [*self._hub.reports(self._link.now, last=True), *self._link.leave()]

@@ -102,3 +102,19 @@ def test_an_error_about_an_unknown_request_is_severe_and_one_about_an_order_is_n
     assert meaning(200, req_id=5).events[0].severity == "error"  # type: ignore[attr-defined]
     assert meaning(200, req_id=5, order="A").events[0].severity == "warning"  # type: ignore[attr-defined]
     assert meaning(2109).events[0].severity == "info"  # type: ignore[attr-defined]
+
+
+def test_farms_are_well_a_while_after_the_last_one_came_back():
+    notices, second = Notices(), 10**9
+    assert notices.farms_well(0, 30)
+
+    def said(code, at_s):
+        notices.meaning(ErrorMessage(-1, code, "farm is:usfarm", None, ""), "", "", 0, at_s * second)
+
+    said(2104, 1)  # as at each start
+    assert notices.farms_well(2 * second, 30)
+    said(2103, 5)
+    assert not notices.farms_well(100 * second, 30)
+    said(2104, 100)
+    assert not notices.farms_well(129 * second, 30)
+    assert notices.farms_well(130 * second, 30)

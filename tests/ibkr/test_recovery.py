@@ -175,6 +175,21 @@ def test_what_is_nowhere_is_looked_for_again_after_the_patience():
     assert [e.outcome for e in desk.show() if isinstance(e, OrderResolved)] == ["presumed_lost"]
 
 
+@pytest.mark.parametrize(("well", "outcome"), [(True, "presumed_lost"), (False, "unknown")])
+def test_nothing_is_presumed_lost_of_a_gateway_that_has_lost_a_farm(well, outcome):
+    books = Books()
+    books.send()
+    desk = Desk(books, farms_well=lambda _now_ns, for_s: well or for_s != 30.0)
+    desk.begin()
+    desk.show()
+    desk.now_ns += 31 * SECOND_NS
+    books.now += 31 * SECOND_NS
+    desk.look()
+    assert [e.outcome for e in desk.show() if isinstance(e, OrderResolved)] == [outcome]
+    desk.now_ns += 31 * SECOND_NS
+    assert [type(e) for e in desk.look()] == ([] if well else [ReconciliationStarted])
+
+
 def test_a_lost_order_that_is_seen_is_cancelled_once():
     books = Books()
     books.send()

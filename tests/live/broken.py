@@ -5,7 +5,13 @@ from typing import Any
 
 from adapters.ibkr.wire.messages import ErrorMessage, Execution, Message, OrderStatus
 from app.live.session import LiveSession
-from core.events import Event, Filled, OrderIntended
+from core.events import (
+    Event,
+    Filled,
+    OrderIntended,
+    ReconciliationFinished,
+    ReconciliationStarted,
+)
 
 
 def no_fresh_answer(session: LiveSession) -> None:
@@ -87,3 +93,51 @@ def deaf_while_cut_off(session: LiveSession) -> None:
     start = client._start_look
     client._events = heard
     client._start_look = lambda reason: start(reason) if reason == "start" else no_look(reason)
+
+
+def never_asks_for_commissions(session: LiveSession) -> None:
+    """Wait for commissions, however long."""
+    session.client._commissions_due = list  # type: ignore[method-assign]
+
+
+def waits_for_executions(session: LiveSession) -> None:
+    """Wait for the execution of what a status told, however long."""
+    session.client._fills_due = list  # type: ignore[method-assign]
+
+
+def trusts_what_it_knows(session: LiveSession) -> None:
+    """Compare no book after the first time: a connection that is back is as good as new."""
+    client: Any = session.client
+    start = client._start_look
+
+    def once(reason: str) -> list[Event]:
+        if client._recovery.looks == 0:
+            return list(start(reason))
+        client.ready = True
+        return [
+            ReconciliationStarted(client.now, reason),
+            ReconciliationFinished(client.now, reason, 0, 0, 0, 0, ""),
+        ]
+
+    client._start_look = once
+
+
+def codes_are_no_news(session: LiveSession) -> None:
+    """Take no code for an end, and none for a doubt."""
+    client: Any = session.client
+    channel, start = client._channel, client._start_look
+    channel._routes_in = {**channel._routes_in, ErrorMessage: lambda _said, _ts: ()}
+    client._start_look = lambda reason: start(reason) if reason == "start" else []
+
+
+def counts_each_telling(session: LiveSession) -> None:
+    """Take each telling of an execution for an execution."""
+    channel: Any = session.client._channel
+    plain, count = channel._execution, iter(range(10**6))
+
+    def execution(said: Execution, ts: int) -> Iterable[Event]:
+        import msgspec  # noqa: PLC0415
+
+        return list(plain(msgspec.structs.replace(said, exec_id=f"{said.exec_id}.{next(count)}.01"), ts))
+
+    channel._routes_in = {**channel._routes_in, Execution: execution}

@@ -1,6 +1,7 @@
 """The life of a connection over real sockets: attempts and their limit, refusals, alarms, restarts."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -229,6 +230,46 @@ def test_a_competing_session_is_told_once_whatever_comes(start: Start) -> None:
     told = [event for event in rig.events(BrokerMessage) if event.code == 10197]
     assert len(told) == 1
     assert "another session of this login has the market data" in told[0].text
+
+
+COMPETING = "ticks 50: error code=10197 about=4; ticks 50: error code=10197 about=5"
+
+
+def lines_after_competing(start: Start, seconds: float) -> set[int]:
+    """Return the ids of the data requests, so long after 10197 came to those with the ids 4 and 5."""
+    heard: list[float] = []
+
+    def over(rig: Rig) -> bool:
+        if not heard and seen(rig, BrokerMessage):
+            heard.append(time.monotonic())
+        asked = rig.session.client._data._by_id
+        return bool(heard) and (min(asked, default=0) > 5 or time.monotonic() - heard[0] > seconds)
+
+    def silenced(session: Any) -> None:
+        meaning = session.client._notices.meaning
+
+        def heard_of(said: Any, *more: Any) -> Any:
+            if said.code == 10197:
+                session.client._data.ticks.clear()  # the other session has them: nothing comes here
+            return meaning(said, *more)
+
+        session.client._notices.meaning = heard_of
+
+    rig, _ = start(COMPETING, speed=60, until=over, client=silenced)
+    rig.run()
+    assert not rig.timed_out
+    return set(rig.session.client._data._by_id)
+
+
+def test_data_that_another_session_had_are_asked_for_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.ibkr.client._COMPETING_RETRY_NS", 300_000_000)
+    assert min(lines_after_competing(start, 20)) > 5
+
+
+def test_they_are_not_asked_for_before_a_minute_is_over(start: Start) -> None:
+    assert {4, 5} <= lines_after_competing(start, 1)
 
 
 def test_a_complaint_about_the_pace_is_counted_and_told(start: Start) -> None:

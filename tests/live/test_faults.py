@@ -125,6 +125,7 @@ ROWS = [
     Row("commission late", "order 2: late"),
     Row("commission before its execution", "order 2: swap hold=execDetails until=commissionReport"),
     Row("commission lost", "order 2: drop message=commissionReport; order 4: reset", LOST),
+    Row("commission lost, and nobody looks", "order 2: drop message=commissionReport", drill={"last": 900}),
     Row(
         "filled after it was cancelled",
         "cancel 1: fill_after_cancel",
@@ -363,3 +364,25 @@ def test_a_client_that_ignores_what_comes_while_the_gateway_is_cut_off_is_caught
         until=trades(90),
     )
     assert books(gateway).differences() != []
+
+
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        ("commission lost, and nobody looks", broken.never_asks_for_commissions),
+        ("an execution is lost", broken.waits_for_executions),
+        ("fills while we are away", broken.trusts_what_it_knows),
+        ("1100 with fills, then 1102", broken.trusts_what_it_knows),
+        ("a daily restart", broken.trusts_what_it_knows),
+        ("103 to an order", broken.codes_are_no_news),
+        ("201 to an order", broken.codes_are_no_news),
+        ("execDetails four times", broken.counts_each_telling),
+    ],
+)
+def test_a_client_without_a_protection_is_caught(
+    name: str, client: Callable[[Any], None], start: Start, books: Compare
+) -> None:
+    found = row(name)
+    _, gateway = played(start, found, client=client, until=trades(max(150, found.drill.get("last", 0))))
+    compared = books(gateway)
+    assert compared.differences() + compared.sent_twice()

@@ -41,6 +41,9 @@ class Quiet:
         self.waits.append(timeout_s)
         return [trade().event]
 
+    def leave(self):
+        return []
+
 
 class Failing(MemoryLog):
     def commit(self, *, sync):
@@ -79,6 +82,17 @@ def test_what_a_watcher_has_to_say_becomes_an_input_and_is_not_waited_for():
     assert hub.link(quiet).inputs(0.25) == [said, trade().event]
     assert hub.link(quiet).inputs(0.25) == [trade().event]
     assert quiet.waits == [0.0, 0.25]
+
+
+def test_watchers_are_asked_once_more_when_the_session_leaves_though_a_second_is_not_over():
+    first, late = (SinkReported(TS, "noting", "error", count) for count in (1, 2))
+    noting = Noting([first])
+    hub = Hub([noting], monotonic=lambda: 100.0)
+    link = hub.link(Quiet())
+    assert link.inputs(0)[0] == first
+    noting.said = [late]
+    assert late not in link.inputs(0)
+    assert link.leave() == [late]
 
 
 def test_watchers_are_asked_once_a_second():

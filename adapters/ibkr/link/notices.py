@@ -87,11 +87,17 @@ class Notices:
     def __init__(self) -> None:
         self._lost_farms: set[tuple[str, str]] = set()
         self._told_ns: dict[int, int] = {}
+        self._farms_ns = 0  # when a farm was last lost or back
         self.pacing_violations = 0
 
     def opened(self) -> None:
         """Forget the farms: a new connection begins with its own notices."""
         self._lost_farms.clear()
+        self._farms_ns = 0
+
+    def farms_well(self, now_ns: int, for_s: float) -> bool:
+        """Return whether no data farm is lost, nor was one within so many seconds."""
+        return not self._lost_farms and (not self._farms_ns or now_ns - self._farms_ns >= for_s * SECOND_NS)
 
     def meaning(self, said: ErrorMessage, order: str, instrument: str, ts: int, now_ns: int) -> Meaning:
         """Return what a message means, given the order or instrument that its id stands for."""
@@ -99,7 +105,7 @@ class Notices:
         if said.code in _UPSTREAM:
             return Meaning([], _UPSTREAM[said.code], text)
         if said.code in _FARMS:
-            return self._farm(said.code, text, ts)
+            return self._farm(said.code, text, ts, now_ns)
         if said.code == 321 and "read-only" in text.lower():
             return Meaning([], "read_only", f"{_READ_ONLY} ({text})")
         if said.code == 326:
@@ -113,11 +119,13 @@ class Notices:
         message = BrokerMessage(ts, said.code, _severity(said, order, instrument), text, order, instrument)
         return Meaning([message], "look" if again else "", again)
 
-    def _farm(self, code: int, text: str, ts: int) -> Meaning:
+    def _farm(self, code: int, text: str, ts: int, now_ns: int) -> Meaning:
         kind, up = _FARMS[code]
         farm = text.rpartition(":")[2].strip() or kind
         was_lost = (kind, farm) in self._lost_farms
         event = FarmChanged(ts, farm, kind, up, code)
+        if not up or was_lost:
+            self._farms_ns = now_ns
         if not up:
             self._lost_farms.add((kind, farm))
             return Meaning([event], "doubt_data" if kind == "market" else "", f"the data farm {farm} is lost")

@@ -6,6 +6,8 @@ were nowhere make it look again later. A cancelled order is looked for once more
 brokers were seen to fill such orders. It sends nothing itself: the requests it wants are for the caller.
 """
 
+from collections.abc import Callable
+
 from adapters.ibkr.trading.families import entry_cancel, outlived
 from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds, extra_orders, recheck, reconcile
@@ -17,6 +19,7 @@ from core.effects import Effect
 from core.events import BreakFound, CancelIntended, Event, OrderResolved, ReconciliationStarted
 from projections.gate import UNPROTECTED
 
+FOREVER_S = 1e9
 DAYS_MAX = 7
 """Executions of more days than this cannot be asked for."""
 
@@ -31,12 +34,14 @@ class Recovery:
         *,
         patience_s: float = PATIENCE_S,
         pause_s: float = PAUSE_S,
+        farms_well: Callable[[int, float], bool] = lambda _now_ns, _for_s: True,
     ) -> None:
         self.looks = 0
         self.account = ""
         self._channel = channel
         self._folds = folds
         self._patience_s = patience_s
+        self._farms_well = farms_well
         self._pause_s = pause_s
         self._snapshot: Snapshot | None = None
         self._reason = ""
@@ -127,7 +132,8 @@ class Recovery:
             self._folds,
             self._channel.client_id,
             ts,
-            patience_s=self._patience_s,
+            # A gateway that has lost its farms may not show all: nothing is presumed lost of it.
+            patience_s=self._patience_s if self._farms_well(now_ns, self._patience_s) else FOREVER_S,
         )
         self._snapshot = None
         self.looks += 1
