@@ -283,6 +283,13 @@ def test_another_refusal_leaves_no_position_naked(order):
     assert of(BreakFound, books.hear(books.error(201, order))) == []
 
 
+def test_a_family_refused_in_one_breath_is_no_alarm():
+    books = placed()
+    refusals = [books.error(201, ENTRY), books.error(10006, PROFIT), books.error(10006, STOP)]
+    told = books.hear(*refusals, together=True)
+    assert [type(e) for e in told] == [OrderStatusChanged] * 3
+
+
 def test_an_order_that_reduces_passes_an_instrument_without_a_stop():
     books = acknowledged(placed(), ENTRY, PROFIT)
     books.hear(books.execution())

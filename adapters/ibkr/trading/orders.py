@@ -73,6 +73,7 @@ TEMPORARY = frozenset({103})
 _SEEN_IN_BOOK = frozenset({103, 161, 10147, 10148})
 """Codes that make the client look at the book by themselves, whatever order they speak of."""
 _ENDED = frozenset({"Cancelled", "Filled"})
+_OVER = frozenset({"Rejected", "Cancelled"})
 _REMEMBERED_MAX = 4096
 
 
@@ -395,8 +396,11 @@ class OrderChannel:
     def _exposed(self, child: Order, why: str, ts: int) -> Iterable[Event]:
         """Return the alarm about an entry that has lost its stop; what of it still works is cancelled."""
         parent = self._orders.get(child.parent) if child.parent else None
+        told = self._told.get(child.parent)  # perhaps in this look, and not folded yet
+        if parent is None or (told is not None and told.status in _OVER and not parent.filled):
+            return ()
         alarm = unprotected(child, parent, self._orders.working(), why, ts)
-        if alarm is None or parent is None:
+        if alarm is None:
             return ()
         if parent.working:
             self.out.withdraw(entry_cancel(parent, f"its stop {child.id} was refused", ts))
