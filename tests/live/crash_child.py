@@ -151,7 +151,16 @@ class MindsNoStop(IbClient):
         return super().inputs(timeout_s)
 
 
+class EntersAlone(IbClient):
+    """The mistake: an entry is put up again by itself."""
+
+    def release(self, effects):
+        self._channel.out._alone = lambda _entry, _family: ""
+        super().release(effects)
+
+
 BROKEN = {
+    "enters_alone": EntersAlone,
     "trusts_live_messages": TrustsLiveMessages,
     "resends": Resends,
     "transmits_each": TransmitsEach,

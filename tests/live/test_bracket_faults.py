@@ -15,6 +15,7 @@ from core.events import (
     OrderAttempted,
     OrderIntended,
     OrderResolved,
+    OrderRetried,
     OrderStatusChanged,
     RiskRefused,
     SendFailed,
@@ -162,3 +163,19 @@ def test_a_family_cut_short_says_what_left_and_ends_as_lost(ib_gateway, log):
     assert set(ended.values()) <= {"presumed_lost", "ended"}
     assert not [e for e in entries(log, Filled) if e.order in first]
     assert not [e for e in entries(log, SendFailed) if e.order in first and e.bytes_written == 0]
+
+
+def test_an_entry_refused_for_its_id_is_not_tried_again_without_its_exits(ib_gateway, log):
+    gateway = ib_gateway(speed="step", start="open", faults="order 1: refuse code=103")
+    assert bracket(log, gateway.port, retries=1) == 0
+    gateway.stop()
+    assert [e.order for e in entries(log, OrderRetried)] == ["brackets-1-1"]
+    assert [e.message[:35] for e in entries(log, SendFailed)] == ["it is not put up again without its "]
+    assert naked(log, gateway.book) == []
+
+
+def test_a_client_that_tries_the_entry_again_alone_is_caught(ib_gateway, log):
+    gateway = ib_gateway(speed="step", start="open", faults="order 1: refuse code=103")
+    assert bracket(log, gateway.port, retries=1, broken="enters_alone") == 0
+    gateway.stop()
+    assert naked(log, gateway.book) == ["brackets-1-2", "brackets-1-3"]
