@@ -111,6 +111,5 @@ def test_an_entry_over_a_limit_takes_its_exits_with_it():
 
 def test_one_cancels_all_groups_are_the_strategys_own():
     bench = asked(lambda s: [s.buy("ACME", 1, limit=9, oca="pair", reason="r") for _ in range(2)])
-    assert {i.oca for i in bench.recorded(OrderIntended)} == {
-        f"{bench.recorded(OrderIntended)[0].strategy}-1-pair"
-    }
+    first, second = bench.recorded(OrderIntended)
+    assert first.oca == second.oca == f"{first.strategy}-1-pair"

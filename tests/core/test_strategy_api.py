@@ -215,7 +215,7 @@ def test_a_cancel_of_what_is_gone_or_unknown_is_recorded_and_not_sent():
     [
         (
             lambda s: s.buy("ACME", 1, limit=2, touch=1, stop=2, reason="r"),
-            "a stop or a touch price, not both",
+            "a stop or a touch price",
         ),
         (lambda s: s.bracket("ACME", "BUY", 1, reason="r"), "a bracket needs take_profit=, stop_loss="),
         (lambda s: s.set_timer("t"), "timer 't': give either at="),
