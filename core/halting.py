@@ -118,6 +118,7 @@ class KillSwitch:
                 None,
                 "DAY",
                 "the account is being flattened",
+                outside_rth=True,  # where the broker can: nobody wants to wait for the open
             )
         )
 

@@ -136,6 +136,15 @@ def test_a_family_put_up_again_names_its_new_parent():
     assert [f[0::3] for f in fields(request(books, bracket()))] == [(20, "0"), (21, "20"), (22, "20")]
 
 
+def test_an_entry_is_not_put_up_again_without_its_exits():
+    books = placed()
+    books.hear(books.error(201, STOP))
+    entry, profit, _ = effects(books, bracket())
+    books.take(books.channel.out.attempts([entry, profit], books.now))
+    assert STOP in books.channel.out.closed([entry, profit])
+    assert books.channel.out.closed(effects(books, bracket())) == ""
+
+
 def late_exit(books):
     """Put the stop up again, alone."""
     [stop] = effects(books, [bracket()[2]])
@@ -251,6 +260,20 @@ def test_a_distance_changed_by_hand_becomes_the_orders():
     assert (books.orders.get(STOP).trail, books.orders.get(STOP).version) == (D("0.8"), 2)
 
 
+def test_an_exit_that_is_not_heard_of_after_its_entry_is_a_doubt():
+    books = acknowledged(placed(), ENTRY, PROFIT)
+    for waited, doubt in ((1, ""), (2, f"nothing was heard of its exit {STOP}"), (3, "")):
+        books.channel.miss_exits(books.now + waited * 10**9)
+        found = books.channel.take_doubt(looking=False)
+        assert (doubt in found) if doubt else found == ""
+
+
+def test_exits_that_are_shown_in_time_are_no_doubt():
+    books = acknowledged(placed())
+    books.channel.miss_exits(books.now + 5 * 10**9)
+    assert books.channel.take_doubt(looking=False) == ""
+
+
 # -- an entry without its stop -----------------------------------------------------------------
 
 
@@ -281,6 +304,13 @@ def test_a_stop_refused_after_the_fill_is_an_alarm_and_no_cancel():
 def test_another_refusal_leaves_no_position_naked(order):
     books = acknowledged(placed(), *(o for o in (ENTRY, PROFIT, STOP) if o != order))
     assert of(BreakFound, books.hear(books.error(201, order))) == []
+
+
+def test_a_family_refused_in_one_breath_is_no_alarm():
+    books = placed()
+    refusals = [books.error(201, ENTRY), books.error(10006, PROFIT), books.error(10006, STOP)]
+    told = books.hear(*refusals, together=True)
+    assert [type(e) for e in told] == [OrderStatusChanged] * 3
 
 
 def test_an_order_that_reduces_passes_an_instrument_without_a_stop():

@@ -32,7 +32,7 @@ from core.events import (
 from core.loop import Loop
 from core.retry import RetryRule
 
-TIDES = f"{Path(__file__).with_name('tides.py')}:Tides"
+HERE = Path(__file__).parent
 APPENDED = {
     "intent": OrderIntended,
     "attempt": OrderAttempted,
@@ -135,7 +135,37 @@ class Resends(IbClient):
         return events
 
 
-BROKEN = {"trusts_live_messages": TrustsLiveMessages, "resends": Resends}
+class TransmitsEach(IbClient):
+    """The mistake: each order of a bracket is let go by itself."""
+
+    def release(self, effects):
+        self._channel.out.together = lambda chosen: [[effect] for effect in chosen]
+        super().release(effects)
+
+
+class MindsNoStop(IbClient):
+    """The mistake: a refused stop is a refusal like any other."""
+
+    def inputs(self, timeout_s):
+        self._channel._exposed = lambda _child, _why, _ts: ()
+        return super().inputs(timeout_s)
+
+
+class EntersAlone(IbClient):
+    """The mistake: an entry is put up again by itself."""
+
+    def release(self, effects):
+        self._channel.out._alone = lambda _entry, _family: ""
+        super().release(effects)
+
+
+BROKEN = {
+    "enters_alone": EntersAlone,
+    "trusts_live_messages": TrustsLiveMessages,
+    "resends": Resends,
+    "transmits_each": TransmitsEach,
+    "minds_no_stop": MindsNoStop,
+}
 
 
 def main() -> None:
@@ -149,7 +179,8 @@ def main() -> None:
         assembling.Loop = SendsFirst
     session.IbClient = BROKEN.get(os.environ.get("BROKEN", ""), IbClient)
     link = LinkSettings(port=port, account=account, lock_step=True, start_ns=until - 3600 * 10**9)
-    specs = (StrategySpec(TIDES, {}, "tides"),)
+    name = os.environ.get("STRATEGY") or "tides"
+    specs = (StrategySpec(f"{HERE / f'{name}.py'}:{name.capitalize()}", {}, name),)
     retry = RetryRule(attempts=int(os.environ.get("RETRIES") or 0))
     given = {"link": link, "strategies": specs, "account": account, "until_ts": until, "retry": retry}
     run_live(root, LiveRequest(mode="demo", **given))

@@ -31,8 +31,10 @@ def trade(
     until_s: int = END,
     broken: str = "",
     retries: int = 0,
+    strategy: str = "tides",
 ) -> int:
     """Run a session in a process of its own; return its exit code."""
+    chosen = {"BROKEN": broken, "RETRIES": str(retries), "STRATEGY": strategy}
     command = [sys.executable, str(CHILD), str(log), str(port), ACCOUNT, point, str(number)]
     done = subprocess.run(
         [*command, str(until_s * SECOND)],
@@ -40,7 +42,7 @@ def trade(
         text=True,
         timeout=90,
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "BROKEN": broken, "RETRIES": str(retries)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **chosen},
         check=False,
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]

@@ -91,7 +91,7 @@ class Early(Strategy[OneInstrument]):
     def on_trade(self, trade: Trade) -> None:
         if not self.done:
             self.done = True
-            self.buy(trade.instrument, 100, reason="at once")
+            self.buy(trade.instrument, 100, outside_rth=True, reason="at once")
             self.buy(trade.instrument, 10, limit=round(trade.price * 0.9, 2), reason="rests")
             self.sell(trade.instrument, 10, limit=round(trade.price * 1.1, 2), reason="rests")
 
@@ -123,3 +123,15 @@ class Broken(Strategy[OneInstrument]):
         self.trades += 1
         if self.trades == 3:
             raise ValueError("as planned")
+
+
+class Guarded(Strategy[OneInstrument]):
+    """One bracket, whose exits are far away."""
+
+    entered = False
+
+    def on_trade(self, trade: Trade) -> None:
+        if not self.entered:
+            self.entered = True
+            far = {"take_profit": round(trade.price * 1.2, 2), "stop_loss": round(trade.price * 0.8, 2)}
+            self.bracket(trade.instrument, "BUY", 100, reason="in", **far)

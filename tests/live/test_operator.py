@@ -12,6 +12,8 @@ import pytest
 from core.events import (
     BreakAccepted,
     BreakFound,
+    CancelSent,
+    Filled,
     HaltRequested,
     HaltVerified,
     OrderIntended,
@@ -103,6 +105,32 @@ def test_flatten_cancels_then_closes_by_the_brokers_positions(demo, log):
     assert [(o.instrument, o.side, o.quantity, o.type) for o in closing] == [
         ("ZVXA", "SELL", Decimal(100), "MKT")
     ]
+    assert proven(log)
+
+
+GUARDED = f"{Path(__file__).with_name('strategies.py')}:Guarded"
+
+
+def test_flatten_takes_a_bracket_apart_and_closes_once(demo, log):
+    running = demo(strategy=GUARDED, speed="600").rested()
+    done = run(log, "flatten", "--reason", "enough", "--timeout", "60")
+    assert done.returncode == 0, done.stderr
+    assert "flatten: reached, 0 working orders, 0 positions at the broker" in done.stdout
+    running.end()
+    filled = [(f.order, f.side, f.quantity) for f in events(log, Filled)]
+    assert filled == [("Guarded-1-1", "BUY", 100), ("close-1-1", "SELL", 100)]
+    assert events(log, BreakFound) == []
+    assert proven(log)
+
+
+def test_a_halt_leaves_the_exits_of_a_position_at_the_broker(demo, log):
+    running = demo(strategy=GUARDED, speed="600").rested()
+    done = run(log, "halt", "--reason", "lunch", "--timeout", "60")
+    assert done.returncode == 0, done.stderr
+    status = running.status()
+    assert (status["pending_orders"], status["active_positions"]) == (2, 1)
+    running.end()
+    assert events(log, CancelSent) == []
     assert proven(log)
 
 

@@ -27,6 +27,7 @@ from adapters.ibkr.wire.messages import (
 )
 from adapters.ibkr.wire.times import parse_time
 from adapters.ibkr.wire.versions import amendment, only_smaller, shown_version
+from core.clock import SECOND_NS
 from core.events import (
     BreakFound,
     CommissionReported,
@@ -73,6 +74,9 @@ TEMPORARY = frozenset({103})
 _SEEN_IN_BOOK = frozenset({103, 161, 10147, 10148})
 """Codes that make the client look at the book by themselves, whatever order they speak of."""
 _ENDED = frozenset({"Cancelled", "Filled"})
+EXITS_NS = 2 * SECOND_NS
+"""How long after its entry an exit of a bracket may take to be shown."""
+_OVER = frozenset({"Rejected", "Cancelled"})
 _REMEMBERED_MAX = 4096
 
 
@@ -84,6 +88,9 @@ class KnownOrders(Protocol):
 
     def working(self, strategy: str | None = None, instrument: str | None = None) -> list[Order]:
         """Return the orders that may still fill."""
+
+    def orders(self) -> list[Order]:
+        """Return all orders, oldest first."""
 
     def versions(self, order: str) -> Sequence[Version]:
         """Return the versions of an order that may be at the broker, the first one first."""
@@ -122,6 +129,7 @@ class OrderChannel:
         self._waiting: dict[str, CommissionReport] = {}
         self._over: dict[int, None] = {}
         self._cancelled = False
+        self._answered: dict[str, int] = {}  # entries of brackets, since when the broker has shown them
         self._routes_in: dict[type[Message], Callable[[Any, int], Iterable[Event]]] = {
             OpenOrder: self._open_order,
             OrderStatus: self._status,
@@ -158,6 +166,16 @@ class OrderChannel:
         doubt = self._complaint or ("" if looking else self._doubt)
         self._doubt = self._complaint = ""
         return doubt
+
+    def miss_exits(self, ts: int) -> None:
+        """Doubt an entry that the broker has shown for a while, and one of its exits not."""
+        for entry, since in list(self._answered.items()):
+            if ts - since >= EXITS_NS:
+                del self._answered[entry]
+                exits = (o.id for o in self._orders.working() if o.parent == entry)
+                missing = next((name for name in exits if not self.acknowledged(name)), "")
+                if missing:
+                    self._doubt = f"{entry} is at the broker and nothing was heard of its exit {missing}"
 
     def take_cancelled(self) -> bool:
         """Return, once, whether an order was said to be cancelled: final only when the book agrees."""
@@ -256,6 +274,9 @@ class OrderChannel:
         if before is not None and (before == told or (_same(before, told) and not text)):
             return ()
         self._told[order] = told
+        if order in self.out.entries:
+            self.out.entries.discard(order)
+            self._answered[order] = ts
         self._cancelled = self._cancelled or word == "Cancelled"
         events: list[Event] = [_changed(known, word, text, version, ts)]
         if word not in _ENDED:
@@ -400,8 +421,11 @@ class OrderChannel:
     def _exposed(self, child: Order, why: str, ts: int) -> Iterable[Event]:
         """Return the alarm about an entry that has lost its stop; what of it still works is cancelled."""
         parent = self._orders.get(child.parent) if child.parent else None
+        told = self._told.get(child.parent)  # perhaps in this look, and not folded yet
+        if parent is None or (told is not None and told.status in _OVER and not parent.filled):
+            return ()
         alarm = unprotected(child, parent, self._orders.working(), why, ts)
-        if alarm is None or parent is None:
+        if alarm is None:
             return ()
         if parent.working:
             self.out.withdraw(entry_cancel(parent, f"its stop {child.id} was refused", ts))

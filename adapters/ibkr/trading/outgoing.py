@@ -57,6 +57,9 @@ class Waiting(msgspec.Struct, frozen=True):
 class SentOrders(OrdersView, Protocol):
     """Orders as folded, with their versions."""
 
+    def orders(self) -> list[Order]:
+        """Return all orders, oldest first."""
+
     def versions(self, order: str) -> Sequence[Version]:
         """Return the versions of an order that may be at the broker, the first one first."""
 
@@ -81,6 +84,7 @@ class Outgoing:
         self._instruments = instruments
         self._acknowledged = acknowledged
         self._gate = gate
+        self.entries: set[str] = set()  # entries whose exits went out while this process ran
         self._next_id = 0
         self._waiting: list[Waiting] = []
         self._urgent: list[Effect] = []
@@ -109,6 +113,8 @@ class Outgoing:
             request = effect.request
             known = self._routes.attempt(request.order)
             if isinstance(request, OrderIntended):
+                if request.parent:
+                    self.entries.add(request.parent)
                 attempt = 1 if known is None else known.attempt + 1
                 together[request.order] = broker_id = self.take_id()
                 names = (attempt, self._short(request.order, f".{attempt}"), broker_id)
@@ -208,11 +214,22 @@ class Outgoing:
         barred = self._gate.bars(intent.order, intent.instrument) if self._gate is not None else None
         if barred:
             return barred
-        if not isinstance(intent, OrderIntended) or not intent.parent or intent.parent in family:
+        if not isinstance(intent, OrderIntended) or intent.parent in family:
             return ""
+        if not intent.parent:
+            return self._alone(intent, family)
         route = self._routes.attempt(intent.parent)
         known = self._acknowledged(intent.parent)
         return orphaned(intent, self._orders.get(intent.parent), route, self.client_id, acknowledged=known)
+
+    def _alone(self, entry: OrderIntended, family: set[str]) -> str:
+        """Return why an entry that is put up again may not: an exit of it is neither with it nor at work."""
+        route = self._routes.attempt(entry.order)
+        if route is None or route.attempt == 1:
+            return ""
+        exits = [o for o in self._orders.orders() if o.parent == entry.order]
+        gone = next((o.id for o in exits if o.id not in family and not o.working), "")
+        return f"it is not put up again without its exit {gone}" if gone else ""
 
     def withdraw(self, cancel: CancelIntended) -> None:
         """Ask for a cancel that no strategy decided."""

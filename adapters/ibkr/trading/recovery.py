@@ -91,6 +91,7 @@ class Recovery:
         """
         if self._channel.take_cancelled() and self._recheck_ns is None:
             self._recheck_ns = now_ns + round(self._pause_s * SECOND_NS)
+        self._channel.miss_exits(ts)
         doubt = self._channel.take_doubt(looking=self.active and self._settled is None)
         if doubt and self._settled is not None:
             return self.begin(doubt, self.account, ts)
