@@ -1,29 +1,15 @@
 """`lookahead` and `optimize`: whether a strategy sees the future, and what served best in the past."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from app.commands.base import AMOUNT, Call, verb
+from app.commands.assumptions import assumptions
+from app.commands.base import Call, verb
 from app.output import cell
 
-
-def research_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what a replay assumes: fixed parameters, feed, cash, commission, latency, partial fills."""
-    for option in (
-        click.option(
-            "--partial-fills/--full-fills", default=None, help="Whether displayed size limits fills."
-        ),
-        click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival."),
-        click.option("--commission", metavar="NAME", help="Commission schedule."),
-        click.option("--cash", metavar="AMOUNT", help="Starting cash."),
-        click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest)."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter."),
-    ):
-        function = option(function)
-    return function
+_SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
 
 
 @verb("lookahead")
@@ -39,7 +25,8 @@ def research_options(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="FILE",
     help="A file that the strategy may read (a model, say); you answer for it.",
 )
-@research_options
+@assumptions
+@_SETTING
 def lookahead(
     call: Call,
     strategy: str,
@@ -170,7 +157,8 @@ def _verdict(told: Any) -> str:
 )
 @click.option("--heatmap", metavar="X,Y", help="The two parameters of the heat map.")
 @click.option("--html", "html", type=click.Path(path_type=Path), metavar="FILE", help="Write the page here.")
-@research_options
+@assumptions
+@_SETTING
 def optimize(
     call: Call,
     strategy: str,
