@@ -104,6 +104,16 @@ def test_the_order_ticket_demo_fills_eight_of_its_orders(lean_log, play):
     assert [s.message[:26] for s in rejected] == ["market on close: too late,"]
 
 
+def test_times_in_force_end_as_published(lean_log, play):
+    run = play(lean_log, "time_in_force.py:TimeInForce", WEEK, MINUTE)
+    told = run.summary
+    assert (told["orders"], told["fills"], cents(told["commissions"])) == (6, 3, D("3.00"))
+    assert round((D(told["end_equity"]) / 100_000 - 1) * 100, 3) == D("0.070")  # the published net profit
+    assert round(D(told["max_drawdown"]), 3) * 100 == D("0.100")
+    ended = {s.order[-1]: s.message for s in events(run, OrderStatusChanged) if s.status == "Cancelled"}
+    assert ended == {"3": "DAY order: the session closed", "5": "GTD order: its time is up"}
+
+
 def second_bars():
     """The raw second bars of the one day there is: (ns since midnight, open, low, close), in dollars."""
     archive = SHARED_DATA / "lean/equity/usa/second/spy/20131007_trade.zip"
