@@ -30,6 +30,9 @@ PUBLISHED = {
     "BasicTemplateDaily": (
         "basic_template.py:BasicTemplate", {"resolution": "daily"}, "2013-10-08..2013-10-17", DAILY,
         1, "3.49", "104486.22", "0.800"),
+    # There, the year begins with the bar of the last day before it, which ended at midnight.
+    "StopLimitOrder": (
+        "stop_limit.py:StopLimit", {}, "2012-12-31..2016-12-31", DAILY, 2, "2.00", "101444.99", "1.500"),
     "MarketOnCloseOrder": (
         "market_on_close.py:MarketOnClose", {}, "2021-03-01..2021-03-03", HOUR, 1, "1.00", "99993.90",
         "0.000"),
