@@ -267,14 +267,12 @@ class Loop:
         return 0 if self._bars else self._agenda.due
 
     def _slice(self, seq: int, event: Event) -> None:
-        bars = self._bars
         if isinstance(event, _BARS):
-            if bars and event.ts != bars[0][1].ts:
+            if self._bars and event.ts != self._bars[0][1].ts:
                 self._flush_bars()
-            bars.append((seq, event))
+            self._bars.append((seq, event))
             return
-        if bars:
-            self._flush_bars()
+        self._flush_bars()
         self._advance(event.ts, seq, BEFORE_PRICES)
         if isinstance(event, _TICKS):
             self._tick(seq, event)
@@ -304,9 +302,15 @@ class Loop:
     def _flush_bars(self) -> None:
         if not self._bars:
             return
-        bars, self._bars[:] = self._bars[:], []
+        bars, self._bars = self._bars, []
         ts, last = bars[0][1].ts, bars[-1][0]
         step, agenda = self._step, self._agenda
+        if len(bars) == 1 and agenda.due > ts:
+            seq, bar = bars[0]
+            lane = self._lanes[bar.instrument]
+            if not lane.resting and type(bar) is Bar:
+                self._lone_bar(seq, bar, lane)
+                return
         if agenda.due <= ts:
             self._advance(ts, bars[0][0], BEFORE_PRICES)
         self._fold_bars(bars)
@@ -323,6 +327,16 @@ class Loop:
         if step.effects:
             self._accept(last)
         self._scan_bars(bars)
+
+    def _lone_bar(self, seq: int, bar: Bar, lane: Lane) -> None:
+        """Take a slice of one trade bar that nothing rests on and nothing is due with: most are."""
+        step = self._step
+        lane.book.on_bar(bar)
+        if lane.on_bar is not None:
+            step.present.seq, step.present.ts = seq, bar.ts
+            lane.on_bar(bar)
+            if step.requests or step.effects:
+                self._settle(seq)
 
     def _fold_bars(self, bars: Sequence[tuple[int, BarEvent]]) -> None:
         for _, bar in bars:

@@ -59,8 +59,7 @@ class Hours:
     def only(self, chunk: MarketChunk) -> MarketChunk:
         """Return the bars of a chunk that count; all else in it stays."""
         # What has no start (a tick, a halt) lies in its own instant, and always counts.
-        starts = [getattr(event, "start", None) for event in chunk.events]
-        begins = np.array([-1 if start is None else start for start in starts], dtype=np.int64)
+        begins = np.array([getattr(event, "start", -1) for event in chunk.events], dtype=np.int64)
         kept = (begins < 0) | self.holds(begins, chunk.ts)
         if kept.all():
             return chunk

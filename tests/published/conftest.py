@@ -23,7 +23,7 @@ EXAMPLES = PROJECT / "examples" / "published"
 LEAN_DATA = (
     ("minute", None),
     ("second", None),
-    ("daily", "2013-10-01..2013-10-31"),
+    ("daily", "2012-12-31..2016-12-31"),
     ("hour", "2021-02-22..2021-03-10"),
 )
 Play = Callable[..., RunReader]

@@ -30,6 +30,9 @@ PUBLISHED = {
     "BasicTemplateDaily": (
         "basic_template.py:BasicTemplate", {"resolution": "daily"}, "2013-10-08..2013-10-17", DAILY,
         1, "3.49", "104486.22", "0.800"),
+    # There, the year begins with the bar of the last day before it, which ended at midnight.
+    "StopLimitOrder": (
+        "stop_limit.py:StopLimit", {}, "2012-12-31..2016-12-31", DAILY, 2, "2.00", "101444.99", "1.500"),
     "MarketOnCloseOrder": (
         "market_on_close.py:MarketOnClose", {}, "2021-03-01..2021-03-03", HOUR, 1, "1.00", "99993.90",
         "0.000"),
@@ -102,6 +105,16 @@ def test_the_order_ticket_demo_fills_eight_of_its_orders(lean_log, play):
     # The last market-on-close comes at 15:45, which is too late.
     rejected = [s for s in events(run, OrderStatusChanged) if s.status == "Rejected"]
     assert [s.message[:26] for s in rejected] == ["market on close: too late,"]
+
+
+def test_times_in_force_end_as_published(lean_log, play):
+    run = play(lean_log, "time_in_force.py:TimeInForce", WEEK, MINUTE)
+    told = run.summary
+    assert (told["orders"], told["fills"], cents(told["commissions"])) == (6, 3, D("3.00"))
+    assert round((D(told["end_equity"]) / 100_000 - 1) * 100, 3) == D("0.070")  # the published net profit
+    assert round(D(told["max_drawdown"]), 3) * 100 == D("0.100")
+    ended = {s.order[-1]: s.message for s in events(run, OrderStatusChanged) if s.status == "Cancelled"}
+    assert ended == {"3": "DAY order: the session closed", "5": "GTD order: its time is up"}
 
 
 def second_bars():

@@ -315,3 +315,33 @@ def test_a_broker_that_forgets_what_siblings_filled_is_noticed(monkeypatch):
     bench.run([Q, trade(at(1), 10), quote(at(2), 11, 11.1), trade(at(3), 8.5), trade(at(4), 8.5)])
     with pytest.raises(AssertionError, match="the exits never exceed the entry"):
         check(bench)
+
+
+class Grouped(Script):
+    """Places orders of several sizes in one group."""
+
+    def __init__(self, quantities):
+        super().__init__({1: self.place})
+        self.quantities = quantities
+
+    def place(self, s):
+        for n, quantity in enumerate(self.quantities):
+            s.buy("ACME", quantity, limit=10 + n / 10, oca="g", tif="GTC", reason="one of a group")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    moves=st.lists(MOVE, min_size=2, max_size=40),
+    quantities=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+)
+def test_a_group_never_fills_more_than_one_of_its_members_would_have(moves, quantities):
+    bench = Bench(Grouped(quantities), model=SIZED)
+    bench.run(events_of(moves))
+    shares = [D(int(order.filled)) / q for order, q in zip(group_of(bench), quantities, strict=True)]
+    assert sum(shares) <= 1 + D("1e-20")
+    if any(share == 1 for share in shares):
+        assert bench.world.orders.working() == []
+
+
+def group_of(bench):
+    return sorted(bench.world.orders.orders(), key=lambda order: int(order.id.rpartition("-")[2]))
