@@ -28,7 +28,7 @@ class Brackets(Strategy[BracketsParameters]):
         name, price = trade.instrument, trade.price
         if act == 1:
             far = {"take_profit": round(price * 1.1, 2), "stop_loss": round(price * 0.9, 2)}
-            self._last = self.bracket(name, "BUY", 100, reason="in", **far)
+            self._last = self.bracket(name, "BUY", 5000, reason="in", **far)
         elif act == 2 and self._works(self._last.stop_loss):
             self.modify(self._last.stop_loss, stop=round(price * 0.95, 2), reason="closer")
         elif act == 3:
@@ -42,7 +42,7 @@ class Brackets(Strategy[BracketsParameters]):
 
     def _out(self, name: str) -> None:
         for order in self.working_orders(name):
-            if order.parent:
+            if order.parent or order.id == self._last.entry:
                 self.cancel(order.id, reason="out")
         if self.position(name) > 0:
             self.sell(name, int(self.position(name)), reason="out")

@@ -151,8 +151,8 @@ class MindsNoStop(IbClient):
         return super().inputs(timeout_s)
 
 
-class EntersAlone(IbClient):
-    """The mistake: an entry is put up again by itself."""
+class EntersAlone(MindsNoStop):
+    """The mistake: and an entry is put up again by itself."""
 
     def release(self, effects):
         self._channel.out._alone = lambda _entry, _family: ""

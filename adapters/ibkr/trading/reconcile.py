@@ -6,7 +6,7 @@ unknown first, and presumed lost only when a later look does not find it either.
 entry, which never filled, is over: the broker does that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -260,7 +260,7 @@ def _stops(found: Sequence[Event], ours: Mapping[str, Found], folds: Folds, ts: 
                 yield alarm
 
 
-def _still_unprotected(before: BreakFound, folds: Folds) -> bool:
+def _still_unprotected(before: BreakFound, over: Collection[str], folds: Folds) -> bool:
     child = folds.orders.get(before.expected)
     parent = folds.orders.get(child.parent) if child is not None else None
     if child is None or parent is None:
@@ -268,7 +268,8 @@ def _still_unprotected(before: BreakFound, folds: Folds) -> bool:
     held = folds.positions.position(before.account, before.instrument).quantity
     exposed = held > ZERO if parent.side == "BUY" else held < ZERO
     alarm = unprotected(child, parent, folds.orders.working(), "", 0)
-    return alarm is not None and (parent.working or exposed)
+    works = parent.working and parent.id not in over
+    return alarm is not None and (works or exposed)
 
 
 def _ended(order: Order, over: dict[int, CompletedOrder], folds: Folds, ts: int) -> Iterator[Event]:
@@ -389,8 +390,9 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> I
     for event in found:
         if not isinstance(event, BreakFound) or event.message not in known:
             yield event
+    over = {e.order for e in found if isinstance(e, OrderResolved) and e.outcome not in ("live", "unknown")}
     for each in before:
-        if each.kind == UNPROTECTED and each.account == mending and not _still_unprotected(each, folds):
+        if each.kind == UNPROTECTED and each.account == mending and not _still_unprotected(each, over, folds):
             at = (each.account, each.instrument, each.kind)
             yield BreakResolved(ts, *at, "no position, or another stop")
     for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
