@@ -55,6 +55,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "init": ("app.commands.setup:init", "Start a project: configuration, a strategy and its test."),
         "config": ("app.commands.setup:config", "Show the effective configuration and where it comes from."),
         "strategies": ("app.commands.setup:strategies", "List strategies and their parameters."),
+        "plugins": ("app.commands.setup:plugins", "List plug-ins of every kind, and what does not load."),
         "verify": ("app.commands.operate:verify", "Check every byte of the log."),
         "seal": ("app.commands.operate:seal", "Seal what is recorded so far to Parquet."),
     },

@@ -1,7 +1,8 @@
-"""Finding strategies: bundled ones, entry points of installed packages, and `path/file.py:Class`.
+"""Finding plug-ins: bundled ones, entry points of installed packages, and `path/file.py:Name`.
 
-Owns names and loading, and the check of parameters. Loading runs the file's top level, so a file is
-loaded only when it was named, or lies in `./strategies` and holds a strategy.
+Owns names, loading and its one way of failing, for strategies and every other kind (`app.plugins` has those).
+Loading runs the file's top level, so a file is loaded only when it was named, or lies in a folder of plug-ins
+and is seen to hold one.
 """
 
 import ast
@@ -9,22 +10,49 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
-from core.errors import UnknownStrategy, UsageError, is_termination
-from core.strategy import AnyStrategy, Parameters, Strategy
+from app.version import VERSION
+from core.errors import UnknownPlugin, UnknownStrategy, UsageError, is_termination
+from core.strategy import AnyStrategy, Strategy
 
-ENTRY_POINTS = "truetape.strategies"
-BUNDLED = {
-    "sma_cross": "core.strategies.sma_cross:SmaCross",
-    "buy_and_hold": "core.strategies.buy_and_hold:BuyAndHold",
-}
-DIRECTORY = Path("strategies")
+PLUGINS = Path("plugins")
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of plug-in: its group of entry points and its folders.
+
+    `accepts` says whether an object is one, `written` whether a statement of a file defines one: a file is
+    read before it is run. `bundled` has `module:attribute` by name.
+    """
+
+    name: str
+    group: str
+    expected: str
+    accepts: Callable[[Any], bool]
+    written: Callable[[ast.stmt], bool]
+    folders: tuple[Path, ...] = (PLUGINS,)
+    bundled: Mapping[str, str] = {}
+    unknown: type[UsageError] = UnknownPlugin
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A plug-in: what was loaded, the name it was found under and the digest of its source file.
+
+    `origin` is `bundled`, a distribution or a file; `version` is the distribution's, or the file's
+    `__version__`.
+    """
+
+    name: str
+    item: Any
+    origin: str
+    source: str
+    version: str = ""
 
 
 class FoundStrategy(msgspec.Struct, frozen=True):
@@ -34,176 +62,191 @@ class FoundStrategy(msgspec.Struct, frozen=True):
     type: type[AnyStrategy]
     origin: str
     source: str
+    version: str = ""
 
 
-class ParameterInfo(msgspec.Struct, frozen=True):
-    """A declared parameter; `required` ones have no default."""
+def has_base(base: str) -> Callable[[ast.stmt], bool]:
+    """Return what tells a class that is written with this base."""
 
-    name: str
-    type: str
-    required: bool
-    default: Any
+    def written(node: ast.stmt) -> bool:
+        if not isinstance(node, ast.ClassDef):
+            return False
+        bases = (one.value if isinstance(one, ast.Subscript) else one for one in node.bases)
+        return any(getattr(one, "id", getattr(one, "attr", "")) == base for one in bases)
+
+    return written
 
 
-def names() -> dict[str, str]:
-    """Return every strategy that has a name, with where it comes from; loads none of them."""
-    known = dict.fromkeys(BUNDLED, "bundled")
-    for point in _entry_points():
-        known.setdefault(point.name, point.dist.name if point.dist else "entry point")
+def is_a(base: type) -> Callable[[Any], bool]:
+    """Return what tells a subclass of `base`."""
+    return lambda item: isinstance(item, type) and issubclass(item, base)
+
+
+STRATEGIES = Kind(
+    "strategy",
+    "truetape.strategies",
+    "a subclass of truetape.Strategy",
+    is_a(Strategy),
+    has_base("Strategy"),
+    folders=(Path("strategies"), PLUGINS),
+    bundled={
+        "sma_cross": "core.strategies.sma_cross:SmaCross",
+        "buy_and_hold": "core.strategies.buy_and_hold:BuyAndHold",
+    },
+    unknown=UnknownStrategy,
+)
+
+
+def names(kind: Kind = STRATEGIES) -> dict[str, str]:
+    """Return every plug-in that has a name, with where it comes from; loads none of them."""
+    known = dict.fromkeys(kind.bundled, "bundled")
+    for point in _entry_points(kind):
+        known.setdefault(point.name, _distribution(point)[0])
     return known
 
 
-def _entry_points() -> Iterable[Any]:
+def _entry_points(kind: Kind) -> Iterable[Any]:
     from importlib.metadata import entry_points  # noqa: PLC0415  (25 ms that bundled strategies need not pay)
 
-    return entry_points(group=ENTRY_POINTS)
+    return entry_points(group=kind.group)
+
+
+def _distribution(point: Any) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else ("entry point", "")
 
 
 def find(spec: str) -> FoundStrategy:
     """Load the strategy `name` or `path/file.py[:Class]`; raises `UnknownStrategy`."""
-    path, _, class_name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
+    found = find_plugin(STRATEGIES, spec)
+    return FoundStrategy(found.name, found.item, found.origin, found.source, found.version)
+
+
+def find_plugin(kind: Kind, spec: str) -> Found:
+    """Load what `spec` names: `path/file.py[:Name]`, a bundled name, an entry point, or a name in a folder.
+
+    Raises the kind's error (`UnknownPlugin`, or what is derived from it), with file and line where it can.
+    """
+    path, _, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
     if path.endswith(".py"):
-        return _from_file(Path(path), class_name)
-    if spec in BUNDLED:
-        module_name, _, attribute = BUNDLED[spec].partition(":")
-        return _found(spec, getattr(importlib.import_module(module_name), attribute), "bundled")
-    for point in _entry_points():
+        return _from_file(kind, Path(path), name)
+    if spec in kind.bundled:
+        module_name, _, attribute = kind.bundled[spec].partition(":")
+        item = getattr(importlib.import_module(module_name), attribute)
+        return _found(kind, spec, item, "bundled", VERSION)
+    for point in _entry_points(kind):
         if point.name == spec:
-            return _from_entry_point(spec, point)
+            return _from_entry_point(kind, spec, point)
+    inside = [one for one in in_folders(kind) if one.rpartition(":")[2] == spec]
+    if len(inside) == 1:
+        return find_plugin(kind, inside[0])
+    raise kind.unknown(f"no {kind.name} {spec!r}; {_hint(kind, spec, inside)}")
+
+
+def _hint(kind: Kind, spec: str, inside: Sequence[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415  # only for a message
 
-    near = get_close_matches(spec, names(), n=1)
-    hint = (
-        f"did you mean {near[0]!r}?"
-        if near
-        else f"known are {', '.join(sorted(names()))}, or path/file.py:Class"
-    )
-    raise UnknownStrategy(f"no strategy {spec!r}; {hint}")
+    if inside:
+        return f"it may be {' or '.join(inside)}"
+    known = sorted({*names(kind), *(one.rpartition(":")[2] for one in in_folders(kind) if ".py:" in one)})
+    near = get_close_matches(spec, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    listed = f"known are {', '.join(known)}, or " if known else "expected "
+    return f"{listed}path/file.py:Class"
 
 
-def in_directory(directory: Path = DIRECTORY) -> list[str]:
-    """Return `file.py:Class` of every strategy in the directory, found by reading, not by running."""
+def in_folders(kind: Kind = STRATEGIES) -> list[str]:
+    """Return `file.py:Name` of all in the kind's folders, found by reading, not by running.
+
+    A file that is no Python is returned by itself: whoever loads it is told what is wrong with it.
+    """
+    return [one for folder in kind.folders for one in in_directory(folder, kind)]
+
+
+def in_directory(directory: Path, kind: Kind = STRATEGIES) -> list[str]:
+    """Return `file.py:Name` of every plug-in in a directory."""
     found: list[str] = []
     for path in sorted(directory.glob("*.py")):
         try:
             tree = ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, OSError):
             found.append(str(path))
             continue
         found += [
             f"{path}:{node.name}"
             for node in tree.body
-            if isinstance(node, ast.ClassDef) and _is_strategy(node)
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and kind.written(node)
         ]
     return found
 
 
-def describe(kind: type[AnyStrategy]) -> list[ParameterInfo]:
-    """Return the declared parameters of a strategy, in their order."""
-    return [
-        ParameterInfo(
-            field.name,
-            _type_name(field.type),
-            field.required,
-            None if field.default is msgspec.NODEFAULT else field.default,
-        )
-        for field in msgspec.structs.fields(kind.parameters)
-    ]
+def _found(kind: Kind, name: str, item: Any, origin: str, version: str = "") -> Found:
+    if not kind.accepts(item):
+        raise kind.unknown(f"{name}: {item!r} is not {kind.expected}")
+    return Found(name, item, origin, _digest(item), version)
 
 
-def parameters(found: FoundStrategy, values: Mapping[str, Any]) -> Parameters:
-    """Return `values` (text is converted) as the declared parameters; `UsageError` lists every problem."""
-    declared = {field.name: field for field in msgspec.structs.fields(found.type.parameters)}
-    problems = [_unknown(found.name, key, declared) for key in values if key not in declared]
-    for name, field in declared.items():
-        if name not in values:
-            if field.required:
-                problems.append(f"{found.name}: needs a value for {name!r}: --set {name}=…")
-            continue
-        try:
-            msgspec.convert(values[name], field.type, strict=False)
-        except msgspec.ValidationError as error:
-            problems.append(f"{found.name}: {name}={values[name]!s}: {_worded(error)}")
-    if problems:
-        raise UsageError("\n".join(problems))
-    try:
-        return msgspec.convert(dict(values), found.type.parameters, strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{found.name}: {_worded(error)}") from error
-
-
-def _worded(error: msgspec.ValidationError) -> str:
-    text = str(error).replace("`", "")
-    return text[:1].lower() + text[1:]
-
-
-def _unknown(strategy: str, key: str, declared: Iterable[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  # only for a message
-
-    near = get_close_matches(key, list(declared), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(declared) or 'none'}"
-    return f"{strategy}: no parameter {key!r}; {hint}"
-
-
-def _type_name(kind: Any) -> str:
-    plain = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-    return getattr(plain, "__name__", None) or str(plain)
-
-
-def _is_strategy(node: ast.ClassDef) -> bool:
-    bases = (base.value if isinstance(base, ast.Subscript) else base for base in node.bases)
-    return any(getattr(base, "id", getattr(base, "attr", "")) == "Strategy" for base in bases)
-
-
-def _found(name: str, kind: Any, origin: str) -> FoundStrategy:
-    if not (isinstance(kind, type) and issubclass(kind, Strategy)):
-        raise UnknownStrategy(f"{name}: {kind!r} is not a subclass of truetape.Strategy")
-    return FoundStrategy(name, kind, origin, _digest(kind))
-
-
-def source_file(kind: type) -> Path | None:
-    """Return the file that a class was loaded from, `None` if there is none."""
-    name = getattr(sys.modules.get(kind.__module__), "__file__", None)
+def source_file(item: Any) -> Path | None:
+    """Return the file that a class or function was loaded from, `None` if there is none."""
+    name = getattr(sys.modules.get(item.__module__), "__file__", None)
     return Path(name) if name else None
 
 
-def _digest(kind: type) -> str:
+def _digest(item: Any) -> str:
     """Digest the whole source file, blind to line endings: equal code has equal digests anywhere."""
-    source = source_file(kind)
-    raw = source.read_bytes() if source else kind.__qualname__.encode()
+    source = source_file(item)
+    raw = source.read_bytes() if source else item.__qualname__.encode()
     return hashlib.blake2b(raw.replace(b"\r\n", b"\n"), digest_size=16).hexdigest()
 
 
-def _from_entry_point(spec: str, point: Any) -> FoundStrategy:
+def _from_entry_point(kind: Kind, spec: str, point: Any) -> Found:
     try:
-        kind = point.load()
-    except Exception as error:
-        raise UnknownStrategy(f"{spec}: entry point {point.value!r} does not load: {error}") from error
-    return _found(spec, kind, point.dist.name if point.dist else "entry point")
+        item = point.load()
+    except (Exception, SystemExit) as error:
+        if is_termination(error):
+            raise
+        text = f"{spec}: entry point {point.value!r} does not load: {_last_place(error)}"
+        raise kind.unknown(f"{text}{type(error).__name__}: {error}") from error
+    return _found(kind, spec, item, *_distribution(point))
 
 
-def _from_file(path: Path, class_name: str) -> FoundStrategy:
+def _last_place(error: BaseException) -> str:
+    """Return where an import came to its end, in front of what it said."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or trace.tb_frame.f_code.co_filename.startswith("<"):
+        return ""
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}: "
+
+
+def _from_file(kind: Kind, path: Path, name: str) -> Found:
     if not path.is_file():
-        raise UnknownStrategy(f"{path}: no such file; expected path/file.py:Class")
-    module = load_file(path)
+        raise kind.unknown(f"{path}: no such file; expected path/file.py:Class")
+    try:
+        module = load_file(path)
+    except UnknownPlugin as error:
+        raise kind.unknown(str(error)) from error
     own = {
-        name: item
-        for name, item in vars(module).items()
-        if isinstance(item, type) and issubclass(item, Strategy) and item.__module__ == module.__name__
+        key: item
+        for key, item in vars(module).items()
+        if getattr(item, "__module__", None) == module.__name__ and kind.accepts(item)
     }
-    if class_name and class_name not in own:
-        near = f"it has {', '.join(own)}" if own else "it has no subclass of truetape.Strategy"
-        raise UnknownStrategy(f"{path}: no strategy {class_name!r}; {near}")
-    if not class_name and len(own) != 1:
-        raise UnknownStrategy(f"{path}: has {len(own)} strategies; name one: {path}:Class")
-    name = class_name or next(iter(own))
-    return _found(f"{path.as_posix()}:{name}", own[name], str(path))
+    if name and name not in own:
+        near = f"it has {', '.join(own)}" if own else f"it has no such thing: {kind.expected}"
+        raise kind.unknown(f"{path}: no {kind.name} {name!r}; {near}")
+    if not name and len(own) != 1:
+        has = f"has {', '.join(own)}" if own else f"has no {kind.name} ({kind.expected})"
+        raise kind.unknown(f"{path}: {has}; name one {kind.name}: {path}:Class")
+    chosen = name or next(iter(own))
+    version = str(getattr(module, "__version__", ""))[:40]
+    return _found(kind, f"{path.as_posix()}:{chosen}", own[chosen], str(path), version)
 
 
 def load_file(path: Path) -> ModuleType:
     """Run the file as a module of its own; its directory comes last on the path and shadows nothing.
 
-    Raises `UnknownStrategy` with file and line of what went wrong.
+    Raises `UnknownPlugin` with file and line of what went wrong.
     """
     absolute = path.resolve()
     name = f"tape_strategy_{hashlib.blake2b(str(absolute).encode(), digest_size=6).hexdigest()}"
@@ -217,16 +260,16 @@ def load_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise UnknownStrategy(f"{error.filename}:{error.lineno}: {error.msg}") from error
+        raise UnknownPlugin(f"{error.filename}:{error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:
         if is_termination(error):
             raise
-        raise UnknownStrategy(f"{place_of(error, absolute)}: {type(error).__name__}: {error}") from error
+        raise UnknownPlugin(f"{place_of(error, absolute)}: {type(error).__name__}: {error}") from error
     return module
 
 
 def place_of(error: BaseException, path: Path) -> str:
-    """Return file and line of the deepest frame inside the strategy file."""
+    """Return file and line of the deepest frame inside the plug-in's file."""
     line, trace = None, error.__traceback__
     while trace:
         if trace.tb_frame.f_code.co_filename == str(path):

@@ -6,7 +6,6 @@ core; what it raises is named with file and line and ends nothing but itself.
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from adapters.replay.signals.reading import SignalReading, read_cells
 from adapters.replay.signals.recommendations import SignalOptions
 from adapters.replay.signals.sets import signal_set
 from app.config import Config
-from app.discovery import load_file, place_of
+from app.discovery import find_plugin, place_of, source_file
+from app.plugins import MODELS
 from app.signal_reading import market_of, options_of
 from app.writing import writing
 from core.errors import DataMissing, TapeError, UsageError, is_termination
@@ -43,30 +43,21 @@ class LoadedModel(msgspec.Struct, frozen=True):
 
 
 def load_model(spec: str) -> LoadedModel:
-    """Load `path/file.py:Class`; the class may be left out if one has `predict`. Raises `UsageError`."""
-    text, _, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
-    path = Path(text)
-    if path.suffix != ".py" or not path.is_file():
-        raise UsageError(f"model {spec}: expected path/file.py:Class of a file that exists")
+    """Load `path/file.py:Class`, an entry point or a name in ./plugins; raises `UsageError`.
+
+    The class may be left out if one has `predict`.
+    """
     try:
-        module = load_file(path)
+        found = find_plugin(MODELS, spec)
     except TapeError as error:
         raise UsageError(f"model {spec}: {error}") from error
-    own = {
-        key: item
-        for key, item in vars(module).items()
-        if isinstance(item, type) and item.__module__ == module.__name__ and hasattr(item, "predict")
-    }
-    if name not in own and (name or len(own) != 1):
-        known = ", ".join(own) or "no class with predict(window)"
-        raise UsageError(f"model {spec}: name one of its models as {path}:Class; it has {known}")
-    kind = own[name or next(iter(own))]
+    kind = found.item
+    path = source_file(kind) or Path(spec)
     model = _guarded(spec, path, kind)
     window = getattr(model, "window", None)
     if type(window) is not int or not 1 <= window <= 10_000:
         raise UsageError(f"model {spec}: window = {window!r}: expected how many closes it wants, 1 to 10000")
-    digest = blake2b(path.read_bytes(), digest_size=16).hexdigest()
-    return LoadedModel(f"{path.name}:{kind.__name__}", path, model, digest)
+    return LoadedModel(f"{path.name}:{kind.__name__}", path, model, found.source)
 
 
 def _guarded(what: str, path: Path, call: Any, *arguments: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from app.discovery import FoundStrategy, find, parameters, place_of, source_file
+from app.discovery import FoundStrategy, find, place_of, source_file
+from app.parameters import parameters
 from core.errors import StrategyRaised, TapeError, UsageError, is_termination
 from core.strategy import AnyStrategy, Parameters, Subscription
 

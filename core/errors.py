@@ -54,7 +54,11 @@ class UnknownInstrument(UsageError):
     """An instrument that no `InstrumentDefined` event of the log describes."""
 
 
-class UnknownStrategy(UsageError):
+class UnknownPlugin(UsageError):
+    """A name or `path.py:Class` that leads to no plug-in of its kind, or to one that does not load."""
+
+
+class UnknownStrategy(UnknownPlugin):
     """A strategy name or `path.py:Class` that leads to no strategy."""
 
 

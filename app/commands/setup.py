@@ -119,42 +119,54 @@ def _value(value: Any) -> str:
 @verb("strategies")
 @click.argument("files", nargs=-1)
 def strategies(call: Call, files: tuple[str, ...]) -> int:
-    """List strategies: bundled, from packages, in ./strategies, configured, and FILES given here.
+    """List strategies: bundled, from packages, in ./strategies and ./plugins, configured, and FILES given.
 
-    Shows each one's parameters with their defaults. Exit code 1 if any does not load.
+    Shows each one's version and its parameters with their defaults. Exit code 1 if any does not load.
     """
-    from app import discovery  # noqa: PLC0415
-    from core.errors import UnknownStrategy  # noqa: PLC0415
+    from app.discovery import STRATEGIES  # noqa: PLC0415
+    from app.plugins import broken, listing  # noqa: PLC0415
 
-    configured = [entry.name for entry in call.config.settings.replay.strategy]
-    specs = dict.fromkeys([*discovery.names(), *discovery.in_directory(), *configured, *files])
-    rows: list[dict[str, Any]] = []
-    for spec in specs:
-        try:
-            found = discovery.find(spec)
-        except UnknownStrategy as error:
-            rows.append({"name": spec, "error": str(error)})
-            continue
-        summary = (found.type.__doc__ or "").strip().split("\n")[0]
-        info = discovery.describe(found.type)
-        rows.append({"name": found.name, "origin": found.origin, "summary": summary, "parameters": info})
+    settings = call.config.settings
+    configured = [entry.name for entry in (*settings.replay.strategy, *settings.live.strategy)]
+    rows = listing(STRATEGIES, [*configured, *files])
     call.out.result(rows)
     for row in rows:
-        _show_strategy(call, row)
-    broken = [row for row in rows if "error" in row]
-    if not broken:
-        call.out.next("replay 2025-07-02 --strategy sma_cross")
-    return 1 if broken else 0
+        _show_plugin(call, row)
+    if broken(rows):
+        return 1
+    call.out.next("replay 2025-07-02 --strategy sma_cross")
+    return 0
 
 
-def _show_strategy(call: Call, row: dict[str, Any]) -> None:
-    if "error" in row:
-        call.out.line(f"{row['name']}\n  does not load: {row['error']}")
+@verb("plugins")
+def plugins(call: Call) -> int:
+    """List plug-ins of every kind: from packages, in ./plugins and ./strategies, and configured ones.
+
+    Shows each one's kind, origin, version and parameters. Exit code 1 if any does not load.
+    """
+    from app.plugins import broken, everything  # noqa: PLC0415
+
+    rows = everything(call.config.settings)
+    call.out.result(rows)
+    for row in rows:
+        _show_plugin(call, row, kind=True)
+    if broken(rows):
+        return 1
+    call.out.next("config")
+    return 0
+
+
+def _show_plugin(call: Call, row: Any, *, kind: bool = False) -> None:
+    of_kind = f"{row.kind}  " if kind else ""
+    if row.error:
+        call.out.line(f"{of_kind}{row.name}\n  does not load: {row.error}")
         return
-    call.out.line(f"{row['name']}  ({row['origin']})\n  {row['summary']}")
+    version = f" {row.version}" if row.version else ""
+    call.out.line(
+        f"{of_kind}{row.name}  ({row.origin}{version})\n  {row.summary or 'says nothing of itself'}"
+    )
     cells = [
-        (item.name, item.type, "required" if item.required else cell(item.default))
-        for item in row["parameters"]
+        (item.name, item.type, "required" if item.required else cell(item.default)) for item in row.parameters
     ]
     if cells:
         for line in plain_table(["parameter", "type", "default"], cells, [False] * 3):

@@ -22,6 +22,7 @@ from core.errors import (
     StrategyRaised,
     TapeError,
     UnknownInstrument,
+    UnknownPlugin,
     UnknownStrategy,
     UsageError,
 )
@@ -140,6 +141,7 @@ ERRORS: dict[type[TapeError], int] = {
     ConfigError: 2,
     InvalidEvent: 2,
     UnknownInstrument: 2,
+    UnknownPlugin: 2,
     UnknownStrategy: 2,
     LogLocked: 6,
     CorruptLog: 6,

@@ -119,7 +119,7 @@ def test_what_a_model_does_wrong_is_a_rejected_row(body, said, tape, log, tmp_pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = 1\n", "no class with predict"),
+        ("x = 1\n", "a class with predict"),
         ("class A:\n    def predict(self, w): return 1.0\n", "window = None"),
         ("class A:\n    window = 0\n    def predict(self, w): return 1.0\n", "window = 0"),
         ("def f(:\n", "invalid syntax"),
@@ -195,7 +195,7 @@ def test_a_model_that_fails_before_a_live_session_is_told_and_no_more(log, tmp_p
         record_latest(writer.journal, specs, now)
     chosen = Selection(types=frozenset({SignalFileRead}))
     (told,) = [entry.event for batch in LogReader(log).entries(chosen) for entry in batch]
-    assert "expected path/file.py:Class of a file that exists" in told.problem
+    assert "no such file; expected path/file.py:Class" in told.problem
     assert len(received(log)) == 5
 
 

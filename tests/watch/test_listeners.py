@@ -174,9 +174,9 @@ def test_a_listener_made_in_python_is_told_in_a_thread():
     ("spec", "message"),
     [
         ("nowhere.py:X", "nowhere.py: no such file; expected path/file.py:Class"),
-        ("Phone", "Phone: expected path/file.py:Class"),
-        (f"{LISTENERS}:Nobody", "name one of its listeners as"),
-        (f"{LISTENERS}", "name one of its listeners as"),
+        ("Phone", "no listener 'Phone'; expected path/file.py:Class"),
+        (f"{LISTENERS}:Nobody", "no listener 'Nobody'; it has"),
+        (f"{LISTENERS}", "name one listener: "),
         (f"{LISTENERS}:Deaf", "Deaf is told of nothing; mark its methods with @on"),
         (f"{LISTENERS}:Unmade", "Unmade() raised RuntimeError: no licence"),
     ],

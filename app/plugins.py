@@ -1,0 +1,120 @@
+"""The kinds of plug-ins, and what there is of each: for `plugins` and `strategies`, which list them.
+
+Finding and loading is `app.discovery`'s. Nothing here runs a plug-in beyond the loading of its file.
+"""
+
+import ast
+from collections.abc import Iterable, Sequence
+from inspect import getsourcelines
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.discovery import STRATEGIES, Found, Kind, find_plugin, has_base, in_folders, is_a, names
+from app.parameters import ParameterInfo, describe
+from app.settings import Settings
+from core.errors import UnknownPlugin
+from core.listener import Listener
+
+SIGNAL_METHODS = ("generate_signal", "load_custom_recommendations", "predict")
+
+
+def _is_source(item: Any) -> bool:
+    if isinstance(item, type):
+        return any(callable(getattr(item, name, None)) for name in SIGNAL_METHODS)
+    return callable(item) and getattr(item, "__name__", "") in SIGNAL_METHODS[:2]
+
+
+def _written_source(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ClassDef):
+        return any(isinstance(one, ast.FunctionDef) and one.name in SIGNAL_METHODS for one in node.body)
+    return isinstance(node, ast.FunctionDef) and node.name in SIGNAL_METHODS[:2]
+
+
+LISTENERS = Kind(
+    "listener",
+    "truetape.sinks",
+    "a subclass of truetape.Listener",
+    lambda item: is_a(Listener)(item) and item is not Listener,
+    has_base("Listener"),
+)
+SIGNAL_SOURCES = Kind(
+    "signal source",
+    "truetape.signal_sources",
+    "a class or function with generate_signal, load_custom_recommendations or predict",
+    _is_source,
+    _written_source,
+)
+MODELS = Kind(
+    "model",
+    SIGNAL_SOURCES.group,
+    "a class with predict(window)",
+    lambda item: isinstance(item, type) and callable(getattr(item, "predict", None)),
+    lambda node: isinstance(node, ast.ClassDef) and _written_source(node),
+)
+"""A signal source that `[[signals.model]]` may name."""
+KINDS = (STRATEGIES, SIGNAL_SOURCES, LISTENERS)
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list: a plug-in that loads, or why it does not."""
+
+    kind: str
+    name: str
+    origin: str = ""
+    version: str = ""
+    summary: str = ""
+    parameters: list[ParameterInfo] = []
+    error: str = ""
+
+
+def listing(kind: Kind, specs: Iterable[str] = ()) -> list[Listed]:
+    """Return what there is of a kind, by name, entry point, folder and the `specs` given; loads each."""
+    chosen = dict.fromkeys([*names(kind), *_inside(kind), *specs])
+    return [_listed(kind, spec) for spec in chosen]
+
+
+def everything(settings: Settings) -> list[Listed]:
+    """Return what there is of every kind, with what the configuration names."""
+    named = {
+        STRATEGIES.name: [one.name for one in (*settings.replay.strategy, *settings.live.strategy)],
+        LISTENERS.name: [one.path for one in settings.live.listener],
+    }
+    return [row for kind in KINDS for row in listing(kind, named.get(kind.name, ()))]
+
+
+def _inside(kind: Kind) -> list[str]:
+    # A file that is no Python may hold anything: it is told of once, as what is asked for most.
+    return [one for one in in_folders(kind) if kind is STRATEGIES or ".py:" in one]
+
+
+def _listed(kind: Kind, spec: str) -> Listed:
+    try:
+        found = find_plugin(kind, spec)
+    except UnknownPlugin as error:
+        return Listed(kind=kind.name, name=spec, error=str(error))
+    summary = (found.item.__doc__ or "").strip().split("\n")[0]
+    return Listed(
+        kind=kind.name,
+        name=found.name,
+        origin=_origin(found),
+        version=found.version,
+        summary=summary,
+        parameters=describe(found.item) if kind is STRATEGIES else [],
+    )
+
+
+def _origin(found: Found) -> str:
+    """Return `file:line` of what was found in a file; else its origin."""
+    if not found.origin.endswith(".py"):
+        return found.origin
+    try:
+        return f"{Path(found.origin).as_posix()}:{getsourcelines(found.item)[1]}"
+    except (OSError, TypeError):
+        return found.origin
+
+
+def broken(rows: Sequence[Listed]) -> bool:
+    """Return whether any of them does not load."""
+    return any(row.error for row in rows)
