@@ -44,6 +44,7 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     immediate: bool = False  # what does not fill at its first chance is cancelled
     listed: bool = False  # whether market data meet it
     ended: bool = False
+    start: Decimal | None = None  # the stop that the latest version names
     filled: Decimal = ZERO
     charged: Decimal = ZERO
     traded_value: Decimal = ZERO
@@ -57,6 +58,8 @@ class Resting(msgspec.Struct, gc=False, eq=False):
             limit, stop = _float(intent.limit), _float(intent.stop)
             trail, share = _float(intent.trail), _float(intent.trail_pct)
         order = cls(intent, intent.side, kind, quantity, quantity, limit, stop, trail, share, ts)
+        if kind == "TRAIL":
+            order.start = intent.stop
         if intent.tif in _IMMEDIATE:
             order.immediate = True
         return order
@@ -74,13 +77,13 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     def amend(self, request: ModifyIntended) -> None:
         """Take the values of a new version; it meets the market as if it had just arrived.
 
-        What triggered stays triggered, and a trailing stop stays where it is until the market moves it.
+        What triggered stays triggered. A trailing stop stays where it is, unless another start is named.
         """
         self.version = max(self.version, request.version)
         self.quantity = self.allowed = request.quantity
         self.limit = _float(request.limit)
-        if self.intent.type != "TRAIL":
-            self.stop = _float(request.stop)
+        if self.intent.type != "TRAIL" or request.stop != self.start:
+            self.stop, self.start = _float(request.stop), request.stop
         self.trail, self.trail_pct = _float(request.trail), _float(request.trail_pct)
         self.fresh = True
 

@@ -334,6 +334,15 @@ def test_a_trailing_distance_can_be_changed():
     assert fills(run(plan, Q, *events)) == [(3, "10", "9.9")]
 
 
+def test_a_trailing_stop_moves_on_from_another_start_that_is_named():
+    plan = {1: ask("SELL", trail=2, stop=8), 2: lambda s: s.modify("s-1-1", stop=9.5, reason="closer")}
+    events = [trade(at(1), 10.0), trade(at(2), 9.6), trade(at(3), 9.5)]
+    assert fills(run(plan, Q, *events)) == [(3, "10", "9.9")]
+    unnamed = {1: ask("SELL", trail=2, stop=8), 3: lambda s: s.modify("s-1-1", quantity=5, reason="less")}
+    events = [trade(at(1), 12.0), trade(at(2), 11.0), trade(at(3), 10.0)]
+    assert fills(run(unnamed, Q, *events)) == [(3, "5", "9.9")]  # it had moved to 10, and stays there
+
+
 def test_a_stop_limit_that_triggered_stays_triggered_when_its_limit_moves():
     plan = {1: ask("BUY", stop=10.5, limit=10.6), 3: lambda s: s.modify("s-1-1", limit=11, reason="pay up")}
     events = [quote(at(1), 10.7, 10.9), trade(at(2), 10.5), trade(at(3), 10.8)]
