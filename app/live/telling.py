@@ -84,7 +84,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     equity: Decimal | None
     day_pnl: Decimal | None
     commissions: Decimal
-    limits: dict[str, float | None]
+    limits: dict[str, Any]
     data: list[DataTold]
     data_age_s: float | None
     queue: int
@@ -145,7 +145,7 @@ class Teller:
             equity=world.account.equity(account, currency),
             day_pnl=world.risk.day_pnl(account, currency),
             commissions=world.account.commissions(account, currency),
-            limits=msgspec.to_builtins(request.limits),
+            limits={name: getattr(request.limits, name) for name in request.limits.__struct_fields__},
             data=data,
             data_age_s=min(ages) if ages else None,
             queue=client.waiting,

@@ -103,7 +103,7 @@ def test_the_report_of_a_session_counts_what_the_broker_filled(traded, tape):
     report = tape("--log", traded, "report", told["run"], "--json").json
     fills = tape("--log", traded, "fills", "--run", told["run"], "--json").json
     assert len(fills) == told["fills"] > 10
-    assert report["trades"]["trades"] == told["fills"] // 2
+    assert report["figures"]["trades"] == told["fills"] // 2
     assert sum(float(fill["commission"]) for fill in fills) == float(told["commissions"])
 
 

@@ -179,8 +179,8 @@ def test_a_trial_is_a_run_that_can_be_made_whole(here: Path, tape: Tape) -> None
     assert run.json["run_hash"] == trial.summary["run_hash"]
     assert float(run.json["end_equity"]) - 100_000 == pytest.approx(worst["measures"]["net_profit"])
     report = tape("report", worst["run"], "--json").json
-    assert report["trades"]["trades"] == worst["measures"]["trades"]
-    assert report["trades"]["profit_factor"] == pytest.approx(worst["measures"]["profit_factor"])
+    assert report["figures"]["trades"] == worst["measures"]["trades"]
+    assert report["figures"]["profit_factor"] == pytest.approx(worst["measures"]["profit_factor"])
 
 
 def test_a_trial_that_comes_out_different_as_a_run_is_named(here: Path, tape: Tape) -> None:
