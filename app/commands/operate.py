@@ -71,7 +71,11 @@ def _live(told: dict[str, Any] | None) -> dict[str, str]:
     """Return what a running session says of itself, for people."""
     if told is None:
         return {}
-    limits = ", ".join(f"{name} {value:.0%}" for name, value in told["limits"].items() if value is not None)
+    limits = ", ".join(
+        f"{name} {_limit(name, value)}"
+        for name, value in told["limits"].items()
+        if value not in (None, False, [])
+    )
     age = told["data_age_s"]
     place = f"{told['host']}:{told['port']}, client {told['client_id']}"
     return {
@@ -85,6 +89,14 @@ def _live(told: dict[str, Any] | None) -> dict[str, str]:
         "journal sync": f"{told['journal_sync_ms']:.1f} ms, longest {told['journal_sync_ms_max']:.1f} ms",
         "memory, CPU": f"{size(told['memory_bytes'])}, {told['cpu_pct']:.0f} %",
     }
+
+
+def _limit(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(value)
+    if isinstance(value, bool) or name.endswith("_s") or isinstance(value, int) or name == "max_leverage":
+        return "on" if value is True else f"{value:g}"
+    return f"{value:.0%}"
 
 
 def _span(dates: list[str]) -> str:
