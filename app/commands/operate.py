@@ -71,11 +71,8 @@ def _live(told: dict[str, Any] | None) -> dict[str, str]:
     """Return what a running session says of itself, for people."""
     if told is None:
         return {}
-    limits = ", ".join(
-        f"{name} {_limit(name, value)}"
-        for name, value in told["limits"].items()
-        if value not in (None, False, [])
-    )
+    held = {name: value for name, value in told["limits"].items() if value not in (None, False, [])}
+    limits = ", ".join(f"{name} {_limit(name, value)}" for name, value in held.items())
     age = told["data_age_s"]
     place = f"{told['host']}:{told['port']}, client {told['client_id']}"
     return {
