@@ -77,8 +77,11 @@ def listing(kind: Kind, specs: Iterable[str] = ()) -> list[Listed]:
 
 def everything(settings: Settings) -> list[Listed]:
     """Return what there is of every kind, with what the configuration names."""
+    signals = settings.signals
+    sources = [*(one.path for one in signals.plugin), *(one.path for one in signals.model)]
     named = {
         STRATEGIES.name: [one.name for one in (*settings.replay.strategy, *settings.live.strategy)],
+        SIGNAL_SOURCES.name: sources,
         LISTENERS.name: [one.path for one in settings.live.listener],
     }
     return [row for kind in KINDS for row in listing(kind, named.get(kind.name, ()))]

@@ -206,13 +206,23 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
 
 
 def recompute_signals(root: Path, config: Config, what: str, now: int) -> None:
-    """Ask the configured models anew for what the dates `what` trade on; see `app.models.recompute`."""
+    """Ask the configured models anew for what the dates `what` trade on; see `app.models.recompute`.
+
+    A plug-in that is no model knows the present only: what the log has of it stays.
+    """
     from app.models import configured_models, recompute  # noqa: PLC0415  # a plain replay knows no model
+    from app.signal_plugins import plugin_models  # noqa: PLC0415
 
     if not is_date(what):
         raise UsageError("--recompute-signals: give a DATE; a run is made again from what its log holds")
     period = parse_period(what)
-    recompute(root, configured_models(config), period.first, period.last, now)
+    models = [*configured_models(config), *plugin_models(config)]
+    if not models and config.settings.signals.plugin:
+        raise UsageError(
+            "--recompute-signals: generate_signal and load_custom_recommendations know the present only; "
+            "their recorded signals stay: leave the option out"
+        )
+    recompute(root, models, period.first, period.last, now)
 
 
 def signal_rules(config: Config) -> SignalRules:
