@@ -46,6 +46,8 @@ from core.events import (
     Trade,
 )
 from core.listener import Listener, on
+from core.risk.exposure import Case as RiskCase
+from core.risk.own import risk_rule
 from core.signals.composite import Composite, Reading
 from core.signals.sources import ComputedSignals
 from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
@@ -86,6 +88,7 @@ __all__ = [
     "QuoteBar",
     "Reading",
     "Result",
+    "RiskCase",
     "RiskRefused",
     "SignalReceived",
     "SinkReported",
@@ -99,6 +102,7 @@ __all__ = [
     "on",
     "open_log",
     "rehearse",
+    "risk_rule",
 ]
 
 

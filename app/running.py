@@ -19,6 +19,7 @@ from app.past import limits_of
 from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
+from app.rules import own_limits, renewed
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
 from core.errors import DataMissing, InvalidEvent, UsageError
@@ -98,7 +99,7 @@ def run_replay(
     specs = strategies(config, request, sample=unsaid and _is_sample(root), recorded=before)
     assumed = options(config, request)
     if before is not None and config.settings.risk_management is None:
-        assumed = msgspec.structs.replace(assumed, limits=limits_of(before.started))
+        assumed = msgspec.structs.replace(assumed, limits=renewed(limits_of(before.started)))
     replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     if request.carry is not None:
         if request.cash is not None:
@@ -250,7 +251,7 @@ def limits(section: RiskSection | None) -> Limits:
     if section is None:
         return Limits()
     asked = {name: getattr(section, name) for name in Limits.__struct_fields__}
-    return Limits(**{**asked, "restricted": tuple(section.restricted)})
+    return Limits(**{**asked, "restricted": tuple(section.restricted), "rules": own_limits(section.rules)})
 
 
 def cash(text: str) -> Decimal:

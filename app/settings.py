@@ -64,6 +64,13 @@ class ReplaySection(_Section, frozen=True, kw_only=True):
     strategy: list[StrategySection] = []
 
 
+class RiskRuleSection(_Section, frozen=True, kw_only=True):
+    """`[risk_management.rules.NAME]`: a rule of the user's own; without `path` it is found by its name."""
+
+    limit: Annotated[float, msgspec.Meta(ge=0)]
+    path: str = ""
+
+
 class RiskSection(_Section, frozen=True, kw_only=True):
     """`[risk_management]`: limits, as shares of equity (0.05 is 5 %). Present at all, it switches them on."""
 
@@ -83,6 +90,7 @@ class RiskSection(_Section, frozen=True, kw_only=True):
     restricted: list[Name] = []
     stop_loss_pct: Fraction | None = None
     take_profit_pct: Annotated[float, msgspec.Meta(gt=0, le=10, extra={"hint": "fraction"})] | None = None
+    rules: dict[Name, RiskRuleSection] = {}
 
 
 class IbkrSection(_Section, frozen=True, kw_only=True):
