@@ -49,6 +49,7 @@ from core.listener import Listener, on
 from core.risk.exposure import Case as RiskCase
 from core.risk.own import risk_rule
 from core.signals.composite import Composite, Reading
+from core.signals.opinions import opinion_of
 from core.signals.sources import ComputedSignals
 from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
 from core.views import Order, Position
@@ -101,6 +102,7 @@ __all__ = [
     "load_fixture",
     "on",
     "open_log",
+    "opinion_of",
     "rehearse",
     "risk_rule",
 ]
