@@ -52,7 +52,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "export": ("app.commands.data:export", "Write a slice of the log to Parquet, CSV or a test fixture."),
     },
     "Operate": {
-        "init": ("app.commands.setup:init", "Start a project: configuration, a strategy and its test."),
+        "init": ("app.commands.setup:init", "Start a project: configuration, code and its tests."),
         "config": ("app.commands.setup:config", "Show the effective configuration and where it comes from."),
         "strategies": ("app.commands.setup:strategies", "List strategies and their parameters."),
         "plugins": ("app.commands.setup:plugins", "List plug-ins of every kind, and what does not load."),

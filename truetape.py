@@ -46,7 +46,10 @@ from core.events import (
     Trade,
 )
 from core.listener import Listener, on
+from core.risk.exposure import Case as RiskCase
+from core.risk.own import risk_rule
 from core.signals.composite import Composite, Reading
+from core.signals.opinions import opinion_of
 from core.signals.sources import ComputedSignals
 from core.sizing import LEAN, MarginSizing, fixed_fractional, volatility_target
 from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
@@ -89,6 +92,7 @@ __all__ = [
     "QuoteBar",
     "Reading",
     "Result",
+    "RiskCase",
     "RiskRefused",
     "SignalReceived",
     "SinkReported",
@@ -102,7 +106,9 @@ __all__ = [
     "load_fixture",
     "on",
     "open_log",
+    "opinion_of",
     "rehearse",
+    "risk_rule",
     "volatility_target",
 ]
 

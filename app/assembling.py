@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from app.rules import load_rules
 from app.seating import Seated
 from app.world import World
 from core.agenda import Agenda
@@ -49,7 +50,13 @@ def assemble(
         currency,
     )
     step = Step(
-        RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency, retry
+        RiskGate(limits, state, priced, world.gate, load_rules(limits.rules)),
+        world.views,
+        agenda,
+        session,
+        account,
+        currency,
+        retry,
     )
     if world.gate is not None:
         parts = (world.orders, world.positions, world.sessions)

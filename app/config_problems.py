@@ -46,6 +46,9 @@ def problems_of(file: ConfigFile, kind: type[msgspec.Struct], data: Any, path: K
             found += problems_of(file, section, value, here)
         elif section := _item_type(known[key]):
             found += _list_problems(file, section, value, here)
+        elif (section := _named_type(known[key])) and isinstance(value, dict):
+            for name, item in value.items():
+                found += problems_of(file, section, item, (*here, name))
         elif said := wrong(value, known[key]):
             found.append(f"{file.place(here)}: {_label(path)}{key} = {_shown(key, value)}: {said}")
     required = [
@@ -101,6 +104,11 @@ def section_type(kind: Any) -> type[msgspec.Struct] | None:
 
 def _item_type(kind: Any) -> type[msgspec.Struct] | None:
     return section_type(get_args(kind)[0]) if get_origin(kind) is list else None
+
+
+def _named_type(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the section that each entry of a table of sections holds."""
+    return section_type(get_args(kind)[1]) if get_origin(kind) is dict else None
 
 
 def _meta(kind: Any) -> msgspec.Meta | None:

@@ -16,6 +16,7 @@ from app.parameters import ParameterInfo, describe
 from app.settings import Settings
 from core.errors import UnknownPlugin
 from core.listener import Listener
+from core.risk.own import is_risk_rule
 
 SIGNAL_METHODS = ("generate_signal", "load_custom_recommendations", "predict")
 
@@ -30,6 +31,12 @@ def _written_source(node: ast.stmt) -> bool:
     if isinstance(node, ast.ClassDef):
         return any(isinstance(one, ast.FunctionDef) and one.name in SIGNAL_METHODS for one in node.body)
     return isinstance(node, ast.FunctionDef) and node.name in SIGNAL_METHODS[:2]
+
+
+def _written_rule(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef | ast.FunctionDef) and any(
+        getattr(one, "id", getattr(one, "attr", "")) == "risk_rule" for one in node.decorator_list
+    )
 
 
 LISTENERS = Kind(
@@ -54,7 +61,14 @@ MODELS = Kind(
     lambda node: isinstance(node, ast.ClassDef) and _written_source(node),
 )
 """A signal source that `[[signals.model]]` may name."""
-KINDS = (STRATEGIES, SIGNAL_SOURCES, LISTENERS)
+RISK_RULES = Kind(
+    "risk rule",
+    "truetape.risk_rules",
+    "a function or class marked with @truetape.risk_rule",
+    is_risk_rule,
+    _written_rule,
+)
+KINDS = (STRATEGIES, SIGNAL_SOURCES, RISK_RULES, LISTENERS)
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +91,13 @@ def listing(kind: Kind, specs: Iterable[str] = ()) -> list[Listed]:
 
 def everything(settings: Settings) -> list[Listed]:
     """Return what there is of every kind, with what the configuration names."""
+    signals = settings.signals
+    sources = [*(one.path for one in signals.plugin), *(one.path for one in signals.model)]
+    rules = settings.risk_management.rules if settings.risk_management else {}
     named = {
         STRATEGIES.name: [one.name for one in (*settings.replay.strategy, *settings.live.strategy)],
+        SIGNAL_SOURCES.name: sources,
+        RISK_RULES.name: [one.path or name for name, one in rules.items()],
         LISTENERS.name: [one.path for one in settings.live.listener],
     }
     return [row for kind in KINDS for row in listing(kind, named.get(kind.name, ()))]

@@ -50,6 +50,12 @@ def _changed(recorded: RunReader, now: RunReader) -> str:
         for old, new in zip(before["strategies"], after["strategies"], strict=False)
         if old["source"] != new["source"]
     ]
+    rules = {one["name"]: one["source"] for one in after["options"]["limits"].get("rules", ())}
+    found += [
+        f"the code of rule {one['name']}"
+        for one in before["options"]["limits"].get("rules", ())
+        if rules.get(one["name"]) != one["source"]
+    ]
     if before["code_version"] != after["code_version"]:
         found.append(f"truetape, from {before['code_version']} to {after['code_version']}")
     if before["content"] != after["content"]:

@@ -21,6 +21,7 @@ from app.assembling import assemble
 from app.carrying import Carried, check_prices
 from app.deriving import derived
 from app.planning import DataOptions, Period, Plan, Planner
+from app.rules import renewed
 from app.seating import StrategySpec, seat
 from app.version import VERSION
 from app.warming import plan_warm_up
@@ -462,7 +463,7 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
     told: Mapping[str, Any] = run.summary
     first, _, last = str(told["period"]).partition("..")
     options = dict(told["options"])
-    limits = msgspec.convert(options.pop("limits"), Limits)
+    limits = renewed(msgspec.convert(options.pop("limits"), Limits))
     exits = msgspec.convert(options.pop("exits", {}), ExitRules)
     # A run from before there was a choice read everything as it was recorded.
     data = msgspec.convert(

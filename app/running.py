@@ -19,6 +19,7 @@ from app.past import exits_of, limits_of
 from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
 from app.replaying import Progress, Replay, ReplayOptions, again
+from app.rules import own_limits, renewed
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
 from core.errors import ConfigError, DataMissing, InvalidEvent, UsageError
@@ -100,7 +101,7 @@ def run_replay(
     assumed = options(config, request)
     if before is not None and config.settings.risk_management is None:
         assumed = msgspec.structs.replace(
-            assumed, limits=limits_of(before.started), exits=exits_of(before.started)
+            assumed, limits=renewed(limits_of(before.started)), exits=exits_of(before.started)
         )
     replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     if request.carry is not None:
@@ -217,13 +218,23 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
 
 
 def recompute_signals(root: Path, config: Config, what: str, now: int) -> None:
-    """Ask the configured models anew for what the dates `what` trade on; see `app.models.recompute`."""
+    """Ask the configured models anew for what the dates `what` trade on; see `app.models.recompute`.
+
+    A plug-in that is no model knows the present only: what the log has of it stays.
+    """
     from app.models import configured_models, recompute  # noqa: PLC0415  # a plain replay knows no model
+    from app.signal_plugins import plugin_models  # noqa: PLC0415
 
     if not is_date(what):
         raise UsageError("--recompute-signals: give a DATE; a run is made again from what its log holds")
     period = parse_period(what)
-    recompute(root, configured_models(config), period.first, period.last, now)
+    models = [*configured_models(config), *plugin_models(config)]
+    if not models and config.settings.signals.plugin:
+        raise UsageError(
+            "--recompute-signals: generate_signal and load_custom_recommendations know the present only; "
+            "their recorded signals stay: leave the option out"
+        )
+    recompute(root, models, period.first, period.last, now)
 
 
 def signal_rules(config: Config) -> SignalRules:
@@ -273,7 +284,7 @@ def limits(section: RiskSection | None) -> Limits:
     if section is None:
         return Limits()
     asked = {name: getattr(section, name) for name in Limits.__struct_fields__}
-    return Limits(**{**asked, "restricted": tuple(section.restricted)})
+    return Limits(**{**asked, "restricted": tuple(section.restricted), "rules": own_limits(section.rules)})
 
 
 def cash(text: str) -> Decimal:

@@ -12,6 +12,8 @@ _FILES = {
     "tape.toml.txt": "tape.toml",
     "strategy.py.txt": "strategies/breakout.py",
     "test_strategy.py.txt": "tests/test_breakout.py",
+    "signal_source.py.txt": "plugins/opinion.py",
+    "test_signal_source.py.txt": "tests/test_opinion.py",
 }
 
 

@@ -64,6 +64,13 @@ class ReplaySection(_Section, frozen=True, kw_only=True):
     strategy: list[StrategySection] = []
 
 
+class RiskRuleSection(_Section, frozen=True, kw_only=True):
+    """`[risk_management.rules.NAME]`: a rule of the user's own; without `path` it is found by its name."""
+
+    limit: Annotated[float, msgspec.Meta(ge=0)]
+    path: str = ""
+
+
 class RiskSection(_Section, frozen=True, kw_only=True):
     """`[risk_management]`: limits, as shares of equity (0.05 is 5 %). Present at all, it switches them on."""
 
@@ -86,6 +93,7 @@ class RiskSection(_Section, frozen=True, kw_only=True):
     stop_loss_amount: Positive | None = None
     trailing_stop_pct: Fraction | None = None
     take_profit_pct: Annotated[float, msgspec.Meta(gt=0, le=10, extra={"hint": "fraction"})] | None = None
+    rules: dict[Name, RiskRuleSection] = {}
 
 
 class IbkrSection(_Section, frozen=True, kw_only=True):
@@ -140,6 +148,21 @@ class SignalModelSection(_Section, frozen=True, kw_only=True):
     instruments: list[Name] = []
 
 
+class SignalPluginSection(_Section, frozen=True, kw_only=True):
+    """`[[signals.plugin]]`: a source of signals in code, asked while trading in a process of its own."""
+
+    path: Name
+    source: Annotated[str, msgspec.Meta(extra={"check": check_source})]
+    method: Literal["generate_signal", "load_custom_recommendations", "predict"] | None = None
+    argument: str = ""
+    instruments: list[Name] = []
+    symbols: dict[Name, Name] = {}
+    every_s: Annotated[float, msgspec.Meta(ge=5, le=86_400)] | None = None
+    at: list[Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]] = []
+    valid_s: Annotated[float, msgspec.Meta(ge=1, le=3.2e8)] | None = None
+    timeout_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30.0
+
+
 class SignalsSection(_Section, frozen=True, kw_only=True):
     """`[signals]`: what sources weigh, how their word decays, and how files and forecasts are read."""
 
@@ -156,6 +179,7 @@ class SignalsSection(_Section, frozen=True, kw_only=True):
     settle_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2.0
     file: list[SignalFileSection] = []
     model: list[SignalModelSection] = []
+    plugin: list[SignalPluginSection] = []
 
 
 class ListenerSection(_Section, frozen=True, kw_only=True):

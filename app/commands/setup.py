@@ -12,7 +12,7 @@ from app.output import cell, plain_table
 @verb("init")
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
 def init(call: Call, directory: Path) -> None:
-    """Start a project in DIRECTORY: tape.toml, a strategy and its test. Overwrites nothing."""
+    """Start a project in DIRECTORY: tape.toml, a strategy, a signal source, tests. Overwrites nothing."""
     from app.scaffold import scaffold  # noqa: PLC0415
 
     written = scaffold(directory)

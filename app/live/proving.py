@@ -19,6 +19,7 @@ from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
 from app.past import exits_of, limits_of, past_of
+from app.rules import renewed
 from app.seating import Seated, StrategySpec, seat
 from app.version import VERSION
 from app.world import World
@@ -145,7 +146,7 @@ class Proof:
         self._recorded = recorded
         started = recorded.started
         config = msgspec.json.decode(started.config)
-        self._limits, self._exits = limits_of(started), exits_of(started)
+        self._limits, self._exits = renewed(limits_of(started)), exits_of(started)
         self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
         self._signals = msgspec.convert(config.get("signals", {}), SignalRules)
         self._currency = str(config.get("currency", "USD"))
@@ -163,6 +164,8 @@ class Proof:
             msgspec.to_builtins(told.started),
             [seated.described() for seated in self._seated],
         ]
+        if self._limits.rules:
+            identity.append([one.source for one in self._limits.rules])
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
     def _bar_feeds(self) -> dict[tuple[str, str | None], str]:

@@ -11,6 +11,7 @@ from adapters.ibkr.client import LinkSettings
 from app.books import open_log
 from app.config import Config, canonical
 from app.live.accounts import account_for
+from app.live.asking import configured_plugins
 from app.live.demo import DemoBook, demo_gateway
 from app.live.linking import link_of
 from app.live.preparing import prepare_session
@@ -193,6 +194,7 @@ def _request(
         signals=signal_rules(config),
         files=configured_files(config),
         models=configured_models(config),
+        plugins=configured_plugins(config),
         watchlist=tuple(config.settings.trading.watchlist),
         config=text,
         config_hash=digest,

@@ -19,6 +19,7 @@ from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import Folds
 from app.assembling import assemble
 from app.definitions import definition
+from app.live.asking import PluginToAsk, SignalPlugins
 from app.live.collecting import set_aside
 from app.live.commands import OperatorDesk
 from app.live.guarding import GuardedBroker
@@ -81,6 +82,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     watchlist: tuple[str, ...] = ()
     files: FilesToWatch = FilesToWatch()
     models: tuple[ModelSpec, ...] = ()
+    plugins: tuple[PluginToAsk, ...] = ()
     config: str = "{}"
     config_hash: str = ""
     until_ts: int | None = None
@@ -340,16 +342,17 @@ def run_live(
             record_latest(writer.journal, request.models, request.link.start_ns or time.time_ns())
         operator = OperatorDesk(writer)
         files = SignalFiles(root, request.files, LogReader(root))
+        plugins = SignalPlugins(root, request.plugins, LogReader(root))
 
         def asked(now: int) -> Sequence[Event]:
-            return [*operator(now), *files(now)]
+            return [*operator(now), *files(now), *plugins(now)]
 
         def serve(session: LiveSession) -> None:
             operator.answer()
             writer.serve()
             watch(session)
 
-        with closing(files):
+        with closing(files), closing(plugins):
             session = LiveSession(writer.journal, request, asked, watch=serve)
             operator.sit(Desk(writer.journal.root, session.world, request.account))
             return session.run()

@@ -5,28 +5,21 @@ in it can neither block nor end trading. What it says becomes inputs at the time
 of it. A file that was read before, by this session or an earlier one, is read again when its content changed.
 """
 
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from adapters.replay.signals.recommendations import SignalOptions
 from app.config import Config
+from app.live.reading import SAID_MAX, Reading, stamped
 from app.signal_child import Answer, Order
 from app.signal_reading import options_of
-from app.watch.processes import environment
-from core.events import Event, RowRejected, SignalFileRead, SignalReceived
+from core.events import Event, SignalFileRead
 from core.ports import EntryReader, Selection
-from core.signals.rules import problem
 
 READ_S_MAX = 30.0
-_SAID_MAX = 2_000
 
 
 class WatchedFile(msgspec.Struct, frozen=True):
@@ -74,48 +67,14 @@ class _File:
         return looks != self.read and now_s - self.since >= settle_s
 
 
-class _Reading:
+class _Reading(Reading):
     """A file being read in another process."""
 
     def __init__(self, file: _File, root: Path, now: int, begun: float) -> None:
         self.file = file
         self.looks = file.seen
-        self.begun = begun
-        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the answer
         order = Order(str(root), file.watched.path, file.watched.options, now, sorted(file.known))
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "app.signal_child"],
-            stdin=subprocess.PIPE,
-            stdout=self._answer,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        with suppress(OSError), self._process.stdin as pipe:  # it may have ended already: that is an answer
-            pipe.write(msgspec.json.encode(order))
-
-    def answer(self, now_s: float) -> Answer | None:
-        """Return what came of it; `None` while it goes on."""
-        if self._process.poll() is None:
-            if now_s - self.begun < READ_S_MAX:
-                return None
-            self.end()
-            return Answer(problem=f"reading it took longer than {READ_S_MAX:g} s")
-        self._answer.seek(0)
-        try:
-            return msgspec.json.decode(self._answer.read(), type=Answer)
-        except msgspec.MsgspecError:
-            code = self._process.returncode
-            return Answer(problem=f"reading it ended with code {code}: too large or hostile")
-        finally:
-            self._answer.close()
-
-    def end(self) -> None:
-        """End the process, if it still runs."""
-        self._process.kill()
-        self._process.wait()
-        self._answer.close()
+        super().__init__(order, begun, READ_S_MAX, "reading it")
 
 
 class SignalFiles:
@@ -163,8 +122,8 @@ class SignalFiles:
         if answer.digest:
             file.known.add(answer.digest)
         name, source = Path(file.watched.path).name, file.watched.options.source
-        said = answer.problem[:_SAID_MAX]
-        signals, late = _stamped(answer.signals, name, now)
+        said = answer.problem[:SAID_MAX]
+        signals, late = stamped(answer.signals, name, now)
         bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
         rejections: list[Event] = [*bad, *late]
         told = SignalFileRead(now, source, name, answer.digest, len(signals), len(rejections), said)
@@ -175,22 +134,6 @@ class SignalFiles:
         if self._reading is not None:
             self._reading.end()
             self._reading = None
-
-
-def _stamped(
-    signals: Iterable[SignalReceived], file: str, now: int
-) -> tuple[list[SignalReceived], list[RowRejected]]:
-    """Let signals begin now; those that have expired meanwhile are rejected."""
-    good: list[SignalReceived] = []
-    late: list[RowRejected] = []
-    for signal in signals:
-        one = msgspec.structs.replace(signal, ts=max(now, signal.ts))
-        wrong = problem(one)
-        if wrong is None:
-            good.append(one)
-        else:
-            late.append(RowRejected(now, file, 0, wrong, signal.instrument))
-    return good, late
 
 
 def _known(reader: EntryReader) -> dict[str, set[str]]:

@@ -60,7 +60,7 @@ class SignalSourcesChanged(Event, frozen=True, gc=False):
 
 @event("signal_file", "market")
 class SignalFileRead(Event, frozen=True, gc=False):
-    """A watched file was read: `accepted` signals and `rejected` rows follow from it, or a `problem`.
+    """A watched file was read or a plug-in asked: `accepted` signals, `rejected` rows follow; or a `problem`.
 
     `digest` names its content, `source` whose signals they are.
     """

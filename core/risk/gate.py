@@ -14,6 +14,7 @@ from core.money import ZERO, money, plain
 from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import Limits
+from core.risk.own import LoadedRule, RuleRaised, rules_of
 from core.risk.rules import Reading, active
 from core.risk.state import Proposal, RiskState
 from core.views import GateView
@@ -27,7 +28,7 @@ class RiskGate:
 
     `priced` names the instruments whose market data this session gets: an order in another one could
     never fill and is refused. `None` leaves that open. `gate` says, in live trading, whether orders may
-    leave at all; a replay has none.
+    leave at all; a replay has none. `own` are the user's rules, asked last.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class RiskGate:
         state: RiskState,
         priced: frozenset[str] | None = None,
         gate: GateView | None = None,
+        own: Sequence[LoadedRule] = (),
     ) -> None:
-        self._rules = active(limits)
+        self._rules = [*active(limits), *rules_of(own)]
         self._state = state
         self._priced = priced
         self._gate = gate
@@ -138,6 +140,9 @@ class RiskGate:
                 used = float(reading.value) / float(reading.limit) if reading.limit else 1.0
                 if used > most:
                     most, tightest = used, (rule.name, reading)
+        except RuleRaised as error:
+            message = f"rule {rule.name} {error}: entries are refused"
+            return Refusal(rule.name, plain(money(Decimal(repr(cap)))), "unknown", message)
         except UnknownRate as error:
             return Refusal("currency", "a known rate", error.held, f"{error}: entries are refused")
         return tightest

@@ -3,6 +3,15 @@
 import msgspec
 
 
+class OwnLimit(msgspec.Struct, frozen=True):
+    """A user's rule by name: where its code is, its limit, and the digest of its source file."""
+
+    name: str
+    path: str
+    limit: float
+    source: str = ""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The limits that entries are judged by; docs/risk.md has the rule behind each."""
 
@@ -20,6 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     regular_hours_only: bool = False
     refuse_halted: bool = False
     restricted: tuple[str, ...] = ()
+    rules: tuple[OwnLimit, ...] = ()
 
     @property
     def profile(self) -> str:

@@ -29,6 +29,8 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
         "mine/tape.toml",
         "mine/strategies/breakout.py",
         "mine/tests/test_breakout.py",
+        "mine/plugins/opinion.py",
+        "mine/tests/test_opinion.py",
     ]
     result = pytest_in(tmp_path / "mine")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -37,6 +39,19 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
     assert replayed.code == 0, replayed.err
     assert replayed.json["fills"] > 0
     assert "strategies/breakout.py:Breakout" in tape("strategies").out
+    listed = tape("plugins")
+    assert (listed.code, "signal source  plugins/opinion.py:Opinion" in listed.out) == (0, True)
+    demo = ["--log", log, "-q", "live", "--demo", "2025-07-02", "--until", "2025-07-02T14:30:00Z"]
+    assert tape(*demo, "--speed", "900", "--json").code == 0
+    told = tape("--log", log, "sql", "SELECT DISTINCT source, instrument FROM signals", "--json").json
+    assert {"source": "opinion", "instrument": "ZVXA"} in told
+
+
+def test_the_test_of_the_signal_source_finds_an_opinion_that_is_none(tape, tmp_path):
+    assert tape("init", "mine").code == 0
+    code = tmp_path / "mine" / "plugins" / "opinion.py"
+    code.write_text(code.read_text().replace("0.7", "7"))
+    assert pytest_in(tmp_path / "mine", "tests/test_opinion.py").returncode == 1
 
 
 def test_init_overwrites_nothing(tape, tmp_path):

@@ -1,0 +1,146 @@
+"""Plug-ins that a live session asks for signals: when each is due, and what it said as events.
+
+Each is asked in a process of its own (`app.live.reading`), one question at a time, and never waited for. What
+it says becomes inputs at the time at which the session learns of it; a replay calls none of them.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from app.config import Config
+from app.live.reading import SAID_MAX, Reading, stamped
+from app.settings import SignalPluginSection
+from app.signal_child import Answer, Order
+from app.signal_plugins import PluginOrder
+from app.signal_reading import market_of, options_of
+from core.clock import DAY_NS, SECOND_NS, iso, local
+from core.events import Event, SignalFileRead
+from core.ports import EntryReader, Selection
+
+
+class PluginToAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """A plug-in and when to ask it: every so often, at times of day, or, with neither, once a session."""
+
+    order: PluginOrder
+    every_s: float | None = None
+    at: tuple[str, ...] = ()
+    timeout_s: float = 30.0
+
+    @property
+    def name(self) -> str:
+        """What events call it: its path without folders."""
+        return Path(self.order.path).name
+
+
+def configured_plugins(config: Config) -> tuple[PluginToAsk, ...]:
+    """Return the plug-ins that the configuration wants asked."""
+    return tuple(_configured(config, one) for one in config.settings.signals.plugin)
+
+
+def _configured(config: Config, one: SignalPluginSection) -> PluginToAsk:
+    options = msgspec.structs.replace(options_of(config, source=one.source), symbols=dict(one.symbols))
+    valid_s = one.valid_s or (2 * one.every_s + one.timeout_s if one.every_s else None)
+    order = PluginOrder(
+        path=one.path,
+        options=options,
+        method=one.method or "",
+        argument=one.argument,
+        instruments=tuple(one.instruments or config.settings.trading.watchlist),
+        valid_ns=round(valid_s * SECOND_NS) if valid_s else round(options.valid_days * DAY_NS),
+        cpu_s=round(one.timeout_s) + 1,
+    )
+    return PluginToAsk(order=order, every_s=one.every_s, at=tuple(one.at), timeout_s=one.timeout_s)
+
+
+class _Plugin:
+    """One plug-in: when it was asked last in this session, when it last answered at all."""
+
+    def __init__(self, plugin: PluginToAsk, told: int, reader: EntryReader) -> None:
+        self.plugin = plugin
+        self._reader = reader
+        self._zone: str | None = None
+        self.asked: int | None = None
+        self._told = told
+        self.reading: Reading | None = None
+
+    def due(self, now: int) -> bool:
+        """Return whether it is to be asked at `now`; times of day are those of its first instrument."""
+        plugin, asked = self.plugin, self.asked
+        if plugin.every_s is not None and (asked is None or now - asked >= plugin.every_s * SECOND_NS):
+            return True
+        if not plugin.at:
+            return asked is None and plugin.every_s is None
+        zone = self._zone = self._zone or self._found_zone(now)
+        day = iso(now // SECOND_NS * SECOND_NS, zone)[:10]
+        before = self._told if asked is None else asked
+        return any(before < local(day, clock, zone) <= now for clock in plugin.at)
+
+    def _found_zone(self, now: int) -> str:
+        known = market_of(self._reader, now).instruments
+        wanted = self.plugin.order.instruments
+        named = [one.timezone for one in known if one.instrument in wanted]
+        return next(iter([*named, *(one.timezone for one in known)]), "UTC")
+
+
+class SignalPlugins:
+    """Called by the source at each look, like the watched files; never blocks."""
+
+    def __init__(
+        self,
+        root: Path,
+        plugins: Sequence[PluginToAsk],
+        reader: EntryReader,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._root = root
+        self._clock = clock
+        told = _told(reader) if plugins else {}
+        self._plugins = [
+            _Plugin(one, told.get((one.order.options.source, one.name), 0), reader) for one in plugins
+        ]
+
+    def __call__(self, now: int) -> list[Event]:
+        """Return what plug-ins have said since the last call; those that are due are asked."""
+        events: list[Event] = []
+        now_s = self._clock() if self._plugins else 0.0
+        for one in self._plugins:
+            if one.reading is not None:
+                answer = one.reading.answer(now_s)
+                if answer is not None:
+                    one.reading = None
+                    events += _learnt(one.plugin, answer, now)
+            elif one.due(now):
+                one.asked = now
+                order = Order(str(self._root), "", one.plugin.order.options, now, plugin=one.plugin.order)
+                one.reading = Reading(order, now_s, one.plugin.timeout_s, f"asking {one.plugin.name}")
+        return events
+
+    def close(self) -> None:
+        """End those that are being asked."""
+        for one in self._plugins:
+            if one.reading is not None:
+                one.reading.end()
+                one.reading = None
+
+
+def _learnt(plugin: PluginToAsk, answer: Answer, now: int) -> list[Event]:
+    source = plugin.order.options.source
+    signals, late = stamped(answer.signals, plugin.name, now)
+    bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
+    rejections: list[Event] = [*bad, *late]
+    said = answer.problem[:SAID_MAX]
+    told = SignalFileRead(now, source, plugin.name, answer.digest, len(signals), len(rejections), said)
+    return [told, *rejections, *signals]
+
+
+def _told(reader: EntryReader) -> dict[tuple[str, str], int]:
+    """Return when each plug-in of a source last answered, in any session."""
+    told: dict[tuple[str, str], int] = {}
+    for batch in reader.entries(Selection(types=frozenset({SignalFileRead}))):
+        for entry in batch:
+            if isinstance(entry.event, SignalFileRead):
+                told[entry.event.source, entry.event.file] = entry.event.ts
+    return told

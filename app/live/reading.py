@@ -1,0 +1,88 @@
+"""A file of signals read, or a plug-in asked, in a process of its own: never waited for, ended in time.
+
+Whatever is in the file or in the user's code can neither block nor end trading. The other side is
+`app.signal_child`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import IO
+
+import msgspec
+
+from app.signal_child import Answer, Order
+from app.watch.processes import environment
+from core.events import RowRejected, SignalReceived
+from core.signals.rules import problem
+
+SAID_MAX = 2_000
+
+
+class Reading:
+    """An order being carried out; `begun` and the times given to `answer` are of one clock, in seconds."""
+
+    def __init__(self, order: Order, begun: float, wait_s: float, doing: str) -> None:
+        self.begun = begun
+        self._wait_s = wait_s
+        self._doing = doing
+        self._blame = (
+            "too large or hostile" if order.plugin is None else "it exits, crashes or needs too much"
+        )
+        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the answer
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "app.signal_child"],
+            stdin=subprocess.PIPE,
+            stdout=self._answer,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        with suppress(OSError), self._process.stdin as pipe:  # it may have ended already: that is an answer
+            pipe.write(msgspec.json.encode(order))
+
+    def answer(self, now_s: float) -> Answer | None:
+        """Return what came of it; `None` while it goes on."""
+        if self._process.poll() is None:
+            if now_s - self.begun < self._wait_s:
+                return None
+            self.end()
+            return Answer(problem=f"{self._doing} took longer than {self._wait_s:g} s")
+        self._answer.seek(0)
+        try:
+            return msgspec.json.decode(self._answer.read(), type=Answer)
+        except msgspec.MsgspecError:
+            code = self._process.returncode
+            return Answer(problem=f"{self._doing} ended with code {code}: {self._blame}")
+        finally:
+            self._answer.close()
+
+    def end(self) -> None:
+        """End the process, if it still runs, and those that it started."""
+        if self._process.poll() is None:
+            with suppress(OSError, AttributeError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # a group of its own
+        self._process.kill()
+        self._process.wait()
+        self._answer.close()
+
+
+def stamped(
+    signals: Iterable[SignalReceived], file: str, now: int
+) -> tuple[list[SignalReceived], list[RowRejected]]:
+    """Let signals begin now; those that have expired meanwhile are rejected."""
+    good: list[SignalReceived] = []
+    late: list[RowRejected] = []
+    for one in signals:
+        moved = msgspec.structs.replace(one, ts=max(now, one.ts))
+        wrong = problem(moved)
+        if wrong is None:
+            good.append(moved)
+        else:
+            late.append(RowRejected(now, file, 0, wrong, one.instrument))
+    return good, late

@@ -1,0 +1,68 @@
+"""Users' risk rules: from `[risk_management.rules.NAME]` to limits that a run records, and to loaded code.
+
+A rule is found under its name, or at its `path`. What a run records has the digest of its source, so that the
+same run has the same code.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from app.discovery import Found, find_plugin, place_of, source_file
+from app.plugins import RISK_RULES
+from app.settings import RiskRuleSection
+from core.errors import UsageError, is_termination
+from core.risk.limits import Limits, OwnLimit
+from core.risk.own import LoadedRule
+from core.risk.rules import RULES
+
+_TAKEN = {rule.name for rule in RULES.values()}
+
+
+def own_limits(rules: Mapping[str, RiskRuleSection]) -> tuple[OwnLimit, ...]:
+    """Return the configured rules, in their order; raises `UsageError` that names one that does not load."""
+    found: list[OwnLimit] = []
+    for name, section in rules.items():
+        if name in _TAKEN or name in RULES:
+            raise UsageError(
+                f"[risk_management.rules.{name}]: {name} is a rule of truetape; name yours otherwise"
+            )
+        path = section.path or name
+        found.append(OwnLimit(name, _load(name, path).name, section.limit, ""))
+    return renewed(Limits(rules=tuple(found))).rules
+
+
+def renewed(limits: Limits) -> Limits:
+    """Return limits that name the code that is there now."""
+    if not limits.rules:
+        return limits
+    rules = tuple(
+        msgspec.structs.replace(one, source=_load(one.name, one.path).source) for one in limits.rules
+    )
+    return msgspec.structs.replace(limits, rules=rules)
+
+
+def load_rules(rules: Sequence[OwnLimit]) -> list[LoadedRule]:
+    """Load the code of rules; raises `UsageError` with file and line of what does not load."""
+    return [LoadedRule(one, _made(one.name, _load(one.name, one.path))) for one in rules]
+
+
+def _load(name: str, path: str) -> Found:
+    try:
+        return find_plugin(RISK_RULES, path)
+    except UsageError as error:
+        raise UsageError(f"risk rule {name}: {error}") from error
+
+
+def _made(name: str, found: Found) -> Any:
+    if not isinstance(found.item, type):
+        return found.item
+    try:
+        return found.item()
+    except (Exception, SystemExit) as error:
+        if is_termination(error):
+            raise
+        path = source_file(found.item)
+        place = place_of(error, path) if path else found.origin
+        raise UsageError(f"risk rule {name}: {place}: raised {type(error).__name__}: {error}") from error
