@@ -15,7 +15,6 @@ SESSION_CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
 """What a session runs in: a strategy's file may have set the thread's own context."""
 QUANTUM = Decimal("1e-8")
 ZERO = Decimal(0)
-_ONE = Decimal(1)
 _NAN = Decimal("NaN")
 
 
@@ -34,8 +33,8 @@ def _canonical(value: Decimal | int | str) -> Decimal:
         raise InvalidEvent(f"{value!r} is not an amount: expected a finite number below 1e30")
     if not amount:
         return ZERO
-    amount = amount.normalize(CONTEXT)
-    return amount.quantize(_ONE, context=CONTEXT) if amount.as_tuple().exponent > 0 else amount  # type: ignore[operator]
+    whole = amount.to_integral_value()  # has no exponent, where `normalize` would make 100 a 1E+2
+    return whole if whole == amount else amount.normalize(CONTEXT)
 
 
 @lru_cache(maxsize=65_536)
@@ -48,6 +47,12 @@ def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Return the quotient, rounded once to 1e-8."""
     # Quotients hardly ever repeat: they would only push amounts that do out of the cache.
     return _canonical(CONTEXT.divide(numerator, denominator))
+
+
+def written(value: Decimal) -> str:
+    """Return `plain(money(value))`, for numbers that hardly ever repeat; needs a finite one."""
+    amount = CONTEXT.quantize(value, QUANTUM)
+    return format(amount, "f").rstrip("0").rstrip(".") if amount else "0"
 
 
 def plain(value: Decimal) -> str:

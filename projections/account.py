@@ -36,6 +36,13 @@ class Executed(PositionsView, Protocol):
     def paid(self) -> Mapping[tuple[str, str], Decimal]:
         """Commissions by account and currency."""
 
+    @property
+    def holdings(self) -> int:
+        """The number of pairs of account and instrument that ever had a position."""
+
+    def held(self, account: str) -> Mapping[str, Decimal]:
+        """Return the account's quantities that are not zero, by instrument, sorted."""
+
     def proceeds(self) -> Iterable[tuple[str, str, Decimal]]:
         """Yield account, instrument and what its trades brought in, without multiplier."""
 
@@ -68,6 +75,8 @@ class Account(Projection):
         self._rates: dict[tuple[str, str], Decimal] = {}
         self._cash: dict[tuple[str, str], Decimal] = {}  # balances asked for, while `_changes` holds
         self._changes = 0
+        self._currencies: dict[str, list[str]] = {}  # by account, while these counts hold
+        self._currencies_of = (0, 0, 0, 0)
         super().__init__(
             {
                 InstrumentDefined: self._instrument,
@@ -97,10 +106,8 @@ class Account(Projection):
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
         total = self.total_cash(account, currency)
-        for position in self._positions.open_positions():
-            if position.account != account:
-                continue
-            value = self.position_value(position, currency)
+        for instrument, quantity in self._positions.held(account).items():
+            value = self._worth(account, instrument, quantity, currency)
             if total is None or value is None:
                 return None
             total = _add(total, value)
@@ -122,6 +129,17 @@ class Account(Projection):
 
     def currencies(self, account: str) -> list[str]:
         """Return the currencies in which the account ever had cash or positions, sorted."""
+        positions = self._positions
+        known = (len(self._adjusted), len(positions.paid), positions.holdings, len(self._instruments))
+        if self._currencies_of != known:
+            self._currencies_of = known
+            self._currencies.clear()
+        found = self._currencies.get(account)
+        if found is None:
+            found = self._currencies[account] = self._used(account)
+        return found
+
+    def _used(self, account: str) -> list[str]:
         found = {held for owner, held in self._adjusted if owner == account}
         found.update(held for owner, held in self._positions.paid if owner == account)
         for owner, instrument, _ in self._positions.proceeds():
@@ -147,23 +165,29 @@ class Account(Projection):
         through = self._converted(amount, held, self.base_currency)
         return None if through is None else self._converted(through, self.base_currency, wanted)
 
-    def position_value(self, position: Position, currency: str) -> Decimal | None:
-        """Return what the position adds to equity: its market value, or for a future its open profit."""
-        return self._valued(position, currency, open_profit=True)
-
     def market_value(self, position: Position, currency: str) -> Decimal | None:
         """Return quantity * mark * multiplier in `currency` (a future's notional value), or `None`."""
-        return self._valued(position, currency, open_profit=False)
+        return self._valued(position.instrument, position.quantity, currency)
 
-    def _valued(self, position: Position, currency: str, *, open_profit: bool) -> Decimal | None:
-        definition = self._instruments.get(position.instrument)
-        mark = self._quotes.mark(position.instrument)
+    def _worth(self, account: str, instrument: str, quantity: Decimal, currency: str) -> Decimal | None:
+        # What a position adds to equity: its market value, or for a future its open profit.
+        definition = self._instruments.get(instrument)
+        if definition is None or definition.kind != FUTURE:
+            return self._valued(instrument, quantity, currency)
+        cost = self._positions.position(account, instrument).average_cost
+        return self._valued(instrument, quantity, currency, cost)
+
+    def _valued(
+        self, instrument: str, quantity: Decimal, currency: str, cost: Decimal | None = None
+    ) -> Decimal | None:
+        definition = self._instruments.get(instrument)
+        mark = self._quotes.mark(instrument)
         if definition is None or mark is None:
             return None
         per_unit = price(mark)
-        if open_profit and definition.kind == FUTURE:
-            per_unit = _subtract(per_unit, position.average_cost)
-        value = money(_multiply(_multiply(position.quantity, per_unit), definition.multiplier))
+        if cost is not None:
+            per_unit = _subtract(per_unit, cost)
+        value = money(_multiply(_multiply(quantity, per_unit), definition.multiplier))
         return self.convert(value, definition.currency, currency)
 
     def _converted(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
@@ -192,6 +216,7 @@ class Account(Projection):
         event: InstrumentDefined = entry.event
         self._instruments[event.instrument] = event
         self._cash.clear()
+        self._currencies.clear()
 
     def _cash_adjusted(self, entry: Any) -> None:
         event: CashAdjusted = entry.event
@@ -227,6 +252,7 @@ class Account(Projection):
         self.base_currency = state.base_currency
         self._instruments = dict(state.instruments)
         self._cash.clear()
+        self._currencies.clear()
         self._adjusted = {(account, currency): amount for account, currency, amount in state.adjusted}
         self._rates = {(base, quote): rate for base, quote, rate in state.rates}
         self.applied_seq = state.applied_seq

@@ -34,7 +34,7 @@ from core.events import (
     TimeInForce,
 )
 from core.money import ZERO
-from core.order_rules import order_type
+from core.order_rules import is_exit, order_type
 from core.views import Execution, Order
 from projections.base import Projection, State
 from projections.fills import plain_fill
@@ -129,6 +129,28 @@ class Orders(Projection):
             if record.intent is not None
             and (strategy is None or record.intent.strategy == strategy)
             and (instrument is None or record.intent.instrument == instrument)
+        ]
+
+    def others(self, account: str, besides: str) -> list[Order]:
+        """Return the account's orders that may still fill, without the order `besides`, oldest first."""
+        return [record.view() for record in self._others(account, besides)]
+
+    def entering(self, account: str, besides: str) -> list[Order]:
+        """Return of `others` those that may build up a position: no exits of brackets or of holdings."""
+        found = [record.view() for record in self._others(account, besides) if not is_exit(record.id)]
+        return [order for order in found if not order.parent]
+
+    def count_others(self, account: str, besides: str) -> int:
+        """Return how many `others` there are."""
+        return len(self._others(account, besides))
+
+    def _others(self, account: str, besides: str) -> list[OrderRecord]:
+        if len(self._working) == 1 and besides in self._working:
+            return []
+        return [
+            record
+            for record in sorted(self._working.values(), key=_age)
+            if record.id != besides and record.intent is not None and record.intent.account == account
         ]
 
     def orders(self) -> list[Order]:

@@ -123,6 +123,20 @@ class Positions(Projection):
         held = [key for key, holding in self._holdings.items() if holding.ledgers.total.quantity]
         return [self.position(account, instrument) for account, instrument in sorted(held)]
 
+    def held(self, account: str) -> dict[str, Decimal]:
+        """Return the account's quantities that are not zero, by instrument, sorted."""
+        found = {
+            instrument: money(quantity)
+            for (owner, instrument), holding in self._holdings.items()
+            if (quantity := holding.ledgers.total.quantity) and owner == account
+        }
+        return found if len(found) < 2 else dict(sorted(found.items()))
+
+    @property
+    def holdings(self) -> int:
+        """The number of pairs of account and instrument that ever had a position."""
+        return len(self._holdings)
+
     def proceeds(self) -> Iterator[tuple[str, str, Decimal]]:
         """Yield account, instrument and what its trades brought in, without multiplier."""
         for (account, instrument), holding in self._holdings.items():

@@ -4,14 +4,14 @@ Pending orders count as filled. Of a one-cancels-all group only the largest orde
 counts, and the exits of a bracket or of a holding do not count at all: they can only reduce what is there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import cached_property
 
 from msgspec.structs import replace
 
 from core.money import CONTEXT, ZERO
-from core.order_rules import STOPS, is_exit
+from core.money import price as _exact
+from core.order_rules import STOPS
 from core.risk.state import Proposal, RiskState
 from core.views import Order
 
@@ -31,75 +31,102 @@ class UnknownRate(Exception):
 
 
 class Case:
-    """One proposal against the state; what rules read of it is worked out once, when it is first asked for.
+    """One proposal against the state; what rules read of it is worked out once, when first asked for."""
 
-    `working` are the account's other orders that may fill.
-    """
+    __slots__ = (
+        "_equity",
+        "_held",
+        "_portfolio",
+        "_position",
+        "_price",
+        "entry_stop",
+        "pending",
+        "proposal",
+        "reduces",
+        "size",
+        "state",
+    )
 
     def __init__(self, proposal: Proposal, state: RiskState, entry_stop: Decimal | None = None) -> None:
         self.proposal = proposal
         self.state = state
         self.entry_stop = entry_stop
-        self.held = _held(proposal.account, state)
-        self.working = [
-            order
-            for order in state.orders.working()
-            if order.id != proposal.order and order.account == proposal.account
-        ]
-        self.pending: _Pending = _pending(proposal, self.working) if self.working else {}
-        own, signed = self.held.get(proposal.instrument, ZERO), proposal.signed
+        entering = state.orders.entering(proposal.account, proposal.order)
+        self.pending: _Pending = _pending(proposal, entering) if entering else {}
+        own = state.positions.quantity(proposal.instrument, None, proposal.account)
+        signed = proposal.signed
         if there := self.pending.get(proposal.instrument):
             signed = _add(signed, _signed(o for o in there if o.side == proposal.side))
         self.reduces = own * signed < 0 and abs(signed) <= abs(own)
         self.size = _add(own, signed)
+        # Kept by hand: `functools.cached_property` takes a lock each, at every order.
+        self._equity: Decimal | None = None
+        self._price: float | None = None
+        self._held: Mapping[str, Decimal] | None = None
+        self._position: Decimal | None = None
+        self._portfolio: Decimal | None = None
 
-    @cached_property
+    @property
     def price(self) -> float | None:
         """The price to value the proposal at, or `None` if none is known."""
-        return worst_price(self.proposal, self.state.quotes.mark(self.proposal.instrument))
+        if self._price is None:
+            self._price = worst_price(self.proposal, self.state.quotes.mark(self.proposal.instrument))
+        return self._price
 
-    @cached_property
+    @property
     def equity(self) -> Decimal | None:
         """The account's equity, or `None` while a price or rate is unknown."""
-        return self.state.account.equity(self.proposal.account, self.state.currency)
+        if self._equity is None:
+            self._equity = self.state.account.equity(self.proposal.account, self.state.currency)
+        return self._equity
 
     @property
     def known_equity(self) -> Decimal:
         """The equity; rules are asked only while it is known."""
-        assert self.equity is not None
-        return self.equity
+        equity = self.equity
+        assert equity is not None
+        return equity
+
+    @property
+    def held(self) -> Mapping[str, Decimal]:
+        """What the account holds, by instrument."""
+        if self._held is None:
+            self._held = self.state.positions.held(self.proposal.account)
+        return self._held
 
     def position_value(self) -> Decimal:
         """Return the value of the proposal's instrument afterwards; raises `UnknownRate`."""
-        return self._position_value
+        if self._position is None:
+            assert self.price is not None
+            self._position = worth(self.size, self.price, self.proposal.instrument, self.state)
+        return self._position
 
     def portfolio_value(self) -> Decimal:
         """Return the value of all instruments afterwards, each with the side that is worse."""
-        return self._portfolio_value
+        if self._portfolio is None:
+            self._portfolio = _add(self.position_value(), self._others_value())
+        return self._portfolio
 
     def risk_to_stops(self) -> Decimal:
         """Return what is lost if every stop is hit where it stands; what has no stop counts in full.
 
         The proposal counts to the stop of its bracket, if it has one.
         """
-        stops = _stops(self.working)
         total = self._entry_risk()
+        if not self.held and not self.pending:
+            return total
+        working = self.state.orders.others(self.proposal.account, self.proposal.order)
+        stops = _stops(working)
         for name, quantity in self.held.items():
             total = _add(total, _held_risk(name, quantity, stops.get(name, ()), self.state))
         for orders in self.pending.values():
             for order in orders:
-                distance = _pending_distance(order, self.working, self.state)
+                distance = _pending_distance(order, working, self.state)
                 total = _add(total, worth(order.exposed, distance, order.instrument, self.state))
         return total
 
-    @cached_property
-    def _position_value(self) -> Decimal:
-        assert self.price is not None
-        return worth(self.size, self.price, self.proposal.instrument, self.state)
-
-    @cached_property
-    def _portfolio_value(self) -> Decimal:
-        total = self._position_value
+    def _others_value(self) -> Decimal:
+        total = ZERO
         for name in sorted({*self.held, *self.pending} - {self.proposal.instrument}):
             orders = self.pending.get(name, ())
             size = _largest(self.held.get(name, ZERO), orders)
@@ -107,9 +134,14 @@ class Case:
         return total
 
     def _entry_risk(self) -> Decimal:
-        assert self.price is not None
-        distance = self.price if self.entry_stop is None else abs(self.price - float(self.entry_stop))
-        return worth(self.proposal.quantity, distance, self.proposal.instrument, self.state)
+        proposal, price = self.proposal, self.price
+        assert price is not None
+        if self.entry_stop is None:
+            if proposal.quantity == self.size.copy_abs():
+                return self.position_value()
+            return worth(proposal.quantity, price, proposal.instrument, self.state)
+        distance = abs(price - float(self.entry_stop))
+        return worth(proposal.quantity, distance, proposal.instrument, self.state)
 
 
 def worst_price(proposal: Proposal, mark: float | None) -> float | None:
@@ -124,7 +156,7 @@ def worst_price(proposal: Proposal, mark: float | None) -> float | None:
 def worth(quantity: Decimal, price: float, instrument: str, state: RiskState) -> Decimal:
     """Return |quantity| * price * multiplier in the account's currency; raises `UnknownRate`."""
     definition = state.instruments.instrument(instrument)
-    value = _multiply(_multiply(quantity.copy_abs(), Decimal(repr(price))), definition.multiplier)
+    value = _multiply(_multiply(quantity.copy_abs(), _exact(price)), definition.multiplier)
     if definition.currency == state.currency:
         return value
     converted = state.account.convert(value, definition.currency, state.currency)
@@ -135,21 +167,15 @@ def worth(quantity: Decimal, price: float, instrument: str, state: RiskState) ->
 
 def account_risk(account: str, state: RiskState) -> Decimal:
     """Return what the open positions lose if every stop is hit where it stands; raises `UnknownRate`."""
-    stops = _stops([order for order in state.orders.working() if order.account == account])
-    held = sorted(_held(account, state).items())
+    stops = _stops(state.orders.others(account, ""))
+    held = state.positions.held(account).items()
     return sum((_held_risk(name, q, stops.get(name, ()), state) for name, q in held), ZERO)
 
 
-def _held(account: str, state: RiskState) -> dict[str, Decimal]:
-    return {p.instrument: p.quantity for p in state.positions.open_positions() if p.account == account}
-
-
-def _pending(proposal: Proposal, working: Sequence[Order]) -> _Pending:
+def _pending(proposal: Proposal, entering: Sequence[Order]) -> _Pending:
     found: _Pending = {}
     groups: dict[tuple[str, str, str], Order] = {}
-    for order in working:
-        if order.parent or is_exit(order.id):
-            continue
+    for order in entering:
         if order.oca:
             key = (order.oca, order.instrument, order.side)
             known = groups.get(key)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from core.errors import UnknownInstrument
 from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused
-from core.money import ZERO, money, plain
+from core.money import ZERO, written
 from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import Limits
@@ -124,9 +124,10 @@ class RiskGate:
         case = Case(proposal, self._state, entry_stop)
         if case.reduces:
             return None
-        if case.equity is None or case.equity <= 0 or case.price is None:
+        equity = case.equity
+        if equity is None or equity <= ZERO or case.price is None:
             message = "equity or price is unknown: entries are refused"
-            return Refusal("equity", "known and positive", str(case.equity), message)
+            return Refusal("equity", "known and positive", str(equity), message)
         tightest: _Least | None = None
         most = -1.0
         try:
@@ -137,7 +138,7 @@ class RiskGate:
                 if reading.broken:
                     numbers = _numbers(reading)
                     return Refusal(rule.name, *numbers[:2], rule.words(case, reading), numbers[2])
-                used = float(reading.value) / float(reading.limit) if reading.limit else 1.0
+                used = reading.used
                 if used > most:
                     most, tightest = used, (rule.name, reading)
         except RuleRaised as error:
@@ -149,7 +150,7 @@ class RiskGate:
 
 
 def _numbers(reading: Reading) -> tuple[str, str, str]:
-    return plain(money(reading.limit)), plain(money(reading.value)), plain(money(reading.headroom))
+    return written(reading.limit), written(reading.value), written(reading.headroom)
 
 
 def refused(intent: Intent, why: Refusal) -> RiskRefused:

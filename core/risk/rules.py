@@ -33,6 +33,13 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
         """What is left: negative when the limit is exceeded."""
         return CONTEXT.subtract(self.limit, self.value)
 
+    @property
+    def used(self) -> float:
+        """How much of the limit is used: 1 is all of it."""
+        if not self.value:
+            return 0.0 if self.limit else 1.0
+        return float(self.value) / float(self.limit) if self.limit else 1.0
+
 
 class Rule(msgspec.Struct, frozen=True):
     """A rule by the name that verdicts give it. `read` takes a case and the limit that switches the rule on.
@@ -100,7 +107,10 @@ def order_rate(case: Case, cap: int) -> Reading | None:
 
 def open_orders(case: Case, cap: int) -> Reading | None:
     """At most `max_open_orders` orders that may fill at one time, this one counted."""
-    return None if case.proposal.new is None else _count(cap, len(case.working) + 1)
+    proposal = case.proposal
+    if proposal.new is None:
+        return None
+    return _count(cap, case.state.orders.count_others(proposal.account, proposal.order) + 1)
 
 
 def price_collar(case: Case, cap: float) -> Reading | None:

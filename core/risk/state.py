@@ -1,6 +1,6 @@
 """What verdicts are a function of: the views, and an intent in the terms that rules need."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -28,12 +28,32 @@ class HistoryView(Protocol):
         """Return the orders intended after `since_ts`, at most a minute back, the latest first."""
 
 
+class Book(OrdersView, Protocol):
+    """Orders, and those that count for one account: asked at every order, so nothing else is worked out."""
+
+    def others(self, account: str, besides: str) -> Sequence[Order]:
+        """Return the account's orders that may still fill, without the order `besides`, oldest first."""
+
+    def entering(self, account: str, besides: str) -> Sequence[Order]:
+        """Return of `others` those that may build up a position: no exits of brackets or of holdings."""
+
+    def count_others(self, account: str, besides: str) -> int:
+        """Return how many `others` there are."""
+
+
+class Holdings(PositionsView, Protocol):
+    """Positions, and what one account holds."""
+
+    def held(self, account: str) -> Mapping[str, Decimal]:
+        """Return the signed quantities that are not zero, by instrument, sorted."""
+
+
 class RiskState(msgspec.Struct, frozen=True):
     """The views a verdict is a function of."""
 
     account: AccountView
-    positions: PositionsView
-    orders: OrdersView
+    positions: Holdings
+    orders: Book
     quotes: QuotesView
     instruments: InstrumentsView
     history: HistoryView
