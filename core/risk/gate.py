@@ -114,9 +114,7 @@ class RiskGate:
         state = order.state if order else "unknown"
         return Refusal("order", "a working order", state, f"{intent.order} is {state}: nothing to modify")
 
-    def _check_limits(
-        self, intent: Intent, entry_stop: Decimal | None
-    ) -> Refusal | tuple[str, Reading] | None:
+    def _check_limits(self, intent: Intent, entry_stop: Decimal | None) -> Refusal | _Least | None:
         """Return why not, or the reading of the rule that has least left; `None` if no rule was asked."""
         proposal = Proposal.of(intent, self._state.orders)
         if proposal.exits_only or proposal.quantity <= ZERO:
@@ -143,7 +141,7 @@ class RiskGate:
                     most, tightest = used, (rule.name, reading)
         except RuleRaised as error:
             message = f"rule {rule.name} {error}: entries are refused"
-            return Refusal(rule.name, plain(money(Decimal(repr(cap)))), "unknown", message)
+            return Refusal(rule.name, written(Decimal(repr(cap))), "unknown", message)
         except UnknownRate as error:
             return Refusal("currency", "a known rate", error.held, f"{error}: entries are refused")
         return tightest
