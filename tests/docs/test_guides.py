@@ -28,7 +28,7 @@ def read(name: str) -> str:
 def typed(text: str) -> set[str]:
     """Return the command lines of a page: those of its blocks, and those between backquotes."""
     blocks = re.findall(r"^```(?:bash|console)\b[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in re.sub(r"\\?\n(> |    )", " ", block).splitlines()]
+    lines = [line for block in blocks for line in re.sub(r"\n> |\\\n *", " ", block).splitlines()]
     inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
     found = {line.removeprefix("$ ").partition("#")[0].strip() for line in [*lines, *inline]}
     return {line for line in found if re.match(r"(tape|python|pip|pytest)\b( |$)", line)}
