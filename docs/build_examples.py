@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/sql.md", "docs/strategies.md")
+PAGES = ("README.md", "docs/from-a-callback-bot.md", "docs/sql.md", "docs/strategies.md")
 _BLOCK = re.compile(r"^```([^\n`]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIMEOUT_S = 60
 _PROGRESS = re.compile(r"^\w+: [\d,]+ of [\d,]+\n", re.MULTILINE)

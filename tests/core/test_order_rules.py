@@ -8,6 +8,8 @@ from core.events import OrderIntended, OrderSendStarted, RiskApproved, RiskRefus
 from core.risk import Limits
 from tests.core.bench import OPEN, Bench, S, Script, trade
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 
 

@@ -14,6 +14,8 @@ from core.protection import ExitRules, Protection
 from core.risk import Limits
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 PAIR = ExitRules(stop_loss_pct=0.05, take_profit_pct=0.1)
 

@@ -22,6 +22,8 @@ from core.risk import Limits, RiskGate, exposure
 from core.risk.rules import active
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 FIVE_TWENTY = Limits(max_position_size=0.05, max_portfolio_risk=0.20, max_daily_loss=0.05)
 

@@ -13,6 +13,8 @@ from core.sizing import LEAN, Holding, MarginSizing, fixed_fractional, rebalance
 from core.strategy import Parameters, Strategy, Subscription
 from tests.core.bench import OPEN, Bench, S, instrument, trade
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 ACME = instrument()
 

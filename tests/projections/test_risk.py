@@ -1,11 +1,15 @@
 """Exposure, the day's result, drawdown and the order rate, from events alone."""
 
+import pytest
+
 from core.events import AccountMarked, CashAdjusted, SessionScheduled, Trade
 from projections.account import Account
 from projections.positions import Positions
 from projections.quotes import Quotes
 from projections.risk import Exposure, Risk
 from tests.projections.build import ACCOUNT, D, feed, feed_all, fill, future, intent, stock
+
+pytestmark = pytest.mark.risk
 
 SECOND = 1_000_000_000
 

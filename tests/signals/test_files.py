@@ -14,6 +14,8 @@ from core.errors import DataMissing, UsageError
 from core.signals.rules import problem
 from tests.signals.workbooks import HEAD, HEADER, cells, market, raw, steady, workbook
 
+pytestmark = pytest.mark.signal
+
 NEW_YORK = "America/New_York"
 MIDNIGHT = datetime(2025, 7, 1)  # noqa: DTZ001  # as a spreadsheet has it: without a zone
 CLOSE = local("2025-07-01", "16:00", NEW_YORK)

@@ -10,9 +10,13 @@ import pytest
 
 from tests.signals.workbooks import HEADER, HOSTILE, cells, digits, far, raw
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="peak memory is measured by /proc, which this system lacks"
-)
+pytestmark = [
+    pytest.mark.signal,
+    pytest.mark.skipif(
+        not Path("/proc/self/status").exists(),
+        reason="peak memory is measured by /proc, which this system lacks",
+    ),
+]
 CHILD = Path(__file__).with_name("reader_child.py")
 MEMORY_MB, SECONDS = 300, 5
 PATIENCE_S = 60

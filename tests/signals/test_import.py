@@ -6,6 +6,8 @@ from core.errors import ExitCode
 from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
 from tests.signals.workbooks import workbook
 
+pytestmark = pytest.mark.signal
+
 ROWS = [
     ("代码", "名称", "权重", "日期", "备注"),
     ("ZVXA", "甲", 0.3, "2025-07-01", "x"),

@@ -11,6 +11,8 @@ from core.clock import from_datetime
 from core.events import SignalReceived
 from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
 
+pytestmark = pytest.mark.signal
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "composite.py"
 DAY_NS = 86_400_000_000_000
 

@@ -22,6 +22,8 @@ from core.indicators import (
     Volatility,
 )
 
+pytestmark = pytest.mark.signal
+
 
 def walk(count, seed=7):
     chance = random.Random(seed)

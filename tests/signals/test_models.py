@@ -14,6 +14,8 @@ from eventstore.reader import LogReader
 from tests.cli.conftest import tape  # noqa: F401  # a fixture
 from tests.signals.test_indicators import walk
 
+pytestmark = pytest.mark.signal
+
 MODEL = Path(__file__).resolve().parents[2] / "examples" / "forecast_model.py"
 DAYS = 60
 

@@ -20,6 +20,8 @@ from core.strategy import Parameters, Strategy, Subscription
 from projections.signals import Signals
 from tests.core.bench import BEGIN, MIN, OPEN, Bench, S, trade
 
+pytestmark = pytest.mark.signal
+
 DAY = 86_400 * S
 GOOD = SignalReceived(OPEN, "bma", "ACME", 0.5, 0.8, OPEN - MIN, 0, OPEN + DAY)
 

@@ -18,6 +18,8 @@ from core.signals.sources import (
 )
 from tests.signals.test_indicators import PRICES
 
+pytestmark = pytest.mark.signal
+
 
 def last(source, prices):
     return [source.update(price) for price in prices][-1]

@@ -17,6 +17,8 @@ from tests.cli.conftest import log, sample_log  # noqa: F401  # fixtures
 from tests.signals.test_in_replays import EXAMPLE
 from tests.signals.workbooks import HEAD, bomb, cut_short, encrypted, workbook
 
+pytestmark = pytest.mark.signal
+
 NOW = local("2025-07-02", "10:00", "America/New_York")
 PATIENCE_S = 60
 ROW = ("ZVXA", 1, "2025-07-01")
