@@ -23,6 +23,7 @@ if not Path(getattr(core, "__file__", None) or "").resolve().is_relative_to(Path
         f"put it behind truetape on the path"
     )
 
+from core.data_source import DataSource
 from core.events import (
     Bar,
     BreakFound,
@@ -73,6 +74,7 @@ __all__ = [
     "Composite",
     "ComputedSignals",
     "ConnectionChanged",
+    "DataSource",
     "DataStateChanged",
     "Entry",
     "Event",

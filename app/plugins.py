@@ -14,6 +14,7 @@ import msgspec
 from app.discovery import STRATEGIES, Found, Kind, find_plugin, has_base, in_folders, is_a, names
 from app.parameters import ParameterInfo, describe
 from app.settings import Settings
+from core.data_source import DataSource
 from core.errors import UnknownPlugin
 from core.listener import Listener
 from core.risk.own import is_risk_rule
@@ -68,7 +69,15 @@ RISK_RULES = Kind(
     is_risk_rule,
     _written_rule,
 )
-KINDS = (STRATEGIES, SIGNAL_SOURCES, RISK_RULES, LISTENERS)
+DATA_SOURCES = Kind(
+    "data source",
+    "truetape.data_sources",
+    "a subclass of truetape.DataSource",
+    is_a(DataSource),
+    has_base("DataSource"),
+    bundled={"yfinance": "app.yahoo:Yahoo"},
+)
+KINDS = (STRATEGIES, SIGNAL_SOURCES, RISK_RULES, LISTENERS, DATA_SOURCES)
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,13 +54,22 @@ def _day(text: str, option: str) -> date:
     help="Bars of trades, or of bids and asks.",
 )
 @click.option("--all-hours", is_flag=True, help="Bars before and after regular hours too.")
+@click.option("--source", metavar="NAME", help="Not the broker but this data source: yfinance, or a plug-in.")
+@click.option(
+    "--exchange", metavar="NAME", help="With --source: where SYMBOL trades, if the log does not know."
+)
 @_connection
 def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any) -> None:
-    """Bring historical bars of SYMBOL from the broker into the log.
+    """Bring historical bars of SYMBOL from the broker, or another source, into the log.
 
     The broker's limits on requests are kept. What the log holds is not asked for again, so an interrupted
     fetch goes on when it is run again.
     """
+    if options["source"] is not None:
+        _fetch_from(call, symbol, first, last or first, options)
+        return
+    if options["exchange"] is not None:
+        raise click.UsageError("--exchange: only with --source; the broker knows where SYMBOL trades")
     from app.fetching import FetchRequest, run_fetch  # noqa: PLC0415
     from app.live.preparing import place_of  # noqa: PLC0415
 
@@ -76,6 +85,34 @@ def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any)
     with call.out.progress("sessions") as advance:
         fetched = run_fetch(call.root, place_of(link), request, advance)
     _show(call, fetched)
+
+
+def _fetch_from(call: Call, symbol: str, first: str, last: str, options: dict[str, Any]) -> None:
+    from app.data import outcome  # noqa: PLC0415
+    from app.source_fetching import SourceRequest, fetch_from  # noqa: PLC0415
+
+    wrong = [name for name in ("host", "port", "client_id") if options[name] is not None]
+    wrong += ["all_hours"] * options["all_hours"] + ["what"] * (options["kind"] != "trades")
+    if wrong:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        raise click.UsageError(f"{named}: not with --source")
+    request = SourceRequest(
+        source=options["source"],
+        symbol=symbol,
+        first=_day(first, "--from"),
+        last=_day(last, "--to"),
+        bar=options["bar"],
+        exchange=options["exchange"],
+    )
+    with call.out.progress("rows") as advance:
+        imported = fetch_from(call.root, request, advance)
+    result = imported.result
+    call.out.result(outcome(imported))
+    call.out.pairs(
+        {"bars": f"{result.accepted:,}", "known": f"{result.duplicates:,}", "rejected": result.rejected},
+        title=f"fetched into {call.root}: {symbol} as {result.feed}",
+    )
+    call.out.next("status")
 
 
 def _show(call: Call, fetched: Any) -> None:
