@@ -4,14 +4,16 @@ Most market events lead to nothing, so their seq is never looked at: to make an 
 quiet replay a twentieth of its time. This module keeps no event for longer than its batch.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import length_hint
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.events import Event
+
+E = TypeVar("E", bound=Event)
 
 
 class Inputs:
@@ -39,10 +41,18 @@ class Inputs:
 
     def seq_of(self, event: Event) -> int:
         """Return the seq of an event that was taken, looking back from the last one."""
+        return self._seqs[self._place(event)]
+
+    def pairs(self, events: Sequence[E]) -> list[tuple[int, E]]:
+        """Return events that were taken one after another (one at least) with their seqs."""
+        end = self._place(events[-1]) + 1
+        return list(zip(self._seqs[end - len(events) : end], events, strict=True))
+
+    def _place(self, event: Event) -> int:
         place = len(self._events) - length_hint(self._left) - 1
         while self._events[place] is not event:
             place -= 1
-        return self._seqs[place]
+        return place
 
 
 class Arriving(Inputs):

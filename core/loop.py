@@ -6,7 +6,7 @@ of orders older than the slice. Outputs are recorded and folded before the next 
 log order is processing order whatever the batch size. Effects are released after the commit only.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import localcontext
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -40,12 +40,11 @@ class Book(Protocol):
 
     last: Trade | None
     """The last trade that is not suspicious. The loop sets it: a trade folds to no more than this."""
+    bar: Bar | None
+    """The last bar. The loop sets it, as it sets `last`."""
 
     def on_quote(self, quote: Quote) -> None:
         """Fold a quote."""
-
-    def on_bar(self, bar: Bar) -> None:
-        """Fold a bar."""
 
     def on_quote_bar(self, bar: QuoteBar) -> None:
         """Fold a quote bar."""
@@ -220,13 +219,14 @@ class Loop:
         due = self._due()
         name: str | None = None
         told: Any = None  # the last event told to a strategy, where `present` does not name it yet
+        events = inputs.events()
         try:
-            for event in inputs.events():
+            for event in events:
                 kind, ts = type(event), event.ts
                 if ts >= due or (kind is not Trade and kind is not Quote):
                     self._name(told, inputs)
                     told = None
-                    self._slice(inputs.seq, event)
+                    self._take_other(event, events, inputs)
                     due = self._due()
                     continue
                 if event.instrument is not name:
@@ -265,6 +265,90 @@ class Loop:
     def _due(self) -> int:
         # While bars wait for the rest of their slice, any other event must look at them first.
         return 0 if self._bars else self._agenda.due
+
+    def _take_other(self, event: Event | None, events: Iterator[Any], inputs: Inputs) -> None:
+        """Take an event, and if it is the first bar of a slice, the bars behind it and what ends them."""
+        if type(event) is Bar and not (self._bars and self._bars[0][1].ts == event.ts):
+            self._flush_bars()
+            event = self._take_bars(event, events, inputs)
+        if event is not None:
+            self._slice(inputs.seq, event)
+
+    def _take_bars(self, bar: Bar, events: Iterator[Any], inputs: Inputs) -> Event | None:
+        """Take trade bars up to an event of another type, and return that; the last slice is left waiting."""
+        # The hot path of bars: a slice of one of them while nothing is due and nothing rests, as in `_take`.
+        # `bar` is the first of a slice, `others` the rest of it: empty for one instrument.
+        lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
+        others: list[Bar] = []
+        other: Event | None = None
+        due = agenda.due
+        name: str | None = None
+        told: Bar | None = None
+        try:
+            for event in events:
+                if type(event) is not Bar:
+                    other = event
+                    break
+                ts = bar.ts
+                if event.ts == ts:
+                    others.append(event)
+                    continue
+                if bar.instrument is not name:
+                    name = bar.instrument
+                    lane = lanes[name]
+                    book, resting, derived, on_bar = lane.book, lane.resting, lane.derived, lane.on_bar
+                if others or ts >= due or resting or derived:
+                    self._name(told, inputs)
+                    told = None
+                    self._take_slice([bar, *others], inputs)
+                    others.clear()
+                    due = agenda.due
+                else:
+                    book.bar = bar
+                    if on_bar is not None:
+                        told = bar
+                        present.ts = ts
+                        on_bar(bar)
+                        if requests:
+                            self._name(told, inputs)
+                            told = None
+                            self._settle(present.seq)
+                        due = agenda.due  # the handler may have set a timer
+                bar = event
+        finally:
+            self._name(told, inputs)
+        self._bars = inputs.pairs([bar, *others])
+        return other
+
+    def _take_slice(self, bars: Sequence[Bar], inputs: Inputs) -> None:
+        """Take a whole slice of trade bars: without their seqs, if they meet nothing that asks for them."""
+        ts, step = bars[0].ts, self._step
+        lanes = [self._lanes[bar.instrument] for bar in bars]
+        busy = [lane for lane in lanes if lane.resting or lane.derived]
+        if busy or self._agenda.due <= ts:
+            self._bars = inputs.pairs(bars)
+            self._flush_bars()
+            return
+        for bar, lane in zip(bars, lanes, strict=True):
+            lane.book.bar = bar
+        present, requests = step.present, step.requests
+        told: Bar | None = None
+        try:
+            for bar, lane in zip(bars, lanes, strict=True):
+                handler = lane.on_bar
+                if handler is not None:
+                    told = bar
+                    present.ts = ts
+                    handler(bar)
+                    if requests:
+                        self._name(told, inputs)
+                        step.settle(present.seq, self.record)
+        finally:
+            self._name(told, inputs)
+        if step.effects:
+            pairs = inputs.pairs(bars)
+            self._accept(pairs[-1][0])
+            self._scan_bars(pairs)
 
     def _slice(self, seq: int, event: Event) -> None:
         if isinstance(event, _BARS):
@@ -305,12 +389,6 @@ class Loop:
         bars, self._bars = self._bars, []
         ts, last = bars[0][1].ts, bars[-1][0]
         step, agenda = self._step, self._agenda
-        if len(bars) == 1 and agenda.due > ts:
-            seq, bar = bars[0]
-            lane = self._lanes[bar.instrument]
-            if not lane.resting and type(bar) is Bar:
-                self._lone_bar(seq, bar, lane)
-                return
         if agenda.due <= ts:
             self._advance(ts, bars[0][0], BEFORE_PRICES)
         self._fold_bars(bars)
@@ -328,20 +406,10 @@ class Loop:
             self._accept(last)
         self._scan_bars(bars)
 
-    def _lone_bar(self, seq: int, bar: Bar, lane: Lane) -> None:
-        """Take a slice of one trade bar that nothing rests on and nothing is due with: most are."""
-        step = self._step
-        lane.book.on_bar(bar)
-        if lane.on_bar is not None:
-            step.present.seq, step.present.ts = seq, bar.ts
-            lane.on_bar(bar)
-            if step.requests or step.effects:
-                self._settle(seq)
-
     def _fold_bars(self, bars: Sequence[tuple[int, BarEvent]]) -> None:
         for _, bar in bars:
             if type(bar) is Bar:
-                self._lanes[bar.instrument].book.on_bar(bar)
+                self._lanes[bar.instrument].book.bar = bar
             elif type(bar) is QuoteBar:
                 self._lanes[bar.instrument].book.on_quote_bar(bar)
             # A bar that was filled forward, or made, says nothing new: prices know the real ones.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from core.effects import Effect
 from core.events import Filled, OrderSendStarted, Recorded, Trade
 from core.loop import Loop
+from core.strategy import Subscription
 from tests.core.bench import MIN, OPEN, Bench, FillModel, S, Script, bar, quote, quote_bar, trade
 
 
@@ -69,6 +70,66 @@ def played(seed, cuts, loop=Loop):
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 40), min_size=1, max_size=6))
 def test_the_batch_size_does_not_change_what_is_recorded(seed, cuts):
     assert played(seed, cuts) == played(seed, [10**6]) == played(seed, [1])
+
+
+class Calm(Script):
+    """Mostly has nothing in the market and nothing due, so that most bars go the short way."""
+
+    def subscriptions(self):
+        return [Subscription("ACME"), Subscription("OTHER")]
+
+    def on_bar(self, bar):
+        self.seen += 1
+        if self.seen % 5 == 0:
+            self.buy(bar.instrument, 1, reason=f"b{self.seen}")
+        if self.seen % 17 == 0:
+            self.buy(bar.instrument, 1, limit=bar.close - 0.5, reason=f"l{self.seen}")
+        if self.seen % 23 == 0:
+            self.set_timer("soon", after_s=0.5)
+        if self.seen % 3 == 0:
+            self.record("close", bar.close)
+
+
+def bars_alone(seed, count=60):
+    """Slices of one bar or of several, now and then a tick between them."""
+    draw, ts, events = random.Random(seed), OPEN, []
+    for _ in range(count):
+        ts += draw.choice([1, 1, 2]) * S
+        for name in draw.choice([["ACME"], ["OTHER"], ["ACME", "OTHER"], ["OTHER", "ACME", "OTHER"]]):
+            price = 100 + draw.randint(-3, 3) / 2
+            events.append(bar(ts, price, price + 0.25, price - 1, price, name=name))
+        if draw.random() < 0.1:
+            events.append(trade(ts + S // 2, 100.0))
+    return events
+
+
+def played_bars(seed, cuts, loop=Loop):
+    bench = Bench(Calm(), bars=["ACME", "OTHER"], sampled=True, loop=loop)
+    return bench.run(bars_alone(seed), cuts=cuts)
+
+
+class LongWay(Loop):
+    """Takes bars one by one, each with its seq, as it takes what is not on the hot path."""
+
+    def _take_other(self, event, events, inputs):
+        self._slice(inputs.seq, event)
+
+
+class NamesNoBars(Loop):
+    """Broken on purpose: never says which input a strategy was told of."""
+
+    def _name(self, told, inputs):
+        pass
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 40), min_size=1, max_size=6))
+def test_the_short_way_of_bars_comes_to_the_same_as_the_long_one(seed, cuts):
+    assert played_bars(seed, cuts) == played_bars(seed, cuts, LongWay)
+
+
+def test_a_short_way_that_names_the_wrong_bar_is_caught():
+    assert any(played_bars(seed, [40], NamesNoBars) != played_bars(seed, [40], LongWay) for seed in range(5))
 
 
 class FlushesAtBatches(Loop):

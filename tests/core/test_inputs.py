@@ -35,6 +35,15 @@ def test_pairs_are_plain_numbers_and_events():
     assert {type(seq) for seq, _ in pairs} == {int}
 
 
+def test_events_taken_one_after_another_get_their_seqs_together():
+    for inputs in batches():
+        for event in inputs.events():
+            if event.ts == 4:
+                break
+        assert inputs.pairs(EVENTS[1:4]) == [(4, EVENTS[1]), (9, EVENTS[2]), (10, EVENTS[3])]
+        assert type(inputs.pairs(EVENTS[4:])[0][0]) is int
+
+
 def test_what_arrives_is_numbered_when_it_is_taken_and_not_before():
     taken = []
 
