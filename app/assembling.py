@@ -9,6 +9,7 @@ from core.agenda import Agenda
 from core.clock import MINUTE_NS
 from core.day_stop import DayStop
 from core.halting import KillSwitch
+from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Broker, Recorder
 from core.protection import NO_EXITS, ExitRules, Protection
@@ -32,6 +33,7 @@ def assemble(
     priced: frozenset[str] | None,
     exits: ExitRules = NO_EXITS,
     retry: RetryRule = RetryRule(),  # noqa: B008
+    hold: HoldRule = HoldRule(),  # noqa: B008
     sample_ns: int = MINUTE_NS,
     made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
@@ -48,9 +50,8 @@ def assemble(
         world.risk,
         currency,
     )
-    step = Step(
-        RiskGate(limits, state, priced, world.gate), world.views, agenda, session, account, currency, retry
-    )
+    gate = RiskGate(limits, state, priced, world.gate)
+    step = Step(gate, world.views, agenda, session, account, currency, retry, hold)
     if world.gate is not None:
         parts = (world.orders, world.positions, world.sessions)
         step.kill_switch = KillSwitch(world.gate, world.reported, *parts, account, session)
