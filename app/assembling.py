@@ -10,6 +10,7 @@ from core.agenda import Agenda
 from core.clock import MINUTE_NS
 from core.day_stop import DayStop
 from core.halting import KillSwitch
+from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Broker, Recorder
 from core.protection import NO_EXITS, ExitRules, Protection
@@ -33,6 +34,7 @@ def assemble(
     priced: frozenset[str] | None,
     exits: ExitRules = NO_EXITS,
     retry: RetryRule = RetryRule(),  # noqa: B008
+    hold: HoldRule = HoldRule(),  # noqa: B008
     sample_ns: int = MINUTE_NS,
     made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
@@ -49,15 +51,8 @@ def assemble(
         world.risk,
         currency,
     )
-    step = Step(
-        RiskGate(limits, state, priced, world.gate, load_rules(limits.rules)),
-        world.views,
-        agenda,
-        session,
-        account,
-        currency,
-        retry,
-    )
+    gate = RiskGate(limits, state, priced, world.gate, load_rules(limits.rules))
+    step = Step(gate, world.views, agenda, session, account, currency, retry, hold)
     if world.gate is not None:
         parts = (world.orders, world.positions, world.sessions)
         step.kill_switch = KillSwitch(world.gate, world.reported, *parts, account, session)

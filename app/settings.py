@@ -127,6 +127,7 @@ class TradingSection(_Section, frozen=True, kw_only=True):
     signal_threshold: Annotated[float, msgspec.Meta(ge=0, le=1, extra={"hint": "fraction"})] = 0.6
     order_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     order_retry_within_s: Positive = 60.0
+    order_hold_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60.0
 
 
 class SignalFileSection(_Section, frozen=True, kw_only=True):

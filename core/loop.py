@@ -161,6 +161,7 @@ class Loop:
             self._step.requests.clear()
             self._step.open(is_open=False)
             self.record(failure, failure.input_seq, None)
+            self._step.lapse(self.record, "the session ends", tell=False)
             self._end(session, "failed")
             raise raised(failure) from error
 
@@ -176,6 +177,7 @@ class Loop:
         self._step.present.ts = ts
         for seat in self._step.seats.values():
             seat.strategy.on_start()
+        self._step.lapse(self.record, "its session ended before it could leave")
         if warm_up is not None:
             for batch in warm_up.batches():
                 self._take(batch)
@@ -192,6 +194,7 @@ class Loop:
         self._step.open(is_open=False)
         for seat in self._step.seats.values():
             seat.strategy.on_stop()
+        self._step.lapse(self.record, "the session ends")
         self._end(session, self.ending)
 
     def _end(self, session: int, reason: str) -> None:

@@ -17,14 +17,22 @@ from core.effects import Effect
 from core.errors import UsageError
 from core.events import (
     AccountMarked,
+    BreakAccepted,
+    BreakFound,
+    BreakResolved,
     CancelIntended,
     CancelSendStarted,
     CompositeSignal,
+    ConnectionChanged,
+    DataStateChanged,
     Event,
     FillCorrected,
     Filled,
+    HaltChanged,
     HaltRequested,
     HaltVerified,
+    HoldEnded,
+    HoldOutcome,
     ModifyIntended,
     OrderIntended,
     OrderResolved,
@@ -40,14 +48,16 @@ from core.events import (
     SignalReceived,
     SignalSourcesChanged,
     TimerFired,
+    TradingResumed,
 )
 from core.halting import PROFILE, Closing, KillSwitch
+from core.holds import Held, Hold, HoldRule, Holds, Release, ended, fresh, intent_of
 from core.order_rules import Refusal, is_exit
 from core.protection import Protection, Sweep
 from core.retry import Retries, RetryRule
-from core.risk import RiskGate, refused
+from core.risk import GATE, RiskGate, refused
 from core.strategy import AnyStrategy, Strategy
-from core.views import Order, OrdersView
+from core.views import HELD, Order, OrdersView
 
 Record = Callable[[Event, int, int | None], int]
 """Append an output and fold it: `(event, at, cause) -> seq`."""
@@ -76,6 +86,7 @@ class Step:
         account: str,
         currency: str,
         retry: RetryRule = RetryRule(),  # noqa: B008
+        hold: HoldRule = HoldRule(),  # noqa: B008
     ) -> None:
         self.present = Present()
         self.requests: list[Any] = []
@@ -93,8 +104,12 @@ class Step:
         self._account = account
         self._currency = currency
         self._retries = Retries(retry, views.orders)
+        self._holds = Holds(hold, views.orders, agenda, gate.passing, gate.waits)
         self._composites: dict[tuple[str, str], int] = {}  # made while handling the input at hand
-        self.heard: set[type[Event]] = {TimerFired}  # types of facts that some strategy has a handler for
+        self.heard: set[type[Event]] = {
+            TimerFired,
+            HoldEnded,
+        }  # types of facts that some strategy has a handler for
         self._routes: dict[type[Event], Callable[[Any], None]] = {
             Filled: self._feed_fill,
             TimerFired: self._feed_timer,
@@ -108,6 +123,14 @@ class Step:
             FillCorrected: self._sweep_one,
             PositionAdjusted: self._sweep_one,
             AccountMarked: self._feed_marked,
+            HoldEnded: self._feed_order,
+            TradingResumed: self._feed_reopened,
+            BreakAccepted: self._feed_reopened,
+            BreakResolved: self._feed_gate,
+            BreakFound: self._feed_gate,
+            ConnectionChanged: self._feed_gate,
+            DataStateChanged: self._feed_gate,
+            HaltChanged: self._feed_gate,
         }
         self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
             OrderIntended: self._settle_intent,
@@ -119,6 +142,8 @@ class Step:
             SignalSourcesChanged: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
+            Hold: self._settle_hold,
+            Release: self._settle_release,
         }
 
     @property
@@ -187,8 +212,18 @@ class Step:
             self._tell_order(news.order)
 
     def _feed_halt(self, halt: Any) -> None:
-        if self.kill_switch is not None:
-            self.requests += self.kill_switch.cancels(halt)
+        held = self._holds.orders()
+        self._feed_gate(halt)
+        if self.kill_switch is not None:  # what is held is refused by the halt: there is nothing to cancel
+            self.requests += [each for each in self.kill_switch.cancels(halt) if each.order not in held]
+
+    def _feed_gate(self, _news: Any) -> None:
+        if self._holds:
+            self.requests.append(Release())
+
+    def _feed_reopened(self, news: Any) -> None:
+        self._feed_gate(news)
+        self.sweep()  # exits that were refused meanwhile
 
     def _feed_verified(self, verified: Any) -> None:
         if self.kill_switch is not None:
@@ -197,6 +232,10 @@ class Step:
     def _feed_outcome(self, news: Any) -> None:
         order = self.orders.get(news.order)
         if order is not None and order.id.startswith(f"{order.strategy}-{self._session}-"):
+            hold = self._holds.unsent(news, order) if type(news) is SendFailed and self._is_open else None
+            if hold is not None:
+                self.requests.append(hold)  # its strategy is told once that it is held
+                return
             self._retries.note(news)
         self._feed_order(news)
 
@@ -206,7 +245,7 @@ class Step:
             if order is not None and order.strategy in self.seats:
                 who = (order.account, order.strategy, order.instrument)
                 self.requests.append(OrderRetried(news.ts, name, number, *who, why))
-        self.sweep()
+        self._feed_reopened(news)
 
     def _feed_marked(self, mark: Any) -> None:
         if self.day_stop is not None and self._is_open:
@@ -273,6 +312,10 @@ class Step:
 
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
         verdict = self._gate.judge(request)
+        why = self._hold_why(verdict, request)
+        if why:
+            self._hold(request, seq, why, at, record)
+            return
         cause = record(verdict, at, seq)
         if isinstance(verdict, RiskRefused):
             self._feed_order(request)
@@ -280,23 +323,98 @@ class Step:
         self._send(request, verdict, at, cause, record)
 
     def _settle_bracket(self, request: Bracketed, at: int, record: Record) -> None:
-        entry = request.entry
+        entry, exits = request.entry, request.exits
         seq = record(entry, at, None)
-        verdict = self._gate.judge_bracket(entry, request.exits)
+        verdict = self._gate.judge_bracket(entry, exits)
+        why = self._hold_why(verdict, entry)
+        if why:
+            self._hold(entry, seq, why, at, record)
+            for intent in exits:
+                self._hold(intent, record(intent, at, None), why, at, record)
+            return
+        self._decide_entry(entry, verdict, seq, at, record)
+        for intent in exits:
+            self._decide_exit(intent, verdict, record(intent, at, None), at, record)
+
+    def _decide_entry(
+        self, entry: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
+    ) -> None:
         cause = record(verdict, at, seq)
         if isinstance(verdict, RiskRefused):
             self._feed_order(entry)
         else:
             self._send(entry, verdict, at, cause, record)
-        for intent in request.exits:
-            seq = record(intent, at, None)
-            if isinstance(verdict, RiskRefused):
-                why = Refusal("bracket", "an approved entry", entry.order, f"{entry.order} was refused")
-                record(refused(intent, why), at, seq)
-                self._feed_order(intent)
+
+    def _decide_exit(
+        self, intent: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
+    ) -> None:
+        """Let the exit of a bracket share the verdict on its entry."""
+        if isinstance(verdict, RiskRefused):
+            name = intent.parent
+            why = Refusal("bracket", "an approved entry", name, f"{name} was refused")
+            record(refused(intent, why), at, seq)
+            self._feed_order(intent)
+        else:
+            approved = self._gate.approve(intent)
+            self._send(intent, approved, at, record(approved, at, seq), record)
+
+    # -- what is held --------------------------------------------------------------------------
+
+    def _hold_why(self, verdict: RiskApproved | RiskRefused, intent: OrderIntended | ModifyIntended) -> str:
+        """Return why an intent is held and not refused; empty if the verdict stands."""
+        if not isinstance(verdict, RiskRefused) or verdict.rule != GATE:
+            return ""
+        return self._holds.why(intent)
+
+    def _hold(
+        self, intent: OrderIntended | ModifyIntended, cause: int | None, why: str, at: int, record: Record
+    ) -> None:
+        if isinstance(intent, ModifyIntended):
+            for each in self._holds.replaced(intent):
+                self._end_hold(each, "replaced", f"version {intent.version} stands for it", at, record)
+        self._holds.keep(intent, record(self._holds.event(intent, self.present.ts, why), at, cause))
+        self._feed_order(intent)
+
+    def _settle_hold(self, request: Hold, at: int, record: Record) -> None:
+        self._hold(request.intent, None, request.why, at, record)
+
+    def _end_hold(self, held: Held, outcome: HoldOutcome, why: str, at: int, record: Record) -> int:
+        return record(ended(held.intent, self.present.ts, outcome, why), at, held.seq)
+
+    def _settle_release(self, _request: Release, at: int, record: Record) -> None:
+        """Judge anew what the gate does not bar for the moment any more: it is sent, or refused, once."""
+        for family in self._holds.ready():
+            freed = [
+                (fresh(each.intent, self.present.ts), self._end_hold(each, "released", "", at, record))
+                for each in family
+            ]
+            (first, seq), *others = freed
+            exits = [(i, n) for i, n in others if isinstance(i, OrderIntended) and i.parent == first.order]
+            if isinstance(first, OrderIntended) and exits:
+                verdict = self._gate.judge_bracket(first, [intent for intent, _ in exits])
+                self._decide_entry(first, verdict, seq, at, record)
+                for intent, number in exits:
+                    self._decide_exit(intent, verdict, number, at, record)
             else:
-                approved = self._gate.approve(intent)
-                self._send(intent, approved, at, record(approved, at, seq), record)
+                self._decide(first, seq, at, record)
+            for change, number in others:
+                if not isinstance(change, OrderIntended):
+                    self._decide(change, number, at, record)
+
+    def lapse(self, record: Record, why: str, *, tell: bool = True) -> None:
+        """End what is held: nothing is kept for another session, nor from one that broke off."""
+        at, known = self.present.seq, len(self._holds)
+        for each in self._holds.all():
+            self._end_hold(each, "expired", why, at, record)
+            if tell:
+                self._feed_order(each.intent)
+        left = [] if known or self._gate.free else self.orders.working()
+        for order in left:
+            if order.state == HELD and order.account == self._account:
+                held = Held(intent_of(order, order.created_ts), at, 0)
+                record(ended(held.intent, self.present.ts, "expired", why), at, None)
+                if tell:
+                    self._feed_order(held.intent)
 
     def _settle_closing(self, request: Closing, at: int, record: Record) -> None:
         intent = request.intent
@@ -321,26 +439,7 @@ class Step:
         seq = record(request, at, None)
         order = self.orders.get(request.order)
         assert order is not None
-        again = OrderIntended(
-            request.ts,
-            order.id,
-            order.account,
-            order.strategy,
-            order.instrument,
-            order.side,
-            order.quantity,
-            order.type,
-            order.limit,
-            order.stop,
-            order.tif,
-            order.reason,
-            order.trail,
-            order.trail_pct,
-            order.good_till,
-            order.outside_rth,
-            order.parent,
-            order.oca,
-        )
+        again = intent_of(order, request.ts)
         self._decide(again, seq, at, record)
 
     def _settle_cancel(self, request: CancelIntended, at: int, record: Record) -> None:
@@ -349,6 +448,14 @@ class Step:
         self._retries.forget(request.order)
         if known is None or not known.working or known.strategy != request.strategy:
             return  # nothing of its own to withdraw; the intent stays on record
+        for each in self._holds.take(request.order):
+            self._end_hold(each, "cancelled", request.reason, at, record)
+            if each.intent.order != request.order:
+                self._feed_order(each.intent)
+        if known.state == HELD:
+            self._feed_order(request)
+            return
+        self._holds.unwanted(request.order)
         who = (request.account, request.strategy, request.instrument)
         cancel = CancelSendStarted(request.ts, request.order, *who)
         self.effects.append(Effect(record(cancel, at, seq), request))

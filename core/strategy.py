@@ -260,7 +260,7 @@ class Strategy(Generic[P]):
         """Handle a timer that came due."""
 
     def on_order(self, order: Order) -> None:
-        """Handle news of one of the strategy's orders: acknowledged, refused, cancelled, rejected."""
+        """Handle news of one of the strategy's orders: acknowledged, held, refused, expired, ended."""
 
     def on_fill(self, fill: Filled) -> None:
         """Handle an execution of one of the strategy's orders."""

@@ -21,12 +21,16 @@ from core.events import (
     Trade,
 )
 
+HELD = "Held"
+"""The state of an order that waits for the gate to open."""
+
 
 class Order(msgspec.Struct, frozen=True, gc=False):
     """An order as it stands, folded from its events.
 
     `state` is one of `Intended`, `Approved`, `Refused`, `Sending`, `Sent`, `SendFailed`, `Submitted`,
-    `PartiallyFilled`, `Filled`, `CancelPending`, `Cancelled`, `Rejected`, `Unknown`, `Lost`.
+    `PartiallyFilled`, `Filled`, `CancelPending`, `Cancelled`, `Rejected`, `Unknown`, `Lost`, `Held` (it
+    waits for the gate to open), `Expired` (its hold ended before that).
     `exposed` is the quantity that may still fill: the larger version until a modify is acknowledged.
     """
 
@@ -179,6 +183,9 @@ class GateView(Protocol):
 
     def closed(self, instrument: str) -> str | None:
         """Return why no order in the instrument may leave, or `None`."""
+
+    def passing(self, instrument: str) -> str | None:
+        """Return what closes the gate for the moment only, or `None` if it is open or closed for good."""
 
     def bars(self, order: str, instrument: str) -> str | None:
         """Return why an approved order may not leave, or `None`; what closes a position may pass a halt."""

@@ -55,6 +55,12 @@ reports AS (
               CASE WHEN outcome IN ('unknown', 'presumed_lost') THEN outcome ELSE '' END, NULL,
               evidence, seq FROM raw.order_resolved
     UNION ALL SELECT run, "order", ts, 0, 'retried', '', NULL, NULL, seq FROM raw.order_retried
+    UNION ALL SELECT run, "order", ts, 0, CASE version WHEN 1 THEN 'Held' ELSE '' END, NULL, NULL, reason, seq
+              FROM raw.order_held
+    UNION ALL SELECT run, "order", ts, 0, CASE WHEN outcome = 'released' AND version = 1 THEN 'freed'
+              WHEN outcome = 'released' THEN '' WHEN version > 1 THEN 'dropped'
+              WHEN outcome = 'cancelled' THEN 'Cancelled' ELSE 'Expired' END, NULL, version,
+              CASE WHEN outcome <> 'released' THEN reason END, seq FROM raw.hold_ended
     UNION ALL SELECT b.run, p.order_id, b.ts, 0, 'accepted', '', NULL, b.reason, b.seq
               FROM raw.break_accepted AS b JOIN placements AS p ON p.run IS NOT DISTINCT FROM b.run
               AND p.account = b.account AND p.instrument = b.instrument AND p.seq < b.seq
@@ -63,7 +69,8 @@ reports AS (
     UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, NULL, seq FROM raw.filled
     UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, NULL, seq FROM raw.fill_corrected),
 sequenced AS (
-    SELECT *, count(*) FILTER (fact = 'retried') OVER (PARTITION BY run, order_id ORDER BY seq) AS retries,
+    SELECT *, count(*) FILTER (fact IN ('retried', 'Held'))
+            OVER (PARTITION BY run, order_id ORDER BY seq) AS retries,
         arg_max(fate, seq) FILTER (fate IS NOT NULL) OVER (PARTITION BY run, order_id ORDER BY seq
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS fate_before
     FROM reports),
@@ -77,8 +84,8 @@ judged AS (
 placed AS (  -- the operator's word ends an order that nobody could find, and no other
     SELECT *, fact IN ('failed', 'doubt') AND version <= max(version) FILTER (fact = 'sent')
         OVER (PARTITION BY run, order_id, retries ORDER BY seq) AS was_out,
-        coalesce(max(seq) FILTER (fact = 'retried') OVER whole, 0) AS retried_seq,
-        coalesce(max(seq) FILTER (fact IN ('retried', 'live')) OVER whole, 0) AS revived_seq,
+        coalesce(max(seq) FILTER (fact IN ('retried', 'Held')) OVER whole, 0) AS retried_seq,
+        coalesce(max(seq) FILTER (fact IN ('retried', 'live', 'freed')) OVER whole, 0) AS revived_seq,
         coalesce(max(seq) FILTER (fact IN ('retried', 'live', 'open', 'gone')) OVER whole, 0) AS reopened_seq
     FROM judged
     WHERE fact <> 'accepted' OR (coalesce(fate_before, '') = 'unknown' AND NOT coalesce(over_before, false))
@@ -94,8 +101,8 @@ folded AS (
     SELECT run, order_id, max(ts) AS updated_ts, max(progress) FILTER (seq >= retried_seq) AS progress,
         bool_or(fact = 'Rejected' AND seq >= reopened_seq) AS rejected,
         bool_or(fact IN ('Cancelled', 'ended', 'accepted', 'gone') AND seq >= reopened_seq) AS cancelled,
-        arg_max(fact, seq) FILTER (fact IN ('Refused', 'SendFailed', 'Unknown') AND seq > revived_seq)
-            AS held_back,
+        arg_max(fact, seq) FILTER (seq > revived_seq
+            AND fact IN ('Refused', 'SendFailed', 'Unknown', 'Held', 'Expired')) AS held_back,
         arg_max(fact, seq) FILTER (fact IN ('cancelling', 'kept', 'live')) AS cancelling,
         arg_max(fate, seq) FILTER (fate IS NOT NULL) AS fate,
         max(version) FILTER (progress = 4 OR fact = 'amended') AS acknowledged,

@@ -143,6 +143,8 @@ _ORDER_LINKS = {
     "' limit ' || plain(\"limit\"), ' stop ' || plain(stop))",
     "order_resolved": "'resolved', concat(outcome, ': ', evidence)",
     "order_retried": "'retry', concat('retry ', retry, ': ', reason)",
+    "order_held": "'held', reason",
+    "hold_ended": "'hold', concat_ws(': ', outcome, nullif(reason, ''))",
     "send_failed": "'send failed', concat(message, ' (', bytes_written, ' bytes written)')",
     "order_status": "'status', concat(status, ' ' || NULLIF(message, ''))",
     "filled": "'fill', concat(side, ' ', plain(quantity), ' at ', plain(price), ' (', exec_id, ')')",

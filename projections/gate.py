@@ -33,6 +33,8 @@ HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
 """From the mildest to the strongest."""
 _USABLE = frozenset(("up", "upstream_up", "data_lost"))
 """With these orders may leave once reconciled; whatever else a link may be, they may not."""
+_FOR_GOOD = frozenset(("given_up", "refused", "read_only"))
+"""After these none will leave in the session; all else passes, or ends in one of these."""
 
 
 class GateState(State, kw_only=True):
@@ -124,6 +126,15 @@ class Gate(Projection):
             return "the log is not reconciled with the broker yet"
         return self._broken(instrument, unprotected=False)
 
+    def passing(self, instrument: str) -> str | None:
+        """Return what closes the gate for the moment only, or `None` if it is open or closed for good.
+
+        A connection may come back and books will be compared; a halt or a break waits for the operator.
+        """
+        if self.observing or self.halt or self.link == "shut" or self._broken(instrument, unprotected=False):
+            return None
+        return self.closed(instrument)
+
     def bars(self, order: str, instrument: str) -> str | None:
         """Return why an order that was approved may not leave, or `None`.
 
@@ -153,7 +164,7 @@ class Gate(Projection):
         event: ConnectionChanged = entry.event
         self._link_reason = event.reason or event.state
         # A link that comes back, in whatever way, is not trusted before the books were compared again.
-        self.link = "up" if event.state in _USABLE else "down"
+        self.link = "up" if event.state in _USABLE else "shut" if event.state in _FOR_GOOD else "down"
         self.reconciled = False
 
     def _session(self, entry: Any) -> None:

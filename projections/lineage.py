@@ -20,10 +20,12 @@ from core.events import (
     Event,
     FillCorrected,
     Filled,
+    HoldEnded,
     ModifyIntended,
     OrderAmended,
     OrderAttempted,
     OrderBound,
+    OrderHeld,
     OrderIntended,
     OrderResolved,
     OrderRetried,
@@ -54,6 +56,8 @@ _ORDER_TYPES: tuple[type[Event], ...] = (
     OrderAmended,
     OrderResolved,
     OrderRetried,
+    OrderHeld,
+    HoldEnded,
 )
 _EXECUTION_TYPES: tuple[type[Event], ...] = (Filled, FillCorrected, CommissionReported)
 

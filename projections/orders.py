@@ -19,8 +19,10 @@ from core.events import (
     ExternalOrderReported,
     FillCorrected,
     Filled,
+    HoldEnded,
     ModifyIntended,
     OrderAmended,
+    OrderHeld,
     OrderIntended,
     OrderResolved,
     OrderRetried,
@@ -105,6 +107,8 @@ class Orders(Projection):
                 OrderAmended: self._amended,
                 OrderResolved: self._resolved,
                 OrderRetried: self._retried,
+                OrderHeld: self._held,
+                HoldEnded: self._hold_ended,
                 BreakAccepted: self._accepted,
                 ExternalOrderReported: self._external,
                 Filled: self._filled,
@@ -323,6 +327,22 @@ class Orders(Projection):
         record.retried()
         record.touch(event.ts)
         self._settle(record)
+
+    def _held(self, entry: Any) -> None:
+        event: OrderHeld = entry.event
+        record = self._record(event.order)
+        if record is not None:
+            record.hold(event.version, event.reason)
+            record.touch(event.ts)
+            self._settle(record)
+
+    def _hold_ended(self, entry: Any) -> None:
+        event: HoldEnded = entry.event
+        record = self._record(event.order)
+        if record is not None:
+            record.unhold(event.version, event.outcome, event.reason)
+            record.touch(event.ts)
+            self._settle(record)
 
     def _accepted(self, entry: Any) -> None:
         # What nobody could find is over once the operator accepts the broker's view.

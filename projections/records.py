@@ -10,7 +10,7 @@ import msgspec
 
 from core.events import CommissionReported, Filled, OrderIntended, OrderResolved, OrderStatusChanged
 from core.money import CONTEXT, ZERO
-from core.views import Execution, Order
+from core.views import HELD, Execution, Order
 
 _add = CONTEXT.add
 _subtract = CONTEXT.subtract
@@ -26,6 +26,8 @@ SUBMITTED = 4
 
 _SHOWN = ("Intended", "Approved", "Sending", "Sent", "Submitted")
 TERMINAL = frozenset(("Cancelled", "Rejected"))
+_MAY_FILL = ("Unknown", HELD)
+"""What holds an order back without ending it."""
 AMENDED = "changed at the broker"
 """The reason of a version that the broker made."""
 _FIXED = ("good_till", "outside_rth", "parent", "oca")
@@ -54,7 +56,8 @@ class OrderRecord(msgspec.Struct, gc=False):
     `filled` sums the executions in their highest revision; `done` sums them as first reported: a
     correction changes what was filled, but does not put an order back to work. `acknowledged` is the
     highest version the broker confirmed. `ended` is how the broker closed the order, `held_back` how it
-    ended on our side (`Refused`, `SendFailed`) or that its fate is `Unknown`. `fate` is `unknown` or
+    ended on our side (`Refused`, `SendFailed`, `Expired`), that it is `Held` there or that its fate is
+    `Unknown`. `fate` is `unknown` or
     `presumed_lost` while reconciliation has not found it at the broker; any sign of it clears that.
     """
 
@@ -101,6 +104,21 @@ class OrderRecord(msgspec.Struct, gc=False):
             self.held_back = why
         elif version not in self.dropped:
             self.dropped = tuple(sorted((*self.dropped, version)))
+
+    def hold(self, version: int, why: str) -> None:
+        """Note that a version waits for the gate to open; what a send without a byte left behind is over."""
+        self.message = why
+        if version == 1:
+            self.held_back, self.progress, self.sent_version = HELD, INTENDED, 0
+
+    def unhold(self, version: int, outcome: str, why: str) -> None:
+        """Note how a hold ended."""
+        if outcome == "released":
+            self.held_back = "" if version == 1 else self.held_back
+        elif outcome == "cancelled" and version == 1:
+            self.ended, self.message = self.ended or "Cancelled", why
+        else:
+            self.drop(version, "Expired", why)
 
     def doubt(self, version: int, message: str) -> None:
         """Note that a version may or may not have left."""
@@ -186,7 +204,7 @@ class OrderRecord(msgspec.Struct, gc=False):
         """Return whether the order may still fill."""
         if self.intent is None or self.ended or self.fate == "presumed_lost":
             return False
-        if self.held_back and self.progress < SUBMITTED and self.held_back != "Unknown":
+        if self.held_back and self.progress < SUBMITTED and self.held_back not in _MAY_FILL:
             return False
         return self.done < (self.standing_quantity() if self.versions else self.quantity)
 

@@ -40,6 +40,7 @@ from core.events import (
     SessionStarted,
     types_of,
 )
+from core.holds import HoldRule
 from core.money import ZERO
 from core.ports import Selection
 from core.retry import RetryRule
@@ -148,6 +149,7 @@ class Proof:
         config = msgspec.json.decode(started.config)
         self._limits, self._exits = renewed(limits_of(started)), exits_of(started)
         self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
+        self._hold = msgspec.convert(config.get("hold", {}), HoldRule)
         self._signals = msgspec.convert(config.get("signals", {}), SignalRules)
         self._currency = str(config.get("currency", "USD"))
         self._seated: list[Seated] = seat(specs_of(started))
@@ -202,6 +204,7 @@ class Proof:
                 currency=self._currency,
                 priced=frozenset(config_priced(started)),
                 retry=self._retry,
+                hold=self._hold,
                 made=self._bar_feeds(),
             )
             loop.record(started, 0, None)

@@ -29,6 +29,7 @@ from app.watch.watching import configured
 from app.writing import Writer
 from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted
+from core.holds import HoldRule
 from core.money import plain
 from core.ports import Selection
 from core.retry import RetryRule
@@ -191,6 +192,7 @@ def _request(
             attempts=config.settings.trading.order_retries,
             within_s=config.settings.trading.order_retry_within_s,
         ),
+        hold=HoldRule(within_s=config.settings.trading.order_hold_s),
         signals=signal_rules(config),
         files=configured_files(config),
         models=configured_models(config),

@@ -49,6 +49,7 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Recorder
 from core.protection import NO_EXITS, ExitRules
@@ -78,6 +79,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     exits: ExitRules = NO_EXITS
     retry: RetryRule = RetryRule()
+    hold: HoldRule = HoldRule()
     signals: SignalRules = SignalRules()
     watchlist: tuple[str, ...] = ()
     files: FilesToWatch = FilesToWatch()
@@ -228,6 +230,7 @@ class LiveSession:
             currency=request.currency,
             priced=frozenset(instrument.instrument for instrument in self.client.wanted),
             retry=request.retry,
+            hold=request.hold,
             made=bar_feeds(self.seated),
         )
 
@@ -281,6 +284,7 @@ class LiveSession:
             "limits": msgspec.to_builtins(request.limits),
             "exits": msgspec.to_builtins(request.exits),
             "retry": msgspec.to_builtins(request.retry),
+            "hold": msgspec.to_builtins(request.hold),
             "signals": msgspec.to_builtins(request.signals),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],

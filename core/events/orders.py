@@ -23,6 +23,8 @@ OrderStatus = Literal[
     "Inactive",
 ]
 
+HoldOutcome = Literal["released", "expired", "cancelled", "replaced"]
+
 
 @event("order_intended", "decision")
 class OrderIntended(Event, frozen=True, gc=False, omit_defaults=True):
@@ -67,6 +69,40 @@ class OrderRetried(Event, frozen=True, gc=False):
     account: str
     strategy: str
     instrument: str
+    reason: str
+
+
+@event("order_held", "decision")
+class OrderHeld(Event, frozen=True, gc=False):
+    """An intent that could not leave just now: no connection, or the books not compared yet. It waits.
+
+    It waits up to `until` (ns UTC; 0: for as long as the session), then it expires. `reason` says what bars
+    it.
+    """
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+    until: int
+    reason: str
+
+
+@event("hold_ended", "decision")
+class HoldEnded(Event, frozen=True, gc=False):
+    """An intent is not held any more. If it was `released`, a fresh risk check follows; else it never left.
+
+    `expired`: its time was over, or its session. `cancelled`: its strategy, or a halt, took it back.
+    `replaced`: a later change stands for it.
+    """
+
+    order: str
+    version: int
+    account: str
+    strategy: str
+    instrument: str
+    outcome: HoldOutcome
     reason: str
 
 

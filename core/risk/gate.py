@@ -21,6 +21,8 @@ from core.views import GateView
 
 Intent = OrderIntended | ModifyIntended
 _Least = tuple[str, Reading]
+GATE = "gate"
+"""The rule of a verdict that says: nothing may leave."""
 
 
 class RiskGate:
@@ -80,11 +82,32 @@ class RiskGate:
         rule, reading = tightest
         return RiskApproved(intent.ts, intent.order, version, *who, self.profile, rule, *_numbers(reading))
 
+    @property
+    def free(self) -> bool:
+        """Whether there is no gate that could be closed, as in a replay."""
+        return self._gate is None
+
+    def passing(self, intent: Intent) -> str:
+        """Return what bars an intent for the moment only; empty if nothing does, or if it is for good."""
+        return (self._gate.passing(intent.instrument) or "") if self._gate is not None else ""
+
+    def waits(self, intent: Intent) -> bool:
+        """Return whether an intent that is held has to wait on.
+
+        After an outage data come later than the books are compared: what adds to a position waits for them.
+        """
+        gate, name = self._gate, intent.instrument
+        if gate is None or gate.passing(name) is not None:
+            return gate is not None
+        known = isinstance(intent, OrderIntended) or self._state.orders.get(intent.order) is not None
+        adds = known and gate.closed(name) is None and gate.entries_closed(name) is not None
+        return adds and not self._reduces(intent)
+
     def _check_gate(self, intent: Intent, gate: GateView) -> Refusal | None:
         why = gate.closed(intent.instrument)
         if why is None and not self._reduces(intent):
             why = gate.entries_closed(intent.instrument)
-        return None if why is None else Refusal("gate", "open", "closed", why)
+        return None if why is None else Refusal(GATE, "open", "closed", why)
 
     def _reduces(self, intent: Intent) -> bool:
         proposal = Proposal.of(intent, self._state.orders)

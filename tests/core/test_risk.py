@@ -382,6 +382,9 @@ class Doors:
     def closed(self, instrument):
         return self.everything
 
+    def passing(self, instrument):
+        return None
+
     def entries_closed(self, instrument):
         return self.entries
 

@@ -15,8 +15,10 @@ from core.events import (
     ExternalOrderReported,
     FillCorrected,
     Filled,
+    HoldEnded,
     ModifyIntended,
     OrderAmended,
+    OrderHeld,
     OrderIntended,
     OrderResolved,
     OrderRetried,
@@ -85,6 +87,17 @@ def _doubts(rng, order, ts):
     ]
 
 
+def _held(rng, order, ts):
+    """What may happen to an order that is held; it has not filled before, or it would not be held."""
+    first, *facts = [e for e in _facts(rng, order, ts) if type(e) not in (Filled, FillCorrected)]
+    outcomes = ("released", "expired", "cancelled", "replaced")
+    for version in (1, 1, 2):
+        facts.insert(rng.randrange(len(facts) + 1), OrderHeld(ts, order, version, *WHO, 0, "no connection"))
+        ending = HoldEnded(ts, order, version, *WHO, rng.choice(outcomes), "why")
+        facts.insert(rng.randrange(len(facts) + 1), ending)
+    return [first, *facts]
+
+
 def _resolved(rng, order, ts):
     first, *facts = [*_facts(rng, order, ts), *_doubts(rng, order, ts)]
     rng.shuffle(facts)
@@ -134,6 +147,7 @@ def history(tmp_path_factory):
             *_resolved(rng, f"r-1-{n}", 1000 + n),
             *_external(rng, f"x-{n}", 1000 + n),
             *_accepted(rng, f"a-1-{n}", 1000 + n),
+            *_held(random.Random(n), f"h-1-{n}", 1000 + n),
         ]
         for event in happened:
             journal.append(event)

@@ -12,6 +12,7 @@ from app.live.session import LiveRequest, LiveSession
 from app.past import past_of
 from app.seating import StrategySpec
 from core.events import Entry, Event, FeedDefined, InstrumentDefined, OrderAttempted, SessionScheduled
+from core.holds import HoldRule
 from core.ports import Selection
 from core.views import Order
 from eventstore.journal import Journal
@@ -22,7 +23,7 @@ ACCOUNT = "DU1000001"
 DAY_BEGIN_NS = 1_751_443_200_000_000_000
 LIMIT_S = 60.0
 """No session of a test lasts longer."""
-OVER = frozenset(("Filled", "Cancelled", "Rejected", "Refused", "SendFailed"))
+OVER = frozenset(("Filled", "Cancelled", "Rejected", "Refused", "SendFailed", "Expired"))
 _DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 
 QUICK = {
@@ -63,12 +64,15 @@ class Rig:
         *,
         client: Callable[[LiveSession], None] = lambda _: None,
         until: Callable[["Rig"], bool] | None = None,
+        hold: HoldRule = HoldRule(),  # noqa: B008
         **drill: Any,
     ) -> None:
         self._journal = Journal.open(root)
         self.root = root
         spec = StrategySpec(DRILL, drill, id="drill")
-        request = LiveRequest(mode="test", link=settings, strategies=(spec,), account=ACCOUNT)
+        request = LiveRequest(
+            mode="test", link=settings, strategies=(spec,), account=ACCOUNT, hold=hold, currency="USD"
+        )
         self.session = LiveSession(self._journal, request, lambda _: (), watch=self._watch)
         client(self.session)
         self.drill = self.session.seated[0].strategy

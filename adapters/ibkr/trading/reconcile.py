@@ -36,7 +36,7 @@ from core.events import (
     ReconciliationFinished,
 )
 from core.money import ZERO, money, plain
-from core.views import AccountView, Execution, Order, PositionsView
+from core.views import HELD, AccountView, Execution, Order, PositionsView
 from projections.gate import UNPROTECTED
 from projections.records import Version
 from projections.routes import Routes
@@ -115,6 +115,8 @@ def reconcile(
     for order in folds.orders.working():
         if order.account != account:
             continue  # of another account's session: this login says nothing of it
+        if order.state == HELD:
+            continue  # it is not at the broker, which is certain
         if order.strategy or folds.routes.attempt(order.id) is not None:
             here = ours.get(order.id, Found({}, {}))
             if order.id not in ours and _gone_with_its_entry(order, ours, folds):

@@ -1,0 +1,94 @@
+"""Orders asked for while the gateway is away: held, and out once; a real gateway over loopback."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.live.proving import Recorded, prove
+from core.events import (
+    HoldEnded,
+    OrderHeld,
+    OrderSent,
+    RiskRefused,
+    SessionEnded,
+    SessionStarted,
+)
+from core.holds import HoldRule
+from core.ports import Selection
+from eventstore.reader import LogReader
+from tests.live.rig import Books, Rig
+
+Start = Callable[..., tuple[Rig, Any]]
+Compare = Callable[[Any], Books]
+
+AWAY = "ticks 100: reset"
+"""The connection breaks; the drill orders 0.3 s after the last trade, before there is another connection."""
+SET_UP: dict[str, Any] = {
+    "speed": 600,
+    "settings": {"reconnect_interval_s": 1.0, "reconnect_cap_s": 2.0},
+    "plan": "timer",
+    "orders": 1,
+}
+HOUR = HoldRule(within_s=3600)
+
+
+def proved(root: Any) -> None:
+    chosen = Selection(types=frozenset({SessionStarted, SessionEnded}))
+    start, end = (e for batch in LogReader(root).entries(chosen) for e in batch)
+    prove(root, Recorded(start.event, start.seq, end.seq))
+
+
+def test_an_order_asked_for_while_away_goes_out_once_afterwards(start: Start, books: Compare) -> None:
+    rig, gateway = start(AWAY, hold=HOUR, **SET_UP)
+    rig.run()
+    held = [e.order for e in rig.events(OrderHeld)]
+    assert held != []
+    assert [(e.order, e.outcome) for e in rig.events(HoldEnded)] == [(order, "released") for order in held]
+    assert rig.events(RiskRefused) == []
+    assert [e.order for e in rig.events(OrderSent) if e.order in held] == held
+    compared = books(gateway)
+    assert compared.differences() == []
+    assert compared.sent_twice() == []
+    proved(rig.root)
+
+
+def test_one_that_waits_too_long_expires_and_never_leaves(start: Start, books: Compare) -> None:
+    rig, gateway = start(AWAY, hold=HoldRule(within_s=0.2), **SET_UP)
+    rig.run()
+    held = [e.order for e in rig.events(OrderHeld)]
+    assert [(e.order, e.outcome) for e in rig.events(HoldEnded)] == [(order, "expired") for order in held]
+    assert held != []
+    assert [e.order for e in rig.events(OrderSent) if e.order in held] == []
+    assert books(gateway).differences() == []
+    proved(rig.root)
+
+
+@pytest.mark.parametrize("broken", ["forgets", "sends twice"])
+def test_a_session_that_forgets_or_sends_twice_is_caught(broken: str, start: Start, books: Compare) -> None:
+    def breaks(session: Any) -> None:
+        loop_of = session._loop
+
+        def loop(recorder: Any) -> Any:
+            made = loop_of(recorder)
+            holds = made._step._holds
+            ready = holds.ready
+
+            def again() -> list[Any]:
+                return [] if broken == "forgets" else list(ready()) * 2
+
+            holds.ready = again
+            return made
+
+        session._loop = loop
+
+    def over(rig: Rig) -> bool:
+        return rig.drill._trades > 400  # type: ignore[attr-defined]
+
+    rig, gateway = start(AWAY, hold=HOUR, client=breaks, until=over, **SET_UP)
+    rig.run()
+    held = [e.order for e in rig.events(OrderHeld)]
+    times = [[e.order for e in rig.events(OrderSent)].count(order) for order in held]
+    compared = books(gateway)
+    assert held
+    assert times != [1] * len(held) or compared.sent_twice() or compared.differences()
