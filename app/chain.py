@@ -30,6 +30,7 @@ from core.events import (
     OrderRetried,
     OrderSendStarted,
     OrderSent,
+    OrderSized,
     OrderStatusChanged,
     RiskApproved,
     RiskRefused,
@@ -47,6 +48,7 @@ class Link(msgspec.Struct, frozen=True):
 
 _ROLES: dict[type[Event], str] = {
     CompositeSignal: "composite",
+    OrderSized: "size",
     OrderIntended: "intent",
     ModifyIntended: "modify",
     CancelIntended: "cancel",

@@ -23,6 +23,7 @@ ENTRY_POINTS = "truetape.strategies"
 BUNDLED = {
     "sma_cross": "core.strategies.sma_cross:SmaCross",
     "buy_and_hold": "core.strategies.buy_and_hold:BuyAndHold",
+    "composite": "core.strategies.composite:CompositeTrader",
 }
 DIRECTORY = Path("strategies")
 

@@ -30,6 +30,7 @@ from core.events import (
     OrderResolved,
     OrderRetried,
     OrderSendStarted,
+    OrderSized,
     OrderStatusChanged,
     PositionAdjusted,
     ReconciliationFinished,
@@ -93,7 +94,8 @@ class Step:
         self._account = account
         self._currency = currency
         self._retries = Retries(retry, views.orders)
-        self._composites: dict[tuple[str, str], int] = {}  # made while handling the input at hand
+        # What orders follow from: the composites and sizes made while handling the input at hand.
+        self._grounds: dict[tuple[str, str], int] = {}
         self.heard: set[type[Event]] = {TimerFired}  # types of facts that some strategy has a handler for
         self._routes: dict[type[Event], Callable[[Any], None]] = {
             Filled: self._feed_fill,
@@ -115,7 +117,8 @@ class Step:
             CancelIntended: self._settle_cancel,
             OrderRetried: self._settle_retry,
             Recorded: self._settle_series,
-            CompositeSignal: self._settle_composite,
+            CompositeSignal: self._settle_ground,
+            OrderSized: self._settle_ground,
             SignalSourcesChanged: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
@@ -257,18 +260,19 @@ class Step:
         for request in requests:  # it may grow: refusals may lead to further requests, which the desk limits
             self._settlers[type(request)](request, at, record)
         requests.clear()
-        self._composites.clear()
+        self._grounds.clear()
 
-    def _settle_composite(self, request: CompositeSignal, at: int, record: Record) -> None:
-        self._composites[request.strategy, request.instrument] = record(request, at, None)
+    def _settle_ground(self, request: CompositeSignal | OrderSized, at: int, record: Record) -> None:
+        key = (request.strategy, request.instrument)
+        self._grounds[key] = record(request, at, self._grounds.get(key))
 
     def _settle_series(self, request: Recorded | SignalSourcesChanged, at: int, record: Record) -> None:
         record(request, at, None)
 
     def _settle_intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
         cause = None
-        if self._composites:  # what a composite said while the same input was handled led to the order
-            cause = self._composites.get((request.strategy, request.instrument))
+        if self._grounds:
+            cause = self._grounds.get((request.strategy, request.instrument))
         self._decide(request, record(request, at, cause), at, record)
 
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:

@@ -54,6 +54,7 @@ from core.protection import NO_EXITS, ExitRules
 from core.retry import RetryRule
 from core.risk import Limits
 from core.signals.composite import SignalRules
+from core.sizing import SizingRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
@@ -78,6 +79,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     exits: ExitRules = NO_EXITS
     retry: RetryRule = RetryRule()
     signals: SignalRules = SignalRules()
+    sizing: SizingRules = SizingRules()
     watchlist: tuple[str, ...] = ()
     files: FilesToWatch = FilesToWatch()
     models: tuple[ModelSpec, ...] = ()
@@ -138,6 +140,7 @@ class LiveSession:
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
         self.world.signal_rules = request.signals
+        self.world.sizing = request.sizing
         assert past.world.gate is not None
         self.gate = past.world.gate
         self.session = past.sessions + 1
@@ -280,6 +283,7 @@ class LiveSession:
             "exits": msgspec.to_builtins(request.exits),
             "retry": msgspec.to_builtins(request.retry),
             "signals": msgspec.to_builtins(request.signals),
+            "sizing": msgspec.to_builtins(request.sizing),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),

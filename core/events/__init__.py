@@ -100,6 +100,7 @@ from core.events.session import (
 )
 from core.events.signals import (
     CompositeSignal,
+    OrderSized,
     SignalFileRead,
     SignalReceived,
     SignalSourcesChanged,
@@ -168,6 +169,7 @@ __all__ = [
     "OrderRetried",
     "OrderSendStarted",
     "OrderSent",
+    "OrderSized",
     "OrderStatus",
     "OrderStatusChanged",
     "OrderType",
