@@ -32,6 +32,7 @@ from core.events import (
     OrderRetried,
     OrderSendStarted,
     OrderSent,
+    OrderSized,
     OrderStatusChanged,
     RiskApproved,
     RiskRefused,
@@ -49,6 +50,7 @@ class Link(msgspec.Struct, frozen=True):
 
 _ROLES: dict[type[Event], str] = {
     CompositeSignal: "composite",
+    OrderSized: "size",
     OrderIntended: "intent",
     ModifyIntended: "modify",
     CancelIntended: "cancel",

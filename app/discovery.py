@@ -92,6 +92,7 @@ STRATEGIES = Kind(
     bundled={
         "sma_cross": "core.strategies.sma_cross:SmaCross",
         "buy_and_hold": "core.strategies.buy_and_hold:BuyAndHold",
+        "composite": "core.strategies.composite:CompositeTrader",
     },
     unknown=UnknownStrategy,
 )

@@ -48,6 +48,7 @@ from core.ports import EntryReader, Selection
 from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
+from core.sizing import SizingRules
 from core.strategy import Subscription
 from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
@@ -83,6 +84,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     carried: Carried | None = None
     seed: int = 0
     signals: SignalRules = SignalRules()
+    sizing: SizingRules = SizingRules()
 
     @property
     def fills(self) -> FillModel:
@@ -256,6 +258,7 @@ class Replay:
         earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
         world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
         world.signal_rules = self._options.signals
+        world.sizing = self._options.sizing
         for entry in self.plan.signals_before:
             world.signals.apply(entry)
         inputs, warm_up = self._derived(source, self.plan), None
@@ -401,6 +404,7 @@ class Replay:
             "carried": None if options.carried is None else msgspec.to_builtins(options.carried),
             "seed": options.seed,
             "signals": msgspec.to_builtins(options.signals),
+            "sizing": msgspec.to_builtins(options.sizing),
         }
 
     def _start_equity(self) -> str | None:
@@ -473,6 +477,7 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
     rules = msgspec.convert(
         options.pop("signals", {}), SignalRules
     )  # a run of before there were any has none
+    sizing = msgspec.convert(options.pop("sizing", {}), SizingRules)
     return Replay(
         root,
         reader,
@@ -485,6 +490,7 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
             data=data,
             carried=carried,
             signals=rules,
+            sizing=sizing,
         ),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],

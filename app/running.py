@@ -28,6 +28,7 @@ from core.money import money
 from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
+from core.sizing import SizingRules
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run
@@ -178,7 +179,8 @@ def strategies(
         # Parameters of a configured strategy of that name are the starting point for `--set`.
         known = {entry.name: entry.parameters for entry in configured}
         given = spread(request.strategies, request.settings)
-        return [StrategySpec(s.name, {**known.get(s.name, {}), **s.parameters}, s.id) for s in given]
+        merged = [StrategySpec(s.name, {**known.get(s.name, {}), **s.parameters}, s.id) for s in given]
+        return [_watching(spec, config) for spec in merged]
     chosen = [StrategySpec(entry.name, dict(entry.parameters), entry.id) for entry in configured]
     if recorded is not None:
         chosen = specs_of(recorded.started)
@@ -190,10 +192,19 @@ def strategies(
             "or in the configuration under [[replay.strategy]]"
         )
     set_all = spread([spec.name for spec in chosen], request.settings)
-    return [
+    merged = [
         StrategySpec(spec.name, {**spec.parameters, **more.parameters}, spec.id)
         for spec, more in zip(chosen, set_all, strict=True)
     ]
+    return [_watching(spec, config) for spec in merged]
+
+
+def _watching(spec: StrategySpec, config: Config) -> StrategySpec:
+    """Return the bundled composite with the watchlist as its instruments, unless it is given some."""
+    watchlist = config.settings.trading.watchlist
+    if spec.name != "composite" or not watchlist:
+        return spec
+    return StrategySpec(spec.name, {"instruments": list(watchlist), **spec.parameters}, spec.id)
 
 
 def options(config: Config, request: ReplayRequest) -> ReplayOptions:
@@ -214,6 +225,7 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         feed=request.feed,
         data=data_options(config, request),
         signals=signal_rules(config),
+        sizing=sizing_rules(config),
     )
 
 
@@ -246,6 +258,32 @@ def signal_rules(config: Config) -> SignalRules:
         half_life_s=section.half_life_s,
         half_life=section.half_life,
         stale_below=section.stale_below,
+    )
+
+
+def sizing_rules(config: Config) -> SizingRules:
+    """Return how entries are sized; the stop's distance and the cap default to those of `[risk_management]`.
+
+    Raises `ConfigError` for `fixed_fractional` without the distance of a stop.
+    """
+    section, risk = config.settings.sizing, config.settings.risk_management
+    stop, share = section.stop_pct, section.max_share
+    if risk is not None:
+        stop = stop or risk.stop_loss_pct or risk.trailing_stop_pct
+        share = share or risk.max_position_size
+    if section.method == "fixed_fractional" and not stop:
+        raise ConfigError(
+            '[sizing] method = "fixed_fractional" needs the distance of a stop: set stop_pct there, or '
+            "stop_loss_pct or trailing_stop_pct in [risk_management]"
+        )
+    return SizingRules(
+        method=section.method,
+        quantity=section.quantity,
+        risk_per_trade=section.risk_per_trade,
+        stop_pct=stop,
+        target_volatility=section.target_volatility,
+        volatility=section.volatility,
+        max_share=share,
     )
 
 

@@ -14,6 +14,7 @@ from core.matching import BarFill, Trigger
 from core.matching.model import check_slippage
 from core.signals.checks import check_half_lives, check_source, check_weights
 from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
+from core.sizing import Method
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
 """A share of one: 0.05 means 5 %."""
@@ -183,6 +184,18 @@ class SignalsSection(_Section, frozen=True, kw_only=True):
     plugin: list[SignalPluginSection] = []
 
 
+class SizingSection(_Section, frozen=True, kw_only=True):
+    """`[sizing]`: how large an entry of a strategy that asks for it is."""
+
+    method: Method = "fixed"
+    quantity: Annotated[int, msgspec.Meta(ge=1)] = 100
+    risk_per_trade: Fraction = 0.01
+    stop_pct: Fraction | None = None
+    target_volatility: Annotated[float, msgspec.Meta(gt=0, le=5, extra={"hint": "fraction"})] = 0.10
+    volatility: Annotated[float, msgspec.Meta(gt=0, le=20, extra={"hint": "fraction"})] | None = None
+    max_share: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+
+
 class ListenerSection(_Section, frozen=True, kw_only=True):
     """`[[live.listener]]`: one listener, in a process of its own."""
 
@@ -240,6 +253,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     ibkr: IbkrSection = IbkrSection()
     trading: TradingSection = TradingSection()
     signals: SignalsSection = SignalsSection()
+    sizing: SizingSection = SizingSection()
     live: LiveSection = LiveSection()
     alerts: AlertsSection = AlertsSection()
     health: HealthSection = HealthSection()

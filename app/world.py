@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from core.desk import Views
 from core.events import Entry, Event
 from core.signals.composite import SignalRules
+from core.sizing import SizingRules
 from projections.account import Account
 from projections.base import Projection
 from projections.gate import Gate
@@ -42,6 +43,7 @@ class World:
         self.reported = Reported()
         self.signals = Signals()
         self.signal_rules = SignalRules()
+        self.sizing = SizingRules()
         self._all: tuple[Projection, ...] = (
             self.quotes,
             self.orders,
@@ -73,7 +75,7 @@ class World:
     def views(self) -> Views:
         """What strategies see."""
         parts = (self.orders, self.positions, self.account, self.quotes, self.sessions)
-        return Views(*parts, self.signals, self.signal_rules)
+        return Views(*parts, self.signals, self.signal_rules, self.sizing)
 
     def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
         """Return the handlers by event type, in a fixed order."""

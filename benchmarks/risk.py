@@ -1,6 +1,6 @@
-"""What the risk rules cost: `python benchmarks/risk.py [--ticks 500000]`.
+"""What the risk rules cost: `python benchmarks/risk.py [--ticks 500000] [--strategy composite]`.
 
-The same log with 2 % orders is replayed without limits and under all rules, alternating in this process;
+The same log with some 2 % orders is replayed without limits and under all rules, alternating in this process;
 the figure is the median of the ratios of CPU seconds. The limits are wide, so both trade alike.
 """
 
@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.planning import Period
 from app.replaying import Replay, ReplayOptions
-from benchmarks.market import days, make_log
+from app.seating import StrategySpec
+from benchmarks.market import days, make_log, names
 from benchmarks.replay import cpu, specs
 from core.risk import NO_LIMITS, Limits
 from eventstore.reader import LogReader
@@ -39,11 +40,15 @@ ALL_RULES = Limits(
 )
 
 
-def replay(root: Path, ticks: int, limits: Limits) -> int:
+COMPOSITE = StrategySpec("composite", {"instruments": names(1), "every": 1})
+
+
+def replay(root: Path, ticks: int, limits: Limits, strategy: str = "sma_cross") -> int:
     """Replay under `limits`; return how many orders were sent."""
     dates = days(ticks)
     options = ReplayOptions(cash=Decimal(100_000_000), limits=limits)
-    run = Replay(root, LogReader(root), Period(dates[0], dates[-1]), specs(1), options).run()
+    chosen = specs(1) if strategy == "sma_cross" else [COMPOSITE]
+    run = Replay(root, LogReader(root), Period(dates[0], dates[-1]), chosen, options).run()
     return int(run.summary["orders"])
 
 
@@ -51,17 +56,22 @@ def main() -> None:
     """Print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ticks", type=int, default=500_000)
-    ticks = parser.parse_args().ticks
+    parser.add_argument("--strategy", choices=("sma_cross", "composite"), default="sma_cross")
+    given = parser.parse_args()
+    ticks, strategy = given.ticks, given.strategy
     with tempfile.TemporaryDirectory() as scratch:
         root = make_log(Path(scratch) / "log", ticks)
         ratios, sent = [], 0
         for _ in range(ROUNDS):
-            free, before = cpu(lambda: replay(root, ticks, NO_LIMITS))
-            held, sent = cpu(lambda: replay(root, ticks, ALL_RULES))
+            free, before = cpu(lambda: replay(root, ticks, NO_LIMITS, strategy))
+            held, sent = cpu(lambda: replay(root, ticks, ALL_RULES, strategy))
             assert sent == before, f"limits changed what was traded: {before} and {sent} orders"
             ratios.append(held / free)
         share = sent / ticks
-        print(f"all {len(Limits.__struct_fields__)} rules against none, {share:.2%} orders: ", end="")
+        print(
+            f"{strategy}, all {len(Limits.__struct_fields__)} rules against none, {share:.2%} orders: ",
+            end="",
+        )
         print(f"{statistics.median(ratios):.3f} (each {', '.join(f'{r:.3f}' for r in ratios)})")
 
 

@@ -15,6 +15,7 @@ from core.events import (
     Event,
     ModifyIntended,
     OrderIntended,
+    OrderSized,
     Recorded,
     Side,
     TimeInForce,
@@ -24,6 +25,7 @@ from core.money import ZERO, money, price
 from core.order_rules import order_type
 from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
+from core.sizing import Sized, SizingFacts, SizingRules, sized
 from core.strategy import Bracket, Exits, Terms
 from core.views import (
     AccountView,
@@ -35,6 +37,7 @@ from core.views import (
 )
 
 _NO_TERMS = Terms()
+_ENCODER = msgspec.json.Encoder(order="deterministic")
 
 MAX_REQUESTS_A_STEP = 1000
 """A handler that asks for more is taken for one that does not end."""
@@ -69,6 +72,7 @@ class Views:
         instruments: InstrumentsView,
         signals: SignalsView,
         rules: SignalRules,
+        sizing: SizingRules = SizingRules(),  # noqa: B008
     ) -> None:
         self.orders = orders
         self.positions = positions
@@ -77,6 +81,7 @@ class Views:
         self.instruments = instruments
         self.signals = signals
         self.rules = rules
+        self.sizing = sizing
 
 
 class StrategyDesk:
@@ -107,6 +112,7 @@ class StrategyDesk:
         self.instruments = views.instruments
         self.signals = views.signals
         self._judge = Judge(strategy, views.rules, views.signals)
+        self._sizing = views.sizing
         self.is_open = False
         self._prefix = f"{strategy}-{session}-"
         self._present = present
@@ -275,6 +281,25 @@ class StrategyDesk:
             for news in self._judge.news(instrument, found, now):
                 self._request(news)
         return found
+
+    def size(self, instrument: str, volatility: float | None) -> Sized:
+        """Return how large a position is to be, by the configuration; it is recorded."""
+        rules = self._sizing
+        equity = self.accounts.equity(self.account, self.currency)
+        found = sized(rules, SizingFacts(equity, self._unit(instrument), volatility))
+        if self.is_open:
+            amounts = (money(found.wanted), money(found.quantity), found.capped_by)
+            inputs = _ENCODER.encode(found.inputs).decode()
+            self._request(OrderSized(self._present.ts, self.id, instrument, rules.method, *amounts, inputs))
+        return found
+
+    def _unit(self, instrument: str) -> Decimal | None:
+        """Return what one unit is worth in the account's currency; `None` without a price or rate."""
+        mark = self.quotes.mark(instrument)
+        if mark is None:
+            return None
+        definition = self.instruments.instrument(instrument)
+        return self.accounts.convert(price(mark) * definition.multiplier, definition.currency, self.currency)
 
     def _request(self, request: Event | Bracketed) -> None:
         if len(self._requests) >= MAX_REQUESTS_A_STEP:

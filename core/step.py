@@ -38,6 +38,7 @@ from core.events import (
     OrderResolved,
     OrderRetried,
     OrderSendStarted,
+    OrderSized,
     OrderStatusChanged,
     PositionAdjusted,
     ReconciliationFinished,
@@ -105,11 +106,10 @@ class Step:
         self._currency = currency
         self._retries = Retries(retry, views.orders)
         self._holds = Holds(hold, views.orders, agenda, gate.passing, gate.waits)
-        self._composites: dict[tuple[str, str], int] = {}  # made while handling the input at hand
-        self.heard: set[type[Event]] = {
-            TimerFired,
-            HoldEnded,
-        }  # types of facts that some strategy has a handler for
+        # What orders follow from: the composites and sizes made while handling the input at hand.
+        self._grounds: dict[tuple[str, str], int] = {}
+        # Types of facts that some strategy has a handler for.
+        self.heard: set[type[Event]] = {TimerFired, HoldEnded}
         self._routes: dict[type[Event], Callable[[Any], None]] = {
             Filled: self._feed_fill,
             TimerFired: self._feed_timer,
@@ -138,7 +138,8 @@ class Step:
             CancelIntended: self._settle_cancel,
             OrderRetried: self._settle_retry,
             Recorded: self._settle_series,
-            CompositeSignal: self._settle_composite,
+            CompositeSignal: self._settle_ground,
+            OrderSized: self._settle_ground,
             SignalSourcesChanged: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
@@ -296,18 +297,19 @@ class Step:
         for request in requests:  # it may grow: refusals may lead to further requests, which the desk limits
             self._settlers[type(request)](request, at, record)
         requests.clear()
-        self._composites.clear()
+        self._grounds.clear()
 
-    def _settle_composite(self, request: CompositeSignal, at: int, record: Record) -> None:
-        self._composites[request.strategy, request.instrument] = record(request, at, None)
+    def _settle_ground(self, request: CompositeSignal | OrderSized, at: int, record: Record) -> None:
+        key = (request.strategy, request.instrument)
+        self._grounds[key] = record(request, at, self._grounds.get(key))
 
     def _settle_series(self, request: Recorded | SignalSourcesChanged, at: int, record: Record) -> None:
         record(request, at, None)
 
     def _settle_intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
         cause = None
-        if self._composites:  # what a composite said while the same input was handled led to the order
-            cause = self._composites.get((request.strategy, request.instrument))
+        if self._grounds:
+            cause = self._grounds.get((request.strategy, request.instrument))
         self._decide(request, record(request, at, cause), at, record)
 
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:

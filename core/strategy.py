@@ -46,7 +46,7 @@ from core.events import (
 from core.money import price
 from core.resolutions import resolution_of
 from core.signals.composite import Composite, Reading, SignalRules
-from core.sizing import Holding, MarginSizing, rebalanced
+from core.sizing import Holding, MarginSizing, Sized, rebalanced
 from core.views import (
     AccountView,
     InstrumentsView,
@@ -198,6 +198,9 @@ class Desk(Protocol):
     def compose(self, instrument: str, computed: Mapping[str, Reading | None]) -> Composite:
         """Return the composite signal of an instrument; what changed in it is recorded."""
 
+    def size(self, instrument: str, volatility: float | None) -> Sized:
+        """Return how large a position is to be, by the configuration; it is recorded."""
+
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series."""
 
@@ -314,6 +317,14 @@ class Strategy(Generic[P]):
         cause of orders in the instrument that are asked for while the same event is handled.
         """
         return self.desk.compose(instrument, computed or {})
+
+    def size(self, instrument: str, volatility: float | None = None) -> Decimal:
+        """Return how large a position is to be by `[sizing]` of the configuration; 0 where that is unknown.
+
+        `volatility` is the instrument's own, yearly, as a fraction. What it went by is recorded, and is the
+        cause of orders in the instrument that are asked for while the same event is handled.
+        """
+        return self.desk.size(instrument, volatility).quantity
 
     def position(self, instrument: str) -> Decimal:
         """Return the signed quantity that this strategy holds."""

@@ -186,7 +186,13 @@ links(run, order_id, seq, ts, instrument, place, kind, summary) AS NOT MATERIALI
     UNION ALL SELECT i.run, i."order", c.seq, c.ts, c.instrument, i.seq, 'composite',
         concat(c.stance, ' at ', c.value, ': ', c.contributions)
     FROM raw.order_intended AS i
-    JOIN raw.composite AS c ON c.seq = i.cause AND c.run IS NOT DISTINCT FROM i.run
+    LEFT JOIN raw.order_sized AS z ON z.seq = i.cause AND z.run IS NOT DISTINCT FROM i.run
+    JOIN raw.composite AS c ON c.seq = coalesce(z.cause, i.cause) AND c.run IS NOT DISTINCT FROM i.run
+    UNION ALL SELECT i.run, i."order", z.seq, z.ts, z.instrument, i.seq, 'size',
+        concat(z.method, ': ', plain(z.quantity), ' of ', plain(z.wanted), ' ' || NULLIF(z.capped_by, ''),
+               ': ', z.inputs)
+    FROM raw.order_intended AS i
+    JOIN raw.order_sized AS z ON z.seq = i.cause AND z.run IS NOT DISTINCT FROM i.run
     UNION ALL SELECT * FROM ticks
     UNION ALL SELECT run, order_id, seq, ts, instrument, place, kind, summary FROM near WHERE seq IS NOT NULL)
 SELECT run, order_id,

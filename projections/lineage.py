@@ -31,6 +31,7 @@ from core.events import (
     OrderRetried,
     OrderSendStarted,
     OrderSent,
+    OrderSized,
     OrderStatusChanged,
     RiskApproved,
     RiskRefused,
@@ -94,7 +95,7 @@ class Lineage(Projection):
         handlers: dict[type[Event], Any] = dict.fromkeys(_ORDER_TYPES, self._of_order)
         handlers.update(dict.fromkeys(_EXECUTION_TYPES, self._of_execution))
         handlers[TimerFired] = self._note
-        handlers[CompositeSignal] = self._note
+        handlers[CompositeSignal] = handlers[OrderSized] = self._note
         super().__init__(handlers)
 
     def orders(self) -> list[str]:
@@ -112,15 +113,16 @@ class Lineage(Projection):
     def chain(self, order_or_exec_id: str) -> list[Entry]:
         """Return all entries of an order by seq; empty if the id is unknown.
 
-        Of an execution id: that execution alone, with what its order went through. The composite signal that
-        an intent follows from is among them.
+        Of an execution id: that execution alone, with what its order went through. The composite signal and
+        the sizing that an intent follows from are among them.
         """
         order = self._order(order_or_exec_id)
         entries = {entry.seq: entry for entry in self._by_order.get(order, ())}
         for entry in list(entries.values()):
             cause = self._by_seq.get(entry.cause or 0)
-            if cause is not None and type(cause.event) is CompositeSignal:
+            while cause is not None and type(cause.event) in (CompositeSignal, OrderSized):
                 entries[cause.seq] = cause
+                cause = self._by_seq.get(cause.cause or 0)
         for exec_id, owner in self._order_of.items():
             if owner == order and order_or_exec_id in (order, exec_id):
                 entries.update((entry.seq, entry) for entry in self._by_execution[exec_id])

@@ -45,6 +45,7 @@ from core.money import ZERO
 from core.ports import Selection
 from core.retry import RetryRule
 from core.signals.composite import SignalRules
+from core.sizing import SizingRules
 from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
@@ -150,6 +151,7 @@ class Proof:
         self._limits, self._exits = renewed(limits_of(started)), exits_of(started)
         self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
         self._hold = msgspec.convert(config.get("hold", {}), HoldRule)
+        self._sizing = msgspec.convert(config.get("sizing", {}), SizingRules)
         self._signals = msgspec.convert(config.get("signals", {}), SignalRules)
         self._currency = str(config.get("currency", "USD"))
         self._seated: list[Seated] = seat(specs_of(started))
@@ -188,6 +190,7 @@ class Proof:
         started, account = told.started, told.started.account
         world = past_of(self._reader, self._currency, upto=told.first_seq).world
         world.signal_rules = self._signals
+        world.sizing = self._sizing
         source = RecordedSource(self._reader, told.first_seq + 1, told.last_seq)
         writer = RunWriter(self._root, source.ordinals)
         try:
@@ -252,6 +255,7 @@ class Proof:
             "code_version": VERSION,
             "fill_model": f"recorded ({started.fill_model})",
             "risk_profile": started.risk_profile,
+            "exits": self._exits.name,
             "inputs": source.inputs,
             "orders": sum(isinstance(e.event, OrderAttempted) and e.event.version == 1 for e in facts),
             "fills": len({e.event.exec_id for e in facts if isinstance(e.event, Filled)}),

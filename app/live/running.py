@@ -22,7 +22,7 @@ from app.live.telling import Teller
 from app.live.watched_files import configured_files
 from app.models import configured_models
 from app.replaying import result
-from app.running import ReplayRequest, exits, limits, options, signal_rules, strategies
+from app.running import ReplayRequest, exits, limits, options, signal_rules, sizing_rules, strategies
 from app.seating import StrategySpec
 from app.settings import RiskSection
 from app.watch.watching import configured
@@ -194,6 +194,7 @@ def _request(
         ),
         hold=HoldRule(within_s=config.settings.trading.order_hold_s),
         signals=signal_rules(config),
+        sizing=sizing_rules(config),
         files=configured_files(config),
         models=configured_models(config),
         plugins=configured_plugins(config),

@@ -56,6 +56,7 @@ from core.protection import NO_EXITS, ExitRules
 from core.retry import RetryRule
 from core.risk import Limits
 from core.signals.composite import SignalRules
+from core.sizing import SizingRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
@@ -81,6 +82,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryRule = RetryRule()
     hold: HoldRule = HoldRule()
     signals: SignalRules = SignalRules()
+    sizing: SizingRules = SizingRules()
     watchlist: tuple[str, ...] = ()
     files: FilesToWatch = FilesToWatch()
     models: tuple[ModelSpec, ...] = ()
@@ -142,6 +144,7 @@ class LiveSession:
         past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
         self.world = past.world
         self.world.signal_rules = request.signals
+        self.world.sizing = request.sizing
         assert past.world.gate is not None
         self.gate = past.world.gate
         self.session = past.sessions + 1
@@ -286,6 +289,7 @@ class LiveSession:
             "retry": msgspec.to_builtins(request.retry),
             "hold": msgspec.to_builtins(request.hold),
             "signals": msgspec.to_builtins(request.signals),
+            "sizing": msgspec.to_builtins(request.sizing),
             "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),

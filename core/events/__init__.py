@@ -103,6 +103,7 @@ from core.events.session import (
 )
 from core.events.signals import (
     CompositeSignal,
+    OrderSized,
     SignalFileRead,
     SignalReceived,
     SignalSourcesChanged,
@@ -174,6 +175,7 @@ __all__ = [
     "OrderRetried",
     "OrderSendStarted",
     "OrderSent",
+    "OrderSized",
     "OrderStatus",
     "OrderStatusChanged",
     "OrderType",

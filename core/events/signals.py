@@ -4,6 +4,8 @@ A signal that comes from outside (a file, a model) is an input, so that a replay
 computed from market data is not recorded as an input: it comes out again; the composite of all is a decision.
 """
 
+from decimal import Decimal
+
 from core.events.base import Event, event
 
 
@@ -71,3 +73,20 @@ class SignalFileRead(Event, frozen=True, gc=False):
     accepted: int
     rejected: int
     problem: str = ""
+
+
+@event("order_sized", "decision")
+class OrderSized(Event, frozen=True, gc=False):
+    """How large a position is to be, and why; the intent that follows has this as its cause.
+
+    `wanted` is what the `method` gives, `quantity` what is left of it by the cap that `capped_by` names (or
+    0, with the reason why nothing could be worked out). `inputs` is canonical JSON: numbers as text, by name.
+    """
+
+    strategy: str
+    instrument: str
+    method: str
+    wanted: Decimal
+    quantity: Decimal
+    capped_by: str
+    inputs: str

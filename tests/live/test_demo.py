@@ -134,3 +134,20 @@ def test_a_date_without_data_is_named(log, tape):
     done = tape("--log", log, "live", "--demo", "2025-07-09")
     assert done.code == 7
     assert "2025-07-09" in done.err
+
+
+COMPOSITE = HERE.parents[1] / "examples" / "composite.toml"
+
+
+def test_the_composite_with_sizes_and_automatic_exits_asks_for_the_orders_of_a_replay(log, tape):
+    done = tape(
+        "-c", COMPOSITE, "--log", log, "live", "--demo", DAY, "--until", "2025-07-02T14:20:00Z", "--json"
+    )
+    assert done.code == 0, done.err  # proven: replayed from the log with the same decisions
+    assert tape("-c", COMPOSITE, "--log", log, "replay", DAY, "--fills", "recorded").code == 0
+    traded = asked_for(LogReader(log), "2025-07-02T14:19")
+    parameters = ("--strategy", "composite", "--set", "every=20")
+    replayed = tape("-c", COMPOSITE, "--log", log, "replay", DAY, *parameters, "--json")
+    assert replayed.code == 0, replayed.err
+    assert traded == asked_for(find_run(log, replayed.json["run"]), "2025-07-02T14:19")
+    assert {"composite", "exit-composite"} <= {one[1] for one in traded}

@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,6 @@ from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.signal
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "composite.py"
 DAY_NS = 86_400_000_000_000
 
 
@@ -40,8 +38,8 @@ def trade(tape, log):  # noqa: F811
     """Replay the composite example over the sample's first day; return the JSON of the run."""
 
     def run(*more):
-        arguments = ["replay", "2025-07-02", "--strategy", f"{EXAMPLE}:CompositeTrader", "--set"]
-        return tape("--log", log, *arguments, "instrument=ZVXA", *more, "--json").json
+        arguments = ["replay", "2025-07-02", "--strategy", "composite", "--set"]
+        return tape("--log", log, *arguments, "instruments=ZVXA", *more, "--json").json
 
     return run
 
@@ -101,10 +99,10 @@ def test_why_and_the_view_chain_show_the_composite_before_the_intent(trade, log,
     order = fills[0]["order"]
     links = tape("--log", log, "why", order, "--json").json
     roles = [link["role"] for link in links["chain"]]
-    assert roles[:3] == ["trade", "composite", "intent"]
+    assert roles[:3] == ["trade", "composite", "size"]
     query = f"SELECT kind FROM chain WHERE order_id = '{order}' ORDER BY link LIMIT 3"
     assert [row["kind"] for row in tape("--log", log, "sql", query, "--json").json] == [
         "tick",
         "composite",
-        "intent",
+        "size",
     ]

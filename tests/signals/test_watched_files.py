@@ -14,7 +14,6 @@ from core.events import CompositeSignal, RowRejected, SignalFileRead, SignalRece
 from core.ports import Selection
 from eventstore.reader import LogReader
 from tests.cli.conftest import log, sample_log  # noqa: F401  # fixtures
-from tests.signals.test_in_replays import EXAMPLE
 from tests.signals.workbooks import HEAD, bomb, cut_short, encrypted, workbook
 
 pytestmark = pytest.mark.signal
@@ -168,7 +167,7 @@ def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path
         "utf-8",
     )
     arguments = ["-q", "-c", str(config), "--log", str(log), "live", "--demo", "2025-07-02", "--strategy"]
-    arguments += [f"{EXAMPLE}:CompositeTrader", "--set", "instrument=ZVXA", "--until", "2025-07-02T15:30:00Z"]
+    arguments += ["composite", "--set", "instruments=ZVXA", "--until", "2025-07-02T15:30:00Z"]
     assert cli.main(arguments) == 0
     reader = LogReader(log)
     kinds = frozenset({SignalReceived, SignalFileRead, CompositeSignal})
