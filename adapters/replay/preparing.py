@@ -58,9 +58,12 @@ class Hours:
 
     def only(self, chunk: MarketChunk) -> MarketChunk:
         """Return the bars of a chunk that count; all else in it stays."""
-        # What has no start (a tick, a halt) lies in its own instant, and always counts.
-        begins = np.array([getattr(event, "start", -1) for event in chunk.events], dtype=np.int64)
-        kept = (begins < 0) | self.holds(begins, chunk.ts)
+        # A bar that ends within regular hours began before their close. Only others have to be looked at, and
+        # what has no start among them (a tick, a halt) lies in its own instant, and always counts.
+        kept = self.holds(chunk.ts, chunk.ts)
+        rows = np.flatnonzero(~kept)
+        begins = np.array([getattr(chunk.events[row], "start", -1) for row in rows.tolist()], dtype=np.int64)
+        kept[rows] = (begins < 0) | self.holds(begins, chunk.ts[rows])
         if kept.all():
             return chunk
         rows = np.flatnonzero(kept)
