@@ -22,6 +22,8 @@ from core.protection import ExitRules, Protection
 from core.risk import RiskGate
 from tests.core.bench import ACCOUNT, BEGIN, Bench, S, Script, trade
 
+pytestmark = pytest.mark.risk
+
 MINUTE = HoldRule(within_s=60)
 
 

@@ -10,6 +10,8 @@ from core.risk.rules import RULES, active
 from core.risk.standing import standings
 from tests.core.bench import ACCOUNT, CLOSE, FEED, MIN, OPEN, Bench, S, Script, trade
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 
 

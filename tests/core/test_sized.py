@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from core.errors import UsageError
 from core.sizing import SizingFacts, SizingRules, sized
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 FACTS = SizingFacts(D(100_000), D(50))
 
