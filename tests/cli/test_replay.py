@@ -212,7 +212,7 @@ def test_a_termination_signal_in_a_handler_is_not_taken_for_a_strategy_that_exit
         ("x = (", "broken.py:1"),
         ("import sys\n\nsys.exit(4)\n", "broken.py:3: SystemExit: 4"),
         ("\nimport nonesuch_module\n", "broken.py:2: ModuleNotFoundError"),
-        ("class X: pass", "no subclass of truetape.Strategy"),
+        ("class X: pass", "it has no such thing: a subclass of truetape.Strategy"),
     ],
 )
 def test_a_strategy_file_that_does_not_load_is_named_with_its_line(tape, sample_log, tmp_path, text, says):

@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.live.proving import Recorded as Proven
 from app.live.proving import prove
@@ -71,6 +73,7 @@ TWO = (
 )
 
 
+@pytest.mark.extended
 def test_each_strategy_hears_of_the_bars_of_its_length_alone(ib_gateway, ib_gateway_log, tmp_path):
     root = tmp_path / "log"
     shutil.copytree(ib_gateway_log, root)

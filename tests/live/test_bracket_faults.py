@@ -21,6 +21,7 @@ from core.events import (
     RiskRefused,
     SendFailed,
 )
+from tests.conftest import sampled
 from tests.live.sessions import (
     CRASH_UNTIL,
     assert_same_books,
@@ -65,7 +66,7 @@ def naked(log, book):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("point", "number"), POINTS)
+@pytest.mark.parametrize(("point", "number"), sampled(POINTS, 4))
 def test_a_kill_loses_no_bracket_and_sends_none_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")
     assert bracket(log, gateway.port, point, number, CRASH_UNTIL) == -signal.SIGKILL
@@ -104,7 +105,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("faults", FAULTS)
+@pytest.mark.parametrize("faults", sampled(FAULTS, 3))
 def test_after_a_fault_no_entry_is_without_its_stop_and_the_books_agree(ib_gateway, log, faults):
     gateway = ib_gateway(speed="step", start="open", faults=faults)
     assert bracket(log, gateway.port) == 0
@@ -117,7 +118,9 @@ def test_after_a_fault_no_entry_is_without_its_stop_and_the_books_agree(ib_gatew
     assert_same_books(log, gateway.book)
 
 
-@pytest.mark.parametrize("faults", ["fill 1: reset", "fill 2: reset", "fill 2: outage run=20_S end=1102"])
+@pytest.mark.parametrize(
+    "faults", sampled(["fill 1: reset", "fill 2: reset", "fill 2: outage run=20_S end=1102"], 3)
+)
 def test_an_entry_that_filled_in_part_keeps_its_stop_over_a_lost_connection(ib_gateway, log, faults):
     gateway = ib_gateway(speed="step", start="open", partial_fills=True, faults=faults)
     assert bracket(log, gateway.port) == 0

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from tests.conftest import sampled
 from tests.live.sessions import CRASH_UNTIL, assert_same_books, at_the_broker, broken_invariants, trade
 
 POINTS = [
@@ -35,7 +36,7 @@ POINTS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("point", "number"), POINTS)
+@pytest.mark.parametrize(("point", "number"), sampled(POINTS, 2))
 def test_a_kill_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")
     assert trade(log, gateway.port, point, number, CRASH_UNTIL) == -signal.SIGKILL

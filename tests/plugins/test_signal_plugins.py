@@ -327,9 +327,8 @@ def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(lo
             f'[[signals.plugin]]\npath = "{path}"\nsource = "{source}"\nat = ["09:31"]\ntimeout_s = 2\n'
         )
     config.write_text("".join(lines), "utf-8")
-    example = ROOT / "examples" / "composite.py"
     arguments = ["-q", "-c", str(config), "--log", str(log), "live", "--demo", "2025-07-02", "--strategy"]
-    arguments += [f"{example}:CompositeTrader", "--set", "instrument=ZVXA", "--speed", "900"]
+    arguments += ["composite", "--speed", "900"]
     assert cli.main([*arguments, "--until", "2025-07-02T17:00:00Z"]) == 0
     reader = LogReader(log)
     chosen = Selection(types=frozenset({SignalFileRead, SignalReceived}))

@@ -11,6 +11,7 @@ from app.lookahead.mirroring import Mirror
 from app.lookahead.points import choose
 from core.errors import ExitCode
 from core.events import Bar, Quote, QuoteBar, Trade
+from tests.conftest import sampled
 from tests.research.conftest import Tape, make_log
 
 DAY = "2025-07-02"
@@ -42,7 +43,9 @@ def test_an_honest_strategy_is_proven(here: Path, tape: Tape) -> None:
 
 @pytest.mark.parametrize(
     ("cheat", "how"),
-    [("WholeFrame", "cut"), ("BarAtItsStart", "cut"), ("Remaining", "cut"), ("Forgiving", "mirrored")],
+    sampled(
+        [("WholeFrame", "cut"), ("Remaining", "cut"), ("BarAtItsStart", "cut"), ("Forgiving", "mirrored")], 2
+    ),
 )
 def test_a_strategy_that_looks_ahead_is_caught(here: Path, tape: Tape, cheat: str, how: str) -> None:
     done = tape("lookahead", f"cheats.py:{cheat}", DAY, "--points", 2, "--json")
