@@ -20,6 +20,8 @@ from core.ports import Selection
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
 
+pytestmark = pytest.mark.extended
+
 HERE = Path(__file__).parent
 DAY, UNTIL, CUT = "2025-07-02", "2025-07-02T13:50:00Z", "2025-07-02T13:49"
 EVERY = ("--strategy", f"{HERE / 'every.py'}:Every")

@@ -112,6 +112,7 @@ def test_flatten_cancels_then_closes_by_the_brokers_positions(demo, log):
 GUARDED = f"{Path(__file__).with_name('strategies.py')}:Guarded"
 
 
+@pytest.mark.extended
 def test_flatten_takes_a_bracket_apart_and_closes_once(demo, log):
     running = demo(strategy=GUARDED, speed="600").rested()
     done = run(log, "flatten", "--reason", "enough", "--timeout", "60")
@@ -124,6 +125,7 @@ def test_flatten_takes_a_bracket_apart_and_closes_once(demo, log):
     assert proven(log)
 
 
+@pytest.mark.extended
 def test_a_halt_leaves_the_exits_of_a_position_at_the_broker(demo, log):
     running = demo(strategy=GUARDED, speed="600").rested()
     done = run(log, "halt", "--reason", "lunch", "--timeout", "60")
