@@ -26,7 +26,7 @@ from app.planning import Period
 from app.replaying import Replay, ReplayOptions
 from app.seating import StrategySpec, seat
 from benchmarks.market import EXCHANGE, FIRST_DAY, ZONE, names
-from benchmarks.replay import Discarding, cpu
+from benchmarks.replay import Discarding, cpu, numbers, texts
 from core.clock import DAY_NS, MINUTE_NS, local
 from core.events import Bar, FeedDefined, InstrumentDefined, SessionScheduled
 from core.strategy import AnyStrategy, Parameters, Strategy, Subscription
@@ -139,16 +139,17 @@ def yardstick(root: Path, instruments: int) -> int:
 
 
 def _structs(batch: Any) -> list[Bar]:
-    def text(name: str) -> list[str]:
-        column = batch.column(name)
-        values = np.array(column.dictionary.to_pylist(), dtype=object)
-        return values[column.indices.to_numpy()].tolist()
-
-    def number(name: str) -> list[Any]:
-        return batch.column(name).to_numpy().tolist()
-
-    prices = [number(name) for name in ("open", "high", "low", "close", "volume")]
-    return list(map(Bar, number("ts"), number("start"), text("feed"), text("instrument"), *prices))
+    prices = [numbers(batch, name) for name in ("open", "high", "low", "close", "volume")]
+    return list(
+        map(
+            Bar,
+            numbers(batch, "ts"),
+            numbers(batch, "start"),
+            texts(batch, "feed"),
+            texts(batch, "instrument"),
+            *prices,
+        )
+    )
 
 
 def replay(root: Path, days: int, instruments: int) -> dict[str, Any]:

@@ -83,26 +83,30 @@ def yardstick(root: Path, instruments: int) -> int:
     return count
 
 
+def texts(batch: Any, name: str) -> list[str]:
+    """Return a dictionary column as a list in which equal texts are one object."""
+    column = batch.column(name)
+    values = np.array(column.dictionary.to_pylist(), dtype=object)
+    return list(values[column.indices.to_numpy()].tolist())
+
+
+def numbers(batch: Any, name: str) -> list[Any]:
+    """Return a column of numbers as a list."""
+    return list(batch.column(name).to_numpy().tolist())
+
+
 def _structs(batch: Any) -> list[Trade]:
-    def text(name: str) -> list[str]:
-        column = batch.column(name)
-        values = np.array(column.dictionary.to_pylist(), dtype=object)
-        return values[column.indices.to_numpy()].tolist()
-
-    def number(name: str) -> list[Any]:
-        return batch.column(name).to_numpy().tolist()
-
     flags = batch.column("suspicious").to_numpy(zero_copy_only=False).tolist()
     return list(
         map(
             Trade,
-            number("ts"),
-            text("feed"),
-            text("instrument"),
-            number("price"),
-            number("size"),
-            text("venue"),
-            text("conditions"),
+            numbers(batch, "ts"),
+            texts(batch, "feed"),
+            texts(batch, "instrument"),
+            numbers(batch, "price"),
+            numbers(batch, "size"),
+            texts(batch, "venue"),
+            texts(batch, "conditions"),
             flags,
         )
     )
