@@ -17,7 +17,7 @@ import pyarrow as pa
 from core.errors import UsageError
 from core.events import BY_TAG, Entry, Event, EventType
 from eventstore.codec import decode_records
-from eventstore.hot import hot_segments
+from eventstore.hot import HotSegment, hot_segments, only_hot
 from eventstore.layout import Layout
 from eventstore.manifest import Catalogue, SealedPart
 from eventstore.parquet import file_name
@@ -147,26 +147,22 @@ def snapshot(layout: Layout) -> Tables:
     from hot to sealed, so none can be missed, and what shows up in both is taken from sealed.
     """
     for _ in range(_MAX_RETRIES):
+        segments = hot_segments(layout)
         try:
-            hot = _read_hot(layout)
+            entries = {segment.path: _decoded(segment) for segment in segments}
         except FileNotFoundError:
             continue  # sealed and unlinked while it was being read: look again
         sealed = Catalogue(layout.root).parts()
-        last = sealed[-1].last_seq if sealed else 0
         groups: dict[type[Event], list[Entry]] = {}
-        for entry in hot:
-            if entry.seq > last:
+        for segment in only_hot(segments, sealed):
+            for entry in entries[segment.path]:
                 groups.setdefault(type(entry.event), []).append(entry)
         return Tables(sealed, groups)
     raise UsageError(f"{layout.root}: its files keep vanishing while they are read; try again")
 
 
-def _read_hot(layout: Layout) -> list[Entry]:
-    entries: list[Entry] = []
-    for segment in hot_segments(layout):
-        for block in segment.blocks():
-            entries += decode_records(block.payload)
-    return entries
+def _decoded(segment: HotSegment) -> list[Entry]:
+    return [entry for block in segment.blocks() for entry in decode_records(block.payload)]
 
 
 def _load_hot(connection: duckdb.DuckDBPyConnection, tag: str, entries: list[Entry]) -> None:

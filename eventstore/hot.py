@@ -6,7 +6,7 @@ recovery and `verify` to judge; a reader takes the good prefix. Segments may van
 because sealing unlinks them: `FileNotFoundError` means "look again".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from core.errors import CorruptLog
 from eventstore.blocks import Block
 from eventstore.layout import Layout, segment_number
+from eventstore.manifest import SealedPart
 from eventstore.segments import (
     SEGMENT_HEADER_BYTES,
     Position,
@@ -64,16 +65,34 @@ def hot_segments(layout: Layout) -> list[HotSegment]:
     return [HotSegment(path, header, ends.get(header.number)) for path, header in found]
 
 
+def only_hot(segments: Sequence[HotSegment], sealed: Sequence[SealedPart]) -> list[HotSegment]:
+    """Return the segments that are not sealed, each with its length if a sealed successor states it.
+
+    Sealing goes segment by segment and one of them may have failed, so the last sealed seq says nothing
+    about the segments before it.
+    """
+    copies = {segment.number: segment for part in sealed for segment in part.manifest.segments}
+    ends = {segment.previous_number: segment.previous_length for segment in copies.values()}
+    return [
+        segment
+        if segment.valid_length is not None
+        else HotSegment(segment.path, segment.header, ends.get(segment.header.number))
+        for segment in segments
+        if segment.header.number not in copies
+    ]
+
+
 def _header(path: Path) -> SegmentHeader | None:
     try:
         header = read_header(path)
     except FileNotFoundError:
         return None  # sealed and unlinked since it was listed
     except CorruptLog:
-        # A writer makes the file before its header: too short is not damage in a reader's eyes.
-        if path.exists() and path.stat().st_size >= SEGMENT_HEADER_BYTES:
-            raise
-        return None
+        # A writer makes the file before its header: too short is not damage in a reader's eyes. It may
+        # have become whole since.
+        if not path.exists() or path.stat().st_size < SEGMENT_HEADER_BYTES:
+            return None
+        header = read_header(path)
     if header.number != segment_number(path):
         raise CorruptLog(f"{path}: offset 24: the header says segment {header.number}: it was renamed")
     return header

@@ -2,12 +2,14 @@
 
 A reader takes no lock and writes nothing. It lists the hot journal first and the sealed directories
 second: an event moves from hot to sealed only, so in this order none is missed, and what is found
-twice is taken from sealed. It reads by position: if a file vanishes under it (a seal, a compaction),
+twice is taken from sealed. A segment whose sealing failed stays hot between sealed directories and is
+read in its place. It reads by position: if a file vanishes under it (a seal, a compaction),
 it lists again and goes on at the next seq. Sealed files are checked against their digests once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,9 +18,9 @@ from core.events import MARKET_DATA, Entry
 from core.ports import Coverage, MarketChunk, Selection
 from eventstore import coverage
 from eventstore.codec import decode_records
-from eventstore.hot import HotSegment, hot_segments
+from eventstore.hot import HotSegment, hot_segments, only_hot
 from eventstore.layout import Layout
-from eventstore.manifest import Catalogue, SealedPart
+from eventstore.manifest import Catalogue, Extent, SealedPart
 from eventstore.merging import MAX_ROWS, Rows, as_rows
 from eventstore.sealed import read_sealed
 from eventstore.segments import Position
@@ -29,10 +31,28 @@ _MAX_RETRIES = 100
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What there is to read at one moment: sealed parts, then hot segments, both in seq order."""
+    """What there is to read at one moment: sealed parts, and the segments that are only hot, in seq order."""
 
     sealed: list[SealedPart]
     hot: list[HotSegment]
+
+    def pieces(self, end: int) -> list["Piece"]:
+        """Return what to read up to seq `end`, in seq order; a hot piece ends where the next one starts."""
+        sources: list[SealedPart | HotSegment] = [*self.sealed, *self.hot]
+        sources.sort(key=lambda source: source.first_seq)
+        following = [source.first_seq - 1 for source in sources[1:]] + [end]
+        return [
+            Piece(source, source.first_seq, source.last_seq if isinstance(source, SealedPart) else last)
+            for source, last in zip(sources, following, strict=True)
+        ]
+
+
+class Piece(NamedTuple):
+    """One place to read from, and the seqs to read there (inclusive; none if the last is the smaller)."""
+
+    source: SealedPart | HotSegment
+    first_seq: int
+    last_seq: int
 
 
 class LogReader:
@@ -51,7 +71,7 @@ class LogReader:
         """List what there is now: hot first, sealed second."""
         hot = hot_segments(self._layout)
         sealed = self._catalogue.parts()
-        return Snapshot(sealed, hot)
+        return Snapshot(sealed, only_hot(hot, sealed))
 
     def last_seq(self) -> int:
         """Return the last seq that can be read now; 0 for an empty log. Cheap when called again."""
@@ -98,11 +118,13 @@ class LogReader:
         raise CorruptLog(f"{self.root}: its files keep vanishing while they are read")
 
     def _coverage(self) -> list[Coverage]:
-        snapshot = self.snapshot()
-        found = [item for part in snapshot.sealed for item in coverage.of_part(part)]
-        sealed_to = snapshot.sealed[-1].last_seq if snapshot.sealed else 0
-        for chunk in self.market(Selection(first_seq=sealed_to + 1)):
-            found += coverage.of_chunk(chunk)
+        found: list[tuple[coverage.Key, Extent]] = []
+        for piece in self.snapshot().pieces(self.last_seq()):
+            if isinstance(piece.source, SealedPart):
+                found += coverage.of_part(piece.source)
+                continue
+            for chunk in self.market(Selection(first_seq=piece.first_seq, last_seq=piece.last_seq)):
+                found += coverage.of_chunk(chunk)
         return coverage.merge(found)
 
     def follow(
@@ -157,23 +179,15 @@ class LogReader:
     def _parts(
         self, position: int, end: int, selection: Selection, *, as_entries: bool
     ) -> Iterator[tuple[int, int, Iterator[Rows]]]:
-        """Yield first seq, last seq and rows of each file group that reaches into `position`..`end`."""
-        snapshot = self.snapshot()
-        sealed_to = snapshot.sealed[-1].last_seq if snapshot.sealed else 0
-        for part in snapshot.sealed:
-            if part.last_seq >= position and part.first_seq <= end:
-                wanted = _within(selection, max(position, part.first_seq), min(end, part.last_seq))
-                rows = read_sealed(part, wanted, self._check, as_entries=as_entries)
-                yield part.first_seq, part.last_seq, rows
-                position = part.last_seq + 1
-        for place, segment in enumerate(snapshot.hot):
-            after = snapshot.hot[place + 1].first_seq if place + 1 < len(snapshot.hot) else end + 1
-            if after <= position or after <= sealed_to or segment.first_seq > end:
+        """Yield first seq, last seq and rows of each piece that reaches into `position`..`end`."""
+        for source, first, last in self.snapshot().pieces(end):
+            if last < max(position, first) or first > end:
                 continue
-            first = max(segment.first_seq, sealed_to + 1)
-            wanted = _within(selection, max(position, first), min(end, after - 1))
-            yield first, after - 1, _hot_rows(segment, wanted, as_entries=as_entries)
-            position = after
+            wanted = _within(selection, max(position, first), min(end, last))
+            if isinstance(source, SealedPart):
+                yield first, last, read_sealed(source, wanted, self._check, as_entries=as_entries)
+            else:
+                yield first, last, _hot_rows(source, wanted, as_entries=as_entries)
 
     def _check(self, part: SealedPart, name: str) -> None:
         path = part.path / name

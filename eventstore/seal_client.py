@@ -148,6 +148,8 @@ class SealWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
+            # A signal to the whole group is for its writer to answer, also while the worker still starts.
+            start_new_session=True,
         )
         reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         reader.start()

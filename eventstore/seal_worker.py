@@ -25,8 +25,9 @@ _NICENESS = 10
 
 def main() -> None:
     """Seal the segments named on stdin until it ends."""
-    # Ctrl-C in a terminal reaches the whole group: the parent decides what is finished.
+    # Ctrl-C in a terminal and a service's stop reach the whole group: the parent decides what is finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     for line in sys.stdin.buffer:

@@ -13,7 +13,10 @@ from core.ports import Selection
 from eventstore import sealed
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
+from eventstore.sealing import seal
 from eventstore.selecting import wants
+from eventstore.sql import connect
+from eventstore.verify import verify
 from tests.eventstore.sealed_logs import START_NS, open_log, read_all, write_everything, write_ticks
 
 TICKS = 9000
@@ -116,6 +119,50 @@ def test_a_missing_directory_is_a_gap_not_silence(root, tmp_path):
     shutil.rmtree(Layout(copy).sealed_directories()[1])
     with pytest.raises(CorruptLog, match=r"seqs \d+\.\.\d+ are in no file"):
         read_all(copy)
+
+
+@pytest.fixture
+def unsealed_between(tmp_path):
+    """A log whose middle segment was never sealed, but the ones before and after it were."""
+    root = tmp_path / "log"
+    journal = open_log(root, sealing=False)
+    write_everything(journal)
+    for _ in range(3):
+        write_ticks(journal, 500)
+        journal.roll()
+    write_ticks(journal, 100)
+    journal.close()
+    expected = read_all(root)
+    segments = Layout(root).segments()
+    for segment in (segments[0], segments[2]):
+        seal(root, segment)
+        segment.unlink()
+    return root, expected
+
+
+def test_a_segment_that_was_not_sealed_is_read_between_those_that_were(unsealed_between):
+    """As after a sealing process that was killed: the next one seals what was closed later."""
+    root, expected = unsealed_between
+    reader = LogReader(root)
+    assert read_all(root) == expected
+    ticks = [entry for entry in expected if type(entry.event) in MARKET_DATA]
+    assert sum(found.count for found in reader.coverage()) == len(ticks)
+    with connect(root) as log:
+        assert log.query("SELECT count(*) FROM events").rows == [(len(expected),)]
+    open_log(root).close()  # seals it now
+    assert read_all(root)[: len(expected)] == expected
+    assert verify(root).findings == []
+
+
+def test_a_reader_that_goes_by_the_last_sealed_seq_would_miss_it(unsealed_between, monkeypatch):
+    """The negative control: what is before the last sealed seq counts as sealed."""
+
+    def past_the_last(hot, sealed):
+        return [segment for segment in hot if segment.first_seq > sealed[-1].last_seq]
+
+    monkeypatch.setattr("eventstore.reader.only_hot", past_the_last)
+    with pytest.raises(CorruptLog, match="are in no file"):
+        read_all(unsealed_between[0])
 
 
 def test_a_hot_tail_is_read_up_to_its_last_whole_block(tmp_path):
