@@ -1,7 +1,6 @@
 """Searching parameters as users do: processes change no result, kills and repetitions lose nothing."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -101,7 +100,7 @@ def test_what_ran_before_is_not_run_again(here: Path, tape: Tape) -> None:
 
 
 def test_a_search_that_was_killed_goes_on_and_leaves_no_process(here: Path, tape: Tape) -> None:
-    command = [*SEARCH[:2], "--range", "below=51:53:0.1", "--range", "hold=3:12:1", "--jobs", "2"]
+    command = [*SEARCH[:2], "--range", "below=51:53:0.2", "--range", "hold=3:12:1", "--jobs", "2"]
     store = TrialStore(here / "tape-log")
     running = subprocess.Popen(
         [sys.executable, str(PROJECT / "cli.py"), *command],
@@ -110,20 +109,20 @@ def test_a_search_that_was_killed_goes_on_and_leaves_no_process(here: Path, tape
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: len(list(store.ids())) >= 20 or running.poll() is not None)
+        until(lambda: len(list(store.ids())) >= 10 or running.poll() is not None)
         workers = psutil.Process(running.pid).children(recursive=True)
         assert len(workers) >= 2
     finally:
         running.kill()
         running.wait()
     done = len(list(store.ids()))
-    assert 20 <= done < 210, "killed in the middle"
+    assert 10 <= done < 110, "killed in the middle"
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert alive == [], "workers end when their leader is gone"
     done = len(list(store.ids()))
     told = tape(*command, "--json").json
     assert told["counts"]["known"] == done
-    assert told["counts"]["trials"] == told["counts"]["scored"] == 210
+    assert told["counts"]["trials"] == told["counts"]["scored"] == 110
     kept = {row["run"]: row["score"] for row in told["rows"]}
     forget(here / "tape-log")
     whole = tape(*command, "--json").json
@@ -135,7 +134,7 @@ def until(condition: Any) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
-        os.sched_yield()
+        time.sleep(0.01)
 
 
 def test_a_trial_that_fails_is_a_row_with_its_reason(here: Path, tape: Tape) -> None:
@@ -242,7 +241,7 @@ def test_conditions_leave_combinations_out(here: Path, tape: Tape) -> None:
 
 
 def test_the_page_needs_nothing_else_and_is_small(here: Path, tape: Tape) -> None:
-    command = (*SEARCH[:2], "--range", "below=51:53:0.1", "--range", "hold=3:12:1")
+    command = (*SEARCH[:2], "--range", "below=51:53:0.2", "--range", "hold=3:12:1")
     done = tape(*command, "--html", "page.html")
     assert "wrote page.html" in done.out
     page = (here / "page.html").read_text("utf-8")
