@@ -40,7 +40,7 @@ class Running:
             if found:
                 return found
             assert self.process.poll() is None, self.process.communicate()
-            time.sleep(0.05)
+            time.sleep(0.2)
         raise AssertionError(f"not within {WAIT_S:g} s; {events(self.log)[-20:]}")
 
     def status(self) -> dict:

@@ -115,7 +115,7 @@ def test_a_session_trades_shows_itself_and_ends_in_order(place):
     assert [e.reason for e in events(place.log, SessionEnded)] == ["stopped"]
     after = place.status()
     assert (after["connected"], after["holder"]) == (False, {})
-    assert after["pending_orders"] == 1  # it rests at the broker
+    assert after["pending_orders"] >= 1  # they rest at the broker
     assert len(proven(place)) == 1
     assert place.books() == []
 

@@ -324,12 +324,13 @@ def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(lo
         source = "old" if name == "good.py" else name.removesuffix(".py")
         path = (tmp_path / name).as_posix()
         lines.append(
-            f'[[signals.plugin]]\npath = "{path}"\nsource = "{source}"\nat = ["09:31"]\ntimeout_s = 2\n'
+            f'[[signals.plugin]]\npath = "{path}"\nsource = "{source}"\nat = ["09:31"]\n'
+            f"timeout_s = {2 if name == 'hangs.py' else 60}\n"
         )
     config.write_text("".join(lines), "utf-8")
     arguments = ["-q", "-c", str(config), "--log", str(log), "live", "--demo", "2025-07-02", "--strategy"]
-    arguments += ["composite", "--speed", "900"]
-    assert cli.main([*arguments, "--until", "2025-07-02T15:00:00Z"]) == 0
+    arguments += ["composite", "--speed", "60"]
+    assert cli.main([*arguments, "--until", "2025-07-02T13:50:00Z"]) == 0
     reader = LogReader(log)
     chosen = Selection(types=frozenset({SignalFileRead, SignalReceived}))
     held = [entry.event for batch in reader.entries(chosen) for entry in batch]

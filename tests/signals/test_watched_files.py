@@ -167,7 +167,7 @@ def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path
         "utf-8",
     )
     arguments = ["-q", "-c", str(config), "--log", str(log), "live", "--demo", "2025-07-02", "--strategy"]
-    arguments += ["composite", "--set", "instruments=ZVXA", "--until", "2025-07-02T15:30:00Z"]
+    arguments += ["composite", "--set", "instruments=ZVXA", "--until", "2025-07-02T14:00:00Z"]
     assert cli.main(arguments) == 0
     reader = LogReader(log)
     kinds = frozenset({SignalReceived, SignalFileRead, CompositeSignal})
