@@ -264,7 +264,7 @@ def lines_after_competing(start: Start, seconds: float) -> set[int]:
 def test_data_that_another_session_had_are_asked_for_again(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.ibkr.client._COMPETING_RETRY_NS", 300_000_000)
+    monkeypatch.setattr("adapters.ibkr.dialogue.COMPETING_RETRY_NS", 300_000_000)
     assert min(lines_after_competing(start, 20)) > 5
 
 
