@@ -118,6 +118,7 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
     market_data_lines: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     tick_by_tick_lines: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
     delayed_data: bool = False
+    backfill: bool = True
 
 
 class TradingSection(_Section, frozen=True, kw_only=True):

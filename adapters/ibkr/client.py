@@ -15,7 +15,7 @@ from adapters.ibkr.link.pacing import Lane
 from core.clock import SECOND_NS
 from core.effects import Effect
 from core.errors import BrokerError, ConnectionLost, GatewayWedged, StreamOutOfStep, WriteFailed
-from core.events import Event
+from core.events import DataGapChanged, Event
 
 __all__ = ["IbClient", "LinkSettings"]
 
@@ -113,7 +113,7 @@ class IbClient(Dialogue):
     def _stands(self) -> bool:
         """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
         comparing = self._recovery.active and not self._connection.outage.upstream_lost
-        opening = self._contracts.open or self._data.opening
+        opening = self._contracts.open or self._data.opening or self._data.backfill.asking
         waiting = comparing or self._channel.out.waits or opening
         return self.ready and not waiting and self._sending.next_ns() is None
 
@@ -191,9 +191,11 @@ class IbClient(Dialogue):
             self._renew_ns = NEVER_ASKED
             self._data.renew()
         requests, take_id = self._connection.codec.requests, self._channel.out.take_id
-        for request in self._data.due(requests, take_id, self.now, self._monotonic()):
+        asked = self._data.due(requests, take_id, self.now, self._monotonic())
+        questions, told = self._data.fill(requests, take_id, self.now, self._monotonic())
+        for request in (*asked, *questions):
             self._sending.offer(Lane.DATA, request)
-        return [] if self.settings.lock_step else self._data.watch(self.now)
+        return told if self.settings.lock_step else [*told, *self._data.watch(self.now)]
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -244,6 +246,11 @@ class IbClient(Dialogue):
             why = "the order was never sent"
         for effect in effects:
             self._sending.refuse(effect, why)
+
+    @property
+    def gaps(self) -> list[DataGapChanged]:
+        """What was told last of market data that were missed, oldest first."""
+        return list(self._data.backfill.recent)
 
     # -- what a halt asks for ------------------------------------------------------------------
 

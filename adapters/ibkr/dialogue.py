@@ -4,11 +4,11 @@ The middle layer of the client: it is told messages in the order in which they c
 orders and data are told to those who know them. It never waits, and what it wants to send it only offers.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from adapters.ibkr.lifecycle import Lifecycle
-from adapters.ibkr.link.notices import Act, Meaning
+from adapters.ibkr.link.notices import Act, Meaning, is_cut
 from adapters.ibkr.wire.messages import (
     AccountValue,
     BadFrame,
@@ -16,6 +16,8 @@ from adapters.ibkr.wire.messages import (
     ContractDetailsEnd,
     CurrentTime,
     ErrorMessage,
+    HistoricalBars,
+    HistoricalEnd,
     ManagedAccounts,
     Message,
     NextValidId,
@@ -35,14 +37,15 @@ COMPETING_RETRY_NS = 60 * SECOND_NS
 class Dialogue(Lifecycle):
     """A client that listens."""
 
-    def _translated(self, frames: Iterable[bytes]) -> list[Event]:
+    def _translated(self, frames: Sequence[bytes]) -> list[Event]:
         return self._told(self._connection.codec.decode(frames))
 
-    def _told(self, messages: Iterable[Message]) -> list[Event]:
+    def _told(self, messages: Sequence[Message]) -> list[Event]:
         """Return what messages say, in order. Ticks take the short way: nothing else hears of them."""
         events: list[Event] = []
         ticks, emit, ts = self._data.ticks, events.append, self.now
-        self._data.finish_bars(ts, emit)
+        if self._data.bars_over(ts):
+            self._finish_bars(messages, ts, emit)
         for message in messages:
             tick = ticks.get(type(message))
             if tick is not None:
@@ -52,6 +55,13 @@ class Dialogue(Lifecycle):
             if not self._connection.is_open():
                 break  # a message ended the connection: what follows is of no session any more
         return events
+
+    def _finish_bars(self, messages: Sequence[Message], ts: int, emit: Callable[[Event], None]) -> None:
+        """Tell the bars that are over, unless it turns out that not all of them was heard."""
+        cut = next((m for m in messages if type(m) is ErrorMessage and is_cut(m.code)), None)
+        if cut is not None:
+            self._data.cut_off(cut.text)
+        self._data.finish_bars(ts, emit)
 
     def _events(self, message: Message) -> list[Event]:
         if not self._reminders.answered(message):
@@ -116,13 +126,16 @@ class Dialogue(Lifecycle):
     def _bad_frame(self, said: BadFrame, ts: int) -> list[Event]:
         return [FrameRejected(ts, said.message_id, said.reason, said.raw[:4096].hex())]
 
+    def _past_told(self, said: HistoricalBars | HistoricalEnd | ErrorMessage, ts: int) -> list[Event]:
+        return self._data.backfill.heard(said, ts, self._monotonic())
+
     def _error(self, said: ErrorMessage, ts: int) -> list[Event]:
         unresolved = self._resolved(said.req_id, ts)
         order = self._channel.speaks_of(said.req_id)
         instrument = self._data.speaks_of(said.req_id)
         meaning = self._notices.meaning(said, order, instrument, ts, self._monotonic())
         act = _ACTS.get(meaning.act)
-        told = [*meaning.events, *unresolved]
+        told = [*meaning.events, *unresolved, *self._past_told(said, ts)]
         return [*told, *(act(self, meaning, said.code) if act is not None else ())]
 
     # -- what a message of the broker asks for ---------------------------------------------------
@@ -132,6 +145,7 @@ class Dialogue(Lifecycle):
 
     def _upstream_lost(self, meaning: Meaning, code: int) -> list[Event]:
         news = self._connection.upstream(lost=True, why=meaning.why)
+        self._data.cut_off(meaning.why)
         return [ConnectionChanged(self.now, "upstream_down", code, meaning.why)] if news else []
 
     def _upstream_back(self, meaning: Meaning, code: int) -> list[Event]:
@@ -139,7 +153,8 @@ class Dialogue(Lifecycle):
         state = "data_lost" if code == 1101 else "upstream_up"
         self._lines_lost = self._lines_lost or code == 1101
         told = ConnectionChanged(self.now, state, code, meaning.why)  # type: ignore[arg-type]
-        return [told, *(self._start_look(f"{code}: {meaning.why}") if self._begun else ())]
+        missed = [] if self._lines_lost else self._data.restored(self.now)
+        return [told, *missed, *(self._start_look(f"{code}: {meaning.why}") if self._begun else ())]
 
     def _drop(self, meaning: Meaning, _code: int) -> list[Event]:
         return self._dropped(self._connection.drop(meaning.why), meaning.why)
@@ -192,5 +207,7 @@ _OWN: dict[type[Message], Callable[[Dialogue, Any, int], list[Event]]] = {
     ContractDetailsEnd: Dialogue._details_end,
     AccountValue: Dialogue._account_value,
     BadFrame: Dialogue._bad_frame,
+    HistoricalBars: Dialogue._past_told,
+    HistoricalEnd: Dialogue._past_told,
     ErrorMessage: Dialogue._error,
 }

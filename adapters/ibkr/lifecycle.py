@@ -113,6 +113,8 @@ class Lifecycle:
             self.account = account_of(settings, self._accounts)
         except AccountRefused as error:
             return self._dropped(self._connection.refuse(error), str(error))
+        if settings.lock_step and not self._lock_step.knows_time(self._connection):
+            return []
         self._begun = True
         self._channel.out.offered(self._offered)
         opened = self._opened(self._offered, pong, ts)
@@ -186,7 +188,7 @@ class Lifecycle:
         self.ready, self._begun, self._observing = False, False, ""
         self._accounts, self._offered = (), None
         self._lines_lost, self._renew_ns = True, NEVER_ASKED
-        self._data.lost()
+        self._data.lost(why)
         self._notices.opened()
         self._give_up_waiting(why)
         return [*told, *self._sending.outcomes()]

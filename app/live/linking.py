@@ -30,4 +30,5 @@ def link_of(
         lines_max=section.market_data_lines,
         tick_by_tick_max=section.tick_by_tick_lines,
         delayed_data=section.delayed_data,
+        backfill=section.backfill,
     )

@@ -47,6 +47,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     lock_step: bool = False
     """The broker is a simulated gateway that holds its next event until it is asked for the time."""
+    backfill: bool = True
+    """Ask the broker's history for what was missed while data were lost."""
     start_ns: int = 0
     """In lock step, the time at which the gateway's day stands at first."""
     step_deadline_s: float = 30.0

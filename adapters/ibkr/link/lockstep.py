@@ -38,6 +38,8 @@ class LockStep:
         self._monotonic = monotonic
         self._acted = False  # something was sent since the last step
         self._in_step = False  # our clock is the gateway's since the connection began
+        self._known = True  # whether the day can have gone on without us
+        self._asked = False
         self._waiting = self._passed = self._stood = False
 
     def acted(self) -> None:
@@ -47,10 +49,18 @@ class LockStep:
     def told(self, time_ms: int) -> None:
         """Take a time that the gateway told."""
         self.now_ns = max(self.now_ns, time_ms * _MS)
+        self._known = True
 
     def dropped(self) -> None:
-        """Note that the connection has ended."""
-        self._in_step = False
+        """Note that the connection has ended: the day may go on without us."""
+        self._in_step = self._known = self._asked = False
+
+    def knows_time(self, wire: Wire) -> bool:
+        """Return whether the gateway's time is known; on a connection after the first it is asked for."""
+        if not self._known and not self._asked:
+            self._asked = True
+            wire.send(wire.codec.requests.req_step(self.now_ns))  # nothing happens up to a time that was
+        return self._known
 
     def step(self, wire: Wire, due_ns: int) -> tuple[list[Message], BrokerError | None]:
         """Let the next event up to `due_ns` happen; return what was said of it, and what broke meanwhile.
