@@ -158,6 +158,9 @@ class IbClient(Dialogue):
 
     def _look_due(self) -> list[Event]:
         recovery = self._recovery
+        if self._monotonic() >= self._look_again_ns:
+            self._look_again_ns = NEVER_ASKED
+            return self._start_look("looking on")
         if not recovery.active or self._contracts.open:
             return []
         if self._connection.outage.upstream_lost:
@@ -227,7 +230,8 @@ class IbClient(Dialogue):
         for effect in (*go, *self._recovery.cancels()):
             self._offer(effect)
         for data in self._recovery.extra_cancels(self._connection.codec.requests):
-            self._sending.offer(Lane.CANCEL, data)
+            if not self._connection.looks_on:
+                self._sending.offer(Lane.CANCEL, data)
         for effect, why in never:
             self._sending.refuse(effect, why)
 
@@ -235,6 +239,8 @@ class IbClient(Dialogue):
         """Offer one effect, or a family of them: an order with its exits."""
         out = self._channel.out
         gone = "" if self._connection.is_open() else "not connected"
+        if self._connection.looks_on:
+            gone = "read-only: another program has the client id that orders and cancels belong to"
         why = _LEFT if self._left else gone or out.closed(effects)
         if not why:
             if out.holds(effects[0], self._monotonic()):

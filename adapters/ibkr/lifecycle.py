@@ -25,7 +25,7 @@ from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds
 from adapters.ibkr.trading.recovery import Recovery
 from adapters.ibkr.trading.snapshot import PAUSE_S
 from adapters.ibkr.wire.distribution import installed
-from core.clock import NEVER
+from core.clock import NEVER, SECOND_NS
 from core.errors import AccountRefused, WriteFailed
 from core.events import (
     BrokerSessionOpened,
@@ -36,6 +36,9 @@ from core.events import (
 )
 
 NEVER_ASKED = 1 << 62
+CLIENT_ID_IN_USE = 326
+LOOK_ON_EVERY_S = 60.0
+"""How often the books are compared while another program has our client id."""
 
 
 class Lifecycle:
@@ -84,6 +87,7 @@ class Lifecycle:
         self._said: dict[str, str] = {}  # account values as last told
         self._lines_lost = True
         self._renew_ns = NEVER_ASKED
+        self._look_again_ns = NEVER_ASKED
         self._fault: WriteFailed | None = None
         self._left = False
 
@@ -109,12 +113,12 @@ class Lifecycle:
         pong = self._connection.heartbeat.pong
         if not self._accounts or self._offered is None or (pong is None and not settings.lock_step):
             return []
+        if settings.lock_step and not self._lock_step.knows_time(self._connection):
+            return []
         try:
             self.account = account_of(settings, self._accounts)
         except AccountRefused as error:
             return self._dropped(self._connection.refuse(error), str(error))
-        if settings.lock_step and not self._lock_step.knows_time(self._connection):
-            return []
         self._begun = True
         self._channel.out.offered(self._offered)
         opened = self._opened(self._offered, pong, ts)
@@ -122,6 +126,8 @@ class Lifecycle:
             self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
         told = [opened, *skew, *self._connection.up()]
+        if self._connection.looks_on:
+            told += self._look_on()
         if settings.data_only:
             self.ready = True
             return [*told, *self._subscribed()]
@@ -131,7 +137,7 @@ class Lifecycle:
         return BrokerSessionOpened(
             ts,
             self._connection.codec.server_version,
-            self.settings.client_id,
+            self._connection.client_id,
             ",".join(self._accounts),
             next_order_id,
             pong.skew_ms if pong is not None else None,
@@ -144,6 +150,16 @@ class Lifecycle:
         return [ClockSkewMeasured(ts, pong.skew_ms, pong.round_trip_ms, excessive)]
 
     # -- the books, and data -------------------------------------------------------------------
+
+    def _look_on(self) -> list[Event]:
+        """Say that nothing is ordered while another program has our client id."""
+        own, other = self.settings.client_id, self._connection.client_id
+        why = (
+            f"client id {own} is in use by another program: looking on as client {other}, read-only; nothing "
+            f"is ordered or cancelled; id {own} is tried again in {self.settings.takeover_retry_s:g} s"
+        )
+        self._look_again_ns = NEVER_ASKED
+        return [ConnectionChanged(self.now, "read_only", CLIENT_ID_IN_USE, why)]
 
     def _start_look(self, reason: str) -> list[Event]:
         if self._observing:
@@ -161,7 +177,12 @@ class Lifecycle:
         if self._recovery.looks == looks:
             return events
         self.ready = True
-        self._connection.reconciled()
+        if self._connection.looks_on:
+            # Nobody tells this connection of our orders: their executions are asked for.
+            self._look_again_ns = self._monotonic() + round(LOOK_ON_EVERY_S * SECOND_NS)
+            self._connection.looked_on()
+        else:
+            self._connection.reconciled()
         return [*events, *self._subscribed()]
 
     def _observe(self) -> list[Event]:
@@ -187,7 +208,7 @@ class Lifecycle:
         self._lock_step.dropped()
         self.ready, self._begun, self._observing = False, False, ""
         self._accounts, self._offered = (), None
-        self._lines_lost, self._renew_ns = True, NEVER_ASKED
+        self._lines_lost, self._renew_ns, self._look_again_ns = True, NEVER_ASKED, NEVER_ASKED
         self._data.lost(why)
         self._notices.opened()
         self._give_up_waiting(why)

@@ -36,8 +36,9 @@ class ConnectionChanged(Event, frozen=True, gc=False):
     `connecting` is an attempt that failed with another to follow, `wedged` one that was taken and not
     answered, `id_in_use` one whose client id is taken (326). `overdue` says that all this lasts too long,
     `given_up` follows the last allowed attempt. In the `restart_window` orders wait though the link may be
-    there; with a `read_only` API they cannot leave at all; an account that is not the session's is
-    `refused`. `attempt` counts the attempts since the link was last usable.
+    there; with a `read_only` API (321), or while another program has our client id and the session looks on
+    under another one (326), they cannot leave at all; an account that is not the session's is `refused`.
+    `attempt` counts the attempts since the link was last usable.
     """
 
     state: LinkState
