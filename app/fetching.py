@@ -1,7 +1,8 @@
 """Historical bars from the broker into the log, session by session, as an import.
 
 Each session is one import, finished durably before the next is asked for: an interrupted fetch goes on where
-it was, and what the log holds is not asked for again. Sessions that have not ended yet are left out.
+it was, and what the log holds is not asked for again. Sessions that have not ended yet are left out. Asked to
+stop, it ends between two questions, and says what is left.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from adapters.replay.importing import (
     import_sets,
 )
 from app.definitions import definitions_of, resolve, scheduled, untraceable
+from app.live.ending import Ending, StopAsked
 from app.writing import writing
 from core.errors import DataMissing, UsageError
 from core.events import (
@@ -62,7 +64,8 @@ class FetchRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Fetched(msgspec.Struct, frozen=True):
     """What a fetch did. `asked` are the dates that were asked for, `held` those in the log before.
 
-    `unfinished` are dates whose session had not ended, `empty` those of which the broker has nothing.
+    `unfinished` are dates whose session had not ended, `empty` those of which the broker has nothing. `left`
+    are those that were not asked for any more when it was `stopped` or `halted`.
     """
 
     instrument: str
@@ -71,21 +74,39 @@ class Fetched(msgspec.Struct, frozen=True):
     held: list[str]
     empty: list[str]
     unfinished: list[str]
+    left: list[str] = []
+    ended: str = ""
     recovered: Recovered | None = None
 
 
-def run_fetch(root: Path, place: Place, request: FetchRequest, progress: Progress | None = None) -> Fetched:
+def run_fetch(
+    root: Path,
+    place: Place,
+    request: FetchRequest,
+    progress: Progress | None = None,
+    ending: Ending | None = None,
+) -> Fetched:
     """Fetch into the log at `root`, made if it is not there; answers other processes meanwhile.
 
     Raises `BrokerUnreachable`, `UsageError` for a name that leads to no contract, `RequestRefused` when the
-    broker refuses, and `DataMissing` if no session of the dates has ended.
+    broker refuses, `DataMissing` if no session of the dates has ended, and `StopAsked` if it is to end before
+    it began.
     """
+    stop = ending or Ending(root)
     size = size_of(request.bar)
     if request.first > request.last:
         raise UsageError(f"--from {request.first} is after --to {request.last}")
-    with writing(root) as writer, inquire(place, writer.serve) as inquiry:
-        fetched = fetch(writer.journal, LogReader(root), inquiry, request, size, progress)
-        return msgspec.structs.replace(fetched, recovered=writer.journal.recovered)
+    with writing(root) as writer:
+
+        def idle() -> None:
+            writer.serve()
+            stop.check()
+
+        idle()
+        with inquire(place, idle) as inquiry:
+            fetched = fetch(writer.journal, LogReader(root), inquiry, request, size, progress)
+        told = stop.reason if fetched.left else ""
+        return msgspec.structs.replace(fetched, ended=told, recovered=writer.journal.recovered)
 
 
 def fetch(
@@ -96,7 +117,7 @@ def fetch(
     size: BarSize,
     progress: Progress | None = None,
 ) -> Fetched:
-    """Fetch over an open inquiry into a held log."""
+    """Fetch over an open inquiry into a held log; `StopAsked` while it waits for bars ends it early."""
     now = inquiry.now()
     sessions = definitions_of(reader)
     instrument = resolve(inquiry, sessions, request.symbol, now)
@@ -114,12 +135,17 @@ def fetch(
         )
     finished = _finished(reader, job.feed.feed)
     due = [day for day in ended if job.name(day) not in finished]
+    left = list(due)
 
     def sets() -> Iterator[ImportSet]:
         for number, day in enumerate(due):
             if progress is not None:
                 progress(number, len(due))
-            found = job.set_of(day)
+            try:
+                found = job.set_of(day)
+            except StopAsked:
+                return
+            left.remove(day)
             if found is not None:
                 yield found
 
@@ -127,14 +153,15 @@ def fetch(
     result.feed = job.feed.feed
     result.gaps += [Gap(instrument.instrument, "session", d.date, d.open, d.close, 1) for d in job.empty]
     if progress is not None:
-        progress(len(due), len(due))
+        progress(len(due) - len(left), len(due))
     return Fetched(
         instrument.instrument,
         result,
-        [day.date for day in due],
+        [day.date for day in due if day not in left],
         [day.date for day in ended if job.name(day) in finished],
         [day.date for day in job.empty],
         [day.date for day in days if day not in ended],
+        [day.date for day in left],
     )
 
 

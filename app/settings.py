@@ -106,6 +106,8 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
     account: str = ""
     reconnect_interval_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 5.0
     max_reconnect_attempts: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
+    takeover_client_id: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+    takeover_after: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
     restart_window: Annotated[str, msgspec.Meta(extra={"check": parse_window})] = ""
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.5
     pong_deadline_s: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 3.0
@@ -118,6 +120,7 @@ class IbkrSection(_Section, frozen=True, kw_only=True):
     market_data_lines: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     tick_by_tick_lines: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
     delayed_data: bool = False
+    backfill: bool = True
 
 
 class TradingSection(_Section, frozen=True, kw_only=True):

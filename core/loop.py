@@ -14,7 +14,17 @@ from typing import Any
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.effects import Effect
 from core.errors import UsageError, is_termination
-from core.events import Bar, Entry, Event, Quote, QuoteBar, SessionEnded, Trade
+from core.events import (
+    Bar,
+    Entry,
+    Event,
+    LateBar,
+    LateBarReported,
+    Quote,
+    QuoteBar,
+    SessionEnded,
+    Trade,
+)
 from core.failures import failure_of, raised
 from core.inputs import Arriving, Inputs
 from core.lanes import BarEvent, Book, Handler, Lane, Lanes
@@ -294,6 +304,9 @@ class Loop:
             self._bars.append((seq, event))
             return
         self._flush_bars()
+        if isinstance(event, LateBarReported):
+            self._late(seq, event)
+            return
         self._advance(event.ts, seq, BEFORE_PRICES)
         if isinstance(event, _TICKS):
             self._tick(seq, event)
@@ -314,6 +327,16 @@ class Loop:
         self._advance(event.ts, seq, AFTER_SCAN)
         self._handle(seq, event, lane.on_trade if isinstance(event, Trade) else lane.on_quote)
         self._settle(seq)
+
+    def _late(self, seq: int, event: LateBarReported) -> None:
+        """Tell of a bar that was missed: time does not follow from it, nor do prices."""
+        self._fold(Entry(seq, None, seq, None, event))
+        handler = self._lanes[event.instrument].derived.get((Bar, event.feed)) if event.told else None
+        if handler is not None:
+            prices = (event.open, event.high, event.low, event.close)
+            bar = LateBar(event.ts, event.start, event.feed, event.instrument, *prices, event.volume)
+            self._step.tell_late(seq, bar, handler)
+            self._settle(seq)
 
     def _handle(self, seq: int, event: Event, handler: Handler | None) -> None:
         if handler is not None:

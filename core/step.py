@@ -24,6 +24,7 @@ from core.events import (
     CancelSendStarted,
     CompositeSignal,
     ConnectionChanged,
+    DataGapChanged,
     DataStateChanged,
     Event,
     FillCorrected,
@@ -33,6 +34,7 @@ from core.events import (
     HaltVerified,
     HoldEnded,
     HoldOutcome,
+    LateBar,
     ModifyIntended,
     OrderIntended,
     OrderResolved,
@@ -72,6 +74,7 @@ class Seat(msgspec.Struct, frozen=True):
     on_fill: Callable[[Filled], None] | None
     on_order: Callable[[Order], None] | None
     on_signal: Callable[[SignalReceived], None] | None = None
+    on_gap: Callable[[DataGapChanged], None] | None = None
     instruments: frozenset[str] = frozenset()
 
 
@@ -130,6 +133,7 @@ class Step:
             BreakFound: self._feed_gate,
             ConnectionChanged: self._feed_gate,
             DataStateChanged: self._feed_gate,
+            DataGapChanged: self._feed_gap,
             HaltChanged: self._feed_gate,
         }
         self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
@@ -174,8 +178,10 @@ class Step:
         if on_order is not None:
             self.heard |= {OrderStatusChanged, SendFailed}
         on_signal = strategy.on_signal if type(strategy).on_signal is not Strategy.on_signal else None
-        names = frozenset(s.instrument for s in strategy.subscriptions()) if on_signal else frozenset[str]()
-        self.seats[strategy_id] = Seat(strategy, desk, on_fill, on_order, on_signal, names)
+        on_gap = strategy.on_gap if type(strategy).on_gap is not Strategy.on_gap else None
+        by_name = on_signal or on_gap
+        names = frozenset(s.instrument for s in strategy.subscriptions()) if by_name else frozenset[str]()
+        self.seats[strategy_id] = Seat(strategy, desk, on_fill, on_order, on_signal, on_gap, names)
 
     def open(self, *, is_open: bool) -> None:
         """Let the desks take orders, or stop taking them."""
@@ -207,6 +213,24 @@ class Step:
         for seat in self.seats.values():
             if seat.on_signal is not None and signal.instrument in seat.instruments:
                 seat.on_signal(signal)
+
+    def _feed_gap(self, gap: Any) -> None:
+        for seat in self.seats.values():
+            if seat.on_gap is not None and gap.instrument in seat.instruments:
+                seat.on_gap(gap)
+
+    def tell_late(self, seq: int, bar: LateBar, handler: Callable[[Any], None]) -> None:
+        """Tell of a bar that was missed, as in warm-up: what is asked for meanwhile is refused.
+
+        The time stays what it is: only the bar is of the past.
+        """
+        self.present.seq = seq
+        was_open = self._is_open
+        self.open(is_open=False)
+        try:
+            handler(bar)
+        finally:
+            self.open(is_open=was_open)
 
     def _feed_order(self, news: Any) -> None:
         if OrderStatusChanged in self.heard:

@@ -29,6 +29,7 @@ from core.clock import wall
 from core.errors import InvalidEvent, UsageError
 from core.events import (
     Bar,
+    DataGapChanged,
     Event,
     Filled,
     FilledBar,
@@ -255,6 +256,12 @@ class Strategy(Generic[P]):
 
     def on_quote_bar(self, bar: QuoteBar) -> None:
         """Handle a bar of bids and asks that has just closed."""
+
+    def on_gap(self, gap: DataGapChanged) -> None:
+        """Handle what a live session could not hear of an instrument: found, filled with late bars, failed.
+
+        Bars that were missed are told to `on_bar` before `filled`, with `bar.late` set.
+        """
 
     def on_signal(self, signal: SignalReceived) -> None:
         """Handle a signal for a subscribed instrument; `self.signals` has the latest of each source."""

@@ -59,19 +59,21 @@ def _day(text: str, option: str) -> date:
     "--exchange", metavar="NAME", help="With --source: where SYMBOL trades, if the log does not know."
 )
 @_connection
-def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any) -> None:
+def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any) -> int:
     """Bring historical bars of SYMBOL from the broker, or another source, into the log.
 
     The broker's limits on requests are kept. What the log holds is not asked for again, so an interrupted
-    fetch goes on when it is run again.
+    fetch goes on when it is run again. A signal, or the log's kill file, ends it after the session at hand.
     """
     if options["source"] is not None:
         _fetch_from(call, symbol, first, last or first, options)
-        return
+        return 0
     if options["exchange"] is not None:
         raise click.UsageError("--exchange: only with --source; the broker knows where SYMBOL trades")
     from app.fetching import FetchRequest, run_fetch  # noqa: PLC0415
+    from app.live.ending import Ending, StopAsked  # noqa: PLC0415
     from app.live.preparing import place_of  # noqa: PLC0415
+    from app.live.signals import stopping  # noqa: PLC0415
 
     request = FetchRequest(
         symbol=symbol,
@@ -82,9 +84,16 @@ def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any)
         regular_hours=not options["all_hours"],
     )
     link = _link(call, options)
-    with call.out.progress("sessions") as advance:
-        fetched = run_fetch(call.root, place_of(link), request, advance)
+    with stopping(lambda: None) as asked, call.out.progress("sessions") as advance:
+        ending = Ending(call.root, asked)
+        try:
+            fetched = run_fetch(call.root, place_of(link), request, advance, ending)
+        except StopAsked:
+            if asked.number:
+                return asked.exit_code
+            raise
     _show(call, fetched)
+    return ending.exit_code if fetched.ended else 0
 
 
 def _fetch_from(call: Call, symbol: str, first: str, last: str, options: dict[str, Any]) -> None:
@@ -120,7 +129,8 @@ def _show(call: Call, fetched: Any) -> None:
 
     result = fetched.result
     told = outcome(Imported(result, fetched.recovered))
-    dates = {name: getattr(fetched, name) for name in ("asked", "held", "empty", "unfinished")}
+    names = ("asked", "held", "empty", "unfinished", "left", "ended")
+    dates = {name: getattr(fetched, name) for name in names}
     call.out.result({"instrument": fetched.instrument, **told, **dates})
     call.out.pairs(
         {
@@ -129,6 +139,7 @@ def _show(call: Call, fetched: Any) -> None:
             "in the log before": len(fetched.held),
             "without data": ", ".join(fetched.empty) or "none",
             "not ended yet": ", ".join(fetched.unfinished) or "none",
+            **({f"left ({fetched.ended})": ", ".join(fetched.left)} if fetched.left else {}),
             "rejected": result.rejected,
             "gaps": len(result.gaps),
         },
@@ -147,43 +158,42 @@ def _show(call: Call, fetched: Any) -> None:
 def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: Any) -> int:
     """Record live market data of SYMBOLs (default: the watchlist), until stopped.
 
-    No strategy runs, no order leaves, and the account is not looked at.
+    No strategy runs, no order leaves, and the account is not looked at. A signal, or the log's kill file,
+    ends it in order.
     """
     from app.books import parse_time  # noqa: PLC0415
+    from app.live.ending import Ending, StopAsked  # noqa: PLC0415
     from app.live.signals import stopping  # noqa: PLC0415
     from app.live.taping import Tape, run_tape  # noqa: PLC0415
 
     link = _link(call, options)
     names = symbols or tuple(call.config.settings.trading.watchlist)
-    tapes: list[Tape] = []
-
-    def stop() -> None:
-        for tape in tapes:
-            tape.stopping = "stopped"
-
-    with stopping(stop) as asked, call.out.progress("events") as advance:
+    with stopping(lambda: None) as asked, call.out.progress("events") as advance:
+        ending = Ending(call.root, asked)
 
         def watch(tape: Tape) -> None:
-            if not tapes:
-                tapes.append(tape)
-            if asked.number:
-                stop()
             advance(sum(tape.counts.values()), None)
 
-        taped = run_tape(
-            call.root,
-            link,
-            call.config,
-            names,
-            until_ts=parse_time(until) if until else None,
-            watch=watch,
-        )
+        try:
+            taped = run_tape(
+                call.root,
+                link,
+                call.config,
+                names,
+                until_ts=parse_time(until) if until else None,
+                watch=watch,
+                ending=ending,
+            )
+        except StopAsked:
+            if asked.number:
+                return asked.exit_code
+            raise
     call.out.result(
         {name: getattr(taped, name) for name in ("session", "first_seq", "last_seq", "events", "without")}
     )
     call.out.table(["instrument", "events", "no data because"], _rows(taped))
     call.out.next("status")
-    return asked.exit_code
+    return ending.exit_code
 
 
 @verb("preview")

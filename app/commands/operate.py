@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from app.commands.base import AMOUNT, Call, verb
+from app.live.missed import missed
 from app.output import size, when
 from core.errors import UsageError
 
@@ -82,10 +83,20 @@ def _live(told: dict[str, Any] | None) -> dict[str, str]:
         "equity": f"{told['equity']} {told['currency']}, day {told['day_pnl']}",
         "limits": limits or "none",
         "data age": "no data" if age is None else f"{age:.1f} s",
+        **_gaps(told["gaps"]),
         "queue": f"{told['queue']} requests",
         "journal sync": f"{told['journal_sync_ms']:.1f} ms, longest {told['journal_sync_ms_max']:.1f} ms",
         "memory, CPU": f"{size(told['memory_bytes'])}, {told['cpu_pct']:.0f} %",
     }
+
+
+def _gaps(told: list[dict[str, Any]]) -> dict[str, str]:
+    """Return what became of each instrument's last gap, those that failed first."""
+    last = {gap["instrument"]: gap for gap in told}
+    ordered = sorted(last.values(), key=lambda gap: gap["state"] != "failed")
+    keys = ("instrument", "state", "begin", "end", "rows", "reason")
+    words = [missed(*(gap[key] for key in keys)) for gap in ordered]
+    return {"missed data": "; ".join(words[:3]) + ("; …" if len(words) > 3 else "")} if words else {}
 
 
 def _limit(name: str, value: Any) -> str:

@@ -1,7 +1,7 @@
 """Recording market data alone: a session without strategies, orders, or a look at the account.
 
 What arrives is appended as it comes and committed look by look. It subscribes to what was asked for, within
-the login's lines, and goes on through lost connections until its end or until it is told to stop.
+the login's lines, and goes on through lost connections until its end, a signal or the kill file.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import Folds
 from app.config import Config, canonical
+from app.live.ending import Ending
 from app.live.preparing import patiently, prepare
 from app.live.recording import LiveRecorder
 from app.live.session import InstrumentNames
@@ -78,7 +79,7 @@ class Tape:
         client.wanted = instruments
         return client
 
-    def run(self, until_ts: int | None, watch: Watch) -> Taped:
+    def run(self, until_ts: int | None, watch: Watch, ending: Ending) -> Taped:
         """Record until `until_ts`, `stopping` or the end of the connection; returns what was recorded."""
         client, recorder = self.client, self._recorder
         first = recorder.append(self._started(client.now))
@@ -91,6 +92,8 @@ class Tape:
                 self._take(client.inputs(IDLE_S))
                 self._writer.serve()
                 watch(self)
+                if reason := ending.reason:
+                    self.stopping = reason
         finally:
             client.close()
             last = recorder.append(SessionEnded(client.now, self.session, self.stopping or "finished"))
@@ -136,16 +139,24 @@ def run_tape(
     *,
     until_ts: int | None = None,
     watch: Watch = lambda _: None,
+    ending: Ending | None = None,
 ) -> Taped:
     """Hold the log, find the contracts, record, and give the log back, sealed.
 
     Raises `UsageError` if none of the names leads to a contract, `BrokerUnreachable` when the connection is
-    given up.
+    given up, and `StopAsked` if it is to end before it began.
     """
+    stop = ending or Ending(root)
     if not names:
         raise UsageError("nothing to record: name SYMBOLS, or give the configuration a [trading] watchlist")
     with writing(root) as writer:
-        with patiently(link, writer.serve) as inquiry:
+
+        def idle() -> None:
+            writer.serve()
+            stop.check()
+
+        idle()
+        with patiently(link, idle) as inquiry:
             found = prepare(writer, inquiry, names, frozenset())
         if not found.instruments:
             raise UsageError(
@@ -153,4 +164,4 @@ def run_tape(
             )
         tape = Tape(writer, link, config, found.instruments)
         tape.without.update(found.missing)
-        return tape.run(until_ts, watch)
+        return tape.run(until_ts, watch, stop)

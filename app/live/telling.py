@@ -17,7 +17,7 @@ from app.live.session import LiveSession
 from app.live.status_file import remove_status, write_status
 from app.output import to_json
 from core.clock import SECOND_NS
-from core.events import Event
+from core.events import DataGapChanged, Event
 
 STATUS_PERIOD_S = 1.0
 
@@ -57,7 +57,10 @@ class DataTold(msgspec.Struct, frozen=True):
 
 
 class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A running session. Amounts are in `currency`, times in ns; `gate` is `open` or why no order leaves."""
+    """A running session. Amounts are in `currency`, times in ns; `gate` is `open` or why no order leaves.
+
+    `gaps` are the last words about market data that were missed, oldest first.
+    """
 
     pid: int
     session: int
@@ -87,6 +90,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, Any]
     data: list[DataTold]
     data_age_s: float | None
+    gaps: list[DataGapChanged]
     queue: int
     inputs: int
     events: int
@@ -148,6 +152,7 @@ class Teller:
             limits={name: getattr(request.limits, name) for name in request.limits.__struct_fields__},
             data=data,
             data_age_s=min(ages) if ages else None,
+            gaps=client.gaps,
             queue=client.waiting,
             inputs=session.inputs,
             events=session.last_seq,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
+from app.live.missed import missed
 from app.live.telling import LiveStatus, Teller
 from app.output import cell, on_terminal, when
 from core.clock import SECOND_NS
@@ -20,6 +21,7 @@ from core.events import (
     BrokerMessage,
     CancelIntended,
     ConnectionChanged,
+    DataGapChanged,
     Event,
     Filled,
     HaltRequested,
@@ -139,6 +141,7 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     ),
     TradingResumed: lambda e: f"trading resumed: {e.reason}",
     BrokerMessage: lambda e: f"{e.severity} {e.code}: {e.text}",
+    DataGapChanged: lambda e: missed(e.instrument, e.state, e.begin, e.end, e.rows, e.reason),
 }
 _IMPORTANT = frozenset(_WORDS) - {OrderIntended, ModifyIntended, CancelIntended, Filled, OrderStatusChanged}
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.clock import iso
 from core.events import (
     BreakAccepted,
     BreakFound,
@@ -17,6 +18,7 @@ from core.events import (
     BrokerMessage,
     ClockSkewMeasured,
     ConnectionChanged,
+    DataGapChanged,
     DataStateChanged,
     Event,
     FrameRejected,
@@ -76,6 +78,16 @@ def _data(event: DataStateChanged) -> Alert | None:
     if event.state in ("live", "delayed", "ended"):
         return Alert("info", key, f"market data of {event.instrument} are {event.state}", over=True)
     return Alert("warning", key, f"market data of {event.instrument} are {event.state}: {event.reason}")
+
+
+def _gap(event: DataGapChanged) -> Alert | None:
+    if event.state == "found":
+        return None
+    span = f"{event.instrument} from {iso(event.begin)} to {iso(event.end)} ({event.feed})"
+    if event.state == "filled":
+        return Alert("info", f"gap {event.instrument} {event.feed}", f"filled: {span}", over=True)
+    text = f"what was missed of {span} could not be filled: {event.reason}"
+    return Alert("warning", f"gap {event.instrument} {event.feed}", text)
 
 
 def _health(event: HealthChanged) -> Alert:
@@ -146,6 +158,7 @@ def _failed(event: StrategyFailed) -> Alert:
 _RULES: dict[type[Event], Callable[[Any], Alert | None]] = {
     ConnectionChanged: _connection,
     DataStateChanged: _data,
+    DataGapChanged: _gap,
     HealthChanged: _health,
     SinkReported: _sink,
     HaltRequested: lambda e: Alert("critical", "halt", f"halted ({e.level}) by {e.origin}: {e.reason}"),

@@ -23,6 +23,7 @@ LinkState = Literal[
     "refused",
 ]
 DataState = Literal["live", "delayed", "stale", "refused", "left_out", "ended"]
+GapState = Literal["found", "filled", "failed"]
 Severity = Literal["info", "warning", "error"]
 
 
@@ -35,8 +36,9 @@ class ConnectionChanged(Event, frozen=True, gc=False):
     `connecting` is an attempt that failed with another to follow, `wedged` one that was taken and not
     answered, `id_in_use` one whose client id is taken (326). `overdue` says that all this lasts too long,
     `given_up` follows the last allowed attempt. In the `restart_window` orders wait though the link may be
-    there; with a `read_only` API they cannot leave at all; an account that is not the session's is
-    `refused`. `attempt` counts the attempts since the link was last usable.
+    there; with a `read_only` API (321), or while another program has our client id and the session looks on
+    under another one (326), they cannot leave at all; an account that is not the session's is `refused`.
+    `attempt` counts the attempts since the link was last usable.
     """
 
     state: LinkState
@@ -109,6 +111,44 @@ class DataStateChanged(Event, frozen=True, gc=False):
     instrument: str
     state: DataState
     reason: str = ""
+
+
+@event("data_gap", "broker")
+class DataGapChanged(Event, frozen=True, gc=False):
+    """A span of an instrument's market data that a session did not hear: `begin`..`end` (ns UTC).
+
+    `found` once data come again: `reason` says why nothing was heard. Then the broker's history is asked, and
+    for each feed of bars follows `filled`, with the number of `late_bar` events (`rows`) before it and the
+    span that they were asked for, or `failed` with the reason: what is missing then stays so.
+    """
+
+    instrument: str
+    state: GapState
+    begin: int
+    end: int
+    feed: str = ""
+    rows: int = 0
+    reason: str = ""
+
+
+@event("late_bar", "broker")
+class LateBarReported(Event, frozen=True, gc=False, array_like=True):
+    """A bar of what was traded while a session did not hear of it, from the broker's history.
+
+    `feed` is that of the live bars whose place it takes. `told`: strategies that hear of these bars are told
+    of it, late, and cannot order meanwhile; otherwise nobody makes such bars, or a younger one was told
+    before it. Prices and matching never follow from it.
+    """
+
+    start: int
+    feed: str
+    instrument: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    told: bool
 
 
 @event("clock", "timer")

@@ -151,6 +151,8 @@ class Bar(Event, frozen=True, gc=False, array_like=True):
 
     filled: ClassVar[bool] = False
     """Whether this only repeats the last real bar, because there was none: see `FilledBar`."""
+    late: ClassVar[bool] = False
+    """Whether this was missed when it was over, and comes from the broker's history: see `LateBar`."""
 
 
 @event("quote_bar", "market")
@@ -200,6 +202,15 @@ class MadeBar(Bar, frozen=True, gc=False, array_like=True):
     """
 
     period: str = ""
+
+
+class LateBar(Bar, frozen=True, gc=False, array_like=True):
+    """A bar that a live session missed, told as soon as it is known; a request for an order is refused.
+
+    Stored as `late_bar`: prices and matching do not follow from it.
+    """
+
+    late: ClassVar[bool] = True
 
 
 class MadeQuoteBar(QuoteBar, frozen=True, gc=False, array_like=True):

@@ -139,36 +139,36 @@ def test_single_trades_go_to_the_first_lines_and_the_others_get_time_and_sales()
 
 def test_a_new_connection_doubts_every_line_until_it_speaks():
     bench = Bench().live()
-    bench.data.lost()
+    bench.data.lost("it broke")
     assert bench.data.begin(bench.wanted, NOON) == [
         DataStateChanged(NOON, "ACME", "stale", "what was subscribed is lost")
     ]
     bench.now_ns += SECOND_NS
     assert opened(bench.due()) == ["ACME"]
-    (told, quote) = bench.said(TickPrice(bench.data.lines["ACME"].quotes_id, BID, 10.0, 5.0, 1))
+    (told, *_, quote) = bench.said(TickPrice(bench.data.lines["ACME"].quotes_id, BID, 10.0, 5.0, 1))
     assert (told.state, type(quote)) == ("live", Quote)
 
 
 def test_ticks_of_a_lost_connections_ids_count_for_nothing():
     bench = Bench().live()
     old = bench.data.lines["ACME"].quotes_id
-    bench.data.lost()
+    bench.data.lost("it broke")
     bench.data.begin(bench.wanted, NOON)
     bench.now_ns += SECOND_NS
     bench.due()
     assert bench.said(TickPrice(old, BID, 10.0, 5.0, 1)) == []
 
 
-def test_doubt_makes_every_line_stale_and_renewal_reopens_those_that_stay_silent():
+def test_doubt_makes_every_line_stale_and_renewal_reopens_all_that_were_in_doubt():
     bench = Bench("A", "B").live()
     told = bench.data.doubt("the data farm usfarm is lost", NOON)
     assert [(event.instrument, event.state) for event in told] == [("A", "stale"), ("B", "stale")]
-    (told, _) = bench.said(TickPrice(bench.data.lines["B"].quotes_id, BID, 10.0, 5.0, 1))
+    told, *_ = bench.said(TickPrice(bench.data.lines["B"].quotes_id, BID, 10.0, 5.0, 1))
     assert (told.instrument, told.state) == ("B", "live")
     bench.data.renew()
     bench.now_ns += SECOND_NS
     requests = bench.due()
-    assert opened(requests) == ["A"]
+    assert opened(requests) == ["A", "B"]  # what B said may have been under way when its farm was lost
     assert requests[0][0] == "2"  # the old one ends first
 
 
@@ -248,7 +248,7 @@ def test_a_sale_from_before_the_subscription_is_history():
 def test_the_last_sale_told_again_after_a_reconnection_counts_once():
     bench = Bench(tick_by_tick_max=0).live()
     assert len(bench.said(sale())) == 1
-    bench.data.lost()
+    bench.data.lost("it broke")
     bench.data.begin(bench.wanted, NOON)
     bench.now_ns += SECOND_NS
     bench.due()
@@ -324,7 +324,7 @@ def test_what_was_quoted_before_a_refusal_is_taken_away():
     bench = Bench().live()
     bench.said(TickPrice(1, BID, 10.0, 5.0, 1))
     assert bench.said(error(10197, req_id=1))[1] == Quote(NOON, FEED, "ACME", None, 0.0, None, 0.0)
-    told, _ = bench.said(TickPrice(1, BID, 10.0, 5.0, 1))
+    told, *_ = bench.said(TickPrice(1, BID, 10.0, 5.0, 1))
     assert told.state == "live"
 
 
@@ -345,7 +345,7 @@ def test_silence_in_regular_hours_is_stale_and_the_next_tick_ends_it():
     (told,) = bench.watch_at(61)
     assert (told.instrument, told.state, told.reason) == ("ACME", "stale", "nothing for 61 s")
     assert bench.watch_at(63) == []
-    told, _ = bench.said(TickPrice(1, BID, 10.0, 5.0, 1))
+    told, *_ = bench.said(TickPrice(1, BID, 10.0, 5.0, 1))
     assert told.state == "live"
 
 
@@ -376,3 +376,45 @@ def test_an_exchange_of_unknown_hours_is_always_watched():
 def test_an_instrument_can_have_a_patience_of_its_own():
     bench = Bench("A", "B", stale_after={"B": 600}).live()
     assert [event.instrument for event in bench.watch_at(61)] == ["A"]
+
+
+def gaps(bench: Bench) -> list[tuple[str, int, int, str]]:
+    """Open what waits, and return the gaps that are told with it."""
+    bench.due()
+    asked, told = bench.data.fill(bench._requests, bench.take_id, bench.ts, bench.now_ns)
+    assert asked == []  # the minute is not over
+    return [(gap.instrument, gap.begin, gap.end, gap.reason) for gap in told]
+
+
+def test_a_gap_reaches_from_the_last_tick_to_the_opening_of_the_line():
+    bench = Bench().live()
+    bench.ts += SECOND_NS
+    bench.said(TickPrice(bench.data.lines["ACME"].quotes_id, BID, 10.0, 5.0, 1))
+    bench.ts += SECOND_NS
+    bench.data.lost("it broke")
+    bench.ts += SECOND_NS
+    bench.data.begin(bench.wanted, bench.ts)
+    bench.now_ns += SECOND_NS
+    assert gaps(bench) == [("ACME", bench.ts - 2 * SECOND_NS, bench.ts, "it broke")]
+    assert gaps(bench) == []
+
+
+def test_a_line_that_is_opened_for_the_first_time_has_missed_nothing():
+    bench = Bench()
+    bench.data.begin(bench.wanted, NOON)
+    assert gaps(bench) == []
+
+
+def test_lines_that_stay_while_the_gateway_is_cut_off_have_missed_that_time():
+    bench = Bench("A", "B").live()
+    bench.data.cut_off("1100")
+    told = bench.data.restored(NOON + SECOND_NS)
+    assert [(gap.instrument, gap.reason) for gap in told] == [("A", "1100"), ("B", "1100")]
+    assert bench.data.restored(NOON + SECOND_NS) == []
+
+
+def test_what_is_refused_is_not_missed():
+    bench = Bench().live()
+    bench.said(error(354, req_id=1))
+    bench.data.cut_off("1100")
+    assert bench.data.restored(NOON + SECOND_NS) == []

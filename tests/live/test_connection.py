@@ -9,17 +9,21 @@ from typing import Any
 import pytest
 
 from adapters.ibkr.wire.transport import TimeLimits
+from core.effects import Effect
 from core.errors import AccountRefused, BrokerUnreachable, ExitCode, TapeError
 from core.events import (
     BrokerMessage,
     BrokerSessionOpened,
+    CancelIntended,
     ClockSkewMeasured,
     ConnectionChanged,
     DataStateChanged,
     Event,
     OrderAttempted,
     OrderSent,
+    ReconciliationFinished,
     RiskRefused,
+    SendFailed,
     SessionEnded,
     Trade,
 )
@@ -198,6 +202,77 @@ def test_a_client_id_in_use_is_tried_again_with_the_same_id(
     assert {event.client_id for event in rig.events(BrokerSessionOpened)} == {1}
 
 
+def looking_on(start: Start, raw: Callable[[int], Raw], ib_gateway: Any, **options: Any) -> tuple[Rig, Any]:
+    """Lose the connection with an order at work, find our id taken, look on, try to cancel, come back."""
+    gateway = ib_gateway(speed="step", start="open", faults="order 1: reset run=5_S")
+    others: list[Raw] = []
+
+    def go_on(rig: Rig) -> bool:
+        client: Any = rig.session.client
+        told = states(rig) if seen(rig, ConnectionChanged) else []
+        if "down" in told and not others:  # between two looks of the loop: our next attempt comes after it
+            others.append(raw(gateway.port).greet().start(1))
+            others[0].seek(9)
+        if client._connection.client_id == 99 and client.ready and len(others) == 1:
+            (order,) = rig.session.world.orders.working()
+            who = (order.account, order.strategy, order.instrument)
+            client.release([Effect(0, CancelIntended(client.now, order.id, *who, "test"))])
+            others.append(others[0])
+            others[0].close()
+        return rig.settled()
+
+    settings = {"takeover_client_id": 99, "takeover_after": 2, "takeover_retry_s": 0.5}
+    rig, _ = start(served=gateway, settings=settings, until=go_on, plan="cancel", orders=2, **options)
+    return rig.run(), gateway
+
+
+def test_while_our_client_id_is_in_use_the_session_looks_on(
+    start: Start, raw: Callable[[int], Raw], ib_gateway: Any, books: Any
+) -> None:
+    rig, gateway = looking_on(start, raw, ib_gateway)
+    told = rig.events(ConnectionChanged)
+    assert [event.state for event in told if event.state != "id_in_use"] == [
+        "up",
+        "down",
+        "up",
+        "read_only",
+        "down",
+        "up",
+    ]
+    (read_only,) = [event for event in told if event.state == "read_only"]
+    assert read_only.code == 326
+    assert "client id 1 is in use by another program: looking on as client 99" in read_only.reason
+    assert [event.client_id for event in rig.events(BrokerSessionOpened)] == [1, 99, 1]
+    assert len(rig.events(ReconciliationFinished)) >= 3  # the books were compared as client 99, too
+    (refused,) = [event for event in rig.events(SendFailed) if event.message.startswith("read-only")]
+    assert refused.order == "drill-1-1"
+    assert books(gateway).differences() == []
+
+
+def test_a_client_that_cancels_under_another_id_is_caught(
+    start: Start, raw: Callable[[int], Raw], ib_gateway: Any
+) -> None:
+    def bold(session: Any) -> None:
+        connection = session.client._connection
+        session.client._connection = Bold(connection)
+
+    rig, _ = looking_on(start, raw, ib_gateway, client=bold)
+    assert not any(event.message.startswith("read-only") for event in rig.events(SendFailed))
+    assert [event.code for event in rig.events(BrokerMessage) if event.code in (10147, 10148)] != []
+
+
+class Bold:
+    """A connection that does not say that it only looks on."""
+
+    looks_on = False
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
 def test_a_read_only_api_lets_data_in_and_no_order_out(start: Start) -> None:
     rig, _ = start("start 1: error code=321 about=-1")
     rig.run()
@@ -264,7 +339,7 @@ def lines_after_competing(start: Start, seconds: float) -> set[int]:
 def test_data_that_another_session_had_are_asked_for_again(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.ibkr.client._COMPETING_RETRY_NS", 300_000_000)
+    monkeypatch.setattr("adapters.ibkr.dialogue.COMPETING_RETRY_NS", 300_000_000)
     assert min(lines_after_competing(start, 20)) > 5
 
 

@@ -1,6 +1,7 @@
 """`fetch` against a simulated gateway that serves history: bars, once, with what is missing."""
 
 import json
+import signal
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,9 @@ from adapters.ibkr.data.inquiry import Place, inquire
 from adapters.replay.source import LogSource
 from app.definitions import definitions_of
 from app.fetching import FetchRequest, fetch, run_fetch
+from app.live.ending import Ending
+from app.live.kill_file import KillFile
+from app.live.signals import Stopping
 from app.planning import Period, Planner
 from app.writing import writing
 from core.events import Bar, DataStateChanged, QuoteBar, Trade
@@ -79,6 +83,37 @@ def test_a_fetch_that_was_interrupted_goes_on_at_the_next_session(place, tmp_pat
         run_fetch(root, place, request(DAY, "2025-07-02", bar="5min"), stop)
     assert run_fetch(root, place, request(DAY, bar="5min")).held == [DAY]
     assert len(bars_of(root, "ib/5min")) == 78
+
+
+@pytest.mark.parametrize(("how", "ended", "code"), [("a signal", "stopped", 143), ("kill file", "halted", 5)])
+def test_asked_to_stop_it_ends_between_two_sessions_and_the_next_one_goes_on(
+    place, tmp_path, how, ended, code
+):
+    root = tmp_path / "log"
+    signals = Stopping()
+    ending = Ending(root, signals)
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 1 and how == "a signal":
+            signals.number = signal.SIGTERM
+        elif done == 1:
+            KillFile(root).make("enough")
+
+    fetched = run_fetch(root, place, request("2025-07-01", DAY), stop, ending)
+    assert (fetched.asked, fetched.left, fetched.ended) == (["2025-07-01"], [DAY], ended)
+    assert ending.exit_code == code
+    KillFile(root).remove()
+    assert run_fetch(root, place, request(DAY)).asked == [DAY]
+    assert len(bars_of(root, "ib/1min")) == 390
+
+
+def test_nothing_is_fetched_while_the_kill_file_is_there(place, tmp_path, capsys):
+    where = ("--log", tmp_path / "log", "fetch", "--port", place.port, "ZVXA", "--from", DAY)
+    run(capsys, *where)
+    KillFile(tmp_path / "log").make("enough")
+    code, _, err = run(capsys, *where, "--bar", "5min")
+    assert (code, "the kill file is there (enough); next: tape resume" in err) == (5, True)
+    assert bars_of(tmp_path / "log", "ib/5min") == []
 
 
 def test_sessions_without_data_and_sessions_that_go_on_are_told(place, tmp_path):

@@ -6,11 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.config import load
+from app.live.ending import Ending, StopAsked
+from app.live.kill_file import KillFile
+from app.live.signals import Stopping
 from app.live.taping import Tape, run_tape
 from app.past import past_of
 from core.errors import TapeError, UsageError
@@ -155,6 +159,31 @@ def test_a_signal_ends_a_recording_in_order(ib_gateway, tmp_path):
     assert process.returncode == 143, err
     assert json.loads(out)["events"]["ZVXA"] > 0
     assert events(root, SessionEnded)[0].reason == "stopped"
+
+
+def test_the_kill_file_ends_a_recording_in_order_and_lets_none_begin(ib_gateway, tmp_path):
+    gateway, root = ib_gateway(date=DAY, speed=600), tmp_path / "log"
+
+    def kill(tape: Tape) -> None:
+        if sum(tape.counts.values()) >= 200:
+            KillFile(root).make("enough")
+
+    taped = tape(root, gateway, ["ZVXA"], watch=kill)
+    assert sum(taped.events.values()) >= 200
+    assert events(root, SessionEnded)[0].reason == "halted"
+    with pytest.raises(StopAsked, match=r"the kill file is there \(enough\); next: tape resume"):
+        tape(root, gateway, ["ZVXA"])
+    assert len(events(root, SessionStarted)) == 1
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_ends_a_recording_that_waits_for_a_connection(tmp_path):
+    signals = Stopping()
+    link = LinkSettings(port=1, reconnect_interval_s=600)
+    ending = Ending(tmp_path / "log", signals)
+    Timer(0.5, lambda: setattr(signals, "number", signal.SIGTERM)).start()
+    with pytest.raises(StopAsked, match="stopped by a signal"):
+        run_tape(tmp_path / "log", link, load([]), ["ZVXA"], ending=ending)
 
 
 def _recorded(root: Path) -> bool:

@@ -35,16 +35,24 @@ def _level(resolution: Resolution) -> str:
     return known[-1]
 
 
+def grid_of(resolution: str, instrument: InstrumentDefined, hours: Hours) -> Grid:
+    """Return where the bars of an instrument lie."""
+
+    def session(ts: int) -> SessionScheduled | None:
+        return hours.session(instrument.exchange, ts)
+
+    return Grid(resolution_of(resolution), session)
+
+
 class BarMaker:
-    """One instrument's bars of one resolution, from `since` on."""
+    """One instrument's bars of one resolution, from `since` on; `last_ts` is the end of the last one told."""
 
     def __init__(self, resolution: str, instrument: InstrumentDefined, hours: Hours, since: int) -> None:
-        def session(ts: int) -> SessionScheduled | None:
-            return hours.session(instrument.exchange, ts)
-
-        grid = Grid(resolution_of(resolution), session)
-        self._bars = TradeBars(live_feed(resolution), instrument.instrument, grid)
+        self.resolution = resolution_of(resolution).name
+        self.grid = grid_of(resolution, instrument, hours)
+        self._bars = TradeBars(live_feed(resolution), instrument.instrument, self.grid)
         self.since = since
+        self.last_ts = 0
 
     @property
     def due_ts(self) -> int:
@@ -60,4 +68,14 @@ class BarMaker:
         if ts < self._bars.due:
             return None
         bar = self._bars.over()
-        return None if bar.start < self.since else bar
+        if bar.start < self.since:
+            return None
+        self.last_ts = bar.ts
+        return bar
+
+    def take_late(self, bar: Bar) -> bool:
+        """Return whether a bar that was missed is one of these, and older than none that was told."""
+        if bar.start < self.last_ts or self.grid.window(bar.start) is None:
+            return False
+        self.last_ts = bar.ts
+        return True

@@ -87,17 +87,28 @@ def asks(session: SessionScheduled, size: BarSize, what: str, *, regular_hours: 
     return [Ask(start, stop, size, what, regular_hours) for start, stop in spans]
 
 
-def starts(bar: HistoricalBar, session: SessionScheduled, size: BarSize) -> int | None:
-    """Return when a bar starts; `None` for a day's bar of another day, or a time that is none."""
+def starts(bar: HistoricalBar, session: SessionScheduled | None, size: BarSize) -> int | None:
+    """Return when a bar starts; `None` for a day's bar of another day, or a time that is none.
+
+    Only bars of a day need the session.
+    """
     if size.seconds >= _DAY:
+        assert session is not None
         return session.open if bar.time == session.date.replace("-", "") else None
     return int(bar.time) * SECOND_NS if bar.time.isdigit() else None
 
 
 def trade_bars(
-    answer: Sequence[HistoricalBar], session: SessionScheduled, size: BarSize, feed: str, instrument: str
+    answer: Sequence[HistoricalBar],
+    session: SessionScheduled | None,
+    size: BarSize,
+    feed: str,
+    instrument: str,
 ) -> dict[int, Bar | str]:
-    """Return bars of trades by their start; a bar that cannot be one is given as the reason why."""
+    """Return bars of trades by their start; a bar that cannot be one is given as the reason why.
+
+    Only bars of a day need the session.
+    """
     found: dict[int, Bar | str] = {}
     for said in answer:
         start = starts(said, session, size)
@@ -143,5 +154,8 @@ def _side(said: HistoricalBar | None) -> tuple[float | None, float | None, float
     return (said.open, said.high, said.low, said.close)
 
 
-def _end(start: int, session: SessionScheduled, size: BarSize) -> int:
-    return session.close if size.seconds >= _DAY else start + size.seconds * SECOND_NS
+def _end(start: int, session: SessionScheduled | None, size: BarSize) -> int:
+    if size.seconds < _DAY:
+        return start + size.seconds * SECOND_NS
+    assert session is not None
+    return session.close

@@ -13,12 +13,14 @@ from adapters.ibkr.data.barmaking import BarMaker
 from adapters.ibkr.link.pacing import Lane, Pacer
 from adapters.ibkr.wire.contracts import contract_of
 from adapters.ibkr.wire.encoder import Encoder
+from core.clock import NEVER
 from core.events import DataState, InstrumentDefined
 
 LINES_PER_S = 20
 TIME_AND_SALES = "233"
 
 TakeId = Callable[[], int]
+_NO_DATA = frozenset({"refused", "left_out"})
 
 
 class Line(msgspec.Struct):
@@ -26,7 +28,9 @@ class Line(msgspec.Struct):
 
     `base` is the state that the broker declared, `state` the one last told. `sold` is the last trade of the
     time-and-sales string: its time in ms, and the day's volume with it. `taken` tells
-    that another session has the data.
+    that another session has the data. `away_ts` is since when nothing can have been heard, and `away_why`
+    says for what reason; `None` while data come. `doubted` tells that a data farm was lost, perhaps this
+    line's, and is not back yet.
     """
 
     instrument: InstrumentDefined
@@ -45,6 +49,24 @@ class Line(msgspec.Struct):
     taken: bool = False
     queued: bool = False
     bars: list[BarMaker] = []
+    away_ts: int | None = None
+    away_why: str = ""
+    doubted: bool = False
+
+    def away(self, why: str) -> None:
+        """Take that nothing can be heard any more since the last that was; no running bar is whole now."""
+        if self.away_ts is None and self.opened_ts and self.state not in _NO_DATA:
+            self.away_ts, self.away_why = max(self.heard_ts, self.opened_ts), why
+        for maker in self.bars:
+            maker.since = NEVER
+
+    def back(self, ts: int) -> tuple[int, str] | None:
+        """Take that all is heard again from `ts` on; return since when it was not, and why."""
+        gone, why = self.away_ts, self.away_why
+        self.away_ts, self.away_why = None, ""
+        for maker in self.bars:
+            maker.since = ts
+        return None if gone is None else (gone, why)
 
 
 class Lines:
@@ -57,6 +79,7 @@ class Lines:
         self._tick_by_tick_max = tick_by_tick_max
         self._pacer: Pacer[str] = Pacer(LINES_PER_S, LINES_PER_S)
         self._data_type_due = True
+        self._opened: list[Line] = []
 
     @property
     def waiting(self) -> bool:
@@ -92,6 +115,11 @@ class Lines:
             line.quotes_id = line.trades_id = None
             line.queued = False
 
+    def take_opened(self) -> list[Line]:
+        """Return the lines that were opened since the last call."""
+        opened, self._opened = self._opened, []
+        return opened
+
     def reopen(self, line: Line) -> None:
         """Queue a line to be asked for, once."""
         if line.queued:
@@ -118,8 +146,8 @@ class Lines:
         contract = contract_of(line.instrument)
         line.quotes_id, line.opened_ts = take_id(), ts
         line.bid_size = line.ask_size = None
-        for maker in line.bars:
-            maker.since = ts
+        line.doubted = False
+        self._opened.append(line)
         self.by_id[line.quotes_id] = line
         # Time and sales only where trades do not come one by one: a trade must not be counted twice.
         out.append(requests.req_mkt_data(line.quotes_id, contract, "" if single else TIME_AND_SALES))

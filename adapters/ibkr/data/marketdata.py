@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
+from adapters.ibkr.data.backfill import Backfill
 from adapters.ibkr.data.barmaking import BarMaker, bar_feed
 from adapters.ibkr.data.lines import Line, Lines, TakeId
 from adapters.ibkr.data.refusals import ELSEWHERE, REFUSALS, SINGLE_TRADES_REFUSED, Refusal
@@ -70,6 +71,7 @@ class DataLimits(msgspec.Struct, frozen=True, kw_only=True):
     delayed: bool = False
     stale_after_s: float = 60.0
     stale_after: Mapping[str, float] = {}
+    backfill: bool = True
 
     @classmethod
     def of(cls, link: LinkSettings) -> Self:
@@ -80,6 +82,7 @@ class DataLimits(msgspec.Struct, frozen=True, kw_only=True):
             delayed=link.delayed_data,
             stale_after_s=link.stale_after_s,
             stale_after=link.stale_after,
+            backfill=link.backfill,
         )
 
 
@@ -102,6 +105,7 @@ class MarketData:
         self._data_type = 3 if limits.delayed else 1
         self._staleness = Staleness(hours, limits.stale_after_s, limits.stale_after)
         self._hours = hours
+        self.backfill = Backfill(hours, active=limits.backfill)
         self._held = held
         self._bars = bars
         self._makers: list[BarMaker] = []
@@ -146,7 +150,10 @@ class MarketData:
         feeds = {r: bar_feed(r, ts) for name in self.lines for r in self._bars.get(name, ())}
         self._makers = []
         for name, line in self.lines.items():
+            told = {maker.resolution: maker.last_ts for maker in line.bars}
             line.bars = [BarMaker(r, line.instrument, self._hours, ts) for r in self._bars.get(name, ())]
+            for maker in line.bars:
+                maker.last_ts = told.get(maker.resolution, 0)
             self._makers += line.bars
         return list(feeds.values())
 
@@ -154,24 +161,55 @@ class MarketData:
         """Call stale what is live or delayed; the next tick of a line ends the doubt."""
         out: list[Event] = []
         for line in self.lines.values():
+            line.away(why)
+            line.doubted = True
             if line.state in ("live", "delayed"):
                 self._tell(line, "stale", why, ts, out.append)
         return out
 
     def renew(self) -> None:
-        """Queue the lines that are in doubt, and those that another session had, to be asked for again."""
+        """Queue the lines that were in doubt, and those that another session had, to be asked for again."""
         for line in self.lines.values():
-            if line.state == "stale" or line.taken:
+            if line.doubted:  # what came meanwhile may have been under way already
+                line.away("its data farm was lost")
+            if line.state == "stale" or line.taken or line.doubted:
                 line.taken = False
                 self._lines.reopen(line)
 
-    def lost(self) -> None:
+    def lost(self, why: str) -> None:
         """Forget the subscriptions of a connection that ended."""
+        self.cut_off(why)
         self._lines.lost()
+        self.backfill.lost()
+
+    def cut_off(self, why: str) -> None:
+        """Take that no data can come for now; subscriptions stay."""
+        for line in self.lines.values():
+            line.away(why)
+
+    def restored(self, ts: int) -> list[Event]:
+        """Take that data come again for the subscriptions that stayed; tell what was missed."""
+        return [event for line in self.lines.values() for event in self._back(line, ts)]
+
+    def _back(self, line: Line, ts: int) -> list[Event]:
+        gap = line.back(ts)
+        return [] if gap is None else self.backfill.found(line, gap[0], ts, gap[1], ts)
+
+    def fill(
+        self, requests: Encoder, take_id: TakeId, ts: int, now_ns: int
+    ) -> tuple[list[bytes], list[Event]]:
+        """Return questions about what was missed, and what lines that were opened anew have missed."""
+        told = [event for line in self._lines.take_opened() for event in self._back(line, ts)]
+        asked, failed = self.backfill.due(requests, take_id, ts, now_ns)
+        return asked, [*told, *failed]
 
     def due(self, requests: Encoder, take_id: TakeId, ts: int, now_ns: int) -> list[bytes]:
         """Return requests for the lines whose turn it is, at most 20 lines in any second."""
         return self._lines.due(self._data_type, requests, take_id, ts, now_ns)
+
+    def bars_over(self, ts: int) -> bool:
+        """Return whether any bar is over at `ts`."""
+        return any(0 < maker.due_ts <= ts for maker in self._makers)
 
     def finish_bars(self, ts: int, emit: Emit) -> None:
         """Tell the bars that are over at `ts`; to be called before anything later is told."""
@@ -183,7 +221,7 @@ class MarketData:
     def speaks_of(self, req_id: int | None) -> str:
         """Return the instrument of a data request, or nothing."""
         line = self._by_id.get(req_id or 0)
-        return line.name if line is not None else ""
+        return line.name if line is not None else self.backfill.speaks_of(req_id)
 
     # -- ticks ---------------------------------------------------------------------------------
 
@@ -280,6 +318,9 @@ class MarketData:
         if delayed and line.base == "live":
             line.base = "delayed"
         self._tell(line, line.base, "", ts, emit)
+        if line.away_ts is not None:
+            for event in self._back(line, ts):
+                emit(event)
 
     # -- everything else -----------------------------------------------------------------------
 
@@ -308,6 +349,8 @@ class MarketData:
             self._lines.reopen(line)
         elif said.code in REFUSALS:
             line.taken = said.code == ELSEWHERE
+            if line.taken:
+                line.away("another session of the login had its data")
             self._refused(line, REFUSALS[said.code], ts, emit)
 
     def _refused(self, line: Line, refusal: Refusal, ts: int, emit: Emit) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from core.errors import ConfigError
 
-COUNTED = ("connect", "start", "subscribe", "order", "modify", "cancel", "fill", "ticks", "events")
+COUNTED = ("connect", "start", "subscribe", "history", "order", "modify", "cancel", "fill", "ticks", "events")
 """What a trigger may count, beside `time HH:MM[:SS]`."""
 
 ACTS: dict[str, dict[str, Any]] = {

@@ -96,6 +96,7 @@ class Session:
             **data.routes(),
             1: self._subscribing(data.routes()[1]),
             97: self._subscribing(data.routes()[97]),
+            20: self._asking(data.routes()[20]),
             3: self._place,
             4: self._cancel,
             58: self._global_cancel,
@@ -217,6 +218,15 @@ class Session:
             self.play("subscribe", client)
 
         return subscribe
+
+    def _asking(self, handler: Handler) -> Handler:
+        def ask(client: Client, cursor: Cursor) -> None:
+            due, req_id = self.faults.count("history"), _req_id(cursor.fields, 20, client.version)
+            if not self._mischief.before(due, client, req_id):
+                handler(client, cursor)
+                self._mischief.after(due, client, req_id)
+
+        return ask
 
     def _place(self, client: Client, cursor: Cursor) -> None:
         asked = requests.place_order(cursor, client.version)

@@ -14,6 +14,7 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from adapters.ibkr.link.outage import Outage
 from adapters.ibkr.link.restart_window import MARGIN_NS, parse
 from adapters.ibkr.link.retries import Ending, Retries
+from adapters.ibkr.link.takeover import Takeover
 from adapters.ibkr.wire.codec import Codec, open_session
 from adapters.ibkr.wire.transport import Transport
 from core.clock import SECOND_NS
@@ -35,9 +36,9 @@ _LAST_READS = 64
 class _Dialed:
     """What an attempt opens."""
 
-    def __init__(self, settings: LinkSettings) -> None:
+    def __init__(self, settings: LinkSettings, client_id: int) -> None:
         self.transport, self.codec = open_session(
-            settings.host, settings.port, settings.client_id, limits=settings.limits
+            settings.host, settings.port, client_id, limits=settings.limits
         )
 
     def close(self) -> None:
@@ -70,6 +71,7 @@ class Connection:
             id_in_use_wait_s=settings.id_in_use_wait_s,
             chance=chance,
         )
+        self._takeover = Takeover(settings.client_id, settings.takeover_client_id, settings.takeover_after)
         self._transport: Transport | None = None
         self._codec: Codec | None = None
         self._opened_ns = 0
@@ -93,6 +95,16 @@ class Connection:
         return self._codec
 
     @property
+    def client_id(self) -> int:
+        """The client id of this connection, or of the next one."""
+        return self._takeover.client_id
+
+    @property
+    def looks_on(self) -> bool:
+        """Whether this connection is one under another client id, while ours is in use."""
+        return self._takeover.looks_on
+
+    @property
     def attempt(self) -> int:
         """How many attempts were made since the link was last usable."""
         return self._retries.attempt
@@ -108,7 +120,7 @@ class Connection:
             if now < self._retries.due_ns:
                 self._selector.select(min(timeout_s, (self._retries.due_ns - now) / SECOND_NS))
                 return []
-            self._dialer.start(lambda: _Dialed(self._settings))
+            self._dialer.start(lambda: _Dialed(self._settings, self.client_id))
         self._selector.select(timeout_s)
         return self._dialed()
 
@@ -130,6 +142,7 @@ class Connection:
 
     def _failed(self, ending: Ending, why: str) -> list[Event]:
         self._retries.failed(ending, self._monotonic(), excused=self._in_window())
+        self._takeover.failed(in_use=ending == "id_in_use")
         self._reason = why
         if self._retries.exhausted:
             reason = f"{why} (given up after {self.attempt} attempts: [ibkr] max_reconnect_attempts)"
@@ -186,6 +199,8 @@ class Connection:
         # What we have not read yet may hold the answer: only an empty socket proves silence.
         if self._emptied and self.heartbeat.late(now):
             raise ConnectionLost(f"no answer to a heartbeat within {settings.pong_deadline_s:g} s")
+        if self.looks_on and now - self._opened_ns > settings.takeover_retry_s * SECOND_NS:
+            raise ConnectionLost(f"client id {settings.client_id} is tried again: it may be free by now")
         if self.outage.hopeless(now):
             raise ConnectionLost(
                 f"the gateway has been cut off from IB's servers for {settings.upstream_patience_s:g} s"
@@ -230,8 +245,14 @@ class Connection:
         """Note that the link is usable: attempts count anew."""
         self.usable = True
         self._retries.succeeded()
+        self._takeover.succeeded()
         if not self.outage.upstream_lost:
             self.outage.usable()
+
+    def looked_on(self) -> None:
+        """Note that the books were compared read-only: attempts count anew, and no alarm is due."""
+        self._retries.succeeded()
+        self.outage.usable()
 
     def upstream(self, *, lost: bool, why: str) -> bool:
         """Note what the gateway says of its own connection; return whether that is news."""

@@ -25,6 +25,12 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_reconnect_attempts: int = 10
     id_in_use_wait_s: float = 5.0
     """The least wait after error 326: the gateway lets go of a client id slowly."""
+    takeover_client_id: int | None = None
+    """With which client id to look on, read-only, while ours is in use (326); `None`: not at all."""
+    takeover_after: int = 3
+    """How many attempts with our own id find it in use before that."""
+    takeover_retry_s: float = 300.0
+    """How long to look on before our own id is tried again."""
     restart_window: str = ""
     """When the gateway restarts each day, such as `23:40-23:59 America/New_York`."""
     alarm_after_s: float = 60.0
@@ -41,6 +47,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     lines_max: int = 100
     tick_by_tick_max: int = 3
     delayed_data: bool = False
+    backfill: bool = True
+    """Ask the broker's history for what was missed while data were lost."""
 
     data_only: bool = False
     """Market data and nothing else: the broker's book is not looked at, so no order may leave."""

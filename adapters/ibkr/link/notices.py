@@ -143,6 +143,11 @@ class Notices:
         return Meaning([BrokerMessage(ts, said.code, "error", remedy, "", instrument)], act)
 
 
+def is_cut(code: int) -> bool:
+    """Return whether a code says that market data may be missing from before it on."""
+    return _UPSTREAM.get(code) == "upstream_lost" or _FARMS.get(code) == ("market", False)
+
+
 def _severity(said: ErrorMessage, order: str, instrument: str) -> Literal["info", "warning", "error"]:
     if 2100 <= said.code < 2200 or said.code == 202:
         return "info"
