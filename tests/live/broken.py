@@ -23,6 +23,10 @@ from core.events import (
 from core.money import ZERO
 
 
+def nothing(session: LiveSession) -> None:
+    """Lack nothing."""
+
+
 def no_fresh_answer(session: LiveSession) -> None:
     """Send orders whenever there is a connection."""
     session.client._connection.heartbeat.fresh = lambda _now: True  # type: ignore[method-assign]
@@ -333,3 +337,9 @@ def tries_again_under_the_same_name(session: LiveSession) -> None:
         return named
 
     out.attempts = same
+
+
+def minds_no_exit(session: LiveSession) -> None:
+    """Take a refused exit for an order like any other."""
+    channel: Any = session.client._channel
+    channel._exposed = lambda _child, _why, _ts: ()

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -64,8 +65,12 @@ def play(
     until_s: int = END,
     retries: int = 0,
     strategy: str = "tides",
+    **more: Any,
 ) -> None:
-    """Run a session in this process, in lock step; `client` may take a protection from it."""
+    """Run a session in this process, in lock step; `client` may take a protection from it.
+
+    `more` are further fields of the request.
+    """
     until = until_s * SECOND
     request = LiveRequest(
         mode="demo",
@@ -74,6 +79,7 @@ def play(
         account=ACCOUNT,
         until_ts=until,
         retry=RetryRule(attempts=retries),
+        **more,
     )
     journal = Journal.open(log)
     try:
