@@ -4,7 +4,8 @@ It fails closed: without a link that is up and a reconciliation finished since, 
 all but cancels and outlasts sessions, until the operator resumes; it may rise to a higher level, never fall
 to a lower one. A session that only observes sends nothing. An instrument with a break is closed; one whose
 data are not live, or not known to be, or whose venue halted it, takes no entries, nor does one with a
-position whose stop is not at the broker: that one needs orders that reduce it. A replay has no gate.
+position whose stop or target is not at the broker: that one needs orders that reduce it. A replay has no
+gate.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,11 @@ from core.halting import CLOSING
 from projections.base import Projection, State
 
 UNPROTECTED = "unprotected"
-"""The kind of break that closes an instrument for entries only."""
+"""The kind of break that says: what is held, or may be, has no stop at the broker."""
+EXIT_REFUSED = "exit_refused"
+"""The kind of break that says: a take-profit is not at the broker. Its stop is."""
+ENTRIES_ONLY = frozenset((UNPROTECTED, EXIT_REFUSED))
+"""The kinds of breaks that close an instrument for entries only."""
 HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
 """From the mildest to the strongest."""
 _USABLE = frozenset(("up", "upstream_up", "data_lost"))
@@ -124,14 +129,14 @@ class Gate(Projection):
             return f"no usable connection: {self._link_reason}"
         if not self.reconciled:
             return "the log is not reconciled with the broker yet"
-        return self._broken(instrument, unprotected=False)
+        return self._broken(instrument, entries=False)
 
     def passing(self, instrument: str) -> str | None:
         """Return what closes the gate for the moment only, or `None` if it is open or closed for good.
 
         A connection may come back and books will be compared; a halt or a break waits for the operator.
         """
-        if self.observing or self.halt or self.link == "shut" or self._broken(instrument, unprotected=False):
+        if self.observing or self.halt or self.link == "shut" or self._broken(instrument, entries=False):
             return None
         return self.closed(instrument)
 
@@ -146,7 +151,7 @@ class Gate(Projection):
 
     def entries_closed(self, instrument: str) -> str | None:
         """Return why no order that adds to a position may leave, or `None`."""
-        broken = self._broken(instrument, unprotected=True)
+        broken = self._broken(instrument, entries=True)
         if broken is not None:
             return broken
         state = self._data.get(instrument)
@@ -156,9 +161,9 @@ class Gate(Projection):
             return f"market data of {instrument} are {state}"
         return self._paused.get(instrument)
 
-    def _broken(self, instrument: str, *, unprotected: bool) -> str | None:
+    def _broken(self, instrument: str, *, entries: bool) -> str | None:
         found = self._breaks.get(instrument, ())
-        return next((each.message for each in found if (each.kind == UNPROTECTED) == unprotected), None)
+        return next((each.message for each in found if (each.kind in ENTRIES_ONLY) == entries), None)
 
     def _connection(self, entry: Any) -> None:
         event: ConnectionChanged = entry.event

@@ -35,6 +35,7 @@ from core.events import (
     StrategyFailed,
     TradingResumed,
 )
+from projections.gate import EXIT_REFUSED
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -129,6 +130,12 @@ def _status(event: OrderStatusChanged) -> Alert | None:
     return Alert("warning", f"rejected {event.instrument}", text)
 
 
+def _break(event: BreakFound) -> Alert:
+    # A missing target costs no more than what its stop allows.
+    severity: Severity = "warning" if event.kind == EXIT_REFUSED else "critical"
+    return Alert(severity, f"break {event.instrument}", event.message)
+
+
 def _refused(event: RiskRefused) -> Alert:
     severity: Severity = "critical" if event.rule == "max_daily_loss" else "info"
     return Alert(severity, f"refused {event.rule}", f"{event.order}: {event.message}")
@@ -164,7 +171,7 @@ _RULES: dict[type[Event], Callable[[Any], Alert | None]] = {
     HaltRequested: lambda e: Alert("critical", "halt", f"halted ({e.level}) by {e.origin}: {e.reason}"),
     TradingResumed: lambda e: Alert("info", "halt", f"trading goes on: {e.reason}", over=True),
     HaltVerified: _verified,
-    BreakFound: lambda e: Alert("critical", f"break {e.instrument}", e.message),
+    BreakFound: _break,
     BreakAccepted: lambda e: Alert("info", f"break {e.instrument}", f"accepted: {e.reason}", over=True),
     BreakResolved: lambda e: Alert("info", f"break {e.instrument}", f"explained: {e.evidence}", over=True),
     ClockSkewMeasured: _skew,

@@ -47,7 +47,8 @@ class BreakFound(Event, frozen=True, gc=False):
     """Log and broker disagree and nothing explains it: the instrument is closed until the operator accepts.
 
     `kind` is `position`, `missing_fills`, `overfilled`, `duplicate_order`, `unknown_order`, `lost_order` or
-    `unprotected`: an entry whose stop the broker does not have. That closes the instrument for entries only.
+    `unprotected`: an entry or a holding whose stop the broker does not have; or `exit_refused`: one whose
+    take-profit it does not have. These two close the instrument for entries only.
     """
 
     account: str

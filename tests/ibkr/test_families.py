@@ -300,10 +300,61 @@ def test_a_stop_refused_after_the_fill_is_an_alarm_and_no_cancel():
     assert books.channel.out.due(1) == ([], [])
 
 
-@pytest.mark.parametrize("order", [PROFIT, ENTRY])
-def test_another_refusal_leaves_no_position_naked(order):
-    books = acknowledged(placed(), *(o for o in (ENTRY, PROFIT, STOP) if o != order))
-    assert of(BreakFound, books.hear(books.error(201, order))) == []
+def test_a_refused_entry_is_no_alarm():
+    books = acknowledged(placed(), PROFIT, STOP)
+    assert of(BreakFound, books.hear(books.error(201, ENTRY))) == []
+
+
+def test_a_refused_take_profit_is_an_alarm_and_cancels_nothing():
+    books = acknowledged(placed(), ENTRY, STOP)
+    [alarm] = of(BreakFound, books.hear(books.error(201, PROFIT)))
+    assert (alarm.kind, alarm.expected) == ("exit_refused", PROFIT)
+    assert PROFIT in alarm.message
+    assert books.channel.out.due(1) == ([], [])
+    books.gate.link, books.gate.reconciled = "up", True
+    assert books.gate.closed("ACME") is None
+    assert books.gate.entries_closed("ACME") == alarm.message
+
+
+def test_a_lost_take_profit_of_a_live_entry_is_an_alarm():
+    books = acknowledged(placed(), ENTRY, STOP)
+    there = (open_(books, ENTRY, 900), open_(books, STOP, 902))
+    books.compare(*there)
+    books.now += 31 * 10**9
+    assert [e.kind for e in of(BreakFound, books.compare(*there))] == ["exit_refused"]
+
+
+def automatic(books, kind, number=1):
+    """Place an automatic exit of what strategy `a` holds."""
+    price = {"STP": (None, D(9)), "LMT": (D(12), None)}[kind]
+    name = f"exit-a-1-{number}"
+    placed([OrderIntended(0, name, *WHO, "SELL", D(100), kind, *price, "GTC", "why")], books=books)
+    return name
+
+
+@pytest.mark.parametrize(("kind", "told"), [("STP", "unprotected"), ("LMT", "exit_refused")])
+def test_a_refused_automatic_exit_is_an_alarm_until_another_one_works_or_nothing_is_held(kind, told):
+    books = acknowledged(placed(bracket()[:1]), ENTRY)
+    books.hear(books.execution())
+    name = automatic(books, kind)
+    [alarm] = of(BreakFound, books.hear(books.error(201, name)))
+    assert (alarm.kind, alarm.expected) == (told, name)
+    assert of(BreakResolved, books.compare(position(100))) == []
+    again = automatic(books, kind, 2)
+    books.hear(open_(books, again, 950, "Submitted"))
+    there = (open_(books, again, 950, "Submitted"), position(100))
+    assert [e.kind for e in of(BreakResolved, books.compare(*there))] == [told]
+
+
+def test_a_lost_automatic_exit_is_no_alarm_for_it_is_asked_for_again():
+    books = acknowledged(placed(bracket()[:1]), ENTRY)
+    books.hear(books.execution())
+    name = automatic(books, "STP")
+    books.compare(position(100))
+    books.now += 31 * 10**9
+    second = books.compare(position(100))
+    assert [(e.order, e.outcome) for e in of(OrderResolved, second)] == [(name, "presumed_lost")]
+    assert of(BreakFound, second) == []
 
 
 def test_a_family_refused_in_one_breath_is_no_alarm():

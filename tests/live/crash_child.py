@@ -23,14 +23,20 @@ from core.events import (
     CancelSent,
     CommissionReported,
     Filled,
+    HoldEnded,
     ModifyIntended,
     OrderAttempted,
     OrderBound,
+    OrderHeld,
     OrderIntended,
     OrderSent,
 )
+from core.holds import HoldRule, Holds, intent_of
 from core.loop import Loop
+from core.protection import ExitRules
 from core.retry import RetryRule
+from core.step import Step
+from core.views import HELD
 
 HERE = Path(__file__).parent
 APPENDED = {
@@ -43,6 +49,8 @@ APPENDED = {
     "modify_intent": ModifyIntended,
     "cancel": CancelSendStarted,
     "cancel_sent": CancelSent,
+    "held": OrderHeld,
+    "hold_ended": HoldEnded,
 }
 POINT, LEFT = sys.argv[4], [int(sys.argv[5])]
 PLACE_ORDER = b"3\0"
@@ -159,6 +167,52 @@ class EntersAlone(MindsNoStop):
         super().release(effects)
 
 
+def releases_twice() -> None:
+    """Let what was held go as often as it can be seen."""
+    ready = Holds.ready
+    Holds.ready = lambda self: [family for family in ready(self) for _ in range(2)]
+
+
+def forgets_what_it_held() -> None:
+    """Say nothing of what an earlier session held."""
+    lapse = Step.lapse
+    Step.lapse = lambda self, record, why, **more: len(self._holds) and lapse(self, record, why, **more)
+
+
+def keeps_what_others_held() -> None:
+    """Let go what an earlier session held."""
+    lapse = Step.lapse
+
+    def carry_on(self, record, why, **more):
+        if why.startswith("its session ended"):
+            for order in [o for o in self.orders.working() if o.state == HELD]:
+                self._holds.keep(intent_of(order, order.created_ts), self.present.seq)
+        else:
+            lapse(self, record, why, **more)
+
+    Step.lapse = carry_on
+
+
+def leaves_holdings_alone() -> None:
+    """Give exits to what fills from now on, not to what is held already."""
+    Step.sweep = lambda _self: None
+
+
+UNDONE = {
+    "releases_twice": releases_twice,
+    "forgets_what_it_held": forgets_what_it_held,
+    "keeps_what_others_held": keeps_what_others_held,
+    "leaves_holdings_alone": leaves_holdings_alone,
+}
+HELD_BACK = {
+    "link": {"restart_window": "13:32-13:33 UTC"},
+    "request": {
+        "hold": HoldRule(within_s=3600),
+        "exits": ExitRules(stop_loss_pct=0.1, take_profit_pct=0.1),
+    },
+}
+SET_UPS = {"waiting": HELD_BACK}
+"""How sessions of some strategies are configured beside."""
 BROKEN = {
     "enters_alone": EntersAlone,
     "trusts_live_messages": TrustsLiveMessages,
@@ -178,12 +232,15 @@ def main() -> None:
     if os.environ.get("BROKEN") == "sends_first":
         assembling.Loop = SendsFirst
     session.IbClient = BROKEN.get(os.environ.get("BROKEN", ""), IbClient)
-    link = LinkSettings(port=port, account=account, lock_step=True, start_ns=until - 3600 * 10**9)
+    UNDONE.get(os.environ.get("BROKEN", ""), lambda: None)()
     name = os.environ.get("STRATEGY") or "tides"
+    set_up = SET_UPS.get(name, {"link": {}, "request": {}})
+    start_ns = until - 3600 * 10**9
+    link = LinkSettings(port=port, account=account, lock_step=True, start_ns=start_ns, **set_up["link"])
     specs = (StrategySpec(f"{HERE / f'{name}.py'}:{name.capitalize()}", {}, name),)
     retry = RetryRule(attempts=int(os.environ.get("RETRIES") or 0))
     given = {"link": link, "strategies": specs, "account": account, "until_ts": until, "retry": retry}
-    run_live(root, LiveRequest(mode="demo", **given))
+    run_live(root, LiveRequest(mode="demo", **given, **set_up["request"]))
     print("done", flush=True)
 
 

@@ -1,19 +1,26 @@
-"""A live session in a process of its own, and its log against the gateway's own book."""
+"""A live session, here or in a process of its own, and its log against the gateway's own book."""
 
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from adapters.ibkr.gateway.book import Ticket
+from adapters.ibkr.link.link_settings import LinkSettings
 from app.books import open_book, open_log, snapshot
 from app.live.proving import Recorded, prove
+from app.live.session import LiveRequest, LiveSession
+from app.seating import StrategySpec
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
 from core.ports import Selection
+from core.retry import RetryRule
+from eventstore.journal import Journal
 
 CHILD = Path(__file__).with_name("crash_child.py")
 PROJECT = Path(__file__).resolve().parents[2]
@@ -50,8 +57,42 @@ def trade(
     return done.returncode
 
 
-def entries(log: Path, kind):
-    return [e.event for b in open_log(log).entries(Selection(types=frozenset({kind}))) for e in b]
+def play(
+    log: Path,
+    port: int,
+    client: Callable[[LiveSession], None] = lambda _: None,
+    *,
+    until_s: int = END,
+    retries: int = 0,
+    strategy: str = "tides",
+    **more: Any,
+) -> None:
+    """Run a session in this process, in lock step; `client` may take a protection from it.
+
+    `more` are further fields of the request.
+    """
+    until = until_s * SECOND
+    request = LiveRequest(
+        mode="demo",
+        link=LinkSettings(port=port, account=ACCOUNT, lock_step=True, start_ns=until - 3600 * SECOND),
+        strategies=(StrategySpec(f"{CHILD.with_name(strategy)}.py:{strategy.capitalize()}", {}, strategy),),
+        account=ACCOUNT,
+        until_ts=until,
+        retry=RetryRule(attempts=retries),
+        **more,
+    )
+    journal = Journal.open(log)
+    try:
+        session = LiveSession(journal, request, lambda _: ())
+        client(session)
+        session.run()
+    finally:
+        journal.commit(sync=True)
+        journal.close()
+
+
+def entries(log: Path, *kinds):
+    return [e.event for b in open_log(log).entries(Selection(types=frozenset(kinds))) for e in b]
 
 
 def at_the_broker(book: Path) -> list[str]:
@@ -72,29 +113,38 @@ def broken_invariants(log: Path, book: Path) -> list[str]:
     ]
 
 
-def assert_same_books(log: Path, book: Path) -> None:
+def book_differences(log: Path, book: Path, *, charges: bool = True) -> list[str]:
+    """Return in words what of executions, positions, money and working orders differs.
+
+    Without `charges`, commissions and what they do to the balance are left out.
+    """
     ours, theirs = snapshot(open_book(log, "log")), snapshot(open_book(book, "log"))
-
-    def executions(state):
-        return sorted(
-            (e.exec_id, e.side, e.quantity, e.price, e.commission, e.instrument)
-            for e in state.orders.executions()
-            if e.account == ACCOUNT
-        )
-
-    assert executions(ours) == executions(theirs)
-    assert [(p.instrument, p.quantity) for p in ours.positions.open_positions()] == [
-        (p.instrument, p.quantity) for p in theirs.positions.open_positions()
-    ]
-    assert ours.account.cash(ACCOUNT, "USD") == theirs.account.cash(ACCOUNT, "USD")
-    assert ours.account.commissions(ACCOUNT, "USD") == theirs.account.commissions(ACCOUNT, "USD")
     names = {e.order: e.ref for e in entries(log, OrderAttempted)}
     tickets = {
         e.order: msgspec.json.decode(e.reason, type=Ticket).order_ref for e in entries(book, OrderIntended)
     }
-    assert sorted((names[o.id], o.quantity, o.limit) for o in ours.orders.working()) == sorted(
-        (tickets[o.id], o.quantity, o.limit) for o in theirs.orders.working()
-    )
+
+    def told(state, refs: dict[str, str]) -> dict[str, object]:
+        account = state.account
+        return {
+            "executions": sorted(
+                (e.exec_id, e.side, e.quantity, e.price, e.commission if charges else "", e.instrument)
+                for e in state.orders.executions()
+                if e.account == ACCOUNT
+            ),
+            "positions": [(p.instrument, p.quantity) for p in state.positions.open_positions()],
+            "money": (account.cash(ACCOUNT, "USD"), account.commissions(ACCOUNT, "USD")) if charges else (),
+            "working": sorted((refs.get(o.id, o.id), o.quantity, o.limit) for o in state.orders.working()),
+        }
+
+    here, there = told(ours, names), told(theirs, tickets)
+    return [
+        f"{what}: {here[what]}, at the gateway {there[what]}" for what in here if here[what] != there[what]
+    ]
+
+
+def assert_same_books(log: Path, book: Path) -> None:
+    assert book_differences(log, book) == []
 
 
 def prove_all(log: Path) -> None:

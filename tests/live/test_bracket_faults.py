@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from app.status import status
 from core.events import (
     BreakFound,
     BreakResolved,
@@ -21,17 +22,23 @@ from core.events import (
     RiskRefused,
     SendFailed,
 )
+from core.protection import ExitRules
 from tests.conftest import sampled
+from tests.live import broken
 from tests.live.sessions import (
     CRASH_UNTIL,
+    OPEN_S,
     assert_same_books,
     at_the_broker,
+    book_differences,
     broken_invariants,
     entries,
+    play,
     prove_all,
     trade,
 )
 
+AUTOMATIC = ExitRules(stop_loss_pct=0.1, take_profit_pct=0.1)
 POINTS = [
     ("intent", 2),
     ("attempt", 1),
@@ -170,6 +177,42 @@ def test_a_refused_stop_cancels_the_entry_and_closes_the_instrument_for_entries(
     }  # the entry, and with it its exits
     prove_all(log)
     assert_same_books(log, gateway.book)
+
+
+def unalarmed(ib_gateway, log, refused, kinds, client=broken.nothing, **given):
+    """Return what is wrong after the broker refused exits: each is an alarm that `status` shows."""
+    gateway = ib_gateway(
+        speed="step", start="open", faults="; ".join(f"{e}: refuse code=201" for e in refused)
+    )
+    play(log, gateway.port, client, **given)
+    gateway.stop()
+    found = [e.kind for e in entries(log, BreakFound)]
+    texts = {e.message for e in entries(log, BreakFound)}
+    shown = status(log).breaks
+    return [
+        *([] if found == kinds else [f"alarms: {found}"]),
+        *([] if shown.get("ZVXA") in texts else [f"status shows {shown}"]),
+        *book_differences(log, gateway.book),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refused", "kinds", "given"),
+    [
+        (["order 2"], ["exit_refused"], {"strategy": "brackets"}),
+        (["order 2", "order 3"], ["unprotected", "exit_refused"], {"exits": AUTOMATIC}),
+    ],
+    ids=["a take-profit of a bracket", "automatic exits"],
+)
+def test_each_exit_that_the_broker_refuses_is_an_alarm(ib_gateway, log, refused, kinds, given):
+    given = {"until_s": OPEN_S + 60, **given}
+    assert unalarmed(ib_gateway, log, refused, kinds, **given) == []
+
+
+def test_a_client_that_minds_no_refused_exit_is_caught(ib_gateway, log):
+    given = {"strategy": "brackets", "until_s": OPEN_S + 60}
+    found = unalarmed(ib_gateway, log, ["order 2"], ["exit_refused"], broken.minds_no_exit, **given)
+    assert found == ["alarms: []", "status shows {}"]
 
 
 def test_a_client_that_does_not_mind_a_refused_stop_is_caught(ib_gateway, log):

@@ -1,4 +1,4 @@
-"""Brackets at the broker: what leaves together, what a late exit may name, an entry that lost its stop.
+"""Brackets at the broker: what leaves together, what a late exit may name, an exit that is not there.
 
 Pure: reads folds, decides what is to be said or asked for. The broker holds an entry back until the last
 order of its family has come, activates the exits with the entry's fills, reduces one when the other fills,
@@ -10,12 +10,10 @@ from collections.abc import Iterable, Sequence
 from core.effects import Effect
 from core.events import BreakFound, CancelIntended, OrderIntended
 from core.money import ZERO, plain
+from core.order_rules import STOPS, is_exit
 from core.views import Order
-from projections.gate import UNPROTECTED
+from projections.gate import EXIT_REFUSED, UNPROTECTED
 from projections.routes import Attempt
-
-PROTECTIVE = frozenset({"STP", "STP LMT", "TRAIL"})
-"""Types of exits that limit a loss."""
 
 
 def families(effects: Sequence[Effect]) -> list[list[Effect]]:
@@ -63,22 +61,46 @@ def orphaned(
     )
 
 
-def unprotected(
+def exit_missing(
     child: Order, parent: Order | None, working: Iterable[Order], why: str, ts: int
 ) -> BreakFound | None:
-    """Return the alarm about an entry whose stop the broker does not have, or `None`.
+    """Return the alarm about an exit that the broker does not have, or `None`: of a bracket, or automatic.
 
-    An entry that never filled and no longer can needs no stop, nor does one with another stop that works.
+    An entry that never filled and no longer can needs no exits. Another exit of the same kind that works is
+    as good: a stop for a stop, a take-profit for a take-profit.
     """
-    if parent is None or child.type not in PROTECTIVE or not (parent.working or parent.filled > ZERO):
+    if child.parent:
+        if parent is None or not (parent.working or parent.filled > ZERO):
+            return None
+    elif not is_exit(child.id):
         return None
-    if any(o.parent == parent.id and o.type in PROTECTIVE and o.id != child.id for o in working):
+    stops = child.type in STOPS
+    if any(o.id != child.id and _stands_in(o, child) and (o.type in STOPS) == stops for o in working):
         return None
-    message = (
-        f"{parent.id} has no stop at the broker, {child.id} is not there ({why}): what is left of the "
-        "entry is being cancelled; close the position or give it a stop, then accept"
-    )
-    return BreakFound(ts, parent.account, parent.instrument, UNPROTECTED, child.id, "absent", message)
+    kind, message = (_NO_STOP if child.parent else _NO_AUTOMATIC_STOP) if stops else _NO_TARGET
+    text = message.format(entry=child.parent, child=child.id, instrument=child.instrument, why=why)
+    return BreakFound(ts, child.account, child.instrument, kind, child.id, "absent", text)
+
+
+_BARE = "no stop at the broker, {child} is not there ({why})"
+_CLOSE = "close the position or give it a stop, then accept"
+_NO_STOP = (
+    UNPROTECTED,
+    f"{{entry}} has {_BARE}: what is left of the entry is being cancelled; {_CLOSE}",
+)
+_NO_AUTOMATIC_STOP = (UNPROTECTED, f"what is held in {{instrument}} has {_BARE}: {_CLOSE}")
+_NO_TARGET = (
+    EXIT_REFUSED,
+    "take-profit {child} is not at the broker ({why}): give its position another target, then accept",
+)
+
+
+def _stands_in(order: Order, child: Order) -> bool:
+    """Return whether an order closes what another exit should: of the same entry, or of the same holding."""
+    if child.parent:
+        return order.parent == child.parent
+    same = (order.account, order.strategy, order.instrument, order.side)
+    return is_exit(order.id) and same == (child.account, child.strategy, child.instrument, child.side)
 
 
 def entry_cancel(parent: Order, why: str, ts: int) -> CancelIntended:

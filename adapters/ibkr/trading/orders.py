@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from adapters.ibkr.trading.external import SIDES, Names, Strangers, as_external, external_order
-from adapters.ibkr.trading.families import entry_cancel, unprotected
+from adapters.ibkr.trading.families import entry_cancel, exit_missing
 from adapters.ibkr.trading.outgoing import Outgoing, Request
 from adapters.ibkr.trading.snapshot import split_exec_id
 from adapters.ibkr.wire.messages import (
@@ -40,6 +40,7 @@ from core.events import (
 )
 from core.money import money
 from core.views import GateView, InstrumentsView, Order
+from projections.gate import UNPROTECTED
 from projections.records import AMENDED, Version
 from projections.retold import Told as ToldExecution
 from projections.retold import charged
@@ -419,15 +420,15 @@ class OrderChannel:
         return (_changed(known, "Rejected", text, 1, ts), *self._exposed(known, text, ts))
 
     def _exposed(self, child: Order, why: str, ts: int) -> Iterable[Event]:
-        """Return the alarm about an entry that has lost its stop; what of it still works is cancelled."""
+        """Return the alarm about an exit that is not there; an entry without a stop is cancelled."""
         parent = self._orders.get(child.parent) if child.parent else None
         told = self._told.get(child.parent)  # perhaps in this look, and not folded yet
-        if parent is None or (told is not None and told.status in _OVER and not parent.filled):
+        if parent is not None and told is not None and told.status in _OVER and not parent.filled:
             return ()
-        alarm = unprotected(child, parent, self._orders.working(), why, ts)
+        alarm = exit_missing(child, parent, self._orders.working(), why, ts)
         if alarm is None:
             return ()
-        if parent.working:
+        if alarm.kind == UNPROTECTED and parent is not None and parent.working:
             self.out.withdraw(entry_cancel(parent, f"its stop {child.id} was refused", ts))
         return (alarm,)
 

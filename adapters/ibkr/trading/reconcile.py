@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from adapters.ibkr.trading.external import Names, as_external
-from adapters.ibkr.trading.families import unprotected
+from adapters.ibkr.trading.families import exit_missing
 from adapters.ibkr.trading.orders import REJECTIONS, STATUSES, TEMPORARY, lost_order_seen
 from adapters.ibkr.trading.snapshot import Evidence, split_exec_id
 from adapters.ibkr.trading.twins import twins
@@ -37,7 +37,7 @@ from core.events import (
 )
 from core.money import ZERO, money, plain
 from core.views import HELD, AccountView, Execution, Order, PositionsView
-from projections.gate import UNPROTECTED
+from projections.gate import ENTRIES_ONLY
 from projections.records import Version
 from projections.routes import Routes
 
@@ -126,7 +126,7 @@ def reconcile(
         elif order.id.startswith("external-"):
             found += _external(order, evidence, ts)
     found += _back(ours, folds, ts)
-    found += _stops(found, ours, folds, ts)
+    found += _exits(found, ours, folds, ts)
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
     found += _cash(account, evidence, folds, ts)
@@ -244,33 +244,40 @@ def _gone(order: Order, ts: int) -> Iterator[Event]:
     yield _status(order, "Cancelled", why, ts)
 
 
-def _stops(found: Sequence[Event], ours: Mapping[str, Found], folds: Folds, ts: int) -> Iterator[Event]:
-    """Yield alarms about entries at the broker whose stop this look presumes lost, or refused."""
+def _exits(found: Sequence[Event], ours: Mapping[str, Found], folds: Folds, ts: int) -> Iterator[Event]:
+    """Yield alarms about exits that this look presumes lost, or refused, and whose entry is at the broker.
+
+    Automatic exits that are lost are asked for again, those that were refused are no better the next time.
+    """
     gone: dict[str, str] = {}
+    lost: set[str] = set()
     for event in found:
         if isinstance(event, OrderResolved) and event.outcome == "presumed_lost":
             gone[event.order] = event.evidence
+            lost.add(event.order)
         elif isinstance(event, OrderStatusChanged) and event.status == "Rejected":
             gone[event.order] = event.message
     gone = {name: why for name, why in gone.items() if name not in ours or not ours[name].live}
     working = [order for order in folds.orders.working() if order.id not in gone]
     for name, why in gone.items():
         child = folds.orders.get(name)
-        if child is not None and child.parent and child.parent not in gone:
-            alarm = unprotected(child, folds.orders.get(child.parent), working, why, ts)
-            if alarm is not None:
-                yield alarm
+        if child is None or child.parent in gone or (not child.parent and name in lost):
+            continue
+        parent = folds.orders.get(child.parent) if child.parent else None
+        alarm = exit_missing(child, parent, working, why, ts)
+        if alarm is not None:
+            yield alarm
 
 
-def _still_unprotected(before: BreakFound, over: Collection[str], folds: Folds) -> bool:
+def _still_missing(before: BreakFound, over: Collection[str], folds: Folds) -> bool:
     child = folds.orders.get(before.expected)
-    parent = folds.orders.get(child.parent) if child is not None else None
-    if child is None or parent is None:
+    parent = folds.orders.get(child.parent) if child is not None and child.parent else None
+    if child is None or (child.parent and parent is None):
         return True  # what it speaks of is forgotten: only the operator knows
     held = folds.positions.position(before.account, before.instrument).quantity
-    exposed = held > ZERO if parent.side == "BUY" else held < ZERO
-    alarm = unprotected(child, parent, folds.orders.working(), "", 0)
-    works = parent.working and parent.id not in over
+    exposed = held > ZERO if child.side == "SELL" else held < ZERO
+    alarm = exit_missing(child, parent, folds.orders.working(), "", 0)
+    works = parent is not None and parent.working and parent.id not in over
     return alarm is not None and (works or exposed)
 
 
@@ -394,9 +401,9 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> I
             yield event
     over = {e.order for e in found if isinstance(e, OrderResolved) and e.outcome not in ("live", "unknown")}
     for each in before:
-        if each.kind == UNPROTECTED and each.account == mending and not _still_unprotected(each, over, folds):
+        if each.kind in ENTRIES_ONLY and each.account == mending and not _still_missing(each, over, folds):
             at = (each.account, each.instrument, each.kind)
-            yield BreakResolved(ts, *at, "no position, or another stop")
+            yield BreakResolved(ts, *at, "no position, or another exit")
     for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
         if at[0] == mending and at[2] in _MENDING and at not in again:
             yield BreakResolved(ts, *at, "not found by a later comparison")
