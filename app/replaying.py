@@ -42,7 +42,7 @@ from core.events import (
     SessionStarted,
 )
 from core.loop import Loop
-from core.matching import BarFill, FillModel, Trigger, parse_slippage
+from core.matching import ActionOrders, BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.protection import NO_EXITS, ExitRules
@@ -77,6 +77,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     volume_share: float | None = None
     stop_trigger: Trigger = "trades"
     bar_fill: BarFill = "close"
+    action_orders: ActionOrders = "cancel"
     limits: Limits = Limits()
     exits: ExitRules = NO_EXITS
     feed: str | None = None
@@ -96,6 +97,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
             self.volume_share,
             self.stop_trigger,
             self.bar_fill,
+            self.action_orders,
         )
 
 
@@ -397,6 +399,7 @@ class Replay:
             "volume_share": options.volume_share,
             "stop_trigger": options.stop_trigger,
             "bar_fill": options.bar_fill,
+            "action_orders": options.action_orders,
             "limits": msgspec.to_builtins(options.limits),
             "exits": msgspec.to_builtins(options.exits),
             "feed": options.feed,

@@ -23,7 +23,7 @@ from app.rules import own_limits, renewed
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
 from core.errors import ConfigError, DataMissing, InvalidEvent, UsageError
-from core.matching import BarFill, Trigger
+from core.matching import ActionOrders, BarFill, Trigger
 from core.money import money
 from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
@@ -51,6 +51,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     volume_share: float | None = None
     stop_trigger: Trigger | None = None
     bar_fill: BarFill | None = None
+    action_orders: ActionOrders | None = None
     feed: str | None = None
     extended_hours: bool | None = None
     prices: Prices | None = None
@@ -220,6 +221,7 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         volume_share=section.volume_share if request.volume_share is None else request.volume_share,
         stop_trigger=request.stop_trigger or section.stop_trigger,
         bar_fill=request.bar_fill or section.bar_fill,
+        action_orders=request.action_orders or section.action_orders,
         limits=limits(config.settings.risk_management),
         exits=exits(config.settings.risk_management),
         feed=request.feed,
