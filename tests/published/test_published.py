@@ -12,7 +12,7 @@ from core.clock import wall
 from core.events import AccountMarked, OrderStatusChanged
 from core.sizing import LEAN
 from tests.conftest import SHARED_DATA
-from tests.published.conftest import cents, events, fills, intents
+from tests.published.conftest import EXAMPLES, cents, events, fills, intents
 
 D = Decimal
 WEEK = "2013-10-07..2013-10-11"
@@ -186,3 +186,9 @@ def test_a_rule_that_is_broken_changes_a_published_result(broken, algorithm, lea
     seed = 1 + len(broken)  # a run of its own: the same one must come out the same
     told = play(lean_log, strategy, period, feed, parameters=parameters, seed=seed).summary
     assert cents(told["end_equity"]) != D(equity)
+
+
+def test_each_published_strategy_is_a_file_of_at_most_forty_lines():
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in EXAMPLES.glob("*.py")}
+    assert {name: count for name, count in lines.items() if count > 40} == {}
+    assert len(lines) > len({row[0].partition(":")[0] for row in PUBLISHED.values()})
