@@ -436,12 +436,26 @@ class Strategy(Generic[P]):
         What is not named stays. Raises `UsageError` while equity or a price are unknown, and for weights
         beyond the leverage of `sizing`.
         """
+        exact = {name: Decimal(str(weight)) for name, weight in weights.items()}
+        changes = rebalanced(
+            exact, self._known_equity(), {name: self._holding(name) for name in exact}, sizing
+        )
+        return [self.change(name, difference, tif="GTC", reason=reason) for name, difference in changes]
+
+    def quantity_for(
+        self, instrument: str, share: Decimal | float, *, sizing: MarginSizing = _SIZING
+    ) -> Decimal:
+        """Return the signed quantity that a share of equity comes to by `sizing`; asks for nothing.
+
+        Raises `UsageError` as `target_pct` does.
+        """
+        return sizing.quantity(Decimal(str(share)), self._known_equity(), self._holding(instrument))
+
+    def _known_equity(self) -> Decimal:
         equity = self.equity()
         if equity is None:
             raise UsageError("equity is not known: a price or an exchange rate is missing")
-        exact = {name: Decimal(str(weight)) for name, weight in weights.items()}
-        changes = rebalanced(exact, equity, {name: self._holding(name) for name in exact}, sizing)
-        return [self.change(name, difference, tif="GTC", reason=reason) for name, difference in changes]
+        return equity
 
     def _holding(self, instrument: str) -> Holding:
         mark = self.quotes.mark(instrument)
