@@ -18,7 +18,7 @@ from app.live.proving import Recorded, recorded_sessions, specs_of
 from app.past import exits_of, limits_of
 from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
-from app.replaying import Progress, Replay, ReplayOptions, again
+from app.replaying import ACCOUNT, Progress, Replay, ReplayOptions, again
 from app.rules import own_limits, renewed
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
@@ -110,7 +110,7 @@ def run_replay(
         if request.cash is not None:
             raise UsageError("--carry brings cash along: leave out --cash")
         assumed = msgspec.structs.replace(
-            assumed, carried=carried(root, request.carry, replay.plan, assumed.currency)
+            assumed, carried=carried(root, request.carry, replay.plan, assumed.currency, ACCOUNT)
         )
         replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     return Replayed(replay.run(progress))

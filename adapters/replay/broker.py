@@ -355,6 +355,7 @@ def _resumed(intent: OrderIntended, version: int, filled: Decimal, ts: int) -> R
     order = Resting.arrived(intent, ts)
     order.version = order.promised = version
     order.filled = filled
+    order.fresh = False  # it rested: a limit fills at its own price
     return order
 
 
