@@ -1,7 +1,7 @@
 """Where a replay starts from: the positions and cash of the log at its beginning, or of a run at its end.
 
 What is carried is part of the replay's options, so of its identity: the same replay again needs neither the
-log's past nor the run. Open orders are not carried. Reads, and writes nothing.
+log's past nor the run. Open orders come along (`app.carrying_orders`). Reads, and writes nothing.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,20 @@ from pathlib import Path
 import msgspec
 
 from app.books import Book, Moment, Snapshot, open_book, snapshot
+from app.carrying_orders import open_orders
 from app.planning import Plan
 from core.clock import iso
 from core.errors import UsageError
-from core.events import Bar, CashAdjusted, Event, PositionAdjusted
+from core.events import (
+    Bar,
+    CashAdjusted,
+    Event,
+    OrderIntended,
+    OrderStatus,
+    OrderStatusChanged,
+    PositionAdjusted,
+)
+from core.matching import Hours
 from core.money import money
 
 
@@ -32,7 +42,8 @@ class CarriedPosition(msgspec.Struct, frozen=True):
 class Carried(msgspec.Struct, frozen=True):
     """What a replay begins with. `source` says whose it was, `ts` until when; `adjusted` is as of its prices.
 
-    `equity` is in the base currency and `None` if a price or rate was unknown.
+    `equity` is in the base currency and `None` if a price or rate was unknown. `orders` are at work when the
+    replay begins; of the open ones, `left` says which are not, and why.
     """
 
     source: str
@@ -41,11 +52,14 @@ class Carried(msgspec.Struct, frozen=True):
     cash: tuple[tuple[str, Decimal], ...]
     equity: Decimal | None
     adjusted: tuple[str, ...] = ()
+    orders: tuple[OrderIntended, ...] = ()
+    left: tuple[str, ...] = ()
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """What is held."""
-        return tuple(sorted({position.instrument for position in self.positions}))
+        """What is held, or waited for by an order."""
+        held = {position.instrument for position in self.positions}
+        return tuple(sorted(held | {order.instrument for order in self.orders}))
 
     def events(self, ts: int, account: str) -> list[Event]:
         """Return what a run records of it at its beginning."""
@@ -56,6 +70,12 @@ class Carried(msgspec.Struct, frozen=True):
         for p in self.positions:
             who = (account, p.strategy, p.instrument)
             found.append(PositionAdjusted(ts, *who, p.quantity, p.average_cost, reason))
+        for o in self.orders:
+            how: OrderStatus = "PreSubmitted" if o.parent else "Submitted"
+            found += [
+                o,
+                OrderStatusChanged(ts, o.order, 1, account, o.strategy, o.instrument, how, reason),
+            ]
         return found
 
     def marks(self) -> list[Bar]:
@@ -68,7 +88,7 @@ class Carried(msgspec.Struct, frozen=True):
         ]
 
 
-def carried(root: Path, source: str, plan: Plan, currency: str) -> Carried:
+def carried(root: Path, source: str, plan: Plan, currency: str, account: str) -> Carried:
     """Read what `source` (`log`, `latest` or a run) leaves to a replay of `plan`.
 
     Raises `UsageError` if it ends after the replay begins, or if not one account holds something;
@@ -86,13 +106,16 @@ def carried(root: Path, source: str, plan: Plan, currency: str) -> Carried:
                 f"--carry {source}: {label} ends at {iso(ts)}, after {plan.period} begins at "
                 f"{iso(plan.begin_ts)}; carry a run of days before it, or replay later ones"
             )
-    account = _account(source, state)
-    held = _held(state, account) if account else ()
-    cash = tuple((c, state.account.cash(account, c)) for c in state.account.currencies(account))
-    if not account or not (held or any(amount for _, amount in cash)):
+    whose = _account(source, state)
+    held = _held(state, whose) if whose else ()
+    cash = tuple((c, state.account.cash(whose, c)) for c in state.account.currencies(whose))
+    if not whose or not (held or any(amount for _, amount in cash)):
         raise UsageError(f"--carry {source}: {label} holds neither positions nor cash; leave --carry out")
-    equity = state.account.equity(account, currency)
-    return Carried(label, ts, held, cash, None if equity is None else money(equity), _adjusted(book))
+    equity = state.account.equity(whose, currency)
+    own = [order for order in state.orders.orders() if order.account == whose]
+    orders, left = open_orders(own, Hours(state.sessions), plan.begin_ts, label, account)
+    worth = None if equity is None else money(equity)
+    return Carried(label, ts, held, cash, worth, _adjusted(book), tuple(orders), tuple(left))
 
 
 def check_prices(carried: Carried, plan: Plan) -> None:
@@ -102,8 +125,8 @@ def check_prices(carried: Carried, plan: Plan) -> None:
         if (name in now) != (name in carried.adjusted):
             was, wanted = ("raw", "adjusted") if name in now else ("adjusted", "raw")
             raise UsageError(
-                f"--carry: {name} is held at {was} prices by {carried.source}, and this replay's are "
-                f"{wanted}; next: --prices {was}"
+                f"--carry: {name} is held or ordered at {was} prices by {carried.source}, and this "
+                f"replay's are {wanted}; next: --prices {was}"
             )
 
 

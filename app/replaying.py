@@ -42,7 +42,7 @@ from core.events import (
     SessionStarted,
 )
 from core.loop import Loop
-from core.matching import BarFill, FillModel, Trigger, parse_slippage
+from core.matching import ActionOrders, BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
 from core.protection import NO_EXITS, ExitRules
@@ -77,6 +77,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     volume_share: float | None = None
     stop_trigger: Trigger = "trades"
     bar_fill: BarFill = "close"
+    action_orders: ActionOrders = "cancel"
     limits: Limits = Limits()
     exits: ExitRules = NO_EXITS
     feed: str | None = None
@@ -96,6 +97,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
             self.volume_share,
             self.stop_trigger,
             self.bar_fill,
+            self.action_orders,
         )
 
 
@@ -321,7 +323,7 @@ class Replay:
         )
         self._open_books(loop)
         actions = CorporateActions(world.positions, world.quotes, broker, ACCOUNT)
-        self._bring_up(loop, world, actions)
+        self._bring_up(loop, world, actions, broker)
         actions.schedule(agenda, self.plan.actions)
         return loop
 
@@ -354,12 +356,13 @@ class Replay:
         cash = money(options.cash)
         loop.record(CashAdjusted(ts, ACCOUNT, options.currency, cash, "starting cash"), 0, None)
 
-    def _bring_up(self, loop: Loop, world: World, actions: CorporateActions) -> None:
-        """Take what is carried to the beginning: its last prices, and what happened to it since."""
+    def _bring_up(self, loop: Loop, world: World, actions: CorporateActions, broker: SimulatedBroker) -> None:
+        """Take what is carried to the beginning: last prices, orders, and what happened to them since."""
         if self._carried is None:
             return
         for bar in self._carried.marks():
             world.quotes.on_bar(bar)
+        broker.resume([(order, 1, ZERO, False) for order in self._carried.orders], self.plan.begin_ts)
         for action in self._since:
             world.quotes.apply(Entry(0, None, 0, None, action))
             for fact in actions.carry_out(action, self.plan.begin_ts):
@@ -397,6 +400,7 @@ class Replay:
             "volume_share": options.volume_share,
             "stop_trigger": options.stop_trigger,
             "bar_fill": options.bar_fill,
+            "action_orders": options.action_orders,
             "limits": msgspec.to_builtins(options.limits),
             "exits": msgspec.to_builtins(options.exits),
             "feed": options.feed,
@@ -443,7 +447,7 @@ class Replay:
             "inputs": source.inputs,
             "filled_forward": inputs.filled if isinstance(inputs, DerivedSource) else 0,
             "made_bars": inputs.made if isinstance(inputs, DerivedSource) else 0,
-            "intents": counts.get("order_intended", 0),
+            "intents": counts.get("order_intended", 0) - len(self._carried.orders if self._carried else ()),
             "refused": counts.get("risk_refused", 0),
             "orders": broker.orders,
             "fills": broker.fills,

@@ -18,12 +18,12 @@ from app.live.proving import Recorded, recorded_sessions, specs_of
 from app.past import exits_of, limits_of
 from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
-from app.replaying import Progress, Replay, ReplayOptions, again
+from app.replaying import ACCOUNT, Progress, Replay, ReplayOptions, again
 from app.rules import own_limits, renewed
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection
 from core.errors import ConfigError, DataMissing, InvalidEvent, UsageError
-from core.matching import BarFill, Trigger
+from core.matching import ActionOrders, BarFill, Trigger
 from core.money import money
 from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
@@ -51,6 +51,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     volume_share: float | None = None
     stop_trigger: Trigger | None = None
     bar_fill: BarFill | None = None
+    action_orders: ActionOrders | None = None
     feed: str | None = None
     extended_hours: bool | None = None
     prices: Prices | None = None
@@ -109,7 +110,7 @@ def run_replay(
         if request.cash is not None:
             raise UsageError("--carry brings cash along: leave out --cash")
         assumed = msgspec.structs.replace(
-            assumed, carried=carried(root, request.carry, replay.plan, assumed.currency)
+            assumed, carried=carried(root, request.carry, replay.plan, assumed.currency, ACCOUNT)
         )
         replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     return Replayed(replay.run(progress))
@@ -220,6 +221,7 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         volume_share=section.volume_share if request.volume_share is None else request.volume_share,
         stop_trigger=request.stop_trigger or section.stop_trigger,
         bar_fill=request.bar_fill or section.bar_fill,
+        action_orders=request.action_orders or section.action_orders,
         limits=limits(config.settings.risk_management),
         exits=exits(config.settings.risk_management),
         feed=request.feed,

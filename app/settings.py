@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from adapters.ibkr.link.restart_window import parse as parse_window
-from core.matching import BarFill, Trigger
+from core.matching import ActionOrders, BarFill, Trigger
 from core.matching.model import check_slippage
 from core.signals.checks import check_half_lives, check_source, check_weights
 from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
@@ -59,6 +59,7 @@ class ReplaySection(_Section, frozen=True, kw_only=True):
     volume_share: Fraction | None = None
     stop_trigger: Trigger = "trades"
     bar_fill: BarFill = "close"
+    action_orders: ActionOrders = "cancel"
     extended_hours: bool = False
     prices: Literal["auto", "adjusted", "raw"] = "auto"
     fill_forward: bool = True

@@ -238,9 +238,13 @@ class Strategy(Generic[P]):
     # -- to override ---------------------------------------------------------------------------
 
     def subscriptions(self) -> Iterable[Subscription]:
-        """Return what to be told of; by default the parameter `instrument`, if there is one."""
+        """Return what to be told of; by default the parameter `instrument`, if there is one.
+
+        A parameter `resolution` then says of which bars (`"minute"`, `"5m"`); without it, the finest feed.
+        """
         instrument = getattr(self.params, "instrument", None)
-        return [Subscription(instrument)] if instrument else []
+        resolution = getattr(self.params, "resolution", None)
+        return [Subscription(instrument, resolution=resolution)] if instrument else []
 
     def on_start(self) -> None:
         """Handle the start of the session (warm-up data follow)."""
@@ -385,6 +389,22 @@ class Strategy(Generic[P]):
         """Ask to sell; return the order's id. Prices and terms are those of `buy`."""
         return self.desk.place(instrument, "SELL", _quantity(quantity), limit, stop, tif, reason, terms)
 
+    def change(
+        self,
+        instrument: str,
+        quantity: Decimal | int,
+        *,
+        limit: Decimal | float | None = None,
+        stop: Decimal | float | None = None,
+        tif: TimeInForce = "DAY",
+        reason: str,
+        **terms: Unpack[Terms],
+    ) -> str:
+        """Ask for a change of the position: buy a positive quantity, sell a negative one; return the id."""
+        amount = _quantity(quantity)
+        side: Side = "BUY" if amount >= 0 else "SELL"
+        return self.desk.place(instrument, side, abs(amount), limit, stop, tif, reason, terms)
+
     def bracket(
         self,
         instrument: str,
@@ -423,17 +443,26 @@ class Strategy(Generic[P]):
         What is not named stays. Raises `UsageError` while equity or a price are unknown, and for weights
         beyond the leverage of `sizing`.
         """
+        exact = {name: Decimal(str(weight)) for name, weight in weights.items()}
+        changes = rebalanced(
+            exact, self._known_equity(), {name: self._holding(name) for name in exact}, sizing
+        )
+        return [self.change(name, difference, tif="GTC", reason=reason) for name, difference in changes]
+
+    def quantity_for(
+        self, instrument: str, share: Decimal | float, *, sizing: MarginSizing = _SIZING
+    ) -> Decimal:
+        """Return the signed quantity that a share of equity comes to by `sizing`; asks for nothing.
+
+        Raises `UsageError` as `target_pct` does.
+        """
+        return sizing.quantity(Decimal(str(share)), self._known_equity(), self._holding(instrument))
+
+    def _known_equity(self) -> Decimal:
         equity = self.equity()
         if equity is None:
             raise UsageError("equity is not known: a price or an exchange rate is missing")
-        exact = {name: Decimal(str(weight)) for name, weight in weights.items()}
-        changes = rebalanced(exact, equity, {name: self._holding(name) for name in exact}, sizing)
-        return [
-            self.buy(name, change, tif="GTC", reason=reason)
-            if change > 0
-            else self.sell(name, -change, tif="GTC", reason=reason)
-            for name, change in changes
-        ]
+        return equity
 
     def _holding(self, instrument: str) -> Holding:
         mark = self.quotes.mark(instrument)

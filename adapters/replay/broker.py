@@ -66,7 +66,9 @@ class SimulatedBroker:
         self._latency_ns = round(model.latency_ms * 1e6)
         self._trigger = model.trigger
         self._slips = bool(model.slippage.amount)
+        self._adjusts = model.action_orders == "adjust"
         self._quotes = quotes
+        self._instruments = instruments
         self._agenda = agenda
         self._hours = Hours(instruments)
         next_open = model.bar_fill == "next_open"
@@ -219,13 +221,24 @@ class SimulatedBroker:
                 self._working.end(order, "Cancelled", facts, ts, f"{tif} order: {why}")
         return facts
 
-    def withdraw(self, instrument: str, reason: str, ts: int) -> list[Event]:
-        """Cancel the orders in an instrument, as a split does; return the facts."""
+    def split(self, instrument: str, ratio: Decimal, reason: str, ts: int) -> list[Event]:
+        """Do to the orders in an instrument what a split does to them by the fill model; return the facts."""
+        if self._adjusts and ratio > 1:
+            return self._working.split(instrument, ratio, self._tick(instrument), reason, ts)
         facts: list[Event] = []
         for order in self._working:
             if order.intent.instrument == instrument and not order.ended:
                 self._working.end(order, "Cancelled", facts, ts, reason)
         return facts
+
+    def pay_dividend(self, instrument: str, dividend: Decimal, reason: str, ts: int) -> list[Event]:
+        """Do to the orders in an instrument what a dividend does to them by the fill model."""
+        if not self._adjusts:
+            return []
+        return self._working.pay_dividend(instrument, dividend, self._tick(instrument), reason, ts)
+
+    def _tick(self, instrument: str) -> Decimal:
+        return self._instruments.instrument(instrument).tick_size
 
     def _close_at(self, due: int, instrument: str) -> None:
         """Let market-on-close orders fill when the session closes; in bar mode after its last bar did."""
@@ -342,6 +355,7 @@ def _resumed(intent: OrderIntended, version: int, filled: Decimal, ts: int) -> R
     order = Resting.arrived(intent, ts)
     order.version = order.promised = version
     order.filled = filled
+    order.fresh = False  # it rested: a limit fills at its own price
     return order
 
 

@@ -1,6 +1,6 @@
 """Splits and dividends where prices are raw: at the ex-date, what is held and owed changes by events.
 
-As at Interactive Brokers, orders that rest over a split are cancelled: their prices mean something else. The
+What becomes of resting orders is the broker's business (`core.matching.restating` has the two practices). The
 price to compare with changes in the quotes projection. Owns no state: positions are read when the date has
 come.
 """
@@ -38,8 +38,11 @@ class Marks(Protocol):
 class Orders(Protocol):
     """Where orders rest."""
 
-    def withdraw(self, instrument: str, reason: str, ts: int) -> list[Event]:
-        """Cancel the orders that rest in an instrument; return the facts."""
+    def split(self, instrument: str, ratio: Decimal, reason: str, ts: int) -> list[Event]:
+        """Cancel or restate the orders that rest in an instrument; return the facts."""
+
+    def pay_dividend(self, instrument: str, dividend: Decimal, reason: str, ts: int) -> list[Event]:
+        """Restate the orders that a dividend concerns, or leave them; return the facts."""
 
 
 class CorporateActions:
@@ -62,8 +65,11 @@ class CorporateActions:
         strategies = self._holdings.strategies(self._account, action.instrument)
         held = [(s, self._holdings.position(self._account, action.instrument, s)) for s in strategies]
         facts: list[Event] = []
+        if action.dividend:
+            why = f"dividend of {plain(action.dividend)}, ex {action.date}"
+            facts += self._orders.pay_dividend(action.instrument, action.dividend, why, ts)
         if action.ratio != 1:
-            facts += self._orders.withdraw(action.instrument, split_reason(action), ts)
+            facts += self._orders.split(action.instrument, action.ratio, split_reason(action), ts)
         mark = self._marks.mark(action.instrument)
         return facts + changes(action, self._account, held, mark, ts)
 

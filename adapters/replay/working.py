@@ -18,7 +18,15 @@ from core.events import (
     OrderStatus,
     OrderStatusChanged,
 )
-from core.matching import Change, Families, Resting
+from core.matching import (
+    Change,
+    Families,
+    Resting,
+    is_priced,
+    pay_dividend,
+    restated_quantity,
+    split_order,
+)
 from core.money import ZERO, plain, price
 
 Request = OrderIntended | ModifyIntended | CancelIntended
@@ -139,6 +147,37 @@ class Working:
         elif overtaken:
             self._amend(order, facts, ts)
         self._enlist(order, facts, ts, "")
+
+    def split(self, instrument: str, ratio: Decimal, tick: Decimal, reason: str, ts: int) -> list[Event]:
+        """Restate the orders in an instrument after a forward split; return the facts."""
+        found = [order for order in self._orders.values() if order.intent.instrument == instrument]
+        for order in found:
+            split_order(order, ratio, tick)
+        self._families.split(found, lambda quantity: restated_quantity(quantity, ratio))
+        facts: list[Event] = []
+        for order in found:
+            self._restated(order, facts, ts, f"{reason}: {plain(order.remaining or order.quantity)} to fill")
+        return facts
+
+    def pay_dividend(
+        self, instrument: str, dividend: Decimal, tick: Decimal, reason: str, ts: int
+    ) -> list[Event]:
+        """Lower the limits of buys and stops of sells in an instrument by a dividend; return the facts."""
+        facts: list[Event] = []
+        for order in list(self._orders.values()):
+            if order.ended or order.intent.instrument != instrument:
+                continue
+            if pay_dividend(order, dividend, tick):
+                self._restated(order, facts, ts, reason)
+        return facts
+
+    def _restated(self, order: Resting, facts: list[Event], ts: int, reason: str) -> None:
+        if not is_priced(order):
+            self.end(order, "Cancelled", facts, ts, f"{reason}: nothing would be left of its price")
+            return
+        self._amend(order, facts, ts)
+        how: OrderStatus = "Submitted" if order.listed else "PreSubmitted"
+        facts.append(status(ts, order.intent, order.version, how, reason))
 
     def fill(
         self, order: Resting, at: float, quantity: Decimal, facts: list[Event], ts: int, venue: str

@@ -36,6 +36,11 @@ _OPTIONS = (
         help="Where market orders fill in bars: at the close, or at the next open.",
     ),
     click.option(
+        "--action-orders",
+        type=click.Choice(["cancel", "adjust"]),
+        help="What splits and dividends do to resting orders at raw prices.",
+    ),
+    click.option(
         "--extended-hours/--regular-hours",
         default=None,
         help="Whether bars outside regular hours are replayed.",

@@ -18,7 +18,7 @@ from app.commands.base import Call, strategy_options, verb
 @click.option(
     "--carry",
     metavar="RUN|latest|log",
-    help="Start with the positions and cash of a run at its end, or of the log when DATE begins.",
+    help="Start with positions, cash and open orders of a run at its end, or of the log when DATE begins.",
 )
 @click.option(
     "--fills",

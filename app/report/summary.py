@@ -94,7 +94,10 @@ def _cash(given: dict[str, Any]) -> str:
         return f"{given['cash']} {given['currency']}"
     cash = ", ".join(f"{plain(Decimal(amount))} {currency}" for currency, amount in carried["cash"])
     held = [f"{plain(Decimal(p['quantity']))} {p['instrument']}" for p in carried["positions"]]
-    return f"{', '.join([cash, *held])}, carried from {carried['source']}"
+    count = len(carried.get("orders", ()))
+    orders = [f"{count} open {'order' if count == 1 else 'orders'}"] if count else []
+    left = f"; left: {', '.join(carried['left'])}" if carried.get("left") else ""
+    return f"{', '.join([cash, *held, *orders])}, carried from {carried['source']}{left}"
 
 
 def _fill_forward(told: dict[str, Any]) -> str:

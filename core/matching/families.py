@@ -9,7 +9,7 @@ so that a group never fills more than one of its members would have.
 Decides only: the broker carries the changes out. Orders are remembered while a relative is at work.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_FLOOR, Decimal
 
 import msgspec
@@ -92,7 +92,7 @@ class Families:
                 child.allowed = self._allowed(child, own)
         family = self._families.get(intent.order)
         if family is not None:
-            family.filled = order.filled
+            family.filled = CONTEXT.add(family.filled, quantity)
             changes += self._released(family)
         return changes
 
@@ -103,6 +103,17 @@ class Families:
             self._count(order, order.filled, family)
             for child in family.children:
                 child.allowed = self._allowed(child, family)
+
+    def split(self, orders: Iterable[Resting], restated: Callable[[Decimal], Decimal]) -> None:
+        """Restate what parents and exits filled in units after a split; `orders` were restated before."""
+        split = list(orders)
+        for parent in dict.fromkeys(order.intent.parent for order in split if order.intent.parent):
+            family = self._families[parent]
+            family.filled = restated(family.filled)
+            family.exits = {group: restated(filled) for group, filled in family.exits.items()}
+        for order in split:
+            if order.intent.parent:
+                order.allowed = self._allowed(order, self._families[order.intent.parent])
 
     def _count(self, order: Resting, quantity: Decimal, family: _Family) -> None:
         group = order.intent.oca or order.intent.order
@@ -118,7 +129,7 @@ class Families:
         family = self._families.get(intent.order)
         if family is None:
             return []
-        family.over, family.filled = True, order.filled
+        family.over = True
         if not family.children:
             del self._families[family.parent]
         return [change for child in family.children if (change := self._settled(child, family)) is not None]

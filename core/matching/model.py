@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from core.errors import UsageError
+from core.matching.restating import ActionOrders
 
 Trigger = Literal["trades", "quotes"]
 """What triggers stops in tick mode: trades, or the best quote of the side that the order would take."""
@@ -61,6 +62,7 @@ class FillModel(msgspec.Struct, frozen=True):
     `partial_fills` an order takes no more than the size displayed at the best opposite quote (or, without
     quotes, printed), and the rest waits for the next update. With `volume_share` it takes at most that
     share of what a trade or bar traded. `slippage` makes market orders fill worse than the market.
+    `action_orders` says what splits and dividends do to resting orders where prices are raw.
     """
 
     latency_ms: float = 0.0
@@ -69,6 +71,7 @@ class FillModel(msgspec.Struct, frozen=True):
     volume_share: float | None = None
     trigger: Trigger = "trades"
     bar_fill: BarFill = "close"
+    action_orders: ActionOrders = "cancel"
 
     @property
     def bar_rules(self) -> str:
@@ -83,6 +86,8 @@ class FillModel(msgspec.Struct, frozen=True):
             said.append(f"at most {self.volume_share:g} of the volume")
         if self.bar_fill != "close":
             said.append("market orders at the next bar's open")
+        if self.action_orders == "adjust":
+            said.append("orders adjusted for splits and dividends")
         return said
 
     @property

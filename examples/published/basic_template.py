@@ -1,8 +1,6 @@
 """LEAN's BasicTemplateAlgorithm, and with `resolution=daily` its BasicTemplateDaily: if flat, all in."""
 
-from collections.abc import Iterable
-
-from truetape import LEAN, Bar, Parameters, Strategy, Subscription
+from truetape import LEAN, Bar, Parameters, Strategy
 
 
 class BasicTemplateParameters(Parameters, frozen=True):
@@ -12,9 +10,6 @@ class BasicTemplateParameters(Parameters, frozen=True):
 
 class BasicTemplate(Strategy[BasicTemplateParameters]):
     """Put all of the account into one instrument, once."""
-
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution=self.params.resolution)]
 
     def on_bar(self, bar: Bar) -> None:
         if not self.position(bar.instrument) and not self.working_orders():

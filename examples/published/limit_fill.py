@@ -23,5 +23,5 @@ class LimitFill(Strategy[LimitFillParameters]):
         if bar.ts % HOUR_NS:
             return
         today = self.local_time(bar.instrument).date().isoformat()
-        trade = self.buy if today < self.params.sell_from else self.sell
-        trade(bar.instrument, self.params.quantity, limit=bar.close, tif="GTC", reason="the hour is over")
+        size = self.params.quantity if today < self.params.sell_from else -self.params.quantity
+        self.change(bar.instrument, size, limit=bar.close, tif="GTC", reason="the hour is over")

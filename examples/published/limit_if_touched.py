@@ -1,13 +1,13 @@
 """LEAN's LimitIfTouchedRegression: one limit-if-touched after the other, made smaller with each minute."""
 
-from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from truetape import Bar, Parameters, Strategy, Subscription
+from truetape import Bar, Parameters, Strategy
 
 
 class LimitIfTouchedParameters(Parameters, frozen=True):
     instrument: str = "SPY"
+    resolution: str = "minute"
     quantity: int = 10
     sell_from: int = 9
 
@@ -15,17 +15,14 @@ class LimitIfTouchedParameters(Parameters, frozen=True):
 class LimitIfTouched(Strategy[LimitIfTouchedParameters]):
     """Buy below the market before day 9 of the month, sell above it afterwards; give up at one share."""
 
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution="minute")]
-
     def on_bar(self, bar: Bar) -> None:
         name, price = bar.instrument, Decimal(repr(bar.close))
         sign = 1 if self.local_time(name).day < self.params.sell_from else -1
         working = self.working_orders(name)
         if not working:
-            trade = self.buy if sign > 0 else self.sell
+            size = sign * self.params.quantity
             trigger, limit = price - sign * Decimal("0.25"), price - sign
-            trade(name, self.params.quantity, touch=trigger, limit=limit, tif="GTC", reason="waits for it")
+            self.change(name, size, touch=trigger, limit=limit, tif="GTC", reason="waits for it")
             return
         (order,) = working
         if order.quantity == 1 and order.side == "BUY":

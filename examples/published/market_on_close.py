@@ -1,12 +1,11 @@
 """LEAN's MarketOnCloseOrder: at noon of the second day, one share at the close."""
 
-from collections.abc import Iterable
-
-from truetape import Bar, Parameters, Strategy, Subscription, TimerFired
+from truetape import Bar, Parameters, Strategy, TimerFired
 
 
 class MarketOnCloseParameters(Parameters, frozen=True):
     instrument: str = "SPY"
+    resolution: str = "hour"
     day: int = 2
     clock: str = "12:00"
 
@@ -15,9 +14,6 @@ class MarketOnClose(Strategy[MarketOnCloseParameters]):
     """Ask on one day, at a time of day, for one share at the close."""
 
     date, days = "", 0
-
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution="hour")]
 
     def on_bar(self, bar: Bar) -> None:
         date = self.local_time(bar.instrument).date().isoformat()

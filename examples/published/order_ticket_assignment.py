@@ -1,21 +1,17 @@
 """LEAN's OrderTicketAssignmentDemo: buy one share at each full hour; at the close that waits for the open."""
 
-from collections.abc import Iterable
-
-from truetape import Bar, Parameters, Strategy, Subscription
+from truetape import Bar, Parameters, Strategy
 
 HOUR_NS = 3_600_000_000_000
 
 
 class OrderTicketAssignmentParameters(Parameters, frozen=True):
     instrument: str = "SPY"
+    resolution: str = "minute"
 
 
 class OrderTicketAssignment(Strategy[OrderTicketAssignmentParameters]):
     """Buy one share whenever an hour is over."""
-
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution="minute")]
 
     def on_bar(self, bar: Bar) -> None:
         if bar.ts % HOUR_NS == 0:

@@ -1,7 +1,5 @@
 """backtesting.py's SmaCross: always in the market, reversed at the open after two averages crossed."""
 
-from collections.abc import Iterable
-
 from truetape import Bar, Parameters, Strategy, Subscription, Trade
 
 
@@ -19,9 +17,9 @@ class SmaCross(Strategy[SmaCrossParameters]):
     signal, trend = 0, 0
     closes: tuple[float, ...] = ()
 
-    def subscriptions(self) -> Iterable[Subscription]:
-        yield Subscription(self.params.instrument, ("bars",), resolution="daily")
-        yield Subscription(self.params.instrument, ("trades",), resolution="tick")
+    def subscriptions(self) -> list[Subscription]:
+        daily = Subscription(self.params.instrument, ("bars",), resolution="daily")
+        return [daily, Subscription(self.params.instrument, ("trades",), resolution="tick")]
 
     def on_bar(self, bar: Bar) -> None:
         self.closes = (*self.closes, bar.close)[-self.params.slow :]
@@ -35,7 +33,7 @@ class SmaCross(Strategy[SmaCrossParameters]):
         name, held, signal, self.signal = trade.instrument, self.position(trade.instrument), self.signal, 0
         over = self.local_time(name).date().isoformat() >= self.params.last_day
         if held and (signal or over):
-            (self.sell if held > 0 else self.buy)(name, abs(held), reason="the averages crossed")
+            self.change(name, -held, reason="the averages crossed")
         if signal and not over:
             size = int(self.params.share * float(self.equity() or 0) / trade.price)
-            (self.buy if signal > 0 else self.sell)(name, size, reason="the averages crossed")
+            self.change(name, signal * size, reason="the averages crossed")

@@ -1,12 +1,11 @@
 """LEAN's StopLimitOrderRegression: buy by a stop-limit while prices rise, sell by another when they fall."""
 
-from collections.abc import Iterable
-
-from truetape import Bar, Parameters, Strategy, Subscription
+from truetape import Bar, Parameters, Strategy
 
 
 class StopLimitParameters(Parameters, frozen=True):
     instrument: str = "SPY"
+    resolution: str = "daily"
     fast: int = 30
     slow: int = 60
     tolerance: float = 0.001
@@ -18,9 +17,6 @@ class StopLimit(Strategy[StopLimitParameters]):
 
     samples, fast, slow = 0, 0.0, 0.0
     bought = sold = ""
-
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution="daily")]
 
     def on_bar(self, bar: Bar) -> None:
         name, size, params = bar.instrument, self.params.quantity, self.params

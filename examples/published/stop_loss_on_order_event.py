@@ -1,13 +1,13 @@
 """LEAN's StopLossOnOrderEvent: sell short at the first bar; its fill places a stop two dollars below."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 
-from truetape import Bar, Filled, Parameters, Strategy, Subscription
+from truetape import Bar, Filled, Parameters, Strategy
 
 
 class StopLossOnOrderEventParameters(Parameters, frozen=True):
     instrument: str = "SPY"
+    resolution: str = "minute"
     quantity: int = 100
     distance: Decimal = Decimal(2)
 
@@ -16,9 +16,6 @@ class StopLossOnOrderEvent(Strategy[StopLossOnOrderEventParameters]):
     """Sell short once; its fill places a buy stop that the market is beyond already."""
 
     entry = ""
-
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution="minute")]
 
     def on_bar(self, bar: Bar) -> None:
         if not self.entry:

@@ -1,14 +1,13 @@
 """LEAN's TimeInForceAlgorithm: pairs of limits that are good till cancelled, for the day, and till a date."""
 
-from collections.abc import Iterable
-
-from truetape import Bar, Parameters, Strategy, Subscription
+from truetape import Bar, Parameters, Strategy
 
 DAY_NS = 86_400_000_000_000
 
 
 class TimeInForceParameters(Parameters, frozen=True):
     instrument: str = "SPY"
+    resolution: str = "minute"
     days: int = 3
 
 
@@ -16,9 +15,6 @@ class TimeInForce(Strategy[TimeInForceParameters]):
     """Of each pair one limit is far below the market and one far above it."""
 
     asked = False
-
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution="minute")]
 
     def on_bar(self, bar: Bar) -> None:
         if self.asked:

@@ -1,12 +1,11 @@
 """LEAN's TrailingStopOrderRegression: buy by a trailing stop, then sell by another one."""
 
-from collections.abc import Iterable
-
-from truetape import Bar, Parameters, Strategy, Subscription
+from truetape import Bar, Parameters, Strategy
 
 
 class TrailingStopParameters(Parameters, frozen=True):
     instrument: str = "SPY"
+    resolution: str = "minute"
     quantity: int = 100
     buy_trail: float = 2.0
     sell_trail: float = 0.5
@@ -16,9 +15,6 @@ class TrailingStop(Strategy[TrailingStopParameters]):
     """Buy two dollars above the lowest ask, sell half a dollar below the highest bid."""
 
     bought = sold = ""
-
-    def subscriptions(self) -> Iterable[Subscription]:
-        return [Subscription(self.params.instrument, resolution="minute")]
 
     def on_bar(self, bar: Bar) -> None:
         name, size = bar.instrument, self.params.quantity

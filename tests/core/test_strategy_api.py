@@ -126,6 +126,14 @@ def test_order_ids_are_strategy_session_and_count():
     assert [o.order for o in bench.recorded(OrderIntended)] == ["alpha-1-1", "alpha-1-2", "beta-1-1"]
 
 
+def test_a_change_buys_a_positive_quantity_and_sells_a_negative_one():
+    asked = Script({1: lambda s: [s.change("ACME", n, reason="r", limit=9) for n in (3, D(-2))]})
+    bench = Bench(asked)
+    bench.run(ticks(2))
+    intents = bench.recorded(OrderIntended)
+    assert [(o.side, o.quantity, o.limit) for o in intents] == [("BUY", 3, 9), ("SELL", 2, 9)]
+
+
 def test_two_instances_hear_of_their_own_orders_only_and_hold_their_own_positions():
     a, b = (
         Script({1: lambda s: s.buy("ACME", 3, reason="r")}),
@@ -446,9 +454,16 @@ def test_every_problem_with_parameters_is_named_at_once():
         assert part in text
 
 
+class Hourly(Parameters, frozen=True):
+    instrument: str
+    resolution: str
+
+
 def test_a_subscription_defaults_to_the_instrument_parameter():
     assert Tunable(Tuned(instrument="ACME")).subscriptions() == [Subscription("ACME")]
     assert Strategy(Parameters()).subscriptions() == []
+    hourly = Hourly(instrument="ACME", resolution="1h")
+    assert Strategy(hourly).subscriptions() == [Subscription("ACME", resolution="1h")]
 
 
 # -- bundled strategies ------------------------------------------------------------------------

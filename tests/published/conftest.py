@@ -24,6 +24,7 @@ LEAN_DATA = (
     ("minute", None),
     ("second", None),
     ("daily", "2012-12-31..2016-12-31"),
+    ("hour", "2013-10-01..2013-10-31"),
     ("hour", "2021-02-22..2021-03-10"),
 )
 Play = Callable[..., RunReader]
@@ -37,8 +38,17 @@ def needs_data() -> None:
 @pytest.fixture(scope="session")
 def lean_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     needs_data()
-    log = tmp_path_factory.mktemp("lean") / "log"
-    for resolution, date in LEAN_DATA:
+    return imported(tmp_path_factory.mktemp("lean") / "log", LEAN_DATA)
+
+
+@pytest.fixture(scope="session")
+def lean_years(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    needs_data()
+    return imported(tmp_path_factory.mktemp("years") / "log", (("daily", "2004-01-01..2014-12-31"),))
+
+
+def imported(log: Path, data: tuple[tuple[str, str | None], ...]) -> Path:
+    for resolution, date in data:
         request = ImportRequest(
             format="lean", root=SHARED_DATA / "lean", symbol="SPY", resolution=resolution, date=date
         )

@@ -8,11 +8,12 @@ from decimal import Decimal
 import pytest
 
 import core.matching.bars as bars
+from app.planning import DataOptions
 from core.clock import wall
 from core.events import AccountMarked, OrderStatusChanged
 from core.sizing import LEAN
 from tests.conftest import SHARED_DATA
-from tests.published.conftest import cents, events, fills, intents
+from tests.published.conftest import EXAMPLES, cents, events, fills, intents
 
 D = Decimal
 WEEK = "2013-10-07..2013-10-11"
@@ -41,7 +42,24 @@ PUBLISHED = {
     # For this one the drawdown of the day's closes was published, so it is not compared.
     "TrailingStopOrder": (
         "trailing_stop.py:TrailingStop", {}, WEEK, MINUTE, 2, "2.00", "100023.22", None),
+    "BasicTemplateHourly": (
+        "basic_template.py:BasicTemplate", {"resolution": "hour"}, WEEK, HOUR, 1, "3.44", "101529.08",
+        "2.000"),
+    "ExtendedMarketTrading": (
+        "extended_market.py:ExtendedMarket", {}, WEEK, MINUTE, 5, "5.00", "100135.59", "0.100"),
+    "CustomBuyingPowerModel": (
+        "custom_buying_power.py:CustomBuyingPower", {}, "2013-10-01..2013-10-31", HOUR, 1, "30.00",
+        "138618.81", "21.600"),
+    "UpdateOrder": (
+        "update_order.py:UpdateOrder", {}, "2013-01-01..2014-12-31", DAILY, 24, "20.00", "71786.23",
+        "30.100"),
+    # Of these two the drawdown of the days' closes was published as well.
+    "PatternDayTradingMarginCallOutsideMarketHours": (
+        "short_overnight.py:ShortOvernight", {}, WEEK, MINUTE, 1, "7.24", "96499.74", None),
+    "BasicTemplateFramework": (
+        "framework.py:Framework", {}, WEEK, MINUTE, 3, "10.32", "101655.30", None),
 }  # fmt: skip
+ALL_HOURS = {"ExtendedMarketTrading", "PatternDayTradingMarginCallOutsideMarketHours"}
 
 pytestmark = pytest.mark.shared_data
 
@@ -49,12 +67,21 @@ pytestmark = pytest.mark.shared_data
 @pytest.mark.parametrize("algorithm", PUBLISHED)
 def test_a_published_result_comes_out_to_the_cent(algorithm, lean_log, play):
     strategy, parameters, period, feed, orders, fees, equity, drawdown = PUBLISHED[algorithm]
-    told = play(lean_log, strategy, period, feed, parameters=parameters).summary
+    data = DataOptions(extended_hours=algorithm in ALL_HOURS)
+    told = play(lean_log, strategy, period, feed, parameters=parameters, data=data).summary
     assert told["orders"] == orders
     assert cents(told["commissions"]) == D(fees)
     assert cents(told["end_equity"]) == D(equity)
     if drawdown is not None:
         assert round(D(told["max_drawdown"]), 3) * 100 == D(drawdown)
+
+
+@pytest.mark.extended
+def test_eleven_years_of_macd_come_out_to_the_cent(lean_years, play):
+    told = play(lean_years, "macd_trend.py:MacdTrend", "2004-01-01..2014-12-31", DAILY).summary
+    assert (told["orders"], cents(told["commissions"])) == (84, D("468.54"))
+    assert cents(told["end_equity"]) == D("137751.04")
+    assert round(D(told["max_drawdown"]), 3) * 100 == D("34.900")
 
 
 def test_basic_template_buys_688_at_the_ask_close(lean_log, play):
@@ -165,12 +192,26 @@ def test_sma_cross_of_backtesting_py_comes_out_to_the_cent(goog_log, play):
     assert max(cents(str(mark.equity)) for mark in events(run, AccountMarked)) == D("75787.44")
 
 
+def once(rule):
+    """Return the rule for an order that meets each bar once, not before and after the strategy."""
+    met = {}
+
+    def matched(order, seen):
+        if met.get(order.intent.order) == seen:
+            return None
+        met[order.intent.order] = seen
+        return rule(order, seen)
+
+    return matched
+
+
 @pytest.mark.parametrize(
     ("broken", "algorithm"),
     [
         ("market orders at the trade close", "BasicTemplateAlgorithm"),
         ("no buffer in the sizing", "BasicTemplateAlgorithm"),
         ("stops at their own price", "StopLossOnOrderEvent"),
+        ("trailing stops meet each bar once", "UpdateOrder"),
     ],
 )
 def test_a_rule_that_is_broken_changes_a_published_result(broken, algorithm, lean_log, play, monkeypatch):
@@ -180,9 +221,17 @@ def test_a_rule_that_is_broken_changes_a_published_result(broken, algorithm, lea
         )
     elif broken == "no buffer in the sizing":
         monkeypatch.setattr(type(LEAN), "_target", lambda self, share, equity: equity / self.leverage)
+    elif broken == "trailing stops meet each bar once":
+        monkeypatch.setattr(bars, "_trailing", once(bars._trailing))
     else:
         monkeypatch.setattr(bars, "_stop", lambda order, bar: order.stop if bar.high >= order.stop else None)
     strategy, parameters, period, feed, *_, equity, _ = PUBLISHED[algorithm]
     seed = 1 + len(broken)  # a run of its own: the same one must come out the same
     told = play(lean_log, strategy, period, feed, parameters=parameters, seed=seed).summary
     assert cents(told["end_equity"]) != D(equity)
+
+
+def test_each_published_strategy_is_a_file_of_at_most_forty_lines():
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in EXAMPLES.glob("*.py")}
+    assert {name: count for name, count in lines.items() if count > 40} == {}
+    assert len(lines) > len({row[0].partition(":")[0] for row in PUBLISHED.values()})

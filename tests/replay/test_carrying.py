@@ -4,14 +4,26 @@ from decimal import Decimal
 
 import pytest
 
+from app.carrying_orders import open_orders
 from app.config import load
 from app.replaying import again
 from app.running import ReplayRequest, run_replay
 from core.errors import DataMissing, UsageError
-from core.events import AccountMarked, CashAdjusted, CorporateAction, Filled, PositionAdjusted
+from core.events import (
+    AccountMarked,
+    CashAdjusted,
+    CorporateAction,
+    Filled,
+    OrderIntended,
+    OrderStatusChanged,
+    PositionAdjusted,
+    Recorded,
+)
+from core.matching import Hours
 from core.ports import Selection
+from core.views import Order
 from eventstore.reader import LogReader
-from tests.core.bench import BEGIN, MIN, OPEN, bar
+from tests.core.bench import BEGIN, CLOSE, MIN, OPEN, bar, instrument, session
 from tests.eventstore.sealed_logs import open_log
 from tests.replay.test_planning import DATES, DAY, definitions, imported
 
@@ -147,7 +159,7 @@ def test_a_split_between_the_end_and_the_beginning_is_applied(root):
 def test_positions_at_raw_prices_do_not_go_into_adjusted_ones(root):
     first = replayed(root, DATES[0])
     append(root, split(1))
-    with pytest.raises(UsageError, match=r"ACME is held at raw prices .* next: --prices raw"):
+    with pytest.raises(UsageError, match=r"ACME is held or ordered at raw prices .* next: --prices raw"):
         replayed(root, DATES[2], carry=first.id)
     assert replayed(root, DATES[2], carry=first.id, prices="raw").summary["end_equity"]
 
@@ -175,3 +187,164 @@ def test_an_unknown_run_is_said(root):
     replayed(root, DATES[0])
     with pytest.raises(DataMissing, match="beef"):
         replayed(root, DATES[1], carry="beef")
+
+
+# -- open orders -------------------------------------------------------------------------------
+
+LATE = """
+from truetape import Parameters, Strategy
+
+class P(Parameters, frozen=True):
+    ask: str
+    at: int
+    instrument: str = "ACME"
+
+class Late(Strategy[P]):
+    def on_bar(self, bar):
+        if bar.ts == self.params.at:
+            eval(self.params.ask, {"s": self})
+    def on_fill(self, fill):
+        self.record(fill.order, float(self.position(fill.instrument)))
+"""
+LIMIT = 's.buy("ACME", 10, limit=9.5, tif="GTC", reason="rests")'
+BRACKET = 's.bracket("ACME", "BUY", 10, take_profit=10.5, stop_loss=9.5, reason="in")'
+
+
+def late(root, date, ask, **request):
+    (root.parent / "once.py").write_text(LATE)
+    settings = (f"ask={ask}", f"at={OPEN + 30 * MIN}")
+    return replayed(root, date, *settings, name="Late", **request)
+
+
+@pytest.mark.parametrize(("ask", "orders"), [(LIMIT, 1), (BRACKET, 2)])
+def test_orders_that_rest_over_night_fill_as_in_one_run(root, ask, orders):
+    both = late(root, f"{DATES[0]}..{DATES[1]}", ask)
+    first = late(root, DATES[0], ask)
+    second = late(root, DATES[1], ask, carry=first.id)
+    assert second.summary["end_equity"] == both.summary["end_equity"]
+    over_night = [(f.ts, f.side, f.quantity, f.price) for f in told(both, Filled)][-1:]
+    assert [(f.ts, f.side, f.quantity, f.price) for f in told(second, Filled)] == over_night
+    assert [r.name for r in told(second, Recorded)] == [f"Late-0-{orders}"]  # told of as its own
+    taken = told(second, OrderIntended)
+    assert [intent.order for intent in taken] == [f"Late-0-{n + 1}" for n in range(orders)]
+    assert taken[0].reason.startswith(f"Late-1-{2 if orders > 1 else 1} carried from run {first.id}: ")
+    assert (second.summary["intents"], second.summary["orders"]) == (0, 0)  # none of its own
+    assert again(root, LogReader(root), second).run_id == second.id
+
+
+def test_of_a_carried_group_one_cancels_the_other(root):
+    first = late(root, DATES[0], BRACKET)
+    second = late(root, DATES[1], BRACKET, carry=first.id)
+    ended = [(s.order, s.message) for s in told(second, OrderStatusChanged) if s.status == "Cancelled"]
+    assert ended == [("Late-0-1", "one cancels all: Late-0-2 filled")]
+
+
+@pytest.mark.parametrize(("rule", "quantity"), [("cancel", 0), ("adjust", 30)])
+def test_a_split_meanwhile_is_one_for_carried_orders_too(root, rule, quantity):
+    first = late(root, DATES[0], LIMIT, prices="raw")
+    append(root, split(1, "3"))
+    run = late(root, DATES[2], LIMIT, prices="raw", carry=first.id, action_orders=rule)
+    states = [status.status for status in told(run, OrderStatusChanged)]
+    assert states[:2] == ["Submitted", "Submitted" if quantity else "Cancelled"]
+    known = run.summary["options"]["carried"]["orders"]
+    assert [order["quantity"] for order in known] == ["10"]
+
+
+def test_orders_that_the_broker_forgets_are_noticed(root, monkeypatch):
+    first = late(root, DATES[0], LIMIT)
+    monkeypatch.setattr("adapters.replay.broker.SimulatedBroker.resume", lambda self, orders, ts: None)
+    assert told(late(root, DATES[1], LIMIT, carry=first.id), Filled) == []
+
+
+def order(name, **terms):
+    known = {
+        "account": "A",
+        "strategy": "s",
+        "instrument": "ACME",
+        "side": "BUY",
+        "type": "LMT",
+        "tif": "GTC",
+        "version": 1,
+        "quantity": D(100),
+        "limit": D(9),
+        "stop": None,
+        "state": "Submitted",
+        "filled": D(0),
+        "exposed": D(100),
+        "reason": "r",
+        "message": "",
+        "created_ts": OPEN,
+        "updated_ts": OPEN,
+    }
+    return Order(id=name, **{**known, **terms})
+
+
+def taken(*orders):
+    found, left = open_orders(orders, Hours(Held()), OPEN + DAY - 60 * MIN, "run x", "SIM")
+    return [(o.order, o.quantity, o.parent, o.oca) for o in found], left
+
+
+SESSIONS = [session(DATES[n], n * DAY) for n in (0, 1)]
+
+
+class Held:
+    """Two days of sessions."""
+
+    def instrument(self, name):
+        return instrument(name)
+
+    def session(self, exchange, ts):
+        return next((known for known in SESSIONS if known.begin <= ts < known.end), None)
+
+    def next_session(self, exchange, ts):
+        return next((known for known in SESSIONS if known.begin > ts), None)
+
+
+@pytest.mark.parametrize(
+    ("terms", "why"),
+    [
+        ({"tif": "DAY"}, "LMT DAY: its session is over"),
+        ({"type": "MOC", "limit": None, "tif": "DAY"}, "MOC DAY: its session is over"),
+        ({"tif": "OPG", "created_ts": BEGIN}, "the open it waited for is past"),
+        ({"tif": "GTD", "good_till": OPEN + MIN}, "GTD, until 2025-07-02T13:31:00.000Z"),
+    ],
+)
+def test_an_order_whose_time_is_over_is_left_and_named(terms, why):
+    assert taken(order("s-1-1", **terms)) == ([], [f"s-1-1 ({why})"])
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {},
+        {"tif": "DAY", "created_ts": CLOSE},  # one of the next session
+        {"type": "MKT", "limit": None, "created_ts": CLOSE},
+        {"tif": "GTD", "good_till": CLOSE + DAY},
+    ],
+)
+def test_an_order_that_is_still_at_work_is_taken(terms):
+    assert taken(order("s-1-7", **terms)) == ([("s-0-1", 100, "", "")], [])
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [{"state": "Held"}, {"state": "Unknown"}, {"state": "Filled", "exposed": D(0)}, {"strategy": ""}],
+)
+def test_what_is_not_certainly_a_strategys_own_at_the_broker_is_not_taken(terms):
+    assert taken(order("s-1-1", **terms)) == ([], [])
+
+
+def test_an_exit_goes_on_for_what_is_held_and_waits_for_the_rest():
+    entry = order("s-1-1", filled=D(30), exposed=D(70), state="PartiallyFilled")
+    exits = [
+        order("s-1-2", side="SELL", parent="s-1-1", oca="s-1-1", filled=D(10), exposed=D(90)),
+        order("s-1-3", side="SELL", parent="s-1-1", oca="s-1-1", exposed=D(90)),
+    ]
+    found, _ = taken(entry, *exits)
+    assert found == [
+        ("s-0-1", 70, "", ""),
+        ("s-0-2", 20, "", "s-0-s-1-1+"),
+        ("s-0-3", 70, "s-0-1", "s-0-s-1-1"),
+        ("s-0-4", 20, "", "s-0-s-1-1+"),
+        ("s-0-5", 70, "s-0-1", "s-0-s-1-1"),
+    ]
