@@ -12,11 +12,12 @@ import msgspec
 
 from app.machine import Machine
 from app.settings import HealthSection
+from app.signal_troubles import Troubles
 from core.events import Entry, Event, HealthChanged, HealthState, InstrumentDefined, SessionScheduled
 from core.risk import Limits, RiskState
 from core.risk.standing import standings
 
-Check = Literal["connection", "data_age", "memory", "cpu", "disk", "log_size", "position_risk"]
+Check = Literal["connection", "data_age", "memory", "cpu", "disk", "log_size", "position_risk", "signals"]
 
 _RECOVERED = 0.9
 """A check is better only when it is a tenth away from its threshold, so that it does not flicker."""
@@ -33,6 +34,7 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_mb: float | None = None
     log_mb: float | None = None
     position_risk: float | None = None
+    troubles: float | None = None
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -40,6 +42,8 @@ class _Rule(msgspec.Struct, frozen=True):
     unit: str
     text: str
     falling: bool = False
+    fixed: tuple[float, float] | None = None
+    """Thresholds that nobody would want otherwise; the others are configured."""
 
     def passed(self, value: float, threshold: float) -> bool:
         """Return whether a value is as bad as a threshold; a threshold of 0 is never reached."""
@@ -54,6 +58,7 @@ _RULES: dict[str, _Rule] = {
     "disk_free_mb": _Rule("disk", "MB", "{:.0f} MB are free where the log lies", falling=True),
     "log_mb": _Rule("log_size", "MB", "the log takes {:.0f} MB"),
     "position_risk": _Rule("position_risk", "of the limit", "{:.0%} of a risk limit is used"),
+    "troubles": _Rule("signals", "sources", "sources of signals in trouble: {:.0f}", fixed=(1.0, 0.0)),
 }
 
 
@@ -71,7 +76,7 @@ class Checks:
             value: float | None = getattr(measures, name)
             if value is None:
                 continue
-            warning, critical = getattr(self._thresholds, name)
+            warning, critical = rule.fixed or getattr(self._thresholds, name)
             before = self.states[rule.check]
             state, threshold = _state(rule, value, warning, critical, before)
             if state != before:
@@ -117,6 +122,7 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     instruments: Callable[[], Sequence[InstrumentDefined]]
     data_ts: Callable[[], int]
+    troubles: Troubles
 
     def risk_used(self, ts: int) -> float | None:
         """Return the largest share of a limit that is used; `None` without limits, or if unknown."""
@@ -194,4 +200,5 @@ class Health:
             disk_free_mb=reading.disk_free_mb,
             log_mb=reading.log_mb,
             position_risk=facts.risk_used(ts),
+            troubles=float(len(facts.troubles)),
         )

@@ -169,6 +169,7 @@ class SignalModelSection(_Section, frozen=True, kw_only=True):
     path: Name
     source: Annotated[str, msgspec.Meta(extra={"check": check_source})]
     instruments: list[Name] = []
+    timeout_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30.0
 
 
 class SignalPluginSection(_Section, frozen=True, kw_only=True):

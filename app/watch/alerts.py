@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.signal_troubles import trouble_of
 from core.events import (
     BreakAccepted,
     BreakFound,
@@ -29,6 +30,7 @@ from core.events import (
     SendFailed,
     SessionEnded,
     SessionStarted,
+    SignalFileRead,
     SinkReported,
     StrategyFailed,
     TradingResumed,
@@ -78,7 +80,9 @@ def _data(event: DataStateChanged) -> Alert | None:
     return Alert("warning", key, f"market data of {event.instrument} are {event.state}: {event.reason}")
 
 
-def _health(event: HealthChanged) -> Alert:
+def _health(event: HealthChanged) -> Alert | None:
+    if event.check == "signals":
+        return None  # each source in trouble is told of by itself
     key = f"health {event.check}"
     if event.state == "ok":
         return Alert("info", key, event.message, over=True)
@@ -90,6 +94,13 @@ def _sink(event: SinkReported) -> Alert | None:
         return None  # it cannot tell of its own trouble; the log does
     text = f"{event.sink}: {event.state}, {event.count}: {event.reason}"
     return Alert("warning", f"sink {event.sink} {event.state}", text)
+
+
+def _signals(event: SignalFileRead) -> Alert:
+    key, trouble = f"signals {event.source} {event.file}", trouble_of(event)
+    if trouble:
+        return Alert("warning", key, f"signals of {event.source}: {trouble}")
+    return Alert("info", key, f"signals of {event.source}: {event.file} is well again", over=True)
 
 
 def _verified(event: HaltVerified) -> Alert | None:
@@ -162,6 +173,7 @@ _RULES: dict[type[Event], Callable[[Any], Alert | None]] = {
     BrokerMessage: _message,
     FrameRejected: lambda e: Alert("warning", "frame rejected", f"an unreadable message: {e.reason}"),
     StrategyFailed: _failed,
+    SignalFileRead: _signals,
     SessionStarted: lambda e: Alert("info", "session started", f"session {e.session} ({e.mode}) started"),
     SessionEnded: _ended,
 }

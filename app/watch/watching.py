@@ -11,6 +11,7 @@ from app.health import Health, Measures, SessionFacts
 from app.logs import LogSettings, log_sink
 from app.machine import Machine
 from app.settings import HealthSection
+from app.signal_troubles import Troubles
 from app.watch.hub import Heard, Hub
 from app.watch.metrics import Metrics
 from app.watch.processes import ListenerProcess
@@ -82,6 +83,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     instruments: Callable[[], Sequence[InstrumentDefined]]
     inputs: Callable[[], int]
+    troubles: Troubles
     lock_step: bool = False
 
 
@@ -111,7 +113,7 @@ def watch(watching: Watching, watched: Watched) -> Hub:
         if watching.metrics_port:
             keep(_metrics(watching.metrics_port, facts, health, watched.inputs))
         started.pop_all()
-        return Hub(watchers, heard)
+        return Hub(watchers, heard, health={} if health is None else health.states)
 
 
 def _facts(watched: Watched, heard: Heard) -> SessionFacts:
@@ -125,6 +127,7 @@ def _facts(watched: Watched, heard: Heard) -> SessionFacts:
         limits=watched.limits,
         instruments=watched.instruments,
         data_ts=lambda: heard.data_ts,
+        troubles=watched.troubles,
     )
 
 

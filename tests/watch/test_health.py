@@ -10,7 +10,8 @@ import pytest
 from app.health import Checks, Health, Measures, SessionFacts
 from app.machine import Machine, size_of
 from app.settings import HealthSection
-from core.events import InstrumentDefined, SessionScheduled
+from app.signal_troubles import Troubles
+from core.events import InstrumentDefined, SessionScheduled, SignalFileRead
 from core.risk import Limits, RiskState
 from tests.watch.events import TS
 
@@ -82,6 +83,7 @@ class Folds:
         self.money = Decimal(100_000)
         self.day = Decimal(-1000)
         self.heard = TS
+        self.troubles = Troubles()
 
     def open_positions(self):
         return [SimpleNamespace(account="DU1", instrument=name) for name in self.worth]
@@ -119,6 +121,7 @@ def facts(folds, **limits):
         limits=Limits(**limits),
         instruments=lambda: [spy],
         data_ts=lambda: folds.heard,
+        troubles=folds.troubles,
     )
 
 
@@ -154,6 +157,23 @@ def test_a_connection_that_is_down_grows_old_until_it_is_up(tmp_path):
         assert [e.state for e in health.reports(TS)] == ["critical"]
         folds.link = "up"
         assert [e.state for e in health.reports(TS)] == ["ok"]
+    finally:
+        health.close(1)
+
+
+def test_signals_in_trouble_are_a_warning_until_the_last_is_over(tmp_path):
+    folds = Folds()
+    health = Health(HealthSection(), Machine(tmp_path), facts(folds))
+
+    def told(file, problem):
+        folds.troubles.note(SignalFileRead(TS, "bma", file, "", 0, 0, problem))
+        return [(event.check, event.state, event.message) for event in health.reports(TS)]
+
+    try:
+        assert told("a.xlsx", "gone") == [("signals", "warning", "sources of signals in trouble: 1")]
+        assert told("b.xlsx", "gone") == []
+        assert told("a.xlsx", "") == []
+        assert [state for _, state, _ in told("b.xlsx", "")] == ["ok"]
     finally:
         health.close(1)
 
