@@ -15,7 +15,7 @@ from core.loop import Loop
 from core.ports import Broker, Recorder
 from core.protection import NO_EXITS, ExitRules, Protection
 from core.retry import RetryRule
-from core.risk import Limits, RiskGate, RiskState
+from core.risk import Limits, RiskGate
 from core.sampling import EquitySampler
 from core.step import Step
 
@@ -42,16 +42,7 @@ def assemble(
 
     `made`: which subscriptions are told of bars that are made from finer data (`core.strategy.derived_keys`).
     """
-    state = RiskState(
-        world.account,
-        world.positions,
-        world.orders,
-        world.quotes,
-        world.sessions,
-        world.risk,
-        currency,
-    )
-    gate = RiskGate(limits, state, priced, world.gate, load_rules(limits.rules))
+    gate = RiskGate(limits, world.risk_state(currency), priced, world.gate, load_rules(limits.rules))
     step = Step(gate, world.views, agenda, session, account, currency, retry, hold)
     if world.gate is not None:
         parts = (world.orders, world.positions, world.sessions)

@@ -6,44 +6,22 @@ what stops trading is the gate and the risk rules, which never read any of this.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Literal, Protocol
 
 import msgspec
 
 from app.machine import Machine
-from core.errors import ConfigError
+from app.settings import HealthSection
+from app.signal_troubles import Troubles
 from core.events import Entry, Event, HealthChanged, HealthState, InstrumentDefined, SessionScheduled
-from core.risk import Limits
-from core.views import OrdersView, Position
+from core.risk import Limits, RiskState
+from core.risk.standing import standings
 
-Check = Literal["connection", "data_age", "memory", "cpu", "disk", "log_size", "position_risk"]
-Pair = tuple[float, float]
-"""The values from which on a check is a warning, and critical; 0 is never."""
+Check = Literal["connection", "data_age", "memory", "cpu", "disk", "log_size", "position_risk", "signals"]
 
 _RECOVERED = 0.9
 """A check is better only when it is a tenth away from its threshold, so that it does not flicker."""
-
-
-class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
-    """Warning and critical values of each check. Raises `ConfigError` if they are the wrong way round."""
-
-    connection_down_s: Pair = (10.0, 60.0)
-    data_age_s: Pair = (30.0, 300.0)
-    memory_mb: Pair = (1500.0, 3000.0)
-    cpu_pct: Pair = (90.0, 98.0)
-    disk_free_mb: Pair = (5000.0, 1000.0)
-    log_mb: Pair = (50_000.0, 200_000.0)
-    position_risk: Pair = (0.8, 1.0)
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            warning, critical = getattr(self, name)
-            low, high = (critical, warning) if name == "disk_free_mb" else (warning, critical)
-            if high and low > high:
-                raise ConfigError(
-                    f"[health] {name} = [{warning:g}, {critical:g}]: expected the warning, then what is worse"
-                )
+_RISKS = frozenset(("max_position_size", "max_portfolio_risk", "max_daily_loss"))
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +34,7 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_mb: float | None = None
     log_mb: float | None = None
     position_risk: float | None = None
+    troubles: float | None = None
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -63,6 +42,8 @@ class _Rule(msgspec.Struct, frozen=True):
     unit: str
     text: str
     falling: bool = False
+    fixed: tuple[float, float] | None = None
+    """Thresholds that nobody would want otherwise; the others are configured."""
 
     def passed(self, value: float, threshold: float) -> bool:
         """Return whether a value is as bad as a threshold; a threshold of 0 is never reached."""
@@ -77,13 +58,14 @@ _RULES: dict[str, _Rule] = {
     "disk_free_mb": _Rule("disk", "MB", "{:.0f} MB are free where the log lies", falling=True),
     "log_mb": _Rule("log_size", "MB", "the log takes {:.0f} MB"),
     "position_risk": _Rule("position_risk", "of the limit", "{:.0%} of a risk limit is used"),
+    "troubles": _Rule("signals", "sources", "sources of signals in trouble: {:.0f}", fixed=(1.0, 0.0)),
 }
 
 
 class Checks:
     """The state of each check; pure."""
 
-    def __init__(self, thresholds: Thresholds) -> None:
+    def __init__(self, thresholds: HealthSection) -> None:
         self._thresholds = thresholds
         self.states: dict[str, HealthState] = {rule.check: "ok" for rule in _RULES.values()}
 
@@ -94,7 +76,7 @@ class Checks:
             value: float | None = getattr(measures, name)
             if value is None:
                 continue
-            warning, critical = getattr(self._thresholds, name)
+            warning, critical = rule.fixed or getattr(self._thresholds, name)
             before = self.states[rule.check]
             state, threshold = _state(rule, value, warning, critical, before)
             if state != before:
@@ -123,30 +105,6 @@ class GateFacts(Protocol):
         """`up` if the connection can be used."""
 
 
-class BookFacts(Protocol):
-    """What is asked of positions."""
-
-    def open_positions(self) -> Sequence[Position]:
-        """Return the open positions."""
-
-
-class RiskFacts(Protocol):
-    """What is asked of the risk projection."""
-
-    def day_pnl(self, account: str, currency: str) -> Decimal | None:
-        """Return the day's result."""
-
-
-class MoneyFacts(Protocol):
-    """What is asked of the account."""
-
-    def equity(self, account: str, currency: str) -> Decimal | None:
-        """Return the equity."""
-
-    def market_value(self, position: Position, currency: str) -> Decimal | None:
-        """Return the value of a position."""
-
-
 class CalendarFacts(Protocol):
     """What is asked of the calendar."""
 
@@ -158,38 +116,22 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The folds of a live session that its health is read from; read by the loop's thread only."""
 
     gate: GateFacts
-    orders: OrdersView
-    positions: BookFacts
-    risk: RiskFacts
-    money: MoneyFacts
+    state: RiskState
     calendar: CalendarFacts
     account: str
-    currency: str
     limits: Limits
     instruments: Callable[[], Sequence[InstrumentDefined]]
     data_ts: Callable[[], int]
+    troubles: Troubles
 
-    def risk_used(self) -> float | None:
+    def risk_used(self, ts: int) -> float | None:
         """Return the largest share of a limit that is used; `None` without limits, or if unknown."""
-        equity = self.money.equity(self.account, self.currency)
-        if equity is None or equity <= 0:
-            return None
-        held = [p for p in self.positions.open_positions() if p.account == self.account]
-        values = [self.money.market_value(position, self.currency) for position in held]
-        known = [abs(value) for value in values if value is not None]
-        day = self.risk.day_pnl(self.account, self.currency)
-        before = equity if day is None else equity - day
-        limits = self.limits
         used = [
-            float(amount / base) / limit
-            for limit, amount, base in (
-                (limits.max_position_size, max(known, default=Decimal(0)), equity),
-                (limits.max_portfolio_risk, sum(known, Decimal(0)), equity),
-                (limits.max_daily_loss, Decimal(0) if day is None else -day, before),
-            )
-            if limit and base > 0
+            float(one.value / one.limit)
+            for one in standings(self.account, self.state, self.limits, ts)
+            if one.rule in _RISKS and one.value is not None and one.limit > 0
         ]
-        return max(0.0, *used) if used else None
+        return max(used, default=None)
 
     def data_age_s(self, ts: int) -> float | None:
         """Return how old the youngest market data are while a session is open; `None` otherwise."""
@@ -213,7 +155,7 @@ class Health:
 
     def __init__(
         self,
-        thresholds: Thresholds,
+        thresholds: HealthSection,
         machine: Machine,
         facts: SessionFacts,
         *,
@@ -257,5 +199,6 @@ class Health:
             cpu_pct=None if self._lock_step else reading.cpu_pct,
             disk_free_mb=reading.disk_free_mb,
             log_mb=reading.log_mb,
-            position_risk=facts.risk_used(),
+            position_risk=facts.risk_used(ts),
+            troubles=float(len(facts.troubles)),
         )

@@ -25,9 +25,8 @@ from app.plugins import MODELS
 from app.signal_reading import market_of, options_of
 from app.writing import writing
 from core.errors import DataMissing, TapeError, UsageError, is_termination
-from core.events import RowRejected, SessionScheduled, SignalFileRead
+from core.events import RowRejected, SessionScheduled
 from core.signals.model import Model
-from eventstore.journal import Journal
 from eventstore.reader import LogReader
 
 SESSIONS_MAX = 2_000
@@ -166,28 +165,6 @@ def recompute(root: Path, models: Sequence[ModelSpec], first: str, last: str, no
         sets.append(model_set(loaded, spec.options, reading))
     with writing(root) as writer:
         return [import_sets(writer.journal, LogReader(root), [one]) for one in sets]
-
-
-def record_latest(journal: Journal, models: Sequence[ModelSpec], now: int) -> None:
-    """Ask each model at the last close before `now` and record what it says, ahead of a live session.
-
-    A model that cannot be asked is told as `SignalFileRead` with its problem; the session goes on without it.
-    """
-    reader = LogReader(journal.root)
-    market = market_of(reader, now)
-    past = sorted(day.date for day in market.sessions if day.close <= now)
-    for spec in models:
-        try:
-            loaded = load_model(spec.path)
-            if not past:
-                raise DataMissing(f"model {loaded.name}: no session has closed yet")
-            reading = ask(loaded, market, spec.options, past[-1], past[-1], spec.instruments)
-            if reading.items:
-                import_sets(journal, LogReader(journal.root), [model_set(loaded, spec.options, reading)])
-        except TapeError as error:
-            name = Path(spec.path).name
-            journal.append(SignalFileRead(now, spec.options.source, name, "", 0, 0, str(error)))
-    journal.commit(sync=True)
 
 
 def configured_models(config: Config) -> tuple[ModelSpec, ...]:

@@ -5,6 +5,7 @@ so that a value outside it can never be constructed from a file.
 """
 
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,8 +23,28 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
-Pair = tuple[NotNegative, NotNegative]
+
+
+def _check_rising(pair: tuple[float, float]) -> None:
+    _check_pair(*pair, in_order=pair[0] <= pair[1])
+
+
+def _check_falling(pair: tuple[float, float]) -> None:
+    _check_pair(*pair, in_order=pair[0] >= pair[1])
+
+
+def _check_pair(warning: float, critical: float, *, in_order: bool) -> None:
+    if not (isfinite(warning) and isfinite(critical)):
+        raise ValueError("expected two finite numbers")
+    if critical and not in_order:
+        raise ValueError("expected the warning, then what is worse")
+
+
+_Two = tuple[NotNegative, NotNegative]
+Rising = Annotated[_Two, msgspec.Meta(extra={"check": _check_rising})]
 """From where on a health check is a warning, and critical."""
+Falling = Annotated[_Two, msgspec.Meta(extra={"check": _check_falling})]
+"""The same where less is worse."""
 
 MASK = "********"
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential", "webhook")
@@ -152,6 +173,7 @@ class SignalModelSection(_Section, frozen=True, kw_only=True):
     path: Name
     source: Annotated[str, msgspec.Meta(extra={"check": check_source})]
     instruments: list[Name] = []
+    timeout_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30.0
 
 
 class SignalPluginSection(_Section, frozen=True, kw_only=True):
@@ -231,13 +253,13 @@ class HealthSection(_Section, frozen=True, kw_only=True):
     """`[health]`: from where on a check is a warning, and critical; 0 is never."""
 
     enabled: bool = True
-    connection_down_s: Pair = (10.0, 60.0)
-    data_age_s: Pair = (30.0, 300.0)
-    memory_mb: Pair = (1500.0, 3000.0)
-    cpu_pct: Pair = (90.0, 98.0)
-    disk_free_mb: Pair = (5000.0, 1000.0)
-    log_mb: Pair = (50_000.0, 200_000.0)
-    position_risk: Pair = (0.8, 1.0)
+    connection_down_s: Rising = (10.0, 60.0)
+    data_age_s: Rising = (30.0, 300.0)
+    memory_mb: Rising = (1500.0, 3000.0)
+    cpu_pct: Rising = (90.0, 98.0)
+    disk_free_mb: Falling = (5000.0, 1000.0)
+    log_mb: Rising = (50_000.0, 200_000.0)
+    position_risk: Rising = (0.8, 1.0)
 
 
 class LogsSection(_Section, frozen=True, kw_only=True):

@@ -39,11 +39,13 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What is in it. `same`: a known content; `changing`: the file was written meanwhile."""
+    """What is in it. `same`: a known content; `changing`: the file was written meanwhile; `again`: it
+    could not be read now, and may be later."""
 
     digest: str = ""
     same: bool = False
     changing: bool = False
+    again: bool = False
     problem: str = ""
     signals: list[SignalReceived] = []
     rejections: list[RowRejected] = []
@@ -85,7 +87,7 @@ def answer(order: Order) -> Answer:
     except TapeError as error:
         return Answer(digest, problem=str(error))
     except OSError as error:
-        return Answer(problem=f"{path.name}: cannot be read: {error.strerror or error}")
+        return Answer(problem=f"{path.name}: cannot be read: {error.strerror or error}", again=True)
     if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         return Answer(digest, changing=True)
     return Answer(digest, signals=found.signals, rejections=found.rejections)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from adapters.replay.importing import digest_of
 from adapters.replay.signals.cells import Cells
 from adapters.replay.signals.headings import FIELDS
 from adapters.replay.signals.market import Market
@@ -34,6 +35,8 @@ EXPECTED_ROWS = "a list or dict of symbols and weights (or scores), or a DataFra
 class PluginOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Whom to ask and how. `method` is found out if it has only one; `argument` goes to recommendations.
 
+    `model` says that it is one, whatever else its file has.
+
     `valid_ns` is how long an opinion of `generate_signal` holds; the rest follows `options`.
     """
 
@@ -44,6 +47,7 @@ class PluginOrder(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[str, ...] = ()
     valid_ns: int = 0
     cpu_s: int = 30
+    model: bool = False
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -67,10 +71,12 @@ def method_of(found: Found, wanted: str) -> str:
 
 def ask_plugin(order: PluginOrder, market: Market) -> Said:
     """Load the plug-in and ask it; raises `UsageError` for what concerns all of its answer."""
+    if order.model:
+        return _forecasts(order, market)
     found = find_plugin(SIGNAL_SOURCES, order.path)
     method = method_of(found, order.method)
     if method == "predict":
-        return Said(found.source, _forecasts(order, market))
+        return _forecasts(order, market)
     call = found.item
     if isinstance(call, type):
         call = getattr(_guarded(found, found.item), method)
@@ -132,11 +138,14 @@ def _opinion(
 # -- predict(window) ---------------------------------------------------------------------------
 
 
-def _forecasts(order: PluginOrder, market: Market) -> list[SignalReceived | RowRejected]:
+def _forecasts(order: PluginOrder, market: Market) -> Said:
+    """Ask a model at the last close; the digest is that of its code and of what it said."""
     past = sorted(day.date for day in market.sessions if day.close <= market.now)
     if not past:
         raise UsageError(f"{order.path}: no session in this log has closed yet")
-    return ask(load_model(order.path), market, order.options, past[-1], past[-1], order.instruments).items
+    loaded = load_model(order.path)
+    items = ask(loaded, market, order.options, past[-1], past[-1], order.instruments).items
+    return Said(digest_of(loaded.digest.encode() + msgspec.json.encode(items)), items)
 
 
 # -- load_custom_recommendations(source) -------------------------------------------------------

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from core.desk import Views
 from core.events import Entry, Event
+from core.risk import RiskState
 from core.signals.composite import SignalRules
 from core.sizing import SizingRules
 from projections.account import Account
@@ -70,6 +71,11 @@ class World:
     def types(self) -> frozenset[type[Event]]:
         """The event types that any of the projections folds."""
         return frozenset[type[Event]]().union(*(projection.folds for projection in self._all))
+
+    def risk_state(self, currency: str) -> RiskState:
+        """Return the views that risk is worked out from, with amounts in `currency`."""
+        views = (self.account, self.positions, self.orders, self.quotes, self.sessions, self.risk)
+        return RiskState(*views, currency)
 
     @property
     def views(self) -> Views:

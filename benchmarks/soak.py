@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psutil
 
 from adapters.ibkr.link.link_settings import LinkSettings
-from app.health import Thresholds
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.logs import LogSettings
 from app.seating import StrategySpec
+from app.settings import HealthSection
 from app.watch.watching import Watching
 from core.clock import DAY_NS, local
 from core.events import Event, FeedDefined, InstrumentDefined, Quote, SessionScheduled, Trade
@@ -210,7 +210,7 @@ def soak(
                 StrategySpec("sma_cross", {"instrument": NAME, "fast": str(fast), "slow": str(slow)}),
             ),
             account=ACCOUNT,
-            watching=Watching(health=Thresholds(), logs=LogSettings(directory=place / "logs")),
+            watching=Watching(health=HealthSection(), logs=LogSettings(directory=place / "logs")),
         )
         watch = Soak(gateways, ticks, say)
         run_live(own, request, watch=watch)

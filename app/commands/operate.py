@@ -87,6 +87,8 @@ def _live(told: dict[str, Any] | None) -> dict[str, str]:
         "queue": f"{told['queue']} requests",
         "journal sync": f"{told['journal_sync_ms']:.1f} ms, longest {told['journal_sync_ms_max']:.1f} ms",
         "memory, CPU": f"{size(told['memory_bytes'])}, {told['cpu_pct']:.0f} %",
+        "health": _health(told["health"]),
+        **({"signals": "; ".join(told["troubles"])} if told["troubles"] else {}),
     }
 
 
@@ -97,6 +99,11 @@ def _gaps(told: list[dict[str, Any]]) -> dict[str, str]:
     keys = ("instrument", "state", "begin", "end", "rows", "reason")
     words = [missed(*(gap[key] for key in keys)) for gap in ordered]
     return {"missed data": "; ".join(words[:3]) + ("; …" if len(words) > 3 else "")} if words else {}
+
+
+def _health(states: dict[str, str]) -> str:
+    bad = [f"{name} {state}" for name, state in states.items() if state != "ok"]
+    return ", ".join(bad) or ("ok" if states else "not watched")
 
 
 def _limit(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Plug-ins that a live session asks for signals: when each is due, and what it said as events.
+"""Models and plug-ins that a live session asks for signals: when each is due, and what it said as events.
 
 Each is asked in a process of its own (`app.live.reading`), one question at a time, and never waited for. What
 it says becomes inputs at the time at which the session learns of it; a replay calls none of them.
@@ -16,9 +16,12 @@ from app.settings import SignalPluginSection
 from app.signal_child import Answer, Order
 from app.signal_plugins import PluginOrder
 from app.signal_reading import market_of, options_of
+from app.signal_troubles import Troubles
 from core.clock import DAY_NS, SECOND_NS, iso, local
 from core.events import Event, SignalFileRead
 from core.ports import EntryReader, Selection
+
+_WAIT_S = 0.02
 
 
 class PluginToAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,23 @@ class PluginToAsk(msgspec.Struct, frozen=True, kw_only=True):
 def configured_plugins(config: Config) -> tuple[PluginToAsk, ...]:
     """Return the plug-ins that the configuration wants asked."""
     return tuple(_configured(config, one) for one in config.settings.signals.plugin)
+
+
+def configured_models(config: Config) -> tuple[PluginToAsk, ...]:
+    """Return the models that the configuration wants asked, each once a session at the last close."""
+    return tuple(
+        PluginToAsk(
+            order=PluginOrder(
+                path=one.path,
+                options=options_of(config, source=one.source),
+                instruments=tuple(one.instruments),
+                cpu_s=round(one.timeout_s) + 1,
+                model=True,
+            ),
+            timeout_s=one.timeout_s,
+        )
+        for one in config.settings.signals.model
+    )
 
 
 def _configured(config: Config, one: SignalPluginSection) -> PluginToAsk:
@@ -86,7 +106,11 @@ class _Plugin:
 
 
 class SignalPlugins:
-    """Called by the source at each look, like the watched files; never blocks."""
+    """Called by the source at each look, like the watched files; never blocks.
+
+    `wait` is for a session in lock step, whose time stands still meanwhile: its models have spoken before it
+    begins, so that it comes out the same however long they take.
+    """
 
     def __init__(
         self,
@@ -94,10 +118,12 @@ class SignalPlugins:
         plugins: Sequence[PluginToAsk],
         reader: EntryReader,
         clock: Callable[[], float] = time.monotonic,
+        troubles: Troubles | None = None,
     ) -> None:
+        self.troubles = Troubles() if troubles is None else troubles
         self._root = root
         self._clock = clock
-        told = _told(reader) if plugins else {}
+        told, self._said = _told(reader) if plugins else ({}, set())
         self._plugins = [
             _Plugin(one, told.get((one.order.options.source, one.name), 0), reader) for one in plugins
         ]
@@ -111,12 +137,25 @@ class SignalPlugins:
                 answer = one.reading.answer(now_s)
                 if answer is not None:
                     one.reading = None
-                    events += _learnt(one.plugin, answer, now)
+                    events += self._learnt(one.plugin, answer, now)
             elif one.due(now):
-                one.asked = now
-                order = Order(str(self._root), "", one.plugin.order.options, now, plugin=one.plugin.order)
-                one.reading = Reading(order, now_s, one.plugin.timeout_s, f"asking {one.plugin.name}")
+                self._ask(one, now, now_s)
         return events
+
+    def wait(self, now: int) -> None:
+        """Ask all models, and wait until each has answered or its time is over."""
+        models = [one for one in self._plugins if one.plugin.order.model]
+        for one in models:
+            self._ask(one, now, self._clock())
+        for one in models:
+            assert one.reading is not None
+            while one.reading.running(self._clock()):
+                time.sleep(_WAIT_S)
+
+    def _ask(self, one: _Plugin, now: int, now_s: float) -> None:
+        one.asked = now
+        order = Order(str(self._root), "", one.plugin.order.options, now, plugin=one.plugin.order)
+        one.reading = Reading(order, now_s, one.plugin.timeout_s, f"asking {one.plugin.name}")
 
     def close(self) -> None:
         """End those that are being asked."""
@@ -125,22 +164,28 @@ class SignalPlugins:
                 one.reading.end()
                 one.reading = None
 
+    def _learnt(self, plugin: PluginToAsk, answer: Answer, now: int) -> list[Event]:
+        source, name = plugin.order.options.source, plugin.name
+        if plugin.order.model and (source, answer.digest) in self._said:
+            return []  # an earlier session of the day asked the same model of the same closes
+        signals, late = stamped(answer.signals, name, now)
+        bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
+        rejections: list[Event] = [*bad, *late]
+        said = answer.problem[:SAID_MAX]
+        told = SignalFileRead(now, source, name, answer.digest, len(signals), len(rejections), said)
+        self.troubles.note(told)
+        return [told, *rejections, *signals]
 
-def _learnt(plugin: PluginToAsk, answer: Answer, now: int) -> list[Event]:
-    source = plugin.order.options.source
-    signals, late = stamped(answer.signals, plugin.name, now)
-    bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
-    rejections: list[Event] = [*bad, *late]
-    said = answer.problem[:SAID_MAX]
-    told = SignalFileRead(now, source, plugin.name, answer.digest, len(signals), len(rejections), said)
-    return [told, *rejections, *signals]
 
-
-def _told(reader: EntryReader) -> dict[tuple[str, str], int]:
-    """Return when each plug-in of a source last answered, in any session."""
+def _told(reader: EntryReader) -> tuple[dict[tuple[str, str], int], set[tuple[str, str]]]:
+    """Return when each plug-in of a source last answered, in any session, and the digests of good answers."""
     told: dict[tuple[str, str], int] = {}
+    said: set[tuple[str, str]] = set()
     for batch in reader.entries(Selection(types=frozenset({SignalFileRead}))):
         for entry in batch:
-            if isinstance(entry.event, SignalFileRead):
-                told[entry.event.source, entry.event.file] = entry.event.ts
-    return told
+            one = entry.event
+            assert isinstance(one, SignalFileRead)
+            told[one.source, one.file] = one.ts
+            if not (one.problem or one.rejected):
+                said.add((one.source, one.digest))
+    return told, said

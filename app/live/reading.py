@@ -46,6 +46,10 @@ class Reading:
         with suppress(OSError), self._process.stdin as pipe:  # it may have ended already: that is an answer
             pipe.write(msgspec.json.encode(order))
 
+    def running(self, now_s: float) -> bool:
+        """Return whether it goes on and still has time."""
+        return self._process.poll() is None and now_s - self.begun < self._wait_s
+
     def answer(self, now_s: float) -> Answer | None:
         """Return what came of it; `None` while it goes on."""
         if self._process.poll() is None:

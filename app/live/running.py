@@ -11,7 +11,7 @@ from adapters.ibkr.client import LinkSettings
 from app.books import open_log
 from app.config import Config, canonical
 from app.live.accounts import account_for
-from app.live.asking import configured_plugins
+from app.live.asking import configured_models, configured_plugins
 from app.live.demo import DemoBook, demo_gateway
 from app.live.linking import link_of
 from app.live.preparing import prepare_session
@@ -20,7 +20,6 @@ from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
 from app.live.watched_files import configured_files
-from app.models import configured_models
 from app.replaying import result
 from app.running import ReplayRequest, exits, limits, options, signal_rules, sizing_rules, strategies
 from app.seating import StrategySpec
@@ -196,8 +195,7 @@ def _request(
         signals=signal_rules(config),
         sizing=sizing_rules(config),
         files=configured_files(config),
-        models=configured_models(config),
-        plugins=configured_plugins(config),
+        plugins=(*configured_models(config), *configured_plugins(config)),
         watchlist=tuple(config.settings.trading.watchlist),
         config=text,
         config_hash=digest,

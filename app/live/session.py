@@ -5,7 +5,7 @@ trading. The session is recorded as it happens, and a proof of it is a replay of
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,10 @@ from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
 from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
 from app.live.watched_files import FilesToWatch, SignalFiles
-from app.models import ModelSpec, record_latest
 from app.operator import Desk
 from app.past import past_of
 from app.seating import StrategySpec, seat
+from app.signal_troubles import Troubles
 from app.version import VERSION
 from app.watch.hub import Hub
 from app.watch.watching import Watched, Watching
@@ -45,6 +45,7 @@ from core.errors import UsageError
 from core.events import (
     Event,
     FeedDefined,
+    HealthState,
     InstrumentDefined,
     SessionScheduled,
     SessionStarted,
@@ -85,7 +86,6 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     sizing: SizingRules = SizingRules()
     watchlist: tuple[str, ...] = ()
     files: FilesToWatch = FilesToWatch()
-    models: tuple[ModelSpec, ...] = ()
     plugins: tuple[PluginToAsk, ...] = ()
     config: str = "{}"
     config_hash: str = ""
@@ -133,7 +133,10 @@ class LiveSession:
         commands: Commands,
         *,
         watch: Callable[["LiveSession"], None] = lambda _: None,
+        troubles: Troubles | None = None,
     ) -> None:
+        self.troubles = Troubles() if troubles is None else troubles
+        self.health: Mapping[str, HealthState] = {}
         self._journal = journal
         self.request = request
         self._watch = watch
@@ -192,6 +195,7 @@ class LiveSession:
         with closing(self.client):
             self.client.wanted = self.wanted
             hub = watch_over(self.request.watching, self._watched())
+            self.health = hub.health
             try:
                 with set_aside():
                     outcome = self._trade(hub)
@@ -265,6 +269,7 @@ class LiveSession:
             limits=request.limits,
             instruments=lambda: self.client.wanted,
             inputs=lambda: self.inputs,
+            troubles=self.troubles,
             lock_step=request.link.lock_step,
         )
 
@@ -346,11 +351,9 @@ def run_live(
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
         prepare(writer, request)
-        if request.models:
-            record_latest(writer.journal, request.models, request.link.start_ns or time.time_ns())
-        operator = OperatorDesk(writer)
-        files = SignalFiles(root, request.files, LogReader(root))
-        plugins = SignalPlugins(root, request.plugins, LogReader(root))
+        operator, troubles = OperatorDesk(writer), Troubles()
+        files = SignalFiles(root, request.files, LogReader(root), troubles=troubles)
+        plugins = SignalPlugins(root, request.plugins, LogReader(root), troubles=troubles)
 
         def asked(now: int) -> Sequence[Event]:
             return [*operator(now), *files(now), *plugins(now)]
@@ -361,6 +364,8 @@ def run_live(
             watch(session)
 
         with closing(files), closing(plugins):
-            session = LiveSession(writer.journal, request, asked, watch=serve)
+            if request.link.lock_step:
+                plugins.wait(request.link.start_ns or time.time_ns())
+            session = LiveSession(writer.journal, request, asked, watch=serve, troubles=troubles)
             operator.sit(Desk(writer.journal.root, session.world, request.account))
             return session.run()

@@ -96,6 +96,8 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     journal_sync_ms: float
     journal_sync_ms_max: float
+    health: dict[str, str]
+    troubles: list[str]
     memory_bytes: int
     cpu_pct: float
     updated_ns: int
@@ -158,6 +160,8 @@ class Teller:
             events=session.last_seq,
             journal_sync_ms=round(session.recorder.sync_ms, 3),
             journal_sync_ms_max=round(session.recorder.sync_ms_max, 3),
+            health={name: str(state) for name, state in session.health.items()},
+            troubles=session.troubles.words(),
             memory_bytes=memory,
             cpu_pct=cpu,
             updated_ns=time.time_ns(),

@@ -14,6 +14,7 @@ from typing import Any
 from app.live.missed import missed
 from app.live.telling import LiveStatus, Teller
 from app.output import cell, on_terminal, when
+from app.signal_troubles import trouble_of
 from core.clock import SECOND_NS
 from core.events import (
     BreakAccepted,
@@ -32,6 +33,7 @@ from core.events import (
     ReconciliationFinished,
     RiskRefused,
     SendFailed,
+    SignalFileRead,
     TradingResumed,
 )
 
@@ -120,6 +122,11 @@ def described(event: Event) -> str:
     return teller(event) if teller is not None else type(event).__name__
 
 
+def _counted(told: SignalFileRead) -> str:
+    rejected = f", {told.rejected} rows rejected" if told.rejected else ""
+    return f"{told.file}: {told.accepted} signals{rejected}"
+
+
 _WORDS: dict[type[Event], Callable[[Any], str]] = {
     OrderIntended: lambda e: (
         f"{e.strategy} wants {e.side} {cell(e.quantity)} {e.instrument} {e.type} ({e.reason})"
@@ -140,6 +147,7 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
         f"{e.working_orders} working orders, {e.open_positions} positions at the broker"
     ),
     TradingResumed: lambda e: f"trading resumed: {e.reason}",
+    SignalFileRead: lambda e: f"signals of {e.source}: {trouble_of(e) or _counted(e)}",
     BrokerMessage: lambda e: f"{e.severity} {e.code}: {e.text}",
     DataGapChanged: lambda e: missed(e.instrument, e.state, e.begin, e.end, e.rows, e.reason),
 }

@@ -3,6 +3,7 @@
 A file is read in a process of its own (`app.signal_child`), with limits on its memory and time: whatever is
 in it can neither block nor end trading. What it says becomes inputs at the time at which the session learns
 of it. A file that was read before, by this session or an earlier one, is read again when its content changed.
+One that is not there, cannot be read or says nothing that counts is told once, and again when that is over.
 """
 
 import time
@@ -16,10 +17,13 @@ from app.config import Config
 from app.live.reading import SAID_MAX, Reading, stamped
 from app.signal_child import Answer, Order
 from app.signal_reading import options_of
+from app.signal_troubles import Troubles, trouble_of
 from core.events import Event, SignalFileRead
 from core.ports import EntryReader, Selection
 
 READ_S_MAX = 30.0
+AGAIN_S = 60.0
+"""How long after one that could not be read, such as one that another program holds, it is tried again."""
 
 
 class WatchedFile(msgspec.Struct, frozen=True):
@@ -44,27 +48,45 @@ def configured_files(config: Config) -> FilesToWatch:
     return FilesToWatch(files, section.poll_s, section.settle_s)
 
 
+_Looks = tuple[int, int] | str | None
+
+
 class _File:
-    """One file: how it looked last, since when, and what of it was read."""
+    """One file: how it looked last, since when, and what of it was read; text is why it cannot be seen."""
 
     def __init__(self, watched: WatchedFile, known: set[str]) -> None:
         self.watched = watched
         self.known = known
-        self.seen: tuple[int, int] | None = None
+        self.name = Path(watched.path).name
+        self.seen: _Looks = None
         self.since = 0.0
-        self.read: tuple[int, int] | None = None
+        self.read: _Looks = None
+        self.again_s: float | None = None
+        self.bad: SignalFileRead | None = None
 
     def look(self, now_s: float, settle_s: float) -> bool:
-        """Return whether the file has changed and has been still for long enough since."""
-        try:
-            stat = Path(self.watched.path).stat()
-        except OSError:
-            self.seen = self.read = None  # it may be on its way: written aside and renamed
-            return False
-        looks = (stat.st_mtime_ns, stat.st_size)
+        """Return whether the file has changed and has been still for long enough since.
+
+        One that has vanished may be on its way, written aside and renamed: that has to settle too.
+        """
+        looks = self._looks()
         if looks != self.seen:
             self.seen, self.since = looks, now_s
-        return looks != self.read and now_s - self.since >= settle_s
+        again = self.again_s is not None and now_s >= self.again_s
+        return (again or looks != self.read) and now_s - self.since >= settle_s
+
+    def _looks(self) -> _Looks:
+        try:
+            stat = Path(self.watched.path).stat()
+        except OSError as error:
+            return f"{self.name}: {error.strerror or error}; expected a file at {self.watched.path}"
+        return stat.st_mtime_ns, stat.st_size
+
+    def told(
+        self, ts: int, digest: str = "", accepted: int = 0, rejected: int = 0, problem: str = ""
+    ) -> SignalFileRead:
+        source = self.watched.options.source
+        return SignalFileRead(ts, source, self.name, digest, accepted, rejected, problem[:SAID_MAX])
 
 
 class _Reading(Reading):
@@ -86,7 +108,9 @@ class SignalFiles:
         watch: FilesToWatch,
         reader: EntryReader,
         clock: Callable[[], float] = time.monotonic,
+        troubles: Troubles | None = None,
     ) -> None:
+        self.troubles = Troubles() if troubles is None else troubles
         self._root = root
         self._watch = watch
         self._clock = clock
@@ -105,29 +129,48 @@ class SignalFiles:
             if answer is None:
                 return ()
             file, looks, self._reading = self._reading.file, self._reading.looks, None
+            file.again_s = now_s + AGAIN_S if answer.again else None
             return self._learnt(file, looks, answer, now)
         if now_s >= self._next:
             self._next = now_s + self._watch.poll_s
             ripe = [file for file in self._files if file.look(now_s, self._watch.settle_s)]
-            if ripe:
-                self._reading = _Reading(ripe[0], self._root, now, now_s)
+            gone = [file for file in ripe if isinstance(file.seen, str)]
+            if len(ripe) > len(gone):
+                chosen = next(file for file in ripe if file not in gone)
+                self._reading = _Reading(chosen, self._root, now, now_s)
+            return [event for file in gone for event in self._gone(file, now)]
         return ()
 
-    def _learnt(self, file: _File, looks: tuple[int, int] | None, answer: Answer, now: int) -> list[Event]:
+    def _gone(self, file: _File, now: int) -> list[Event]:
+        assert isinstance(file.seen, str)
+        file.read, file.again_s = file.seen, None
+        return self._tell(file.told(now, problem=file.seen))
+
+    def _tell(self, told: SignalFileRead, *more: Event) -> list[Event]:
+        """Return what is told of a file; a trouble that only goes on is told no second time."""
+        trouble = trouble_of(told)
+        if trouble and not more and trouble == self.troubles.of(told.source, told.file):
+            return []
+        self.troubles.note(told)
+        return [told, *more]
+
+    def _learnt(self, file: _File, looks: _Looks, answer: Answer, now: int) -> list[Event]:
         if answer.changing:
             return []  # written while it was read: looked at again
         file.read = looks
-        if answer.same:
-            return []
-        if answer.digest:
-            file.known.add(answer.digest)
-        name, source = Path(file.watched.path).name, file.watched.options.source
-        said = answer.problem[:SAID_MAX]
-        signals, late = stamped(answer.signals, name, now)
+        if answer.same:  # it holds; whatever trouble it was in is over
+            well = file.told(now, answer.digest)
+            return self._tell(well) if self.troubles.of(well.source, well.file) else []
+        if file.bad is not None and answer.digest == file.bad.digest != "":
+            return self._tell(msgspec.structs.replace(file.bad, ts=now))  # its rows are in the log
+        signals, late = stamped(answer.signals, file.name, now)
         bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
         rejections: list[Event] = [*bad, *late]
-        told = SignalFileRead(now, source, name, answer.digest, len(signals), len(rejections), said)
-        return [told, *rejections, *signals]
+        told = file.told(now, answer.digest, len(signals), len(rejections), answer.problem)
+        file.bad = told if trouble_of(told) else None
+        if answer.digest and file.bad is None:
+            file.known.add(answer.digest)
+        return self._tell(told, *rejections, *signals)
 
     def close(self) -> None:
         """End what is being read."""

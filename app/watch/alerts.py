@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.signal_troubles import trouble_of
 from core.clock import iso
 from core.events import (
     BreakAccepted,
@@ -31,6 +32,7 @@ from core.events import (
     SendFailed,
     SessionEnded,
     SessionStarted,
+    SignalFileRead,
     SinkReported,
     StrategyFailed,
     TradingResumed,
@@ -91,7 +93,9 @@ def _gap(event: DataGapChanged) -> Alert | None:
     return Alert("warning", f"gap {event.instrument} {event.feed}", text)
 
 
-def _health(event: HealthChanged) -> Alert:
+def _health(event: HealthChanged) -> Alert | None:
+    if event.check == "signals":
+        return None  # each source in trouble is told of by itself
     key = f"health {event.check}"
     if event.state == "ok":
         return Alert("info", key, event.message, over=True)
@@ -103,6 +107,13 @@ def _sink(event: SinkReported) -> Alert | None:
         return None  # it cannot tell of its own trouble; the log does
     text = f"{event.sink}: {event.state}, {event.count}: {event.reason}"
     return Alert("warning", f"sink {event.sink} {event.state}", text)
+
+
+def _signals(event: SignalFileRead) -> Alert:
+    key, trouble = f"signals {event.source} {event.file}", trouble_of(event)
+    if trouble:
+        return Alert("warning", key, f"signals of {event.source}: {trouble}")
+    return Alert("info", key, f"signals of {event.source}: {event.file} is well again", over=True)
 
 
 def _verified(event: HaltVerified) -> Alert | None:
@@ -182,6 +193,7 @@ _RULES: dict[type[Event], Callable[[Any], Alert | None]] = {
     BrokerMessage: _message,
     FrameRejected: lambda e: Alert("warning", "frame rejected", f"an unreadable message: {e.reason}"),
     StrategyFailed: _failed,
+    SignalFileRead: _signals,
     SessionStarted: lambda e: Alert("info", "session started", f"session {e.session} ({e.mode}) started"),
     SessionEnded: _ended,
 }

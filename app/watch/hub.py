@@ -5,12 +5,13 @@ after the commit of its batch and after what that batch sent to the broker: watc
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 from app.live.source import Link
 from app.watch.sinks import Sink
-from core.events import MARKET_DATA, Entry, Event
+from core.events import MARKET_DATA, Entry, Event, HealthState
 from core.ports import Recorder
 
 _MARKET = frozenset(MARKET_DATA)
@@ -26,15 +27,17 @@ class Heard:
 
 
 class Hub:
-    """All watchers of a session."""
+    """All watchers of a session; `health` is the state of each check, empty if nobody looks."""
 
     def __init__(
         self,
         watchers: Sequence[Sink] = (),
         heard: Heard | None = None,
         *,
+        health: Mapping[str, HealthState] = MappingProxyType({}),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.health = health
         self._watchers = tuple(watchers)
         self._heard = heard or Heard()
         self._monotonic = monotonic

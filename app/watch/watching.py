@@ -7,9 +7,11 @@ from pathlib import Path
 import msgspec
 
 from app.config import Config
-from app.health import Health, Measures, SessionFacts, Thresholds
+from app.health import Health, Measures, SessionFacts
 from app.logs import LogSettings, log_sink
 from app.machine import Machine
+from app.settings import HealthSection
+from app.signal_troubles import Troubles
 from app.watch.hub import Heard, Hub
 from app.watch.metrics import Metrics
 from app.watch.processes import ListenerProcess
@@ -39,7 +41,7 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
 
     listeners: tuple[ListenerSettings | Listener, ...] = ()
     alerts: AlertSettings = AlertSettings()
-    health: Thresholds | None = None
+    health: HealthSection | None = None
     logs: LogSettings = LogSettings()
     metrics_port: int = 0
 
@@ -47,7 +49,6 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
 def configured(config: Config, root: Path) -> Watching:
     """Return what the configuration of a session on the log at `root` asks for."""
     settings = config.settings
-    health = {name: getattr(settings.health, name) for name in Thresholds.__struct_fields__}
     logs = settings.logs
     directory = Path(logs.directory) if logs.directory else root.resolve().parent / "tape-logs"
     kept = LogSettings()
@@ -65,7 +66,7 @@ def configured(config: Config, root: Path) -> Watching:
     return Watching(
         listeners=tuple(listeners),
         alerts=msgspec.convert(msgspec.to_builtins(settings.alerts), AlertSettings),
-        health=Thresholds(**health) if settings.health.enabled else None,
+        health=settings.health if settings.health.enabled else None,
         logs=kept,
         metrics_port=settings.live.metrics_port,
     )
@@ -82,6 +83,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     instruments: Callable[[], Sequence[InstrumentDefined]]
     inputs: Callable[[], int]
+    troubles: Troubles
     lock_step: bool = False
 
 
@@ -111,7 +113,7 @@ def watch(watching: Watching, watched: Watched) -> Hub:
         if watching.metrics_port:
             keep(_metrics(watching.metrics_port, facts, health, watched.inputs))
         started.pop_all()
-        return Hub(watchers, heard)
+        return Hub(watchers, heard, health={} if health is None else health.states)
 
 
 def _facts(watched: Watched, heard: Heard) -> SessionFacts:
@@ -119,16 +121,13 @@ def _facts(watched: Watched, heard: Heard) -> SessionFacts:
     assert world.gate is not None, "a live session has a gate"
     return SessionFacts(
         gate=world.gate,
-        orders=world.orders,
-        positions=world.positions,
-        risk=world.risk,
-        money=world.account,
+        state=world.risk_state(watched.currency),
         calendar=world.sessions,
         account=watched.account,
-        currency=watched.currency,
         limits=watched.limits,
         instruments=watched.instruments,
         data_ts=lambda: heard.data_ts,
+        troubles=watched.troubles,
     )
 
 
@@ -152,13 +151,14 @@ def _listener(one: ListenerSettings | Listener, directory: Path | None) -> Sink:
 def _metrics(port: int, facts: SessionFacts, health: Health | None, inputs: Callable[[], int]) -> Metrics:
     def figures() -> dict[str, float | None]:
         measured = Measures() if health is None else health.measures
-        equity = facts.money.equity(facts.account, facts.currency)
-        day = facts.risk.day_pnl(facts.account, facts.currency)
-        held = [one for one in facts.positions.open_positions() if one.account == facts.account]
+        state, account = facts.state, facts.account
+        equity = state.account.equity(account, state.currency)
+        day = state.history.day_pnl(account, state.currency)
+        held = [one for one in state.positions.open_positions() if one.account == account]
         return {
             "connected": float(facts.gate.link == "up"),
             "open_positions": float(len(held)),
-            "working_orders": float(len(facts.orders.working())),
+            "working_orders": float(len(state.orders.working())),
             "equity": None if equity is None else float(equity),
             "day_pnl": None if day is None else float(day),
             "inputs_total": float(inputs()),

@@ -16,8 +16,8 @@ SinkState = Literal["overflow", "error", "switched_off", "ended"]
 class HealthChanged(Event, frozen=True, gc=False):
     """A health check passed one of its thresholds, in either direction.
 
-    `check` is `connection`, `data_age`, `memory`, `cpu`, `disk`, `log_size` or `position_risk`; `value` is
-    what was measured, in `unit`; `threshold` is what it was compared with.
+    `check` is `connection`, `data_age`, `memory`, `cpu`, `disk`, `log_size`, `position_risk` or `signals`;
+    `value` is what was measured, in `unit`; `threshold` is what it was compared with.
     """
 
     check: str

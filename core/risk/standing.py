@@ -39,7 +39,8 @@ def standings(account: str, state: RiskState, limits: Limits, ts: int) -> list[S
     largest = None if values is None else max(values, default=ZERO)
     shares("max_position_size", limits.max_position_size, largest)
     shares("max_portfolio_risk", limits.max_portfolio_risk, gross)
-    shares("max_risk_to_stops", limits.max_risk_to_stops, to_stops(account, state))
+    if limits.max_risk_to_stops is not None:
+        shares("max_risk_to_stops", limits.max_risk_to_stops, to_stops(account, state))
     shares("buying_power", limits.max_leverage, gross)
     amounts("max_daily_loss", limits.max_daily_loss, _day_loss(account, state, equity))
     amounts("max_drawdown", limits.max_drawdown, _drawdown(account, state, equity))

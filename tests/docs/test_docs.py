@@ -134,10 +134,11 @@ def test_each_row_of_the_table_of_faults_names_a_test_that_exists():
 
 
 def test_every_health_check_is_described():
-    from app.health import Checks, Thresholds  # noqa: PLC0415
+    from app.health import Checks  # noqa: PLC0415
+    from app.settings import HealthSection  # noqa: PLC0415
 
     described = section(page("operations.md"), "Health")
-    assert all(f"| `{check}` |" in described for check in Checks(Thresholds()).states)
+    assert all(f"| `{check}` |" in described for check in Checks(HealthSection()).states)
 
 
 def test_every_figure_of_a_report_is_defined():

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -22,10 +22,10 @@ WAIT_S = 60.0
 class Running:
     """`tape live` with some options."""
 
-    def __init__(self, log: Path, *options: str) -> None:
+    def __init__(self, log: Path, *options: str, program: Sequence[str] = (str(PROJECT / "cli.py"),)) -> None:
         self.log = log
         self.process = subprocess.Popen(
-            [sys.executable, str(PROJECT / "cli.py"), *options],
+            [sys.executable, *program, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

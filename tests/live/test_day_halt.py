@@ -1,16 +1,30 @@
 """A day's loss outlives the process: a restart folds it from the log, and the next day ends it."""
 
+import signal
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from app.live.session import LiveRequest, run_live
 from app.past import past_of
-from core.clock import DAY_NS
-from core.events import AccountMarked, CashAdjusted, OrderIntended, RiskApproved, RiskRefused
+from app.seating import StrategySpec
+from core.clock import DAY_NS, SECOND_NS, iso, local
+from core.events import (
+    AccountMarked,
+    CashAdjusted,
+    Filled,
+    OrderIntended,
+    RiskApproved,
+    RiskRefused,
+    SessionStarted,
+)
 from core.risk import Limits, RiskGate, RiskState
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from tests.core.bench import ACCOUNT, MIN, OPEN, instrument, session, trade
+from tests.live import rig
+from tests.live.processes import PROJECT, Running, events
 
 pytestmark = pytest.mark.risk
 
@@ -69,3 +83,96 @@ def test_a_restart_that_forgets_the_day_is_caught(tmp_path):
         ),  # all that a forgetful log would hold
     )
     assert isinstance(restarted(root).judge(entry(OPEN + 2 * MIN)), RiskApproved)
+
+
+# -- the process itself -------------------------------------------------------------------------
+
+CHURN = f"{Path(__file__).with_name('churn.py')}:Churn"
+DAY_LIMITS = Limits(max_daily_loss=0.0003)
+CONFIG = """[risk_management]
+max_daily_loss = 0.0003
+max_position_size = 1.0
+max_portfolio_risk = 1.0
+"""
+FORGETFUL = f"""
+import sys
+sys.path.insert(0, {str(PROJECT)!r})
+from app.live import session
+begin = session.LiveSession.__init__
+def forget(self, *given, **named):
+    begin(self, *given, **named)
+    self.world.risk._tracks.clear()
+session.LiveSession.__init__ = forget
+import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+class Demo(Running):
+    """`tape live --demo` as fast as it goes. It waits for somebody to read what it says."""
+
+    program = (str(PROJECT / "cli.py"),)
+
+    def __init__(self, log, config, *more):
+        options = ["-c", str(config), "--log", str(log), "live", "--demo", "--strategy", CHURN, *more]
+        super().__init__(log, *options, program=self.program)
+
+
+class ForgetfulDemo(Demo):
+    """The mistake: a session begins its day anew."""
+
+    program = ("-c", FORGETFUL)
+
+
+def killed_by_loss(log, config):
+    """Run a demo until the day's loss refused an order, and kill it; return how far it got."""
+    demo = Demo(log, config)
+    demo.until(lambda: [e for e in events(log, RiskRefused) if e.rule == "max_daily_loss"])
+    assert demo.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    return events(log, Filled)[-1].ts
+
+
+def later_session(log):
+    """Return the orders of the log's last session, each with its verdict."""
+    number = events(log, SessionStarted)[-1].session
+    asked = {e.order: e for e in events(log, OrderIntended) if e.order.startswith(f"Churn-{number}-")}
+    judged = [e for e in events(log, RiskApproved, RiskRefused) if e.order in asked]
+    return [(asked[e.order].side, e) for e in judged]
+
+
+@pytest.mark.slow
+def test_the_days_loss_outlives_kill_9_lets_exits_pass_and_ends_with_the_next_session(
+    log, tmp_path, ib_gateway
+):
+    config = tmp_path / "tape.toml"
+    config.write_text(CONFIG)
+    until = iso(killed_by_loss(log, config) + 300 * SECOND_NS)
+    done = Demo(log, config, "--set", "out_at=20", "--until", until).end_by_itself()
+    assert (done[0], "going on with the demo" in done[2]) == (0, True), done
+    judged = later_session(log)
+    entries = [verdict for side, verdict in judged if side == "BUY"]
+    assert len(entries) > 20
+    assert {getattr(verdict, "rule", "approved") for verdict in entries} == {"max_daily_loss"}
+    assert [type(verdict) for side, verdict in judged if side == "SELL"] == [RiskApproved]
+    assert not past_of(LogReader(log), "USD").world.positions.open_positions()
+
+    gateway = ib_gateway(date="2025-07-03", speed="step", start="open")
+    opened = local("2025-07-03", "09:30", "America/New_York")
+    settings = rig.link(gateway, start_ns=opened)
+    asked = {"strategies": (StrategySpec(CHURN, {}, "Churn"),), "limits": DAY_LIMITS}
+    run_live(
+        log,
+        LiveRequest(
+            mode="demo", link=settings, account=rig.ACCOUNT, until_ts=opened + 20 * SECOND_NS, **asked
+        ),
+    )
+    assert type(later_session(log)[0][1]) is RiskApproved
+
+
+@pytest.mark.extended
+def test_a_process_that_begins_its_day_anew_is_caught(log, tmp_path):
+    config = tmp_path / "tape.toml"
+    config.write_text(CONFIG)
+    until = iso(killed_by_loss(log, config) + 60 * SECOND_NS)
+    ForgetfulDemo(log, config, "--until", until).end_by_itself()
+    assert RiskApproved in [type(verdict) for side, verdict in later_session(log) if side == "BUY"]

@@ -1,17 +1,24 @@
 """Models as sources: asked once a close, recorded, never called by a replay unless it is told to."""
 
 import csv
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 import cli
+from adapters.replay.signals.recommendations import SignalOptions
+from app.live.asking import PluginToAsk, SignalPlugins
 from app.models import load_model
+from app.signal_plugins import PluginOrder
+from app.signal_troubles import Troubles
+from app.writing import writing
 from core.errors import ExitCode
 from core.events import SignalFileRead, SignalReceived
 from core.ports import Selection
 from eventstore.reader import LogReader
-from tests.cli.conftest import tape  # noqa: F401  # a fixture
+from tests.cli.conftest import sample_log, tape  # noqa: F401  # fixtures
 from tests.signals.test_indicators import walk
 
 pytestmark = pytest.mark.signal
@@ -55,8 +62,6 @@ def daily(tmp_path_factory):
 
 @pytest.fixture
 def log(daily, tmp_path):
-    import shutil  # noqa: PLC0415
-
     shutil.copytree(daily, tmp_path / "log")
     return tmp_path / "log"
 
@@ -185,20 +190,87 @@ def test_recomputing_needs_a_model_and_a_date(tape, log):  # noqa: F811
     assert (done.code, "give a DATE" in done.err) == (ExitCode.USAGE, True)
 
 
-def test_a_model_that_fails_before_a_live_session_is_told_and_no_more(log, tmp_path):
-    from adapters.replay.signals.recommendations import SignalOptions  # noqa: PLC0415
-    from app.models import ModelSpec, record_latest  # noqa: PLC0415
-    from app.writing import writing  # noqa: PLC0415
+HANGS = """import time
 
-    options = SignalOptions(source="lstm", volatility=0.02)
-    specs = [ModelSpec(str(tmp_path / "none.py"), options), ModelSpec(str(MODEL), options)]
-    now = LogReader(log).coverage()[0].last_ts + 1
+class Hangs:
+    window = 3
+
+    def predict(self, window):
+        time.sleep(1e6)
+"""
+
+
+def test_a_model_is_asked_elsewhere_and_its_word_is_recorded_once(log, tmp_path):
+    desk = Asked(log, str(MODEL), str(tmp_path / "none.py"))
+    told = desk.learn()
+    problems = [one.problem for one in told if isinstance(one, SignalFileRead)]
+    assert sorted(bool(problem) for problem in problems) == [False, True]
+    assert any("no such file; expected path/file.py:Class" in problem for problem in problems)
+    assert len(desk.troubles) == 1
+    said = [one for one in told if isinstance(one, SignalReceived)]
+    assert len(said) == 5
+    assert {one.ts for one in said} == {desk.now}
     with writing(log) as writer:
-        record_latest(writer.journal, specs, now)
+        writer.journal.extend(told)
+        writer.journal.commit(sync=True)
+    again = Asked(log, str(MODEL)).learn()
+    assert again == []  # a restart asks the same model of the same closes
+
+
+def test_a_model_that_hangs_holds_up_nothing_and_is_ended_in_time(log, tmp_path):
+    path = tmp_path / "hangs.py"
+    path.write_text(HANGS, "utf-8")
+    desk = Asked(log, str(path))
+    begun = time.monotonic()
+    assert desk.plugins(desk.now) == []
+    assert time.monotonic() - begun < 5
+    process = desk.plugins._plugins[0].reading._process
+    desk.seconds = 29.0
+    assert desk.plugins(desk.now) == []
+    assert process.poll() is None
+    desk.seconds = 31.0
+    (told,) = desk.plugins(desk.now)
+    assert told.problem == "asking hangs.py took longer than 30 s"
+    assert process.poll() is not None
+
+
+def test_a_session_starts_and_trades_with_a_model_that_hangs(sample_log, tape, tmp_path):  # noqa: F811
+    root = Path(shutil.copytree(sample_log, tmp_path / "log"))
+    (tmp_path / "hangs.py").write_text(HANGS, "utf-8")
+    config = tmp_path / "tape.toml"
+    config.write_text(
+        '[[signals.model]]\npath = "hangs.py"\nsource = "lstm"\ntimeout_s = 1\ninstruments = ["ZVXA"]\n'
+    )
+    command = ["-q", "-c", config, "--log", root, "live", "--demo", "2025-07-03", "--strategy"]
+    command += ["buy_and_hold", "--set", "instrument=ZVXA", "--until", "2025-07-03T13:31:00Z", "--json"]
+    done = tape(*command)
+    assert (done.code, done.json["fills"]) == (0, 1)
     chosen = Selection(types=frozenset({SignalFileRead}))
-    (told,) = [entry.event for batch in LogReader(log).entries(chosen) for entry in batch]
-    assert "no such file; expected path/file.py:Class" in told.problem
-    assert len(received(log)) == 5
+    (told,) = [entry.event for batch in LogReader(root).entries(chosen) for entry in batch]
+    assert told.problem == "asking hangs.py took longer than 1 s"
+
+
+class Asked:
+    """Models that a session asks; seconds pass when a test says so."""
+
+    def __init__(self, root, *paths):
+        options = SignalOptions(source="lstm", volatility=0.02)
+        orders = [PluginOrder(path=path, options=options, model=True) for path in paths]
+        self.seconds = 0.0
+        self.now = LogReader(root).coverage()[0].last_ts + 1
+        self.troubles = Troubles()
+        self.plugins = SignalPlugins(
+            root,
+            [PluginToAsk(order=order) for order in orders],
+            LogReader(root),
+            lambda: self.seconds,
+            self.troubles,
+        )
+
+    def learn(self):
+        """Return what all of them said."""
+        self.plugins.wait(self.now)
+        return self.plugins(self.now)
 
 
 def test_the_example_says_the_same_of_the_same_window():

@@ -7,8 +7,10 @@ import pytest
 
 import cli
 from adapters.replay.signals.recommendations import SignalOptions
+from app.live import watched_files
 from app.live.proving import prove, recorded_sessions
 from app.live.watched_files import FilesToWatch, SignalFiles, WatchedFile
+from app.signal_child import Answer
 from core.clock import local
 from core.events import CompositeSignal, RowRejected, SignalFileRead, SignalReceived
 from core.ports import Selection
@@ -116,8 +118,6 @@ def test_the_same_content_is_read_once_however_often_it_is_written(desk, log, tm
     assert len(watching.settle()) == 2
     os.utime(path)
     assert watching.settle() == []
-    path.unlink()
-    assert watching.settle() == []
 
 
 @pytest.mark.parametrize("make", [bomb, encrypted])
@@ -151,11 +151,77 @@ def test_a_reader_that_does_not_end_is_ended(desk, tmp_path):
     assert process.poll() is not None
 
 
-def test_a_file_that_is_not_there_is_waited_for(desk, tmp_path):
+def told_by(watching):
+    """Look for a while; return what was told."""
+    return [event for _ in range(6) for event in (*watching.look(), *watching.learn())]
+
+
+def test_a_file_that_is_not_there_is_told_once_and_waited_for(desk, tmp_path):
     watching = desk(tmp_path / "later.xlsx")
-    assert [watching.look() for _ in range(5)] == [[]] * 5
+    (told,) = told_by(watching)
+    assert told.problem.startswith("later.xlsx: No such file or directory; expected a file at ")
+    assert told_by(watching) == []
     workbook(tmp_path / "later.xlsx", HEAD, ROW)
-    assert watching.settle()[0].accepted == 1
+    assert told_by(watching)[0].accepted == 1
+    assert watching.files.troubles.words() == []
+
+
+def test_a_file_that_vanishes_is_in_trouble_until_it_is_back(desk, tmp_path):
+    path = workbook(tmp_path / "bma.xlsx", HEAD, ROW)
+    content = path.read_bytes()
+    watching = desk()
+    told_by(watching)
+    path.unlink()
+    assert watching.look() == []
+    path.write_bytes(content)  # written anew, as many programs do: it was away for a moment
+    assert told_by(watching) == []
+    path.unlink()
+    (gone,) = told_by(watching)
+    assert "No such file" in gone.problem
+    assert len(watching.files.troubles) == 1
+    path.write_bytes(content)
+    (back,) = told_by(watching)
+    assert (back.accepted, back.rejected, back.problem) == (0, 0, "")
+    assert len(watching.files.troubles) == 0
+
+
+def test_a_file_without_a_good_row_is_in_trouble_until_it_has_one(desk, tmp_path):
+    path = workbook(tmp_path / "bma.xlsx", HEAD, ("NONE", 1, "2025-07-01"))
+    watching = desk()
+    assert [type(event) for event in told_by(watching)] == [SignalFileRead, RowRejected]
+    assert "all 1 rows were rejected" in watching.files.troubles.words()[0]
+    bad = path.read_bytes()
+    os.utime(path, ns=(1, 1))
+    assert told_by(watching) == []  # the same trouble, and its rows are in the log
+    path.unlink()
+    assert "No such file" in told_by(watching)[0].problem
+    path.write_bytes(bad)
+    (again,) = told_by(watching)
+    assert (again.accepted, again.rejected) == (0, 1)
+    workbook(path, HEAD, ROW, ("NONE", 1, "2025-07-01"))
+    assert told_by(watching)[0].accepted == 1
+    assert len(watching.files.troubles) == 0
+
+
+def test_what_cannot_be_read_is_tried_again_after_a_while(desk, tmp_path, monkeypatch):
+    path = workbook(tmp_path / "bma.xlsx", HEAD, ROW)
+    watching = desk()
+    monkeypatch.setattr(watched_files, "_Reading", Unreadable)
+    (told,) = told_by(watching)
+    assert told.problem == "bma.xlsx: cannot be read: Permission denied"
+    monkeypatch.undo()
+    assert told_by(watching) == []
+    watching.look(60.0)
+    assert watching.learn()[0].accepted == 1
+    assert path.exists()
+
+
+class Unreadable(watched_files._Reading):
+    """Another program holds the file."""
+
+    def answer(self, now_s):
+        self.end()
+        return Answer(problem="bma.xlsx: cannot be read: Permission denied", again=True)
 
 
 def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path):  # noqa: F811

@@ -7,6 +7,7 @@ from app.watch.webhook import ATTEMPTS_MAX, AlertSettings, Outbox, Webhook, aler
 from core.errors import UsageError
 from core.events import (
     BY_TYPE,
+    MARKET_DATA,
     ConnectionChanged,
     DataStateChanged,
     HaltRequested,
@@ -14,6 +15,7 @@ from core.events import (
     HealthChanged,
     OrderStatusChanged,
     SessionEnded,
+    SignalFileRead,
     SinkReported,
 )
 from tests.watch.events import TS, entry, link
@@ -24,6 +26,10 @@ ERROR = Alert("warning", "k", "trouble")
 
 def health(state, check="disk"):
     return HealthChanged(TS, check, state, 1.0, 2.0, "MB", f"{check} is {state}")
+
+
+def signals(accepted=0, rejected=0, problem=""):
+    return SignalFileRead(TS, "bma", "bma.xlsx", "d", accepted, rejected, problem)
 
 
 def status(word):
@@ -45,6 +51,9 @@ def status(word):
         (status("Rejected"), "warning", "rejected SPY", False),
         (SessionEnded(TS, 1, "failed"), "critical", "session ended", False),
         (SessionEnded(TS, 1, "finished"), "info", "session ended", False),
+        (signals(problem="bma.xlsx: is no zip"), "warning", "signals bma bma.xlsx", False),
+        (signals(rejected=3), "warning", "signals bma bma.xlsx", False),
+        (signals(accepted=1, rejected=3), "info", "signals bma bma.xlsx", True),
         (SinkReported(TS, "phone", "error", 1, "x"), "warning", "sink phone error", False),
     ],
 )
@@ -56,11 +65,12 @@ def test_each_event_has_its_urgency(event, severity, key, over):
 
 def test_what_is_no_trouble_raises_no_alert():
     quiet = [
+        health("warning", "signals"),  # each of them is told by itself
         ConnectionChanged(TS, "connecting"),
         HaltVerified(TS, "halt", 0, 0, reached=True),
         status("Filled"),
     ]
-    assert [alert_of(one) for one in quiet] == [None, None, None]
+    assert [alert_of(one) for one in quiet] == [None] * len(quiet)
 
 
 def test_the_alerts_own_trouble_raises_no_alert_or_it_would_feed_itself():
@@ -69,7 +79,7 @@ def test_the_alerts_own_trouble_raises_no_alert_or_it_would_feed_itself():
 
 def test_alerts_are_about_registered_events_and_never_about_market_data():
     assert all(kind in BY_TYPE for kind in ALERTING)
-    assert not any(BY_TYPE[kind].event_class == "market" for kind in ALERTING)
+    assert not ALERTING & set(MARKET_DATA)
 
 
 def test_a_trouble_is_told_once_until_time_has_passed_and_then_how_often_it_came():

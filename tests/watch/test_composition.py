@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.config import canonical, load
-from app.health import Thresholds
 from app.logs import LogSettings
+from app.settings import HealthSection
 from app.watch.alerts import ALERTING
 from app.watch.watching import ListenerSettings, Watching, configured
 from core.errors import ConfigError
@@ -44,7 +44,7 @@ def test_what_a_configuration_asks_for_is_what_watches(tmp_path):
         ListenerSettings(path="phone.py:Phone", name="second", queue=5, errors_max=1),
     )
     assert (found.alerts.webhook, found.alerts.least) == ("https://hooks.example/geheim", "critical")
-    assert found.health == Thresholds(memory_mb=(1, 2))
+    assert found.health == HealthSection(memory_mb=(1, 2))
     assert found.logs == LogSettings(directory=Path("place/tape-logs").resolve(), level="debug")
     assert found.metrics_port == 9464
 
@@ -54,9 +54,21 @@ def test_all_of_it_can_be_switched_off(tmp_path):
     assert configured(read(tmp_path, text), Path("tape-log")) == Watching()
 
 
-def test_thresholds_the_wrong_way_round_stop_the_session(tmp_path):
-    with pytest.raises(ConfigError, match=r"\[health\] memory_mb = \[2, 1\]"):
-        configured(read(tmp_path, "[health]\nmemory_mb = [2, 1]\n"), Path("tape-log"))
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("memory_mb = [2, 1]", "expected the warning, then what is worse"),
+        ("disk_free_mb = [1, 2]", "expected the warning, then what is worse"),
+        ("cpu_pct = [1, inf]", "expected two finite numbers"),
+        ("log_mb = [-1, 2]", ">= 0"),
+        ("log_mb = [1]", "length 2"),
+    ],
+)
+def test_thresholds_that_make_no_sense_stop_the_session(line, said, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, f"[health]\n{line}\n")
+    assert f"tape.toml:2: [health] {line.partition(' ')[0]} = " in str(caught.value)
+    assert said in str(caught.value)
 
 
 def test_who_watches_is_no_part_of_a_runs_identity(tmp_path):

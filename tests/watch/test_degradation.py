@@ -11,9 +11,9 @@ import pytest
 
 import cli
 from adapters.ibkr.client import LinkSettings
-from app.health import Thresholds
 from app.live.session import LiveRequest, run_live
 from app.seating import StrategySpec
+from app.settings import HealthSection
 from app.watch.metrics import Metrics
 from app.watch.watching import Watching
 from core.errors import BrokerUnreachable
@@ -260,7 +260,7 @@ def test_a_gateway_that_is_gone_stops_orders_is_told_and_a_later_session_goes_on
     gateway = ib_gateway(speed=60, start="open")
     listener_here = Noting()
     watching = Watching(
-        listeners=(listener_here,), health=Thresholds(connection_down_s=(0.001, 0.01), cpu_pct=(0, 0))
+        listeners=(listener_here,), health=HealthSection(connection_down_s=(0.001, 0.01), cpu_pct=(0, 0))
     )
     gone = Until(is_open, lambda _: gateway.stop())
     with pytest.raises(BrokerUnreachable):
@@ -302,7 +302,7 @@ def test_metrics_show_a_session_while_it_trades(ib_gateway, log):
             seen.append(text)
             session.stopping = "seen"
 
-    watching = Watching(metrics_port=port, health=Thresholds())
+    watching = Watching(metrics_port=port, health=HealthSection())
     run_live(log, request(gateway, watching=watching), watch=look)
     assert "tape_memory_megabytes " in seen[0]
     assert "tape_equity 100000" in seen[0]

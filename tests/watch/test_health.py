@@ -7,14 +7,15 @@ import msgspec
 import psutil
 import pytest
 
-from app.health import Checks, Health, Measures, SessionFacts, Thresholds
+from app.health import Checks, Health, Measures, SessionFacts
 from app.machine import Machine, size_of
-from core.errors import ConfigError
-from core.events import InstrumentDefined, SessionScheduled
-from core.risk import Limits
+from app.settings import HealthSection
+from app.signal_troubles import Troubles
+from core.events import InstrumentDefined, SessionScheduled, SignalFileRead
+from core.risk import Limits, RiskState
 from tests.watch.events import TS
 
-LIMITS = Thresholds(memory_mb=(100, 200), disk_free_mb=(50, 10))
+LIMITS = HealthSection(memory_mb=(100, 200), disk_free_mb=(50, 10))
 
 
 def states(checks, **measured):
@@ -61,19 +62,13 @@ def test_what_is_unknown_changes_nothing():
 
 
 def test_a_threshold_of_0_is_never_reached():
-    checks = Checks(Thresholds(memory_mb=(0, 0), disk_free_mb=(0, 0)))
+    checks = Checks(HealthSection(memory_mb=(0, 0), disk_free_mb=(0, 0)))
     assert states(checks, memory_mb=1e9, disk_free_mb=0) == []
 
 
 def test_an_event_says_what_was_measured_in_words():
     (event,) = Checks(LIMITS).evaluate(TS, Measures(position_risk=0.85))
     assert (event.message, event.unit) == ("85% of a risk limit is used", "of the limit")
-
-
-@pytest.mark.parametrize("given", [{"memory_mb": (2, 1)}, {"disk_free_mb": (1, 2)}])
-def test_thresholds_the_wrong_way_round_are_refused(given):
-    with pytest.raises(ConfigError, match="expected the warning, then what is worse"):
-        Thresholds(**given)
 
 
 # -- the session -------------------------------------------------------------------------------
@@ -88,6 +83,7 @@ class Folds:
         self.money = Decimal(100_000)
         self.day = Decimal(-1000)
         self.heard = TS
+        self.troubles = Troubles()
 
     def open_positions(self):
         return [SimpleNamespace(account="DU1", instrument=name) for name in self.worth]
@@ -101,6 +97,15 @@ class Folds:
     def day_pnl(self, account, currency):
         return self.day
 
+    def working(self):
+        return []
+
+    def recent(self, since_ts):
+        return []
+
+    def peak_equity(self, account, currency):
+        return None
+
     def session(self, exchange, ts):
         hour = 3_600_000_000_000
         return SessionScheduled(TS, exchange, "2025-07-02", "UTC", TS, TS, TS + hour, TS + 2 * hour)
@@ -110,27 +115,24 @@ def facts(folds, **limits):
     spy = InstrumentDefined(TS, "SPY", "SPY", "STK", "SMART", "USD", Decimal(1), Decimal("0.01"), "UTC")
     return SessionFacts(
         gate=folds,
-        orders=folds,
-        positions=folds,
-        risk=folds,
-        money=folds,
+        state=RiskState(folds, folds, folds, folds, folds, folds, "USD"),
         calendar=folds,
         account="DU1",
-        currency="USD",
         limits=Limits(**limits),
         instruments=lambda: [spy],
         data_ts=lambda: folds.heard,
+        troubles=folds.troubles,
     )
 
 
 def test_position_risk_is_the_largest_share_of_a_limit():
     folds = Folds()
-    assert facts(folds).risk_used() is None
-    assert facts(folds, max_position_size=0.1).risk_used() == pytest.approx(0.6)
-    assert facts(folds, max_position_size=0.1, max_portfolio_risk=0.1).risk_used() == pytest.approx(0.9)
-    assert facts(folds, max_daily_loss=0.02).risk_used() == pytest.approx(1000 / 101_000 / 0.02)
+    assert facts(folds).risk_used(TS) is None
+    assert facts(folds, max_position_size=0.1).risk_used(TS) == pytest.approx(0.6)
+    assert facts(folds, max_position_size=0.1, max_portfolio_risk=0.1).risk_used(TS) == pytest.approx(0.9)
+    assert facts(folds, max_daily_loss=0.02).risk_used(TS) == pytest.approx(1000 / 101_000 / 0.02)
     folds.day = Decimal(500)
-    assert facts(folds, max_daily_loss=0.02).risk_used() == 0
+    assert facts(folds, max_daily_loss=0.02).risk_used(TS) == 0
 
 
 def test_the_age_of_data_counts_while_a_session_is_open_and_from_its_opening():
@@ -143,7 +145,7 @@ def test_the_age_of_data_counts_while_a_session_is_open_and_from_its_opening():
 
 def test_a_connection_that_is_down_grows_old_until_it_is_up(tmp_path):
     clock, folds = [0.0], Folds()
-    health = Health(Thresholds(), Machine(tmp_path), facts(folds), monotonic=lambda: clock[0])
+    health = Health(HealthSection(), Machine(tmp_path), facts(folds), monotonic=lambda: clock[0])
     try:
         folds.link = "down"
         assert health.reports(TS) == []
@@ -159,9 +161,26 @@ def test_a_connection_that_is_down_grows_old_until_it_is_up(tmp_path):
         health.close(1)
 
 
+def test_signals_in_trouble_are_a_warning_until_the_last_is_over(tmp_path):
+    folds = Folds()
+    health = Health(HealthSection(), Machine(tmp_path), facts(folds))
+
+    def told(file, problem):
+        folds.troubles.note(SignalFileRead(TS, "bma", file, "", 0, 0, problem))
+        return [(event.check, event.state, event.message) for event in health.reports(TS)]
+
+    try:
+        assert told("a.xlsx", "gone") == [("signals", "warning", "sources of signals in trouble: 1")]
+        assert told("b.xlsx", "gone") == []
+        assert told("a.xlsx", "") == []
+        assert [state for _, state, _ in told("b.xlsx", "")] == ["ok"]
+    finally:
+        health.close(1)
+
+
 def test_in_lock_step_neither_cpu_nor_the_age_of_data_is_judged(tmp_path):
     for lock_step in (True, False):
-        health = Health(Thresholds(), Machine(tmp_path), facts(Folds()), lock_step=lock_step)
+        health = Health(HealthSection(), Machine(tmp_path), facts(Folds()), lock_step=lock_step)
         health._machine.reading = msgspec.structs.replace(health._machine.reading, cpu_pct=99.0)
         health.reports(TS + 1_000_000_000)
         health.close(1)
