@@ -14,7 +14,7 @@ from core.matching import BarFill, Trigger
 from core.matching.model import check_slippage
 from core.signals.checks import check_half_lives, check_source, check_weights
 from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
-from core.sizing import Method
+from core.sizing_rules import Fallback, Method
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
 """A share of one: 0.05 means 5 %."""
@@ -194,6 +194,15 @@ class SizingSection(_Section, frozen=True, kw_only=True):
     target_volatility: Annotated[float, msgspec.Meta(gt=0, le=5, extra={"hint": "fraction"})] = 0.10
     volatility: Annotated[float, msgspec.Meta(gt=0, le=20, extra={"hint": "fraction"})] | None = None
     max_share: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+    kelly_fraction: Fraction = 0.5
+    kelly_cap: Fraction = 0.20
+    kelly_trades: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 200
+    kelly_least: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 30
+    kelly_fallback: Fallback = "fixed"
+    sizer: str = ""
+    parameters: dict[str, Any] = {}
+    resize: bool = False
+    resize_band: Fraction = 0.25
 
 
 class ListenerSection(_Section, frozen=True, kw_only=True):

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from app.sizers import load_sizer
 from core.desk import Views
 from core.events import Entry, Event
 from core.signals.composite import SignalRules
-from core.sizing import SizingRules
+from core.sizing_rules import SizingRules
 from projections.account import Account
 from projections.base import Projection
+from projections.decided import Decided
 from projections.gate import Gate
 from projections.orders import Orders
 from projections.positions import Positions
@@ -42,6 +44,7 @@ class World:
         self.routes = Routes()
         self.reported = Reported()
         self.signals = Signals()
+        self.decided = Decided()
         self.signal_rules = SignalRules()
         self.sizing = SizingRules()
         self._all: tuple[Projection, ...] = (
@@ -51,6 +54,7 @@ class World:
             self.account,
             self.risk,
             self.signals,
+            self.decided,
         )
         for entry in definitions:
             self.apply(entry)
@@ -75,7 +79,8 @@ class World:
     def views(self) -> Views:
         """What strategies see."""
         parts = (self.orders, self.positions, self.account, self.quotes, self.sessions)
-        return Views(*parts, self.signals, self.signal_rules, self.sizing)
+        own = load_sizer(self.sizing)
+        return Views(*parts, self.signals, self.decided, self.signal_rules, self.sizing, own)
 
     def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
         """Return the handlers by event type, in a fixed order."""

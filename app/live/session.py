@@ -56,7 +56,7 @@ from core.protection import NO_EXITS, ExitRules
 from core.retry import RetryRule
 from core.risk import Limits
 from core.signals.composite import SignalRules
-from core.sizing import SizingRules
+from core.sizing_rules import SizingRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions

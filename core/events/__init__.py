@@ -107,6 +107,7 @@ from core.events.signals import (
     SignalFileRead,
     SignalReceived,
     SignalSourcesChanged,
+    SizingPurpose,
 )
 
 MARKET_DATA: tuple[type[Event], ...] = (Trade, Quote, Bar, QuoteBar)
@@ -201,6 +202,7 @@ __all__ = [
     "SignalSourcesChanged",
     "SinkReported",
     "SinkState",
+    "SizingPurpose",
     "StateHash",
     "StrategyFailed",
     "TimeInForce",
