@@ -42,11 +42,11 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.exit_rules import NO_EXITS, ExitRules
 from core.loop import Loop
 from core.matching import BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
-from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
 from core.sizing_rules import SizingRules

@@ -24,9 +24,9 @@ from app.seating import StrategySpec, spread
 from app.settings import RiskSection, SizingSection
 from app.sizers import own_sizing
 from core.errors import ConfigError, DataMissing, InvalidEvent, UsageError
+from core.exit_rules import NO_EXITS, STOP_KEYS, TARGET_KEYS, ExitRules
 from core.matching import BarFill, Trigger
 from core.money import money
-from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
 from core.sizing_rules import SizingRules
@@ -318,24 +318,21 @@ def data_options(config: Config, request: ReplayRequest) -> DataOptions:
 
 
 def exits(section: RiskSection | None) -> ExitRules:
-    """Return the automatic exits of the configuration; raises `ConfigError` for two kinds of stop."""
+    """Return the automatic exits of the configuration; raises `ConfigError` for two stops, or two targets."""
     if section is None:
         return NO_EXITS
-    stops = [
-        name
-        for name in ("stop_loss_pct", "stop_loss_amount", "trailing_stop_pct")
-        if getattr(section, name) is not None
-    ]
-    if len(stops) > 1:
-        raise ConfigError(
-            f"[risk_management] {' and '.join(stops)}: a position has one stop; keep one of them"
-        )
+    for keys, what in ((STOP_KEYS, "stop"), (TARGET_KEYS, "target")):
+        given = [name for name in keys if getattr(section, name) is not None]
+        if len(given) > 1:
+            said = f"a position has one {what}; keep one of them"
+            raise ConfigError(f"[risk_management] {' and '.join(given)}: {said}")
+    asked = {name: getattr(section, name) for name in (*STOP_KEYS, *TARGET_KEYS)}
     return ExitRules(
-        stop_loss_pct=section.stop_loss_pct,
-        stop_loss_amount=section.stop_loss_amount,
-        trailing_stop_pct=section.trailing_stop_pct,
-        take_profit_pct=section.take_profit_pct,
+        **asked,
         flatten_day_at=section.max_daily_loss if section.on_daily_loss == "flatten" else None,
+        atr_length=section.atr_length,
+        atr_bar=section.atr_bar,
+        atr_unknown_pct=section.atr_unknown_pct,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from app.sizers import load_sizer
 from core.desk import Views
 from core.events import Entry, Event
+from core.ranges import TrueRanges
 from core.signals.composite import SignalRules
 from core.sizing_rules import SizingRules
 from projections.account import Account
@@ -45,6 +46,7 @@ class World:
         self.reported = Reported()
         self.signals = Signals()
         self.decided = Decided()
+        self.ranges: TrueRanges | None = None
         self.signal_rules = SignalRules()
         self.sizing = SizingRules()
         self._all: tuple[Projection, ...] = (

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from core.events import (
+    AtrMeasured,
     Bar,
     InstrumentDefined,
     OrderType,
@@ -208,6 +209,9 @@ class DecidedView(Protocol):
 
     def resized_ts(self, strategy: str, instrument: str) -> int | None:
         """Return when a holding was last resized (ns UTC); `None` if it never was."""
+
+    def atr(self, account: str, strategy: str, instrument: str) -> AtrMeasured | None:
+        """Return the range that the exits of a holding were last measured by, or `None`."""
 
 
 class GateView(Protocol):

@@ -19,6 +19,7 @@ from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
 from app.past import exits_of, limits_of, past_of
+from app.ranging import warmed
 from app.rules import renewed
 from app.seating import Seated, StrategySpec, seat
 from app.sizers import renewed_sizing
@@ -194,6 +195,8 @@ class Proof:
         world = past_of(self._reader, self._currency, upto=told.first_seq).world
         world.signal_rules = self._signals
         world.sizing = self._sizing
+        priced = config_priced(started)
+        world.ranges = warmed(self._exits, self._reader, world.sessions, priced, told.first_seq, started.ts)
         source = RecordedSource(self._reader, told.first_seq + 1, told.last_seq)
         writer = RunWriter(self._root, source.ordinals)
         try:
@@ -208,7 +211,7 @@ class Proof:
                 session=started.session,
                 account=account,
                 currency=self._currency,
-                priced=frozenset(config_priced(started)),
+                priced=frozenset(priced),
                 retry=self._retry,
                 hold=self._hold,
                 made=self._bar_feeds(),

@@ -102,6 +102,7 @@ from core.events.session import (
     TimerFired,
 )
 from core.events.signals import (
+    AtrMeasured,
     CompositeSignal,
     OrderSized,
     SignalFileRead,
@@ -120,6 +121,7 @@ __all__ = [
     "MARKET_DATA",
     "AccountMarked",
     "AccountReported",
+    "AtrMeasured",
     "Bar",
     "BreakAccepted",
     "BreakFound",

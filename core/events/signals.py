@@ -98,3 +98,20 @@ class OrderSized(Event, frozen=True, gc=False, omit_defaults=True):
     inputs: str
     purpose: SizingPurpose = "entry"
     reason: str = ""
+
+
+@event("atr_measured", "decision")
+class AtrMeasured(Event, frozen=True, gc=False):
+    """The average true range that a holding's automatic exits are placed by, as long as they stand.
+
+    `atr` is in the instrument's price. It is that of `length` bars; `bars` is 0 where there were too few, and
+    a configured share of the cost stood in. `detail` says it in words.
+    """
+
+    account: str
+    strategy: str
+    instrument: str
+    atr: Decimal
+    bars: int
+    length: int
+    detail: str

@@ -4,7 +4,8 @@ import pytest
 
 from core.clock import DAY_NS
 from core.events import CompositeSignal, Entry, OrderIntended, SignalReceived
-from core.protection import ExitRules, Protection
+from core.exit_rules import ExitRules
+from core.protection import Protection
 from core.signals.composite import SignalRules
 from core.strategies.composite import CompositeParameters, CompositeTrader
 from projections.decided import Decided, DecidedState
