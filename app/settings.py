@@ -12,7 +12,7 @@ import msgspec
 from adapters.ibkr.link.restart_window import parse as parse_window
 from core.matching import BarFill, Trigger
 from core.matching.model import check_slippage
-from core.resolutions import resolution_of
+from core.resolutions import check_length
 from core.signals.checks import check_half_lives, check_source, check_weights
 from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
 from core.sizing_rules import Fallback, Method
@@ -101,7 +101,7 @@ class RiskSection(_Section, frozen=True, kw_only=True):
     take_profit_amount: Positive | None = None
     take_profit_atr: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
     atr_length: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 14
-    atr_bar: Annotated[str, msgspec.Meta(extra={"check": resolution_of})] = "1m"
+    atr_bar: Annotated[str, msgspec.Meta(extra={"check": check_length})] = "1m"
     atr_unknown_pct: Fraction = 0.02
     rules: dict[Name, RiskRuleSection] = {}
 

@@ -186,7 +186,7 @@ def _kelly(rules: SizingRules, facts: SizingFacts) -> _Wanted:
     caps = {"kelly_cap": rules.kelly_cap}
     full, decided = edge.kelly, edge.wins + edge.losses
     if full is None or decided < rules.kelly_least:
-        why = f"{decided} closed trades of {rules.kelly_least}"
+        why = f"{decided} of {rules.kelly_least} closed trades"
         if decided >= rules.kelly_least:
             why = f"{edge.wins} wins and {edge.losses} losses among {decided} closed trades"
         stands_in = _BY_METHOD[rules.kelly_fallback](rules, facts)

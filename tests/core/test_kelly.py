@@ -92,8 +92,8 @@ def test_without_an_edge_there_is_no_size_and_the_reason_has_the_share():
 @pytest.mark.parametrize(
     ("percents", "why"),
     [
-        ((), "fixed stands in for kelly: 0 closed trades of 4"),
-        ((3, -1, 0, 0), "fixed stands in for kelly: 2 closed trades of 4"),
+        ((), "fixed stands in for kelly: 0 of 4 closed trades"),
+        ((3, -1, 0, 0), "fixed stands in for kelly: 2 of 4 closed trades"),
         ((3, 1, 2, 2), "fixed stands in for kelly: 4 wins and 0 losses among 4 closed trades"),
     ],
 )

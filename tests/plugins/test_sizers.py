@@ -152,6 +152,6 @@ def test_kelly_runs_on_the_sample_and_says_what_stood_in(project):
     done = project("return 1", named="", more='method = "kelly"\nkelly_least = 2\nquantity = 7\n')
     assert (done.code, done.json["fills"]) == (0, 3)
     assert [(one["quantity"], one["reason"]) for one in sizes(project)] == [
-        ("7", "fixed stands in for kelly: 0 closed trades of 2"),
-        ("7", "fixed stands in for kelly: 0 closed trades of 2"),
+        ("7", "fixed stands in for kelly: 0 of 2 closed trades"),
+        ("7", "fixed stands in for kelly: 0 of 2 closed trades"),
     ]
