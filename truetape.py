@@ -53,9 +53,11 @@ from core.risk.own import risk_rule
 from core.signals.composite import Composite, Reading
 from core.signals.opinions import opinion_of
 from core.signals.sources import ComputedSignals
+from core.sizers import sizer
 from core.sizing import LEAN, MarginSizing, fixed_fractional, volatility_target
+from core.sizing_rules import SizingFacts as SizingCase
 from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
-from core.views import Order, Position
+from core.views import ClosedTrade, Order, Position
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,6 +73,7 @@ __all__ = [
     "Bar",
     "Bracket",
     "BreakFound",
+    "ClosedTrade",
     "CommissionReported",
     "Composite",
     "ComputedSignals",
@@ -100,6 +103,7 @@ __all__ = [
     "RiskRefused",
     "SignalReceived",
     "SinkReported",
+    "SizingCase",
     "State",
     "Strategy",
     "Subscription",
@@ -113,6 +117,7 @@ __all__ = [
     "opinion_of",
     "rehearse",
     "risk_rule",
+    "sizer",
     "volatility_target",
 ]
 

@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from app.ranging import ranges_of
 from app.rules import load_rules
 from app.seating import Seated
 from app.world import World
 from core.agenda import Agenda
 from core.clock import MINUTE_NS
 from core.day_stop import DayStop
+from core.exit_rules import NO_EXITS, ExitRules
 from core.halting import KillSwitch
 from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Broker, Recorder
-from core.protection import NO_EXITS, ExitRules, Protection
+from core.protection import Protection
 from core.retry import RetryRule
 from core.risk import Limits, RiskGate
 from core.sampling import EquitySampler
@@ -51,7 +53,11 @@ def assemble(
         step.seat(one.id, one.strategy)
     if exits.active:
         views = (world.orders, world.positions, world.sessions)
-        step.protect(Protection(exits, *views, account, session))
+        if exits.by_range and world.ranges is None:
+            world.ranges = ranges_of(exits)
+        step.protect(Protection(exits, *views, account, session, world.ranges, world.decided))
+    if exits.by_range and world.ranges is not None:
+        step.watching = {"on_trade": world.ranges.on_trade, "on_bar": world.ranges.on_bar}
     if exits.flatten_day_at is not None:
         step.stop_days(DayStop(exits.flatten_day_at, world.risk, world.orders, world.positions, session))
     sampler = EquitySampler(agenda, world.account, account, currency, sample_ns)

@@ -4,8 +4,8 @@ import msgspec
 
 from app.world import World
 from core.events import MARKET_DATA, Event, FeedDefined, InstrumentDefined, SessionScheduled, SessionStarted
+from core.exit_rules import ExitRules
 from core.ports import EntryReader, Selection
-from core.protection import ExitRules
 from core.risk import Limits
 from projections.sessions import Sessions
 

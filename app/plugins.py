@@ -1,23 +1,36 @@
 """The kinds of plug-ins, and what there is of each: for `plugins` and `strategies`, which list them.
 
-Finding and loading is `app.discovery`'s. Nothing here runs a plug-in beyond the loading of its file.
+Finding and loading is `app.discovery`'s. Nothing here runs a plug-in beyond the loading of its file, and
+the making of an instance where one is to be called.
 """
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import getsourcelines
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from app.discovery import STRATEGIES, Found, Kind, find_plugin, has_base, in_folders, is_a, names
+from app.discovery import (
+    STRATEGIES,
+    Found,
+    Kind,
+    find_plugin,
+    has_base,
+    in_folders,
+    is_a,
+    names,
+    place_of,
+    source_file,
+)
 from app.parameters import ParameterInfo, describe
 from app.settings import Settings
 from core.data_source import DataSource
-from core.errors import UnknownPlugin
+from core.errors import UnknownPlugin, UsageError, is_termination
 from core.listener import Listener
 from core.risk.own import is_risk_rule
+from core.sizers import is_sizer
 
 SIGNAL_METHODS = ("generate_signal", "load_custom_recommendations", "predict")
 
@@ -34,10 +47,15 @@ def _written_source(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef) and node.name in SIGNAL_METHODS[:2]
 
 
-def _written_rule(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ClassDef | ast.FunctionDef) and any(
-        getattr(one, "id", getattr(one, "attr", "")) == "risk_rule" for one in node.decorator_list
-    )
+def _marked(mark: str) -> Callable[[ast.stmt], bool]:
+    """Return what tells a function or class that is written with this mark."""
+
+    def written(node: ast.stmt) -> bool:
+        return isinstance(node, ast.ClassDef | ast.FunctionDef) and any(
+            getattr(one, "id", getattr(one, "attr", "")) == mark for one in node.decorator_list
+        )
+
+    return written
 
 
 LISTENERS = Kind(
@@ -67,7 +85,14 @@ RISK_RULES = Kind(
     "truetape.risk_rules",
     "a function or class marked with @truetape.risk_rule",
     is_risk_rule,
-    _written_rule,
+    _marked("risk_rule"),
+)
+SIZERS = Kind(
+    "sizer",
+    "truetape.sizers",
+    "a function or class marked with @truetape.sizer",
+    is_sizer,
+    _marked("sizer"),
 )
 DATA_SOURCES = Kind(
     "data source",
@@ -77,7 +102,7 @@ DATA_SOURCES = Kind(
     has_base("DataSource"),
     bundled={"yfinance": "app.yahoo:Yahoo"},
 )
-KINDS = (STRATEGIES, SIGNAL_SOURCES, RISK_RULES, LISTENERS, DATA_SOURCES)
+KINDS = (STRATEGIES, SIGNAL_SOURCES, RISK_RULES, SIZERS, LISTENERS, DATA_SOURCES)
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +132,7 @@ def everything(settings: Settings) -> list[Listed]:
         STRATEGIES.name: [one.name for one in (*settings.replay.strategy, *settings.live.strategy)],
         SIGNAL_SOURCES.name: sources,
         RISK_RULES.name: [one.path or name for name, one in rules.items()],
+        SIZERS.name: [settings.sizing.sizer] if settings.sizing.sizer else [],
         LISTENERS.name: [one.path for one in settings.live.listener],
     }
     return [row for kind in KINDS for row in listing(kind, named.get(kind.name, ()))]
@@ -146,3 +172,25 @@ def _origin(found: Found) -> str:
 def broken(rows: Sequence[Listed]) -> bool:
     """Return whether any of them does not load."""
     return any(row.error for row in rows)
+
+
+def load_named(kind: Kind, label: str, spec: str) -> Found:
+    """Load a plug-in that the configuration names; raises `UsageError` that begins with `label`."""
+    try:
+        return find_plugin(kind, spec)
+    except UsageError as error:
+        raise UsageError(f"{label}: {error}") from error
+
+
+def instance_of(label: str, found: Found) -> Any:
+    """Return what is to be called: a function, or a class's instance; raises `UsageError` without one."""
+    if not isinstance(found.item, type):
+        return found.item
+    try:
+        return found.item()
+    except (Exception, SystemExit) as error:
+        if is_termination(error):
+            raise
+        path = source_file(found.item)
+        place = place_of(error, path) if path else found.origin
+        raise UsageError(f"{label}: {place}: raised {type(error).__name__}: {error}") from error

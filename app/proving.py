@@ -56,6 +56,9 @@ def _changed(recorded: RunReader, now: RunReader) -> str:
         for one in before["options"]["limits"].get("rules", ())
         if rules.get(one["name"]) != one["source"]
     ]
+    old, new = (told["options"].get("sizing", {}).get("own") or {} for told in (before, after))
+    if old.get("source") != new.get("source"):
+        found.append(f"the code of sizer {old.get('name') or new.get('name')}")
     if before["code_version"] != after["code_version"]:
         found.append(f"truetape, from {before['code_version']} to {after['code_version']}")
     if before["content"] != after["content"]:

@@ -23,6 +23,7 @@ from app.deriving import derived
 from app.planning import DataOptions, Period, Plan, Planner
 from app.rules import renewed
 from app.seating import StrategySpec, seat
+from app.sizers import renewed_sizing
 from app.version import VERSION
 from app.warming import plan_warm_up
 from app.world import World
@@ -41,14 +42,14 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.exit_rules import NO_EXITS, ExitRules
 from core.loop import Loop
 from core.matching import ActionOrders, BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
-from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
-from core.sizing import SizingRules
+from core.sizing_rules import SizingRules
 from core.strategy import Subscription
 from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
@@ -481,7 +482,7 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
     rules = msgspec.convert(
         options.pop("signals", {}), SignalRules
     )  # a run of before there were any has none
-    sizing = msgspec.convert(options.pop("sizing", {}), SizingRules)
+    sizing = renewed_sizing(msgspec.convert(options.pop("sizing", {}), SizingRules))
     return Replay(
         root,
         reader,

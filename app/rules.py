@@ -5,14 +5,13 @@ same run has the same code.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
-from app.discovery import Found, find_plugin, place_of, source_file
-from app.plugins import RISK_RULES
+from app.discovery import Found
+from app.plugins import RISK_RULES, instance_of, load_named
 from app.settings import RiskRuleSection
-from core.errors import UsageError, is_termination
+from core.errors import UsageError
 from core.risk.limits import Limits, OwnLimit
 from core.risk.own import LoadedRule
 from core.risk.rules import RULES
@@ -45,24 +44,8 @@ def renewed(limits: Limits) -> Limits:
 
 def load_rules(rules: Sequence[OwnLimit]) -> list[LoadedRule]:
     """Load the code of rules; raises `UsageError` with file and line of what does not load."""
-    return [LoadedRule(one, _made(one.name, _load(one.name, one.path))) for one in rules]
+    return [LoadedRule(one, instance_of(f"risk rule {one.name}", _load(one.name, one.path))) for one in rules]
 
 
 def _load(name: str, path: str) -> Found:
-    try:
-        return find_plugin(RISK_RULES, path)
-    except UsageError as error:
-        raise UsageError(f"risk rule {name}: {error}") from error
-
-
-def _made(name: str, found: Found) -> Any:
-    if not isinstance(found.item, type):
-        return found.item
-    try:
-        return found.item()
-    except (Exception, SystemExit) as error:
-        if is_termination(error):
-            raise
-        path = source_file(found.item)
-        place = place_of(error, path) if path else found.origin
-        raise UsageError(f"risk rule {name}: {place}: raised {type(error).__name__}: {error}") from error
+    return load_named(RISK_RULES, f"risk rule {name}", path)

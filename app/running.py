@@ -21,14 +21,15 @@ from app.proving import prove
 from app.replaying import ACCOUNT, Progress, Replay, ReplayOptions, again
 from app.rules import own_limits, renewed
 from app.seating import StrategySpec, spread
-from app.settings import RiskSection
+from app.settings import RiskSection, SizingSection
+from app.sizers import own_sizing
 from core.errors import ConfigError, DataMissing, InvalidEvent, UsageError
+from core.exit_rules import NO_EXITS, STOP_KEYS, TARGET_KEYS, ExitRules
 from core.matching import ActionOrders, BarFill, Trigger
 from core.money import money
-from core.protection import NO_EXITS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
-from core.sizing import SizingRules
+from core.sizing_rules import SizingRules
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run
@@ -266,27 +267,48 @@ def signal_rules(config: Config) -> SignalRules:
 def sizing_rules(config: Config) -> SizingRules:
     """Return how entries are sized; the stop's distance and the cap default to those of `[risk_management]`.
 
-    Raises `ConfigError` for `fixed_fractional` without the distance of a stop.
+    Raises `ConfigError` for `fixed_fractional` without the distance of a stop, and for a Kelly estimate that
+    could never have the trades it needs; `UsageError` for a sizer that does not load.
     """
     section, risk = config.settings.sizing, config.settings.risk_management
     stop, share = section.stop_pct, section.max_share
     if risk is not None:
         stop = stop or risk.stop_loss_pct or risk.trailing_stop_pct
         share = share or risk.max_position_size
-    if section.method == "fixed_fractional" and not stop:
-        raise ConfigError(
-            '[sizing] method = "fixed_fractional" needs the distance of a stop: set stop_pct there, or '
-            "stop_loss_pct or trailing_stop_pct in [risk_management]"
-        )
+    own = own_sizing(section)
+    if own is None:
+        _check_sizing(section, stop)
     return SizingRules(
-        method=section.method,
+        method=section.method if own is None else own.name,
         quantity=section.quantity,
         risk_per_trade=section.risk_per_trade,
         stop_pct=stop,
         target_volatility=section.target_volatility,
         volatility=section.volatility,
         max_share=share,
+        kelly_fraction=section.kelly_fraction,
+        kelly_cap=section.kelly_cap,
+        kelly_trades=section.kelly_trades,
+        kelly_least=section.kelly_least,
+        kelly_fallback=section.kelly_fallback,
+        resize_band=section.resize_band if section.resize else None,
+        own=own,
     )
+
+
+def _check_sizing(section: SizingSection, stop: float | None) -> None:
+    kelly = section.method == "kelly"
+    key = "kelly_fallback" if kelly and section.kelly_fallback == "fixed_fractional" else "method"
+    if not stop and (section.method == "fixed_fractional" or key != "method"):
+        raise ConfigError(
+            f'[sizing] {key} = "fixed_fractional" needs the distance of a stop: set stop_pct there, or '
+            "stop_loss_pct or trailing_stop_pct in [risk_management]"
+        )
+    if kelly and section.kelly_least > section.kelly_trades:
+        raise ConfigError(
+            f"[sizing] kelly_least = {section.kelly_least}: only the last kelly_trades = "
+            f"{section.kelly_trades} are looked at, so there would never be enough; lower it"
+        )
 
 
 def data_options(config: Config, request: ReplayRequest) -> DataOptions:
@@ -298,24 +320,21 @@ def data_options(config: Config, request: ReplayRequest) -> DataOptions:
 
 
 def exits(section: RiskSection | None) -> ExitRules:
-    """Return the automatic exits of the configuration; raises `ConfigError` for two kinds of stop."""
+    """Return the automatic exits of the configuration; raises `ConfigError` for two stops, or two targets."""
     if section is None:
         return NO_EXITS
-    stops = [
-        name
-        for name in ("stop_loss_pct", "stop_loss_amount", "trailing_stop_pct")
-        if getattr(section, name) is not None
-    ]
-    if len(stops) > 1:
-        raise ConfigError(
-            f"[risk_management] {' and '.join(stops)}: a position has one stop; keep one of them"
-        )
+    for keys, what in ((STOP_KEYS, "stop"), (TARGET_KEYS, "target")):
+        given = [name for name in keys if getattr(section, name) is not None]
+        if len(given) > 1:
+            said = f"a position has one {what}; keep one of them"
+            raise ConfigError(f"[risk_management] {' and '.join(given)}: {said}")
+    asked = {name: getattr(section, name) for name in (*STOP_KEYS, *TARGET_KEYS)}
     return ExitRules(
-        stop_loss_pct=section.stop_loss_pct,
-        stop_loss_amount=section.stop_loss_amount,
-        trailing_stop_pct=section.trailing_stop_pct,
-        take_profit_pct=section.take_profit_pct,
+        **asked,
         flatten_day_at=section.max_daily_loss if section.on_daily_loss == "flatten" else None,
+        atr_length=section.atr_length,
+        atr_bar=section.atr_bar,
+        atr_unknown_pct=section.atr_unknown_pct,
     )
 
 

@@ -14,6 +14,8 @@ _FILES = {
     "test_strategy.py.txt": "tests/test_breakout.py",
     "signal_source.py.txt": "plugins/opinion.py",
     "test_signal_source.py.txt": "tests/test_opinion.py",
+    "sizer.py.txt": "plugins/sizing.py",
+    "test_sizer.py.txt": "tests/test_sizing.py",
 }
 
 

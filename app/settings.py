@@ -13,9 +13,10 @@ import msgspec
 from adapters.ibkr.link.restart_window import parse as parse_window
 from core.matching import ActionOrders, BarFill, Trigger
 from core.matching.model import check_slippage
+from core.resolutions import check_length
 from core.signals.checks import check_half_lives, check_source, check_weights
 from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
-from core.sizing import Method
+from core.sizing_rules import Fallback, Method
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
 """A share of one: 0.05 means 5 %."""
@@ -116,6 +117,14 @@ class RiskSection(_Section, frozen=True, kw_only=True):
     stop_loss_amount: Positive | None = None
     trailing_stop_pct: Fraction | None = None
     take_profit_pct: Annotated[float, msgspec.Meta(gt=0, le=10, extra={"hint": "fraction"})] | None = None
+    stop_loss_atr: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+    trailing_stop_amount: Positive | None = None
+    trailing_stop_atr: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+    take_profit_amount: Positive | None = None
+    take_profit_atr: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+    atr_length: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 14
+    atr_bar: Annotated[str, msgspec.Meta(extra={"check": check_length})] = "1m"
+    atr_unknown_pct: Fraction = 0.02
     rules: dict[Name, RiskRuleSection] = {}
 
 
@@ -220,6 +229,15 @@ class SizingSection(_Section, frozen=True, kw_only=True):
     target_volatility: Annotated[float, msgspec.Meta(gt=0, le=5, extra={"hint": "fraction"})] = 0.10
     volatility: Annotated[float, msgspec.Meta(gt=0, le=20, extra={"hint": "fraction"})] | None = None
     max_share: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+    kelly_fraction: Fraction = 0.5
+    kelly_cap: Fraction = 0.20
+    kelly_trades: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 200
+    kelly_least: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 30
+    kelly_fallback: Fallback = "fixed"
+    sizer: str = ""
+    parameters: dict[str, Any] = {}
+    resize: bool = False
+    resize_band: Fraction = 0.25
 
 
 class ListenerSection(_Section, frozen=True, kw_only=True):

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
+from app.sizers import load_sizer
 from core.desk import Views
 from core.events import Entry, Event
+from core.ranges import TrueRanges
 from core.risk import RiskState
 from core.signals.composite import SignalRules
-from core.sizing import SizingRules
+from core.sizing_rules import SizingRules
 from projections.account import Account
 from projections.base import Projection
+from projections.decided import Decided
 from projections.gate import Gate
 from projections.orders import Orders
 from projections.positions import Positions
@@ -43,6 +46,8 @@ class World:
         self.routes = Routes()
         self.reported = Reported()
         self.signals = Signals()
+        self.decided = Decided()
+        self.ranges: TrueRanges | None = None
         self.signal_rules = SignalRules()
         self.sizing = SizingRules()
         self._all: tuple[Projection, ...] = (
@@ -52,6 +57,7 @@ class World:
             self.account,
             self.risk,
             self.signals,
+            self.decided,
         )
         for entry in definitions:
             self.apply(entry)
@@ -81,7 +87,8 @@ class World:
     def views(self) -> Views:
         """What strategies see."""
         parts = (self.orders, self.positions, self.account, self.quotes, self.sessions)
-        return Views(*parts, self.signals, self.signal_rules, self.sizing)
+        own = load_sizer(self.sizing)
+        return Views(*parts, self.signals, self.decided, self.signal_rules, self.sizing, own)
 
     def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
         """Return the handlers by event type, in a fixed order."""

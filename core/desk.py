@@ -15,7 +15,6 @@ from core.events import (
     Event,
     ModifyIntended,
     OrderIntended,
-    OrderSized,
     Recorded,
     Side,
     TimeInForce,
@@ -25,10 +24,12 @@ from core.money import ZERO, money, price
 from core.order_rules import order_type
 from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
-from core.sizing import Sized, SizingFacts, SizingRules, sized
+from core.sizing_desk import SizingDesk, SizingViews
+from core.sizing_rules import OwnSizer, Sized, SizingRules
 from core.strategy import Bracket, Exits, Terms
 from core.views import (
     AccountView,
+    DecidedView,
     InstrumentsView,
     OrdersView,
     PositionsView,
@@ -37,7 +38,6 @@ from core.views import (
 )
 
 _NO_TERMS = Terms()
-_ENCODER = msgspec.json.Encoder(order="deterministic")
 
 MAX_REQUESTS_A_STEP = 1000
 """A handler that asks for more is taken for one that does not end."""
@@ -71,8 +71,10 @@ class Views:
         quotes: QuotesView,
         instruments: InstrumentsView,
         signals: SignalsView,
+        decided: DecidedView,
         rules: SignalRules,
         sizing: SizingRules = SizingRules(),  # noqa: B008
+        sizer: OwnSizer | None = None,
     ) -> None:
         self.orders = orders
         self.positions = positions
@@ -80,8 +82,10 @@ class Views:
         self.quotes = quotes
         self.instruments = instruments
         self.signals = signals
+        self.decided = decided
         self.rules = rules
         self.sizing = sizing
+        self.sizer = sizer
 
 
 class StrategyDesk:
@@ -111,8 +115,17 @@ class StrategyDesk:
         self.quotes = views.quotes
         self.instruments = views.instruments
         self.signals = views.signals
-        self._judge = Judge(strategy, views.rules, views.signals)
-        self._sizing = views.sizing
+        self.decided = views.decided
+        self._judge = Judge(strategy, views.rules, views.signals, views.decided)
+        parts = (
+            views.orders,
+            views.positions,
+            views.accounts,
+            views.quotes,
+            views.instruments,
+            views.decided,
+        )
+        self._sizing = SizingDesk(strategy, account, currency, SizingViews(*parts), views.sizing, views.sizer)
         self.is_open = False
         self._prefix = f"{strategy}-{session}-"
         self._present = present
@@ -284,22 +297,23 @@ class StrategyDesk:
 
     def size(self, instrument: str, volatility: float | None) -> Sized:
         """Return how large a position is to be, by the configuration; it is recorded."""
-        rules = self._sizing
-        equity = self.accounts.equity(self.account, self.currency)
-        found = sized(rules, SizingFacts(equity, self._unit(instrument), volatility))
+        found, decision = self._sizing.size(instrument, volatility, self._present.ts)
         if self.is_open:
-            amounts = (money(found.wanted), money(found.quantity), found.capped_by)
-            inputs = _ENCODER.encode(found.inputs).decode()
-            self._request(OrderSized(self._present.ts, self.id, instrument, rules.method, *amounts, inputs))
+            self._request(decision)
         return found
 
-    def _unit(self, instrument: str) -> Decimal | None:
-        """Return what one unit is worth in the account's currency; `None` without a price or rate."""
-        mark = self.quotes.mark(instrument)
-        if mark is None:
-            return None
-        definition = self.instruments.instrument(instrument)
-        return self.accounts.convert(price(mark) * definition.multiplier, definition.currency, self.currency)
+    def resize(self, instrument: str, volatility: float | None) -> str:
+        """Ask for what brings a holding to its size; return the order's id, empty if there is none."""
+        if not self.is_open:
+            return ""
+        found = self._sizing.resize(instrument, volatility, self._present.ts)
+        if found is None:
+            return ""
+        self._request(found.decision)
+        side: Side = "BUY" if found.quantity > ZERO else "SELL"
+        return self.place(
+            instrument, side, found.quantity.copy_abs(), None, None, "DAY", f"resize: {found.reason}"
+        )
 
     def _request(self, request: Event | Bracketed) -> None:
         if len(self._requests) >= MAX_REQUESTS_A_STEP:

@@ -408,7 +408,8 @@ class Loop:
             self._accept(seq)
 
     def _new_lane(self, instrument: str) -> Lane:
-        routes: dict[str, list[Handler]] = {name: [] for name in HANDLERS.values()}
+        watching = self._step.watching
+        routes = {name: [watching[name]] if name in watching else [] for name in HANDLERS.values()}
         derived: dict[tuple[type[Event], str], list[Handler]] = {}
         for seat in self._step.seats.values():
             wanted = [s for s in seat.strategy.subscriptions() if s.instrument == instrument]

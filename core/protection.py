@@ -7,51 +7,18 @@ missing, resized or over; done again it asks for nothing. What a strategy's own 
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Protocol
 
 import msgspec
 
 from core.errors import UnknownInstrument
-from core.events import CancelIntended, ModifyIntended, OrderIntended, OrderType, Side
-from core.money import CONTEXT, ZERO, money, plain
+from core.events import AtrMeasured, CancelIntended, ModifyIntended, OrderIntended, OrderType, Side
+from core.exit_rules import Distance, ExitRules
+from core.money import CONTEXT, QUANTUM, ZERO, money, plain, price
 from core.order_rules import EXIT_PREFIX, STOPS, is_exit
 from core.views import InstrumentsView, Order, OrdersView, Position, PositionsView
 
-Request = OrderIntended | ModifyIntended | CancelIntended
-
-
-class ExitRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Distances from a holding's average cost; fractions, or an amount. None at all places no exits.
-
-    Of the stop's three kinds at most one is set. A trailing stop follows the market at its distance.
-    `flatten_day_at` is the day's loss (a fraction) from which on all positions are closed.
-    """
-
-    stop_loss_pct: float | None = None
-    stop_loss_amount: float | None = None
-    trailing_stop_pct: float | None = None
-    take_profit_pct: float | None = None
-    flatten_day_at: float | None = None
-
-    @property
-    def active(self) -> bool:
-        """Whether exits are asked for."""
-        kinds = (self.stop_loss_pct, self.stop_loss_amount, self.trailing_stop_pct, self.take_profit_pct)
-        return any(kind is not None for kind in kinds)
-
-    @property
-    def name(self) -> str:
-        """The exits in words, for the log and the report."""
-        told = [
-            *([f"stop-loss {self.stop_loss_pct:.2%}"] if self.stop_loss_pct is not None else []),
-            *([f"stop-loss {self.stop_loss_amount:g}"] if self.stop_loss_amount is not None else []),
-            *([f"trailing stop {self.trailing_stop_pct:.2%}"] if self.trailing_stop_pct is not None else []),
-            *([f"take-profit {self.take_profit_pct:.2%}"] if self.take_profit_pct is not None else []),
-            *([f"flat at a day of -{self.flatten_day_at:.2%}"] if self.flatten_day_at is not None else []),
-        ]
-        return ", ".join(told) or "none"
-
-
-NO_EXITS = ExitRules()
+Request = OrderIntended | ModifyIntended | CancelIntended | AtrMeasured
 
 
 class Sweep(msgspec.Struct, frozen=True, gc=False):
@@ -66,13 +33,35 @@ class Sweep(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Wanted(msgspec.Struct, frozen=True, gc=False):
-    """One exit as it should be; a trailing stop has no price of its own."""
+    """One exit as it should be; a trailing stop has no price of its own, but a distance."""
 
     type: OrderType
-    limit: Decimal | None
-    stop: Decimal | None
-    trail_pct: Decimal | None
     reason: str
+    limit: Decimal | None = None
+    stop: Decimal | None = None
+    trail: Decimal | None = None
+    trail_pct: Decimal | None = None
+
+
+class RangesView(Protocol):
+    """Average true ranges, as far as they are known."""
+
+    @property
+    def length(self) -> int:
+        """Return how many bars make a range."""
+
+    def bars(self, instrument: str) -> int:
+        """Return how many bars are complete."""
+
+    def atr(self, instrument: str) -> float | None:
+        """Return the range; `None` while there are too few bars for one."""
+
+
+class RangeMemory(Protocol):
+    """What exits were measured by."""
+
+    def atr(self, account: str, strategy: str, instrument: str) -> AtrMeasured | None:
+        """Return the range that the exits of a holding were last measured by, or `None`."""
 
 
 class Protection:
@@ -86,8 +75,15 @@ class Protection:
         instruments: InstrumentsView,
         account: str,
         session: int,
+        ranges: RangesView | None = None,
+        memory: RangeMemory | None = None,
     ) -> None:
+        """`ranges` and `memory` are needed by rules that go by the range."""
         self._rules = rules
+        self._loss, self._trail, self._profit = rules.stop_loss, rules.trailing_stop, rules.take_profit
+        self._by_range = rules.by_range
+        self._ranges = ranges
+        self._memory = memory
         self._orders = orders
         self._positions = positions
         self._instruments = instruments
@@ -114,7 +110,10 @@ class Protection:
         ]
         right = [order for order in mine if order.side == side]
         group = next((order.oca for order in right if order.oca), "")
-        wanted = self._wanted(held, side)
+        measured = self._measured(sweep, held, ts, anew=not right) if self._by_range else None
+        if measured is not None and measured is not self._known(sweep):
+            asked.append(measured)
+        wanted = self._wanted(held, side, ZERO if measured is None else measured.atr)
         if not group and len(wanted) > 1:
             group = f"{EXIT_PREFIX}{sweep.strategy}-{self._session}-{self._count + 1}"
         for exit_ in wanted:
@@ -138,46 +137,78 @@ class Protection:
                 covered = CONTEXT.add(covered, max(ZERO, quantity - order.filled))
         return covered
 
-    def _wanted(self, held: Position, side: Side) -> list[_Wanted]:
-        rules, cost = self._rules, held.average_cost
-        below = Decimal(-1) if side == "SELL" else Decimal(1)
-        found: list[_Wanted] = []
-        if rules.trailing_stop_pct is not None:
-            share = Decimal(repr(rules.trailing_stop_pct))
-            found.append(_Wanted("TRAIL", None, None, share, f"trailing stop {rules.trailing_stop_pct:.2%}"))
-        elif rules.stop_loss_pct is not None or rules.stop_loss_amount is not None:
-            away = _distance(cost, rules.stop_loss_pct, rules.stop_loss_amount)
-            stop = self._rounded(held.instrument, cost + below * away)
-            found.append(_Wanted("STP", None, stop, None, f"stop-loss {_words(away, cost)}"))
-        if rules.take_profit_pct is not None:
-            away = _distance(cost, rules.take_profit_pct, None)
-            limit = self._rounded(held.instrument, cost - below * away)
-            found.append(_Wanted("LMT", limit, None, None, f"take-profit {_words(away, cost)}"))
-        return [exit_ for exit_ in found if all(p is None or p > ZERO for p in (exit_.limit, exit_.stop))]
+    def _known(self, sweep: Sweep) -> AtrMeasured | None:
+        who = (self._account, sweep.strategy, sweep.instrument)
+        return None if self._memory is None else self._memory.atr(*who)
 
-    def _rounded(self, instrument: str, price: Decimal) -> Decimal:
+    def _measured(self, sweep: Sweep, held: Position, ts: int, *, anew: bool) -> AtrMeasured:
+        """Return the range that a holding's exits go by: measured once, and kept while any of them stands.
+
+        What stood in for it is replaced as soon as it is known.
+        """
+        known, rules = self._known(sweep), self._rules
+        assert self._ranges is not None
+        name = sweep.instrument
+        atr, bars = self._ranges.atr(name), self._ranges.bars(name)
+        exact = price(atr) if atr is not None else ZERO
+        if known is not None and not anew and (known.bars or not exact):
+            return known
+        who, length = (self._account, sweep.strategy, name), self._ranges.length
+        if exact:
+            return AtrMeasured(ts, *who, exact, bars, length, f"{length} bars of {rules.atr_bar}")
+        stands_in = CONTEXT.multiply(held.average_cost.copy_abs(), Decimal(repr(rules.atr_unknown_pct)))
+        why = (
+            f"{bars} of {length + 1} bars of {rules.atr_bar} so far: {rules.atr_unknown_pct:.2%} of the cost"
+        )
+        return AtrMeasured(ts, *who, money(stands_in), 0, length, why)
+
+    def _wanted(self, held: Position, side: Side, atr: Decimal) -> list[_Wanted]:
+        cost = held.average_cost
+        below = Decimal(-1) if side == "SELL" else Decimal(1)
+        tick = self._tick(held.instrument)
+        found: list[_Wanted] = []
+        if (trail := self._trail) is not None:
+            found.append(_trailing(trail, cost, atr, tick))
+        elif (loss := self._loss) is not None:
+            away = max(loss.of(cost, atr), tick)
+            # However far away it is meant to be: a stop at the lowest price there is covers the holding.
+            stop = max(_rounded(cost + below * away, tick), tick or QUANTUM)
+            found.append(_Wanted("STP", f"stop-loss {loss.words(cost, atr)}", stop=stop))
+        if (profit := self._profit) is not None:
+            limit = _rounded(cost - below * max(profit.of(cost, atr), tick), tick)
+            found.append(_Wanted("LMT", f"take-profit {profit.words(cost, atr)}", limit=limit))
+        return [exit_ for exit_ in found if exit_.limit is None or exit_.limit > ZERO]
+
+    def _tick(self, instrument: str) -> Decimal:
         try:
-            tick = self._instruments.instrument(instrument).tick_size
+            return max(self._instruments.instrument(instrument).tick_size, ZERO)
         except UnknownInstrument:
-            tick = ZERO
-        if tick <= ZERO:
-            return money(price)
-        return money((price / tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN) * tick)
+            return ZERO
 
     def _fit(self, there: Sequence[Order], exit_: _Wanted, quantity: Decimal, ts: int) -> list[Request]:
         """Return the change that gives the exit its size and price, and cancels of any beyond the first."""
         first, *others = there
         asked: list[Request] = [_cancel(order, ts, "one exit of a kind is enough") for order in others]
         left = CONTEXT.subtract(first.quantity, first.filled)
-        prices = (exit_.limit, exit_.stop if exit_.type == "STP" else first.stop)
-        if left != quantity or prices != (first.limit, first.stop):
+        stop = exit_.stop if exit_.type == "STP" else first.stop
+        now = (exit_.limit, stop, exit_.trail, exit_.trail_pct)
+        if left != quantity or now != (first.limit, first.stop, first.trail, first.trail_pct):
             version = max(self._versions.get(first.id, 1), first.version) + 1
             self._versions[first.id] = version
             who = (first.account, first.strategy, first.instrument)
             size = money(CONTEXT.add(first.filled, quantity))
             asked.append(
                 ModifyIntended(
-                    ts, first.id, version, *who, size, *prices, exit_.reason, None, exit_.trail_pct
+                    ts,
+                    first.id,
+                    version,
+                    *who,
+                    size,
+                    exit_.limit,
+                    stop,
+                    exit_.reason,
+                    exit_.trail,
+                    exit_.trail_pct,
                 )
             )
         return asked
@@ -199,18 +230,24 @@ class Protection:
             exit_.stop,
             "GTC",
             exit_.reason,
+            trail=exit_.trail,
             trail_pct=exit_.trail_pct,
             oca=group,
         )
 
 
-def _distance(cost: Decimal, share: float | None, amount: float | None) -> Decimal:
-    return cost * Decimal(repr(share)) if share is not None else Decimal(repr(amount))
+def _trailing(trail: Distance, cost: Decimal, atr: Decimal, tick: Decimal) -> _Wanted:
+    if trail.kind == "pct":
+        return _Wanted("TRAIL", f"trailing stop {trail}", trail_pct=Decimal(repr(trail.value)))
+    away = max(_rounded(trail.of(cost, atr), tick), tick or QUANTUM)
+    told = f"{trail} of {plain(atr)}" if trail.kind == "atr" else f"{trail}"
+    return _Wanted("TRAIL", f"trailing stop {told}", trail=away)
 
 
-def _words(away: Decimal, cost: Decimal) -> str:
-    share = f"{away / cost:.2%}" if cost > ZERO else plain(money(away))
-    return f"{share} from {plain(money(cost))}"
+def _rounded(price: Decimal, tick: Decimal) -> Decimal:
+    if tick <= ZERO:
+        return money(price)
+    return money((price / tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN) * tick)
 
 
 def _cancel(order: Order, ts: int, why: str) -> CancelIntended:

@@ -42,3 +42,11 @@ def resolution_of(name: str) -> Resolution:
         )
     feed = next((feed for feed, known in _FEEDS.items() if known == short), None)
     return Resolution(short, length * SECOND_NS, feed)
+
+
+def check_length(name: str) -> None:
+    """Raise `ValueError` for a length of bars that is none: a key's check in a configuration."""
+    try:
+        resolution_of(name)
+    except UsageError:
+        raise ValueError("expected a length such as 30s, 5m, 2h or 1d") from None

@@ -6,7 +6,6 @@ for strategies that size by risk. Quantities are whole units, rounded towards ze
 
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal
-from typing import Any, Literal
 
 import msgspec
 
@@ -134,77 +133,3 @@ def volatility_target(
     share = min(CONTEXT.divide(target, volatility), leverage)
     units = CONTEXT.divide(equity * share, CONTEXT.multiply(price, multiplier))
     return max(units.to_integral_value(ROUND_DOWN), ZERO)
-
-
-Method = Literal["fixed", "fixed_fractional", "volatility_target"]
-
-
-class SizingRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many units an entry is for: `[sizing]` of the configuration.
-
-    `stop_pct` is the distance of the stop as a fraction of the price; `volatility` is yearly and stands in
-    for one that is measured. `max_share` caps the position's value, as a share of equity.
-    """
-
-    method: Method = "fixed"
-    quantity: int = 100
-    risk_per_trade: float = 0.01
-    stop_pct: float | None = None
-    target_volatility: float = 0.10
-    volatility: float | None = None
-    max_share: float | None = None
-
-
-class SizingFacts(msgspec.Struct, frozen=True):
-    """What sizing goes by: equity and a unit's value in the account's currency, and a yearly volatility."""
-
-    equity: Decimal | None
-    unit: Decimal | None
-    volatility: float | None = None
-
-
-class Sized(msgspec.Struct, frozen=True):
-    """How many units, before (`wanted`) and after the cap that `capped_by` names; and what it went by."""
-
-    wanted: Decimal
-    quantity: Decimal
-    capped_by: str
-    inputs: dict[str, str]
-
-
-def sized(rules: SizingRules, facts: SizingFacts) -> Sized:
-    """Return the size of a position by the rules; 0, and why in `capped_by`, where a fact is unknown."""
-    equity, unit = facts.equity, facts.unit
-    volatility = facts.volatility if rules.volatility is None else rules.volatility
-    inputs = {"equity": equity, "unit": unit, **_inputs(rules, volatility)}
-    told = {name: str(value) for name, value in sorted(inputs.items()) if value is not None}
-    if equity is None or unit is None or equity <= 0 or unit <= 0:
-        return Sized(ZERO, ZERO, "equity or price is unknown", told)
-    if rules.method == "volatility_target" and not volatility:
-        return Sized(ZERO, ZERO, "volatility is unknown", told)
-    wanted = _wanted(rules, equity, unit, volatility or 0.0)
-    if rules.max_share is None:
-        return Sized(wanted, wanted, "", told)
-    most = CONTEXT.divide(equity * Decimal(repr(rules.max_share)), unit).to_integral_value(ROUND_DOWN)
-    return Sized(wanted, wanted, "", told) if wanted <= most else Sized(wanted, most, "max_share", told)
-
-
-def _inputs(rules: SizingRules, volatility: float | None) -> dict[str, Any]:
-    named = {"max_share": rules.max_share}
-    if rules.method == "fixed_fractional":
-        return named | {"risk_per_trade": rules.risk_per_trade, "stop_pct": rules.stop_pct}
-    if rules.method == "volatility_target":
-        return named | {"target_volatility": rules.target_volatility, "volatility": volatility}
-    return named | {"fixed": rules.quantity}
-
-
-def _wanted(rules: SizingRules, equity: Decimal, unit: Decimal, volatility: float) -> Decimal:
-    if rules.method == "fixed_fractional":
-        if rules.stop_pct is None:
-            raise UsageError("[sizing] fixed_fractional needs the distance of a stop: stop_pct")
-        stop = CONTEXT.multiply(unit, 1 - Decimal(repr(rules.stop_pct)))
-        return fixed_fractional(equity, Decimal(repr(rules.risk_per_trade)), unit, stop)
-    if rules.method == "volatility_target":
-        target = Decimal(repr(rules.target_volatility))
-        return volatility_target(equity, target, Decimal(repr(volatility)), unit)
-    return Decimal(rules.quantity)

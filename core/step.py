@@ -17,6 +17,7 @@ from core.effects import Effect
 from core.errors import UsageError
 from core.events import (
     AccountMarked,
+    AtrMeasured,
     BreakAccepted,
     BreakFound,
     BreakResolved,
@@ -99,6 +100,8 @@ class Step:
         self.kill_switch: KillSwitch | None = None
         self.protection: Protection | None = None
         self.sweeps: list[Sweep] = []
+        # Who hears of market data before the strategies do, by the handler that strategies have for it.
+        self.watching: dict[str, Callable[[Any], None]] = {}
         self._is_open = False
         self.day_stop: DayStop | None = None
         self._gate = gate
@@ -145,6 +148,7 @@ class Step:
             CompositeSignal: self._settle_ground,
             OrderSized: self._settle_ground,
             SignalSourcesChanged: self._settle_series,
+            AtrMeasured: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
             Hold: self._settle_hold,
@@ -327,7 +331,9 @@ class Step:
         key = (request.strategy, request.instrument)
         self._grounds[key] = record(request, at, self._grounds.get(key))
 
-    def _settle_series(self, request: Recorded | SignalSourcesChanged, at: int, record: Record) -> None:
+    def _settle_series(
+        self, request: Recorded | SignalSourcesChanged | AtrMeasured, at: int, record: Record
+    ) -> None:
         record(request, at, None)
 
     def _settle_intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:

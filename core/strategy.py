@@ -47,9 +47,11 @@ from core.events import (
 from core.money import price
 from core.resolutions import resolution_of
 from core.signals.composite import Composite, Reading, SignalRules
-from core.sizing import Holding, MarginSizing, Sized, rebalanced
+from core.sizing import Holding, MarginSizing, rebalanced
+from core.sizing_rules import Sized
 from core.views import (
     AccountView,
+    DecidedView,
     InstrumentsView,
     Order,
     OrdersView,
@@ -145,6 +147,7 @@ class Desk(Protocol):
     quotes: QuotesView
     instruments: InstrumentsView
     signals: SignalsView
+    decided: DecidedView
     currency: str
 
     @property
@@ -201,6 +204,9 @@ class Desk(Protocol):
 
     def size(self, instrument: str, volatility: float | None) -> Sized:
         """Return how large a position is to be, by the configuration; it is recorded."""
+
+    def resize(self, instrument: str, volatility: float | None) -> str:
+        """Ask for what brings a holding to its size; return the order's id, empty if there is none."""
 
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series."""
@@ -336,6 +342,18 @@ class Strategy(Generic[P]):
         cause of orders in the instrument that are asked for while the same event is handled.
         """
         return self.desk.size(instrument, volatility).quantity
+
+    def resize(self, instrument: str, volatility: float | None = None) -> str:
+        """Ask for what brings a holding to its size by `[sizing]`; return the order's id, empty if none is.
+
+        Does nothing unless `resize` is on there. A holding within the band of its size stays, and one that
+        was resized in this session of its exchange, and one with other orders of this strategy on their way.
+        """
+        return self.desk.resize(instrument, volatility)
+
+    def stance(self, instrument: str) -> str:
+        """Return the stance of the last composite that the log has: of this session, or of one before."""
+        return self.desk.decided.stance(self.desk.id, instrument)
 
     def position(self, instrument: str) -> Decimal:
         """Return the signed quantity that this strategy holds."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from core.events import (
+    AtrMeasured,
     Bar,
     InstrumentDefined,
     OrderType,
@@ -20,6 +21,7 @@ from core.events import (
     TimeInForce,
     Trade,
 )
+from core.money import CONTEXT
 
 HELD = "Held"
 """The state of an order that waits for the gate to open."""
@@ -73,6 +75,24 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     average_cost: Decimal
     realised: Decimal
+
+
+class ClosedTrade(msgspec.Struct, frozen=True, gc=False):
+    """A round trip of a strategy, from flat to flat: what it earned after commissions, and what was invested.
+
+    `invested` is all that was entered, at its prices and with the multiplier; both are in the instrument's
+    currency.
+    """
+
+    instrument: str
+    closed_ts: int
+    profit: Decimal
+    invested: Decimal
+
+    @property
+    def result(self) -> Decimal:
+        """The profit as a fraction of what was invested, which must not be 0."""
+        return CONTEXT.divide(self.profit, self.invested)
 
 
 class Execution(msgspec.Struct, frozen=True, gc=False):
@@ -176,6 +196,22 @@ class PositionsView(Protocol):
 
     def open_positions(self) -> Sequence[Position]:
         """Return the account-level positions whose quantity is not zero, sorted by account and instrument."""
+
+    def closed_trades(self, account: str, strategy: str, last: int) -> Sequence[ClosedTrade]:
+        """Return the strategy's latest round trips, at most `last`, in the order in which they closed."""
+
+
+class DecidedView(Protocol):
+    """What was decided last, by strategy and instrument."""
+
+    def stance(self, strategy: str, instrument: str) -> str:
+        """Return the stance of the last composite that was recorded; `hold` before any."""
+
+    def resized_ts(self, strategy: str, instrument: str) -> int | None:
+        """Return when a holding was last resized (ns UTC); `None` if it never was."""
+
+    def atr(self, account: str, strategy: str, instrument: str) -> AtrMeasured | None:
+        """Return the range that the exits of a holding were last measured by, or `None`."""
 
 
 class GateView(Protocol):

@@ -14,8 +14,9 @@ import msgspec
 
 from core.events import CommissionReported, FillCorrected, Filled, InstrumentDefined, PositionAdjusted
 from core.money import CONTEXT, ZERO, money, price
-from core.views import Position
+from core.views import ClosedTrade, Position
 from projections.base import Projection, State
+from projections.closed import last_trades
 from projections.holding import Holding
 from projections.ledger import ADJUSTMENT, Charge, Ledger, Movement
 
@@ -146,6 +147,16 @@ class Positions(Projection):
         """Return the strategies that ever moved this position, sorted; `""` is external."""
         holding = self._holdings.get((account, instrument))
         return [] if holding is None else sorted(holding.ledgers.parts)
+
+    def closed_trades(self, account: str, strategy: str, last: int) -> list[ClosedTrade]:
+        """Return the strategy's latest round trips, at most `last`, in the order in which they closed."""
+        found = [
+            trade
+            for (owner, name), holding in sorted(self._holdings.items(), key=lambda item: item[0])
+            if owner == account
+            for trade in last_trades(holding, strategy, name, self.multiplier(name), last)
+        ]
+        return sorted(found, key=lambda trade: trade.closed_ts)[-last:]
 
     def multiplier(self, instrument: str) -> Decimal:
         """Return the instrument's multiplier; 1 if it was never defined."""

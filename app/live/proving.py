@@ -19,8 +19,10 @@ from app.assembling import assemble
 from app.comparing import first_of
 from app.figures import figures
 from app.past import exits_of, limits_of, past_of
+from app.ranging import warmed
 from app.rules import renewed
 from app.seating import Seated, StrategySpec, seat
+from app.sizers import renewed_sizing
 from app.version import VERSION
 from app.world import World
 from core.agenda import Agenda
@@ -46,7 +48,7 @@ from core.money import ZERO
 from core.ports import Selection
 from core.retry import RetryRule
 from core.signals.composite import SignalRules
-from core.sizing import SizingRules
+from core.sizing_rules import SizingRules
 from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
@@ -154,7 +156,7 @@ class Proof:
         self._limits, self._exits = renewed(limits_of(started)), exits_of(started)
         self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
         self._hold = msgspec.convert(config.get("hold", {}), HoldRule)
-        self._sizing = msgspec.convert(config.get("sizing", {}), SizingRules)
+        self._sizing = renewed_sizing(msgspec.convert(config.get("sizing", {}), SizingRules))
         self._signals = msgspec.convert(config.get("signals", {}), SignalRules)
         self._currency = str(config.get("currency", "USD"))
         self._seated: list[Seated] = seat(specs_of(started))
@@ -173,6 +175,8 @@ class Proof:
         ]
         if self._limits.rules:
             identity.append([one.source for one in self._limits.rules])
+        if self._sizing.own is not None:
+            identity.append(self._sizing.own.source)
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
     def _bar_feeds(self) -> dict[tuple[str, str | None], str]:
@@ -194,6 +198,8 @@ class Proof:
         world = past_of(self._reader, self._currency, upto=told.first_seq).world
         world.signal_rules = self._signals
         world.sizing = self._sizing
+        priced = config_priced(started)
+        world.ranges = warmed(self._exits, self._reader, world.sessions, priced, told.first_seq, started.ts)
         source = RecordedSource(self._reader, told.first_seq + 1, told.last_seq)
         writer = RunWriter(self._root, source.ordinals)
         try:
@@ -208,7 +214,7 @@ class Proof:
                 session=started.session,
                 account=account,
                 currency=self._currency,
-                priced=frozenset(config_priced(started)),
+                priced=frozenset(priced),
                 retry=self._retry,
                 hold=self._hold,
                 made=self._bar_feeds(),

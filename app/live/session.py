@@ -33,6 +33,7 @@ from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
 from app.live.watched_files import FilesToWatch, SignalFiles
 from app.operator import Desk
 from app.past import past_of
+from app.ranging import warmed
 from app.seating import StrategySpec, seat
 from app.signal_troubles import Troubles
 from app.version import VERSION
@@ -50,14 +51,15 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
+from core.exit_rules import NO_EXITS, ExitRules
 from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Recorder
-from core.protection import NO_EXITS, ExitRules
+from core.ranges import TrueRanges
 from core.retry import RetryRule
 from core.risk import Limits
 from core.signals.composite import SignalRules
-from core.sizing import SizingRules
+from core.sizing_rules import SizingRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
@@ -209,9 +211,10 @@ class LiveSession:
     def _trade(self, hub: Hub) -> Outcome:
         client, journal = self.client, self._journal
         recorder = hub.recorder(self.recorder)
-        loop = self._loop(recorder)
         first = journal.last_seq + 1
         ts = client.now
+        self.world.ranges = self._ranges(first, ts)
+        loop = self._loop(recorder)
         self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
@@ -221,6 +224,11 @@ class LiveSession:
         )
         loop.run(_Ending(self.source, loop, self), self.session, ts, warm_up, start_seq=first)
         return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
+
+    def _ranges(self, first: int, ts: int) -> TrueRanges | None:
+        names = [instrument.instrument for instrument in self.client.wanted]
+        reader = LogReader(self._journal.root)
+        return warmed(self.request.exits, reader, self.world.sessions, names, first, ts)
 
     def _loop(self, recorder: Recorder) -> Loop:
         request = self.request

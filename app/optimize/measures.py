@@ -12,8 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from app.report.metrics import sharpe, sortino
-from app.report.trips import Fill, Tally, round_trips
+from app.report.trips import Tally
 from core.events import AccountMarked, CommissionReported, Event, Filled, SessionScheduled
+from core.trips import Fill, round_trips
 
 Every = Literal["day", "hour", "minute"]
 EVERY_NS: dict[Every, int] = {"day": 1 << 62, "hour": 3_600_000_000_000, "minute": 60_000_000_000}

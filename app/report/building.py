@@ -18,8 +18,8 @@ from app.report.days import Day, DayResult, MonthResult, day_results, days_of, m
 from app.report.dealing import Dealing, Group, OpenRow
 from app.report.facts import Facts, Series
 from app.report.summary import Summary, summarise
-from app.report.trips import Fill, RoundTrip
 from core.money import ZERO
+from core.trips import Fill, RoundTrip
 from eventstore.runs import RunReader
 from eventstore.sql import connect
 

@@ -14,8 +14,9 @@ import msgspec
 from app.report import metrics
 from app.report.days import Day, day_of
 from app.report.facts import Facts
-from app.report.trips import Fill, RoundTrip, Tally, Trips, average
+from app.report.trips import Tally
 from core.money import CONTEXT, ZERO, money
+from core.trips import Fill, RoundTrip, Trips, average
 
 _ONE = Decimal(1)
 _DETAIL = re.compile(r"\s*\([^()]*\d[^()]*\)")

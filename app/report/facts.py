@@ -16,10 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from app.report.arrival import arrivals_query
-from app.report.trips import Fill
 from core.events import InstrumentDefined, SessionScheduled, Side
 from core.money import money
 from core.ports import RUN_BASE, Selection
+from core.trips import Fill
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 from eventstore.sources import literal

@@ -19,7 +19,7 @@ from app.report.html import Signed
 from app.report.lines import SECTIONS, shown, shown_as
 from app.report.metrics import underwater
 from app.report.tables import GROUP_COLUMNS, monthly_grid
-from app.report.trips import RoundTrip
+from core.trips import RoundTrip
 
 BYTES_MAX = 300_000
 _DETAIL = (300, 200, 120, 60, 30, 10)

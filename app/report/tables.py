@@ -10,7 +10,7 @@ from app.report.building import Material, Report
 from app.report.days import DayResult, MonthResult, year_changes
 from app.report.dealing import Group, OpenRow
 from app.report.metrics import underwater
-from app.report.trips import RoundTrip
+from core.trips import RoundTrip
 
 GROUP_COLUMNS = (
     ("name", "name", "text"),

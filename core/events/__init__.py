@@ -106,11 +106,13 @@ from core.events.session import (
     TimerFired,
 )
 from core.events.signals import (
+    AtrMeasured,
     CompositeSignal,
     OrderSized,
     SignalFileRead,
     SignalReceived,
     SignalSourcesChanged,
+    SizingPurpose,
 )
 
 MARKET_DATA: tuple[type[Event], ...] = (Trade, Quote, Bar, QuoteBar)
@@ -123,6 +125,7 @@ __all__ = [
     "MARKET_DATA",
     "AccountMarked",
     "AccountReported",
+    "AtrMeasured",
     "Bar",
     "BreakAccepted",
     "BreakFound",
@@ -209,6 +212,7 @@ __all__ = [
     "SignalSourcesChanged",
     "SinkReported",
     "SinkState",
+    "SizingPurpose",
     "StateHash",
     "StrategyFailed",
     "TimeInForce",

@@ -5,6 +5,7 @@ computed from market data is not recorded as an input: it comes out again; the c
 """
 
 from decimal import Decimal
+from typing import Literal
 
 from core.events.base import Event, event
 
@@ -75,12 +76,17 @@ class SignalFileRead(Event, frozen=True, gc=False):
     problem: str = ""
 
 
+SizingPurpose = Literal["entry", "resize"]
+
+
 @event("order_sized", "decision")
-class OrderSized(Event, frozen=True, gc=False):
+class OrderSized(Event, frozen=True, gc=False, omit_defaults=True):
     """How large a position is to be, and why; the intent that follows has this as its cause.
 
     `wanted` is what the `method` gives, `quantity` what is left of it by the cap that `capped_by` names (or
     0, with the reason why nothing could be worked out). `inputs` is canonical JSON: numbers as text, by name.
+    `purpose` is `resize` where a holding is brought to that size. `reason` says what else there is to say:
+    by how much a holding had drifted, or why another method stood in.
     """
 
     strategy: str
@@ -90,3 +96,22 @@ class OrderSized(Event, frozen=True, gc=False):
     quantity: Decimal
     capped_by: str
     inputs: str
+    purpose: SizingPurpose = "entry"
+    reason: str = ""
+
+
+@event("atr_measured", "decision")
+class AtrMeasured(Event, frozen=True, gc=False):
+    """The average true range that a holding's automatic exits are placed by, as long as they stand.
+
+    `atr` is in the instrument's price. It is that of `length` bars; `bars` is 0 where there were too few, and
+    a configured share of the cost stood in. `detail` says it in words.
+    """
+
+    account: str
+    strategy: str
+    instrument: str
+    atr: Decimal
+    bars: int
+    length: int
+    detail: str

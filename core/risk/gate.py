@@ -12,9 +12,10 @@ from core.errors import UnknownInstrument
 from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused
 from core.money import ZERO, written
 from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
+from core.plugged import PluginRaised
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import Limits
-from core.risk.own import LoadedRule, RuleRaised, rules_of
+from core.risk.own import LoadedRule, rules_of
 from core.risk.rules import Reading, active
 from core.risk.state import Proposal, RiskState
 from core.views import GateView
@@ -162,7 +163,7 @@ class RiskGate:
                 used = reading.used
                 if used > most:
                     most, tightest = used, (rule.name, reading)
-        except RuleRaised as error:
+        except PluginRaised as error:
             message = f"rule {rule.name} {error}: entries are refused"
             return Refusal(rule.name, written(Decimal(repr(cap))), "unknown", message)
         except UnknownRate as error:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import is_termination
 from core.money import money, plain
+from core.plugged import asked
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import OwnLimit
 from core.risk.rules import Reading, Rule
@@ -19,10 +19,6 @@ from core.risk.rules import Reading, Rule
 OwnRule = Callable[[Case], float | Decimal | None]
 _T = TypeVar("_T", bound=Callable[..., Any])
 _MARK = "__truetape_risk_rule__"
-
-
-class RuleRaised(Exception):
-    """A user's rule that raised, or said what is no number."""
 
 
 def risk_rule(rule: _T) -> _T:
@@ -56,35 +52,10 @@ def _rule(one: LoadedRule) -> Rule:
     name, call = one.limit.name, one.call
 
     def read(case: Case, cap: float) -> Reading | None:
-        try:
-            said = call(case)
-            value = None if said is None else _number(said)
-        except UnknownRate:
-            raise
-        except (Exception, SystemExit) as error:
-            if is_termination(error):
-                raise
-            raise RuleRaised(f"raised {type(error).__name__}: {error}{_place(error)}") from error
+        value = asked(call, case, (UnknownRate,))
         if value is None:
             return None
         limit = Decimal(repr(cap))
         return Reading(limit, value, value > limit)
 
     return Rule(name, read, lambda _, r: f"{name} is {plain(money(r.value))}, above {plain(money(r.limit))}")
-
-
-def _number(said: object) -> Decimal:
-    number = Decimal(str(said)) if isinstance(said, int | float | Decimal) and said is not True else None
-    if number is None or said is False or not number.is_finite():
-        raise TypeError(f"said {said!r:.60}: expected a finite number, or None")
-    return number
-
-
-def _place(error: BaseException) -> str:
-    """Return where it raised: file and line of the innermost frame, without the folder."""
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
-        place = f" ({file}:{trace.tb_lineno})"
-        trace = trace.tb_next
-    return place

@@ -1,6 +1,7 @@
 """What changed since a strategy last asked for a composite: the decisions to be recorded.
 
-Keeps the last stance and the last set of sources of each instrument; a function of what it was asked.
+Keeps the last stance and the last set of sources of each instrument; a function of what it was asked, and of
+the stance that the log has from an earlier session.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ import msgspec
 
 from core.events import CompositeSignal, Event, SignalSourcesChanged
 from core.signals.composite import Composite, Reading, SignalRules, compose
-from core.views import SignalsView
+from core.views import DecidedView, SignalsView
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
@@ -17,10 +18,13 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 class Judge:
     """One strategy's composites."""
 
-    def __init__(self, strategy: str, rules: SignalRules, received: SignalsView) -> None:
+    def __init__(
+        self, strategy: str, rules: SignalRules, received: SignalsView, decided: DecidedView
+    ) -> None:
         self._strategy = strategy
         self._rules = rules
         self._received = received
+        self._decided = decided
         self._used: dict[str, tuple[str, ...]] = {}
         self._stances: dict[str, str] = {}
 
@@ -51,7 +55,9 @@ class Judge:
             self._used[instrument] = found.used
             dropped = _ENCODER.encode(found.dropped).decode()
             news.append(SignalSourcesChanged(now, self._strategy, instrument, ",".join(found.used), dropped))
-        if self._stances.get(instrument, "hold") != found.stance:
+        # What this session has not spoken of stands as the session before left it.
+        known = self._stances.get(instrument) or self._decided.stance(self._strategy, instrument)
+        if known != found.stance:
             self._stances[instrument] = found.stance
             parts = _ENCODER.encode(found.contributions).decode()
             news.append(

@@ -46,12 +46,18 @@ class CompositeParameters(Parameters, frozen=True):
 class _Watched:
     """What is followed of one instrument."""
 
-    def __init__(self, weights: Iterable[str]) -> None:
+    def __init__(self, weights: Iterable[str], *, restored: bool) -> None:
+        """`restored`: an earlier session of the log left a stance."""
         self.computed = ComputedSignals(weights)
         self.trades = 0
-        self.stance = "hold"
+        self.restored = restored
         self._volatility = Volatility(STEPS)
         self._times: deque[int] = deque(maxlen=STEPS + 1)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every computed source has had the prices it needs."""
+        return None not in self.computed.readings.values()
 
     def step(self, price: float, ts: int) -> None:
         """Take the price of a step."""
@@ -69,7 +75,11 @@ class _Watched:
 
 
 class CompositeTrader(Strategy[CompositeParameters]):
-    """Buy once the composite turns to buy, sell the holding once it turns to sell."""
+    """Buy once the composite turns to buy, sell the holding once it turns to sell.
+
+    The stance that it acted on is the one that it recorded last: it is read from the log's fold, so a restart
+    knows it. After one it waits until its indicators have the prices they need.
+    """
 
     def __init__(self, params: CompositeParameters) -> None:
         super().__init__(params)
@@ -87,7 +97,9 @@ class CompositeTrader(Strategy[CompositeParameters]):
     def on_start(self) -> None:
         """Begin to follow the instruments."""
         weights = self.signal_rules.weights
-        self._watched = {name: _Watched(weights) for name in self.params.names}
+        self._watched = {
+            name: _Watched(weights, restored=self.stance(name) != "hold") for name in self.params.names
+        }
 
     def on_trade(self, trade: Trade) -> None:
         """Take every n-th trade as a step; a suspicious print is no price."""
@@ -110,12 +122,15 @@ class CompositeTrader(Strategy[CompositeParameters]):
         self._judge(signal.instrument, self._watched[signal.instrument])
 
     def _judge(self, instrument: str, watched: _Watched) -> None:
-        found = self.composite(instrument, watched.computed.readings)
-        if found.stance == watched.stance:
-            return
         if any(not is_exit(order.id) for order in self.working_orders(instrument)):
-            return  # what was asked for is still on its way: the turn is looked at again
-        watched.stance = found.stance
+            return  # what was asked for is still on its way: a turn is looked at, and recorded, after it
+        known = self.stance(instrument)
+        if watched.restored and not watched.ready:
+            return  # half of the sources would undo a stance that all of them had made
+        found = self.composite(instrument, watched.computed.readings)
+        if found.stance == known:
+            self.resize(instrument, watched.yearly_volatility())
+            return
         held = self.position(instrument)
         reason = f"composite {found.value:+.3f}: {found.stance}"
         if found.stance == "buy" and held < 0:
@@ -123,13 +138,13 @@ class CompositeTrader(Strategy[CompositeParameters]):
         elif found.stance == "sell" and held > 0:
             self.sell(instrument, held, reason=reason)
         elif not held:
-            self._enter(instrument, watched, reason)
+            self._enter(instrument, watched, found.stance, reason)
 
-    def _enter(self, instrument: str, watched: _Watched, reason: str) -> None:
-        if watched.stance == "hold" or (watched.stance == "sell" and not self.params.short):
+    def _enter(self, instrument: str, watched: _Watched, stance: str, reason: str) -> None:
+        if stance == "hold" or (stance == "sell" and not self.params.short):
             return
         quantity = self.size(instrument, watched.yearly_volatility())
-        if quantity and watched.stance == "buy":
+        if quantity and stance == "buy":
             self.buy(instrument, quantity, reason=reason)
         elif quantity:
             self.sell(instrument, quantity, reason=reason)

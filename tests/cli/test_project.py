@@ -31,6 +31,8 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
         "mine/tests/test_breakout.py",
         "mine/plugins/opinion.py",
         "mine/tests/test_opinion.py",
+        "mine/plugins/sizing.py",
+        "mine/tests/test_sizing.py",
     ]
     result = pytest_in(tmp_path / "mine")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -41,6 +43,7 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
     assert "strategies/breakout.py:Breakout" in tape("strategies").out
     listed = tape("plugins")
     assert (listed.code, "signal source  plugins/opinion.py:Opinion" in listed.out) == (0, True)
+    assert "sizer  plugins/sizing.py:by_price" in listed.out
     demo = ["--log", log, "-q", "live", "--demo", "2025-07-02", "--until", "2025-07-02T14:30:00Z"]
     assert tape(*demo, "--speed", "900", "--json").code == 0
     told = tape("--log", log, "sql", "SELECT DISTINCT source, instrument FROM signals", "--json").json

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.config import Config, canonical, effective, load
-from app.settings import MASK
+from app.running import exits
+from app.settings import MASK, RiskSection
 from core.errors import ConfigError
 
 
@@ -106,6 +107,9 @@ def test_all_problems_of_all_files_are_reported_at_once(tmp_path):
         ("max_daily_loss = -0.05", "fraction between 0 and 1"),
         ("stop_loss_pct = 2", "did you mean 0.02?"),
         ("take_profit_pct = 0", "fraction"),
+        ("stop_loss_atr = -1", "expected"),
+        ("atr_length = 0", "expected"),
+        ("atr_bar = 'tick'", "expected a length such as 30s, 5m, 2h or 1d"),
     ],
 )
 def test_a_limit_out_of_range_is_refused_with_what_was_expected(tmp_path, line, says):
@@ -199,3 +203,17 @@ def test_a_setting_of_the_link_outside_its_range_is_refused(tmp_path, key, value
     (line,) = problems(write(tmp_path, "live.json", json.dumps({"ibkr": {key: value}})))
     assert line.startswith(f"{tmp_path / 'live.json'}:1: [ibkr] {key} = ")
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"stop_loss_atr": 2.0, "trailing_stop_pct": 0.05}, "and trailing_stop_pct: a position has one stop"),
+        ({"take_profit_pct": 0.1, "take_profit_atr": 3.0}, "and take_profit_atr: a position has one target"),
+    ],
+)
+def test_two_stops_or_two_targets_are_refused(keys, what):
+    with pytest.raises(ConfigError, match=what):
+        exits(RiskSection(**keys))
+    first = next(iter(keys))
+    assert exits(RiskSection(**{first: keys[first]})).active

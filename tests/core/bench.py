@@ -29,6 +29,8 @@ from core.matching import FillModel
 from core.ports import RUN_BASE
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
+from core.signals.composite import SignalRules
+from core.sizing_rules import SizingRules
 from core.step import Step
 from core.strategy import Parameters, Strategy, Subscription
 from projections.sessions import Sessions
@@ -186,13 +188,20 @@ class Bench:
         sampled: bool = False,
         adjusted: bool = False,
         loop: type[Loop] = Loop,
+        sizing: SizingRules = SizingRules(),  # noqa: B008
+        signals: SignalRules = SignalRules(),  # noqa: B008
+        past: Sequence[Entry] = (),
     ) -> None:
+        """`past` is what an earlier session recorded: it is folded, and this is the second session."""
         given = definitions if definitions is not None else (instrument(), instrument("OTHER"), session())
         sessions = Sessions()
         entries = [Entry(n, None, n, None, event) for n, event in enumerate(given, 1)]
         for entry in entries:
             sessions.apply(entry)
         self.world = World(sessions, entries, "USD")
+        self.world.sizing, self.world.signal_rules = sizing, signals
+        for entry in past:
+            self.world.apply(entry)
         self.agenda = Agenda()
         self.tape = Tape()
         in_bars = frozenset(bars)
@@ -208,13 +217,14 @@ class Bench:
         self.broker.tape = self.tape
         w = self.world
         state = RiskState(w.account, w.positions, w.orders, w.quotes, sessions, w.risk, "USD")
-        self.step = Step(RiskGate(limits, state), w.views, self.agenda, 1, ACCOUNT, "USD")
+        self.step = Step(RiskGate(limits, state), w.views, self.agenda, 2 if past else 1, ACCOUNT, "USD")
         for n, item in enumerate(strategies):
             name, strategy = item if isinstance(item, tuple) else (f"s{n or ''}", item)
             self.step.seat(name, strategy)
         sampler = EquitySampler(self.agenda, w.account, ACCOUNT, "USD") if sampled else None
         self.loop = loop(self.tape, self.broker, self.step, self.agenda, w.quotes.book, w.folds(), sampler)
-        self.loop.record(CashAdjusted(BEGIN, ACCOUNT, "USD", D(cash), "starting cash"), 0, None)
+        if not past:
+            self.loop.record(CashAdjusted(BEGIN, ACCOUNT, "USD", D(cash), "starting cash"), 0, None)
 
     def run(
         self, events: Iterable[Event], *, cuts: Sequence[int] | None = None, warm_up: Iterable[Event] = ()

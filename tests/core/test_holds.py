@@ -16,9 +16,10 @@ from core.events import (
     SendFailed,
     SessionStarted,
 )
+from core.exit_rules import ExitRules
 from core.holds import HoldRule, Holds
 from core.loop import Loop
-from core.protection import ExitRules, Protection
+from core.protection import Protection
 from core.risk import RiskGate
 from tests.core.bench import ACCOUNT, BEGIN, Bench, S, Script, trade
 

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.ranging import ranges_of
 from core import protection
 from core.day_stop import DayStop
 from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused
+from core.exit_rules import ExitRules
 from core.order_rules import STOPS, is_exit
-from core.protection import ExitRules, Protection
+from core.protection import Protection
 from core.risk import Limits
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
@@ -20,11 +22,14 @@ D = Decimal
 PAIR = ExitRules(stop_loss_pct=0.05, take_profit_pct=0.1)
 
 
-def bench_of(plan, rules=PAIR, **options):
+def bench_of(plan, rules=PAIR, *, session=1, **options):
     bench = Bench(Script(plan), **options)
     world = bench.world
     views = (world.orders, world.positions, world.sessions)
-    bench.step.protect(Protection(rules, *views, ACCOUNT, 1))
+    ranges = ranges_of(rules)
+    bench.step.protect(Protection(rules, *views, ACCOUNT, session, ranges, world.decided))
+    if rules.by_range:
+        bench.step.watching = {"on_trade": ranges.on_trade, "on_bar": ranges.on_bar}
     return bench
 
 
@@ -186,25 +191,28 @@ ACTIONS = st.lists(
 )
 
 
-def uncovered(steps):
+def uncovered(steps, rules=PAIR):
     """Return the holdings that stops did not cover after an input was processed, by a look between inputs."""
     plan = {
-        n: lambda s, kind=kind, q=quantity: getattr(s, kind)("ACME", q, reason="r")
+        2 * n - 1: lambda s, kind=kind, q=quantity: getattr(s, kind)("ACME", q, reason="r")
         for n, (kind, quantity, _, _) in enumerate(steps, 1)
         if kind != "none"
     }
-    bench = bench_of(plan, model=FillModel(partial_fills=True))
+    bench = bench_of(plan, rules, model=FillModel(partial_fills=True))
     found = []
 
     class Watched:
-        """Each quote in a batch of its own, and a look after it."""
+        """Each quote and each trade in a batch of its own, and a look after it."""
 
         def batches(self):
             for n, (_, _, price, size) in enumerate(steps, 1):
-                yield [(n, quote(OPEN + n * S, price - 0.01, price, sizes=(float(size), float(size))))]
-                held = bench.world.positions.quantity("ACME")
-                if held != covered(bench):
-                    found.append((n, held, covered(bench)))
+                at = OPEN + n * S
+                quoted = quote(at, price - 0.01, price, sizes=(float(size), float(size)))
+                for seq, event in ((2 * n - 1, quoted), (2 * n, trade(at, price))):
+                    yield [(seq, event)]
+                    held = bench.world.positions.quantity("ACME")
+                    if held != covered(bench):
+                        found.append((seq, held, covered(bench)))
 
     bench.loop.run(Watched(), 1, OPEN)
     return found
@@ -215,19 +223,31 @@ def covered(bench):
     return sum(((o.quantity - o.filled) * (1 if o.side == "SELL" else -1) for o in stops), D(0))
 
 
-@settings(deadline=None, max_examples=150)
-@given(ACTIONS)
-def test_stops_cover_what_is_open_after_every_input(steps):
-    assert uncovered(steps) == []
+BRIEF = {"atr_length": 2, "atr_bar": "1s"}
+KINDS = [
+    PAIR,
+    ExitRules(stop_loss_amount=200.0, take_profit_amount=3.0),
+    ExitRules(stop_loss_atr=2.0, take_profit_atr=1.5, **BRIEF),
+    ExitRules(stop_loss_atr=90.0, atr_length=1, atr_bar="1s"),
+    ExitRules(trailing_stop_atr=1.0, take_profit_pct=0.05, **BRIEF),
+    ExitRules(trailing_stop_amount=2.5),
+]
 
 
-def test_a_protection_that_does_not_resize_is_caught():
+@settings(deadline=None, max_examples=200)
+@given(ACTIONS, st.sampled_from(KINDS))
+def test_stops_cover_what_is_open_after_every_input(steps, rules):
+    assert uncovered(steps, rules) == []
+
+
+@pytest.mark.parametrize("rules", KINDS)
+def test_a_protection_that_does_not_resize_is_caught(rules):
     steps = [("buy", 10, 100.0, 40), ("none", 1, 100.0, 40), ("buy", 10, 100.0, 40), ("none", 1, 100.0, 40)]
-    assert uncovered(steps) == []
+    assert uncovered(steps, rules) == []
 
     def never_larger(self, there, exit_, quantity, ts):
         return []
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Protection, "_fit", never_larger)
-        assert uncovered(steps) != []
+        assert uncovered(steps, rules) != []

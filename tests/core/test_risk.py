@@ -20,6 +20,7 @@ from core.events import (
 )
 from core.risk import Limits, RiskGate, exposure
 from core.risk.rules import active
+from core.sizing_rules import METHODS, SizingRules
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
 pytestmark = pytest.mark.risk
@@ -294,7 +295,11 @@ class Asking(Script):
 
     def ask(self, kind, name, quantity, at, order_type):
         working = self.working_orders(name)
-        if kind in {"buy", "sell"}:
+        if kind == "size":
+            self.buy(name, self.size(name), reason="r")
+        elif kind == "resize":
+            self.resize(name)
+        elif kind in {"buy", "sell"}:
             prices = {"limit": at} if order_type == "LMT" else {"stop": at} if order_type == "STP" else {}
             getattr(self, kind)(name, quantity, reason="r", tif="GTC", **prices)
         elif working and kind == "modify":
@@ -303,9 +308,9 @@ class Asking(Script):
             self.cancel(working[-1].id, reason="r")
 
 
-def breaches(steps, latency_ms):
+def breaches(steps, latency_ms, sizing=SizingRules()):  # noqa: B008
     """Return approvals after which position or portfolio could exceed the limit; a second opinion."""
-    bench = Bench(Asking(steps), limits=LIMITS, model=FillModel(latency_ms=latency_ms))
+    bench = Bench(Asking(steps), limits=LIMITS, model=FillModel(latency_ms=latency_ms), sizing=sizing)
     found, world = [], bench.world
     fold, reduced = bench.loop.record, {}
 
@@ -360,6 +365,53 @@ def worst(world, name, order):
 @given(STEPS, st.sampled_from([0, 1500]))
 def test_no_sequence_of_requests_lets_an_approval_exceed_a_limit(steps, latency_ms):
     assert breaches(steps, latency_ms) == []
+
+
+SIZED = st.lists(
+    st.tuples(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["size", "resize", "sell"]),
+                st.sampled_from(["ACME", "OTHER"]),
+                st.integers(1, 700),
+                st.none(),
+                st.just("MKT"),
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        st.sampled_from([6.0, 9.0, 10.0, 15.0]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def sizes(method, share):
+    """Rules that size beyond the limits, so that the gate has something to refuse."""
+    return SizingRules(
+        method=method,
+        quantity=600,
+        stop_pct=0.1,
+        volatility=0.3,
+        max_share=share,
+        kelly_least=2,
+        resize_band=0.1,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZED, st.sampled_from([0, 1500]), st.sampled_from(METHODS), st.sampled_from([None, 0.04, 0.09]))
+def test_what_is_sized_and_resized_never_exceeds_a_limit(steps, latency_ms, method, share):
+    assert breaches(steps, latency_ms, sizes(method, share)) == []
+
+
+def test_a_gate_that_lets_sized_orders_by_is_caught(monkeypatch):
+    monkeypatch.setattr(RiskGate, "_check_limits", lambda self, intent, stop: None)
+    steps = [([("size", "ACME", 1, None, "MKT")], 10.0)]
+    assert breaches(steps, 0, sizes("fixed", None))
+    drifted = [*steps[:1], ([("resize", "ACME", 1, None, "MKT")], 6.0)]
+    assert len(breaches(drifted, 0, sizes("fixed_fractional", 0.09))) == 2
 
 
 def test_a_gate_that_forgets_pending_orders_is_caught(monkeypatch):

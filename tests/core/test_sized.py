@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.sizing import SizingFacts, SizingRules, sized
+from core.sizing_rules import METHODS, SizingFacts, SizingRules, sized
+from core.views import ClosedTrade
 
 pytestmark = pytest.mark.risk
 
@@ -61,15 +62,16 @@ def test_fixed_fractional_without_a_stop_is_refused():
 
 
 @given(
-    method=st.sampled_from(["fixed", "fixed_fractional", "volatility_target"]),
+    method=st.sampled_from(METHODS),
     equity=st.decimals("1", "10000000", places=2),
     unit=st.decimals("0.01", "5000", places=2),
     share=st.floats(0.001, 2.0),
     volatility=st.floats(0.01, 5.0),
 )
 def test_no_size_is_worth_more_than_the_cap(method, equity, unit, share, volatility):
-    rules = SizingRules(method=method, stop_pct=0.02, max_share=share)
-    found = sized(rules, SizingFacts(equity, unit, volatility))
+    rules = SizingRules(method=method, stop_pct=0.02, max_share=share, kelly_least=2)
+    trades = [ClosedTrade("A", n, D(result), D(100)) for n, result in enumerate((9, -3, 5, -1))]
+    found = sized(rules, SizingFacts(equity, unit, volatility, lambda last: trades[-last:]))
     assert 0 <= found.quantity <= found.wanted
     assert found.quantity * unit <= equity * D(repr(share)) * (1 + D("1e-30"))
     assert found.quantity == found.quantity.to_integral_value()

@@ -5,7 +5,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.report.trips import Fill, Tally, Trips, round_trips, statistics
+from app.report.trips import Tally, statistics
+from core.trips import Fill, Trips, round_trips
 
 
 def fill(number, side, quantity, price, commission="1", strategy="s", instrument="ABC"):
