@@ -228,7 +228,7 @@ class Loop:
         lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
         others: list[Bar] = []
         other: Event | None = None
-        due = agenda.due
+        due, ts = agenda.due, bar.ts
         name: str | None = None
         told: Bar | None = None
         try:
@@ -236,15 +236,20 @@ class Loop:
                 if type(event) is not Bar:
                     other = event
                     break
-                ts = bar.ts
-                if event.ts == ts:
+                following = event.ts
+                if following == ts:
                     others.append(event)
                     continue
+                if ts >= due:  # as a rule a sample of equity, and nothing after the scan
+                    self._name(told, inputs)
+                    told = None
+                    self._advance(ts, inputs.seq_of(bar), BEFORE_PRICES)
+                    due = agenda.due
                 if bar.instrument is not name:
                     name = bar.instrument
                     lane = lanes[name]
                     book, resting, derived, on_bar = lane.book, lane.resting, lane.derived, lane.on_bar
-                if others or ts >= due or resting or derived:
+                if resting or others or ts >= due or derived:
                     self._name(told, inputs)
                     told = None
                     self._take_slice([bar, *others], inputs)
@@ -261,7 +266,7 @@ class Loop:
                             told = None
                             self._settle(present.seq)
                         due = agenda.due  # the handler may have set a timer
-                bar = event
+                bar, ts = event, following
         finally:
             self._name(told, inputs)
         self._bars = inputs.pairs([bar, *others])

@@ -40,7 +40,7 @@ def _canonical(value: Decimal | int | str) -> Decimal:
 @lru_cache(maxsize=65_536)
 def price(value: float) -> Decimal:
     """Return a market price as exact money: the shortest decimal that reads back as `value`."""
-    return money(repr(float(value)))
+    return _canonical(repr(float(value)))
 
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:

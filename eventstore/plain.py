@@ -10,6 +10,7 @@ under a name of its own outside `tmp/`, and appears by rename.
 import io
 import os
 import secrets
+from collections.abc import Set
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,8 @@ _HEADER = """-- Views over the sealed part of this log, for plain DuckDB (2.0 or
 
 
 _MAX_RETRIES = 10
+_RUNS = "runs/[0-9a-zA-Z]*"
+"""Not those that are being built: their directories start with a dot."""
 
 
 def write_views_sql(root: Path, files: Files | None = None, *, renew_schema: bool = True) -> Path:
@@ -62,19 +65,18 @@ def refresh_views_sql(root: Path) -> None:
 def views_sql(layout: Layout) -> str:
     """Return the script: one `raw` view per event type, then the views that people use."""
     statements = [_HEADER + "CREATE SCHEMA IF NOT EXISTS raw", MACROS.rstrip(";")]
-    statements += [raw_view(kind, _sources(layout, kind)) for kind in kinds()]
+    in_runs = {path.name for path in layout.root.glob(f"{_RUNS}/*.parquet")}
+    statements += [raw_view(kind, _sources(kind, in_runs)) for kind in kinds()]
     statements += [f"CREATE OR REPLACE VIEW {view.name} AS\n{view.sql.strip()}" for view in VIEWS]
     statements.append(f"CREATE OR REPLACE VIEW events AS\n{events_view(())}")
     return ";\n\n".join(statements) + ";\n"
 
 
-def _sources(layout: Layout, kind: EventType) -> TypeSources:
+def _sources(kind: EventType, in_runs: Set[str]) -> TypeSources:
     name = file_name(kind)
     # One pattern for `schema/` and `sealed/*/`: it always matches a file.
     log = f"s*/**/{name}"
-    # Not those that are being built: their directories start with a dot.
-    in_runs = f"runs/[0-9a-zA-Z]*/{name}"
-    runs = [FileSet([in_runs, f"schema/{name}"], mixed=True)] if any(layout.root.glob(in_runs)) else []
+    runs = [FileSet([f"{_RUNS}/{name}", f"schema/{name}"], mixed=True)] if name in in_runs else []
     return TypeSources(sealed=[FileSet([log], mixed=True)], runs=runs)
 
 

@@ -63,7 +63,7 @@ class EquityTrack(msgspec.Struct, gc=False):
         self.equity = equity
         self.peak = max(self.peak, equity)
         fall = _subtract(self.peak, equity)
-        self.drawdown = divide(fall, self.peak) if self.peak > ZERO else ZERO
+        self.drawdown = divide(fall, self.peak) if fall and self.peak > ZERO else ZERO
         self.drawdown_max = max(self.drawdown_max, self.drawdown)
 
     def deposit(self, amount: Decimal) -> None:

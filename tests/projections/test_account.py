@@ -79,6 +79,29 @@ def test_equity_is_cash_plus_shares_at_their_mark():
     assert books.equity() == D("1006.5")
 
 
+def test_equity_asked_after_each_event_is_what_it_is_if_asked_once():
+    told = [
+        deposit(1000),
+        fill("1", "BUY", 10, 50),
+        trade("ACME", 50.75),
+        charge("1", 1),
+        deposit(500, "EUR"),
+        rate("EUR", "USD", 2),
+        corrected("1", 1, "BUY", 8, 50),
+        rate("EUR", "USD", 3),
+        fill("2", "SELL", 8, 51, ts=2),
+    ]
+    books = Books()
+    asked = []
+    for event in told:
+        books.take(event)
+        asked.append(books.equity())
+    assert asked == [Books(*told[: number + 1]).equity() for number in range(len(told))]
+    assert len(set(asked)) == len(told) - 1, (
+        "only the fill without a mark and the rate that is missing are alike"
+    )
+
+
 def test_equity_without_a_mark_is_unknown():
     assert Books(deposit(1000), fill("1", "BUY", 10, 50)).equity() is None
 

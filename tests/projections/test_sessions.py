@@ -59,6 +59,14 @@ def test_a_rescheduled_day_replaces_the_old_hours():
     assert len(sessions.sessions()) == 1
 
 
+def test_a_day_that_is_scheduled_after_another_was_asked_for_is_found():
+    sessions = folded(session("2025-07-01", 0, 100), session("2025-07-03", 200, 300))
+    assert sessions.session("NYSE", 150) is None
+    feed(sessions, session("2025-07-02", 100, 190), session("2025-07-01", 0, 90))
+    found = [sessions.session("NYSE", ts) for ts in (150, 95, 90, 195, 250)]
+    assert [day and day.date for day in found] == ["2025-07-02", None, "2025-07-01", None, "2025-07-03"]
+
+
 def test_an_exchange_without_sessions_has_none():
     sessions = folded(session("d1", 10, 20))
     assert (sessions.session("CME", 15), sessions.session_on("CME", "d1"), sessions.sessions("CME")) == (
