@@ -28,6 +28,19 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     begin_ts: int | None = None
     end_ts: int | None = None
 
+    def holds(self, entry: Entry) -> bool:
+        """Return whether an entry belongs to it; filters by feed or instrument drop events without one."""
+        event = entry.event
+        return (
+            entry.seq >= self.first_seq
+            and (self.last_seq is None or entry.seq <= self.last_seq)
+            and (self.types is None or type(event) in self.types)
+            and (self.begin_ts is None or event.ts >= self.begin_ts)
+            and (self.end_ts is None or event.ts < self.end_ts)
+            and (self.feeds is None or getattr(event, "feed", None) in self.feeds)
+            and (self.instruments is None or getattr(event, "instrument", None) in self.instruments)
+        )
+
 
 class MarketChunk(msgspec.Struct, frozen=True, gc=False):
     """Market data in seq order: `seqs[i]` and `ts[i]` (int64) belong to `events[i]`."""

@@ -96,7 +96,7 @@ class MemoryReader:
 
     def entries(self, selection: Selection = Selection()) -> Iterator[Sequence[Entry]]:  # noqa: B008
         """Yield batches of entries in seq order."""
-        wanted = [entry for entry in self._entries if selects(selection, entry)]
+        wanted = [entry for entry in self._entries if selection.holds(entry)]
         for start in range(0, len(wanted), _BATCH):
             yield wanted[start : start + _BATCH]
 
@@ -132,20 +132,6 @@ def _coverage(instrument: str, feed: str, tag: str, entries: list[Entry]) -> Cov
         entries[-1].seq,
         min(times),
         max(times),
-    )
-
-
-def selects(selection: Selection, entry: Entry) -> bool:
-    """Return whether an entry belongs to a selection; filters drop events that have no such field."""
-    event = entry.event
-    return (
-        entry.seq >= selection.first_seq
-        and (selection.last_seq is None or entry.seq <= selection.last_seq)
-        and (selection.types is None or type(event) in selection.types)
-        and (selection.begin_ts is None or event.ts >= selection.begin_ts)
-        and (selection.end_ts is None or event.ts < selection.end_ts)
-        and (selection.feeds is None or getattr(event, "feed", None) in selection.feeds)
-        and (selection.instruments is None or getattr(event, "instrument", None) in selection.instruments)
     )
 
 

@@ -24,7 +24,6 @@ from eventstore.manifest import Catalogue, Extent, SealedPart
 from eventstore.merging import MAX_ROWS, Rows, as_rows
 from eventstore.sealed import read_sealed
 from eventstore.segments import Position
-from eventstore.selecting import wants
 
 _ALL = Selection()
 _MAX_RETRIES = 100
@@ -206,7 +205,7 @@ def _hot_rows(segment: HotSegment, selection: Selection, *, as_entries: bool) ->
     for block in segment.blocks():
         if block.last_seq < selection.first_seq or block.first_seq > last_seq:
             continue
-        pending += [entry for entry in decode_records(block.payload) if wants(selection, entry)]
+        pending += [entry for entry in decode_records(block.payload) if selection.holds(entry)]
         while len(pending) >= MAX_ROWS:
             yield as_rows(pending[:MAX_ROWS], as_entries=as_entries)
             del pending[:MAX_ROWS]

@@ -20,7 +20,7 @@ from eventstore.manifest import SealedPart
 from eventstore.merging import Rows, as_rows, merge
 from eventstore.parquet import TypedFile, file_name
 from eventstore.schema import UNKNOWN, columns_of, to_entries, to_events
-from eventstore.selecting import bounds_overlap, mask, may_hold, wants
+from eventstore.selecting import bounds_overlap, mask, may_hold
 
 _CONVERT_ROWS = 8_192
 """So many events at a time stay in the processor's cache while they are built and used (measured)."""
@@ -59,7 +59,7 @@ def _read_unknown(part: SealedPart, selection: Selection, *, as_entries: bool) -
             if not bounds_overlap(selection, table.bounds(group, "seq"), table.bounds(group, "ts")):
                 continue
             for batch in table.read(group):
-                found = [e for e in map(learned, to_entries(UNKNOWN, batch)) if wants(selection, e)]
+                found = [e for e in map(learned, to_entries(UNKNOWN, batch)) if selection.holds(e)]
                 if found:
                     yield as_rows(found, as_entries=as_entries)
 
@@ -68,7 +68,7 @@ def _read_archived(part: SealedPart, tags: frozenset[str], selection: Selection)
     """Yield events of types that a newer program sealed: their tables cannot be read, their journal can."""
     for segment in part.manifest.segments:
         for block in walk_segment(part.path, part.manifest, segment):
-            found = [e for e in decode_records(block.payload) if _tag(e) in tags and wants(selection, e)]
+            found = [e for e in decode_records(block.payload) if _tag(e) in tags and selection.holds(e)]
             if found:
                 yield as_rows(found, as_entries=True)
 

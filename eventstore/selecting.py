@@ -1,7 +1,6 @@
-"""What a `Selection` means: for one entry, for a batch of columns, and for the extents of a whole file.
+"""What a `Selection` means for a batch of columns, and for the extents of a whole file.
 
-The three must agree: a test compares them. Filters by feed and instrument drop events that have no
-such field.
+They must agree with `Selection.holds`, which says it of one entry: a test compares the three.
 """
 
 from typing import Any
@@ -10,24 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.events import Entry
 from core.ports import Selection
 from eventstore import columns
 from eventstore.manifest import Extent, TypeExtent
-
-
-def wants(selection: Selection, entry: Entry) -> bool:
-    """Return whether the selection holds an entry."""
-    event = entry.event
-    return (
-        entry.seq >= selection.first_seq
-        and (selection.last_seq is None or entry.seq <= selection.last_seq)
-        and (selection.types is None or type(event) in selection.types)
-        and (selection.begin_ts is None or event.ts >= selection.begin_ts)
-        and (selection.end_ts is None or event.ts < selection.end_ts)
-        and (selection.feeds is None or getattr(event, "feed", None) in selection.feeds)
-        and (selection.instruments is None or getattr(event, "instrument", None) in selection.instruments)
-    )
 
 
 def may_hold(selection: Selection, extent: TypeExtent) -> bool:

@@ -30,7 +30,7 @@ from eventstore.compacting import compact
 from eventstore.journal import Journal
 from eventstore.memory import MemoryLog
 from eventstore.reader import LogReader
-from eventstore.sealing import SealResult, seal
+from tests.eventstore.sealed_logs import SealAtOnce
 
 NAN, INF = float("nan"), float("inf")
 
@@ -43,22 +43,8 @@ class Subject:
     read: Callable[[], EntryReader]
 
 
-class SealAtOnce:
-    """A sealer without a process: what is offered is sealed by the next poll."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._offered: list[Path] = []
-
-    def offer(self, path: Path) -> None:
-        self._offered.append(path)
-
-    def poll(self) -> list[SealResult]:
-        offered, self._offered = self._offered, []
-        return [seal(self._root, path) for path in offered]
-
-    def drain(self, timeout_s: float) -> list[SealResult]:
-        return self.poll()
+class Compacting(SealAtOnce):
+    """Seals without a process, and merges what it sealed."""
 
     def compact(self, timeout_s: float) -> None:
         compact(self._root)
@@ -83,7 +69,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
         yield Subject(memory, memory.reader)
         return
     if request.param == "sealed":
-        journal: Journal = SealedJournal.open(root, clock=clock, sealer=SealAtOnce(root))
+        journal: Journal = SealedJournal.open(root, clock=clock, sealer=Compacting(root))
     else:
         journal = Journal.open(root, clock=clock)
     if request.param == "journal reopened":

@@ -14,7 +14,6 @@ from eventstore import sealed
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.sealing import seal
-from eventstore.selecting import wants
 from eventstore.sql import connect
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import START_NS, open_log, read_all, write_everything, write_ticks
@@ -73,7 +72,7 @@ SELECTIONS = [
 
 @pytest.mark.parametrize("selection", SELECTIONS, ids=range(len(SELECTIONS)))
 def test_a_selection_reads_what_it_says_and_nothing_else(root, everything, selection):
-    expected = [entry for entry in everything if wants(selection, entry)]
+    expected = [entry for entry in everything if selection.holds(entry)]
     assert read_all(root, selection) == expected
     ticks = [entry for entry in expected if type(entry.event) in MARKET_DATA]
     chunks = list(LogReader(root).market(selection))

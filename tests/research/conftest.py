@@ -1,30 +1,11 @@
 """A small log of one instrument, and strategies in files, as users write them."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pytest
 
 import cli
+from tests.cli.conftest import Tape, tape  # noqa: F401  # fixture
 
 START_S = 9 * 3600 + 31 * 60
-
-
-class Done(NamedTuple):
-    """What a command left: exit code, stdout and stderr."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Tape = Callable[..., Done]
 
 
 def price(index: int) -> float:
@@ -50,17 +31,3 @@ def make_log(directory: Path, days: list[str], count: int, step_s: int) -> Path:
     command = ["-q", "--log", str(root), "import", str(file), "--symbol", "ABC"]
     assert cli.main([*command, "--timezone", "America/New_York", "--exchange", "XNYS"]) == 0
     return root
-
-
-@pytest.fixture
-def tape(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tape:
-    """Run a command in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: object) -> Done:
-        capsys.readouterr()
-        code = cli.main([str(arg) for arg in args])
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return run
