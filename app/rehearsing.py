@@ -15,8 +15,9 @@ import msgspec
 
 from app.books import open_book, snapshot
 from app.data import ImportRequest, run_import
+from app.options import ReplayOptions
 from app.planning import parse_period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.seating import StrategySpec
 from core.errors import UsageError
 from core.events import Recorded

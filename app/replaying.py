@@ -6,7 +6,6 @@ only read. Replaying a run by its id makes it again and proves that it comes out
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,16 +13,16 @@ from typing import Any, Protocol
 import msgspec
 
 from adapters.replay.broker import SimulatedBroker
-from adapters.replay.corporate import CorporateActions, split_reason
+from adapters.replay.corporate import CorporateActions
 from adapters.replay.deriving import DerivedSource
 from adapters.replay.source import LogSource
+from app import assumptions
 from app.assembling import assemble
-from app.carrying import Carried, check_prices
+from app.carrying import check_prices
 from app.deriving import derived
-from app.planning import DataOptions, Period, Plan, Planner
-from app.rules import renewed
+from app.options import ReplayOptions
+from app.planning import Period, Plan, Planner
 from app.seating import StrategySpec, seat
-from app.sizers import renewed_sizing
 from app.version import VERSION
 from app.warming import plan_warm_up
 from app.world import World
@@ -33,7 +32,6 @@ from core.commissions import commission_model
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
     CashAdjusted,
-    CorporateAction,
     Entry,
     Event,
     FeedDefined,
@@ -42,14 +40,9 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
-from core.exit_rules import NO_EXITS, ExitRules
 from core.loop import Loop
-from core.matching import ActionOrders, BarFill, FillModel, Trigger, parse_slippage
 from core.money import ZERO, money, plain
 from core.ports import EntryReader, Selection
-from core.risk import Limits
-from core.signals.composite import SignalRules
-from core.sizing_rules import SizingRules
 from core.strategy import Subscription
 from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
@@ -64,42 +57,6 @@ SESSION = 1
 
 Progress = Callable[[int, int], None]
 """Called with the inputs taken and the inputs expected."""
-
-
-class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The assumptions of a replay. Everything here is part of the run's identity."""
-
-    cash: Decimal = Decimal(100000)
-    currency: str = "USD"
-    commission: str = "ibkr_fixed"
-    latency_ms: float = 0.0
-    partial_fills: bool = False
-    slippage: str = ""
-    volume_share: float | None = None
-    stop_trigger: Trigger = "trades"
-    bar_fill: BarFill = "close"
-    action_orders: ActionOrders = "cancel"
-    limits: Limits = Limits()
-    exits: ExitRules = NO_EXITS
-    feed: str | None = None
-    data: DataOptions = DataOptions()
-    carried: Carried | None = None
-    seed: int = 0
-    signals: SignalRules = SignalRules()
-    sizing: SizingRules = SizingRules()
-
-    @property
-    def fills(self) -> FillModel:
-        """How orders fill; raises `UsageError` for a slippage that is none."""
-        return FillModel(
-            self.latency_ms,
-            self.partial_fills,
-            parse_slippage(self.slippage),
-            self.volume_share,
-            self.stop_trigger,
-            self.bar_fill,
-            self.action_orders,
-        )
 
 
 class LightRun(msgspec.Struct, frozen=True):
@@ -180,7 +137,7 @@ class Replay:
             self.plan.content,
             self._warm_plan.content if self._warm_plan else "",
             [seated.described() for seated in self.seated],
-            self._described_options(),
+            self._options.described(),
             self._config[1],
         ]
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
@@ -188,25 +145,12 @@ class Replay:
     @property
     def fill_rules(self) -> str:
         """How orders fill, in words: by feed, ticks or bars."""
-        bars = self.plan.bar_instruments
-        ticks = any(set(part.instruments) - bars for part in self.plan.parts)
-        rules = [self._fills.name] if ticks or not bars else []
-        if bars:
-            said = self._fills.bar_rules
-            rules.append(f"{', '.join(sorted(bars))} by bar rules{said and f' ({said})'}")
-        return "; ".join(rules)
+        return assumptions.fill_rules(self.plan, self._fills)
 
     @property
     def _sample_ns(self) -> int:
         """How often equity is sampled: a year of samples a minute would cost more than all the rest."""
         return HOUR_NS if self.plan.end_ts - self.plan.begin_ts > LONG_NS else MINUTE_NS
-
-    def _hours(self) -> str:
-        regular = [part.feed for part in self.plan.parts if part.regular_hours]
-        if regular:
-            return f"regular hours only in {', '.join(regular)}"
-        made = bool(self.plan.made) and not self._options.data.extended_hours
-        return "all; bars made of regular hours only" if made else "all"
 
     def _adjusted(self) -> frozenset[str]:
         """Return the instruments whose prices are adjusted, by us or by the feed's source."""
@@ -217,12 +161,6 @@ class Replay:
             for instrument in part.instruments
             if instrument in part.adjusted or ((feed := feeds[part.feed]) is not None and feed.adjusted)
         )
-
-    def _prices(self) -> str:
-        adjusted = sorted({i for part in self.plan.parts for i in part.adjusted})
-        told = [f"adjusted for splits and dividends: {', '.join(adjusted)}"] if adjusted else ["raw"]
-        told += [f"{a.instrument} {_told(a)}" for a in self.plan.actions]
-        return "; ".join(told)
 
     def run(self, progress: Progress | None = None) -> RunReader:
         """Replay and publish; raises `StrategyRaised` (after publishing) or `DataMissing`."""
@@ -389,29 +327,6 @@ class Replay:
 
     # -- what a run says of itself -------------------------------------------------------------
 
-    def _described_options(self) -> dict[str, Any]:
-        options = self._options
-        return {
-            "cash": plain(money(options.cash)),
-            "currency": options.currency,
-            "commission": options.commission,
-            "latency_ms": options.latency_ms,
-            "partial_fills": options.partial_fills,
-            "slippage": options.slippage,
-            "volume_share": options.volume_share,
-            "stop_trigger": options.stop_trigger,
-            "bar_fill": options.bar_fill,
-            "action_orders": options.action_orders,
-            "limits": msgspec.to_builtins(options.limits),
-            "exits": msgspec.to_builtins(options.exits),
-            "feed": options.feed,
-            "data": msgspec.to_builtins(options.data),
-            "carried": None if options.carried is None else msgspec.to_builtins(options.carried),
-            "seed": options.seed,
-            "signals": msgspec.to_builtins(options.signals),
-            "sizing": msgspec.to_builtins(options.sizing),
-        }
-
     def _start_equity(self) -> str | None:
         if self._carried is None:
             return plain(money(self._options.cash))
@@ -435,14 +350,14 @@ class Replay:
             "last_ts": source.last_ts,
             "account": ACCOUNT,
             "strategies": [{**seated.described(), "spec": seated.found.name} for seated in self.seated],
-            "options": self._described_options(),
+            "options": self._options.described(),
             "config": msgspec.json.decode(self._config[0]),
             "config_hash": self._config[1],
             "code_version": VERSION,
             "hash_version": HASH_VERSION,
             "fill_model": self.fill_rules,
-            "hours": self._hours(),
-            "prices": self._prices(),
+            "hours": assumptions.hours(self.plan, self._options.data),
+            "prices": assumptions.prices(self.plan),
             "risk_profile": options.limits.profile,
             "exits": options.exits.name,
             "inputs": source.inputs,
@@ -471,41 +386,15 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
     """Return a replay that must come out as `run` did: same period, strategies, options."""
     told: Mapping[str, Any] = run.summary
     first, _, last = str(told["period"]).partition("..")
-    options = dict(told["options"])
-    limits = renewed(msgspec.convert(options.pop("limits"), Limits))
-    exits = msgspec.convert(options.pop("exits", {}), ExitRules)
-    # A run from before there was a choice read everything as it was recorded.
-    data = msgspec.convert(
-        options.pop("data", {"extended_hours": True, "prices": "raw", "fill_forward": False}), DataOptions
-    )
-    carried = msgspec.convert(options.pop("carried", None), Carried | None)
-    rules = msgspec.convert(
-        options.pop("signals", {}), SignalRules
-    )  # a run of before there were any has none
-    sizing = renewed_sizing(msgspec.convert(options.pop("sizing", {}), SizingRules))
     return Replay(
         root,
         reader,
         Period(first, last or first),
         [StrategySpec(s["spec"], dict(s["parameters"]), s["id"]) for s in told["strategies"]],
-        ReplayOptions(
-            **{**options, "cash": Decimal(options["cash"])},
-            limits=limits,
-            exits=exits,
-            data=data,
-            carried=carried,
-            signals=rules,
-            sizing=sizing,
-        ),
+        ReplayOptions.of(told["options"]),
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
     )
-
-
-def _told(action: CorporateAction) -> str:
-    split = [split_reason(action)] if action.ratio != 1 else []
-    paid = [f"dividend of {plain(action.dividend)}, ex {action.date}"] if action.dividend else []
-    return " and ".join([*paid, *split])
 
 
 def result(run: RunReader) -> dict[str, Any]:

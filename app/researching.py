@@ -11,8 +11,8 @@ from app import running
 from app.books import open_log
 from app.config import Config, canonical
 from app.discovery import find
+from app.options import ReplayOptions
 from app.planning import Period, Planner, parse_period
-from app.replaying import ReplayOptions
 from app.seating import StrategySpec
 from core.errors import DataMissing
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled

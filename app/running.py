@@ -15,10 +15,11 @@ from app.carrying import carried
 from app.config import Config, canonical
 from app.live import proving
 from app.live.proving import Recorded, recorded_sessions, specs_of
+from app.options import ReplayOptions
 from app.past import exits_of, limits_of
 from app.planning import DataOptions, Period, Prices, parse_period
 from app.proving import prove
-from app.replaying import ACCOUNT, Progress, Replay, ReplayOptions, again
+from app.replaying import ACCOUNT, Progress, Replay, again
 from app.rules import own_limits, renewed
 from app.seating import StrategySpec, spread
 from app.settings import RiskSection, SizingSection

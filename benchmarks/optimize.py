@@ -22,8 +22,9 @@ import psutil
 import cli
 from app.optimize.executing import LocalProcesses
 from app.optimize.study import Study, StudyRequest
+from app.options import ReplayOptions
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.researching import Case
 from app.seating import StrategySpec
 from eventstore.reader import LogReader

@@ -13,8 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.options import ReplayOptions
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.seating import StrategySpec
 from benchmarks.market import days, make_log, names
 from benchmarks.replay import cpu, specs

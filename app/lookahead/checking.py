@@ -21,8 +21,9 @@ from app.lookahead.copying import Copy, Inputs, after, extend, read_inputs
 from app.lookahead.mirroring import Mirror
 from app.lookahead.place import mirror_directory
 from app.lookahead.points import choose
+from app.options import ReplayOptions
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.seating import StrategySpec
 from core.clock import iso
 from core.errors import ExitCode, StoreError, StrategyRaised, TapeError

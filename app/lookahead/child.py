@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from app.options import ReplayOptions
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.seating import StrategySpec
 from core.errors import StrategyRaised, TapeError
 from eventstore.reader import LogReader

@@ -12,8 +12,9 @@ import msgspec
 from app.optimize.measures import KEPT, SESSIONS_A_YEAR, Every, edges, measure
 from app.optimize.reading import SharedReader
 from app.optimize.trials import Status, Trial, TrialStore
+from app.options import ReplayOptions
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.seating import StrategySpec
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled

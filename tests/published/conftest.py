@@ -10,8 +10,9 @@ import pytest
 
 from adapters.replay.tables import TableOptions
 from app.data import ImportRequest, run_import
+from app.options import ReplayOptions
 from app.planning import parse_period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.seating import StrategySpec
 from core.events import Filled, OrderIntended
 from core.ports import Selection

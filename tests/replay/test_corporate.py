@@ -5,8 +5,9 @@ from decimal import Decimal
 import pytest
 
 from adapters.replay.corporate import changes
+from app.options import ReplayOptions
 from app.planning import DataOptions, Period
-from app.replaying import Replay, ReplayOptions, again
+from app.replaying import Replay, again
 from app.seating import StrategySpec
 from core.events import AccountMarked, CashAdjusted, Filled, OrderStatusChanged, PositionAdjusted
 from core.ports import Selection

@@ -2,8 +2,9 @@
 
 import pytest
 
+from app.options import ReplayOptions
 from app.planning import DataOptions, Period
-from app.replaying import Replay, ReplayOptions, again
+from app.replaying import Replay, again
 from app.seating import StrategySpec
 from core.errors import DataMissing, UsageError
 from core.events import FeedDefined, Filled, MadeBar, MadeQuoteBar, OrderIntended

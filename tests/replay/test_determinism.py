@@ -11,8 +11,9 @@ import pytest
 
 from adapters.replay.lean import parse_days
 from adapters.replay.sample_names import DAYS
+from app.options import ReplayOptions
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions, again
+from app.replaying import Replay, again
 from app.seating import StrategySpec
 from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed

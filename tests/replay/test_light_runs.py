@@ -4,8 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from app.options import ReplayOptions
 from app.planning import Period
-from app.replaying import Replay, ReplayOptions, again
+from app.replaying import Replay, again
 from app.seating import StrategySpec
 from core.events import Filled
 from eventstore.reader import LogReader

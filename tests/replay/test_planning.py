@@ -3,8 +3,9 @@
 import pytest
 
 from adapters.replay.source import LogSource
+from app.options import ReplayOptions
 from app.planning import Period, Planner, parse_period
-from app.replaying import Replay, ReplayOptions, again
+from app.replaying import Replay, again
 from app.seating import StrategySpec, seat, spread
 from core.errors import DataMissing, UnknownInstrument, UsageError
 from core.events import (

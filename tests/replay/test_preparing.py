@@ -7,8 +7,9 @@ import pytest
 
 from adapters.replay.source import LogSource
 from app.data import ImportRequest, run_import
+from app.options import ReplayOptions
 from app.planning import DataOptions, Period, Planner
-from app.replaying import Replay, ReplayOptions, again
+from app.replaying import Replay, again
 from app.seating import StrategySpec
 from core.errors import DataMissing, UsageError
 from core.events import Bar, CorporateAction, FeedDefined, QuoteBar, Trade

@@ -3,8 +3,9 @@
 import pytest
 
 from adapters.replay.sample import import_sample
+from app.options import ReplayOptions
 from app.planning import parse_period
-from app.replaying import Replay, ReplayOptions
+from app.replaying import Replay
 from app.seating import StrategySpec
 from core.errors import DataMissing
 from core.events import OrderSendStarted, RiskRefused

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 import adapters.replay.working as working
+from app.options import ReplayOptions
 from app.planning import DataOptions, Period
-from app.replaying import Replay, ReplayOptions, again
+from app.replaying import Replay, again
 from app.seating import StrategySpec
 from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, Resting, pay_dividend, restated_quantity, split_order
