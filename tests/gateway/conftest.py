@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,12 @@ def no_socket_stays_open() -> Iterator[None]:
     yield
     while OPENED:
         OPENED.pop().close()
+
+
+@pytest.fixture
+def port(ib_gateway: Callable[..., Any]) -> int:
+    """A gateway in lock step at the open: nothing happens unless a test asks for the time."""
+    return int(ib_gateway(speed="step", start="open").port)
 
 
 @pytest.fixture

@@ -160,3 +160,21 @@ def connected(port: int, client_id: int = 1, versions: str = "v100..200") -> Ite
         yield raw
     finally:
         raw.close()
+
+
+def step(raw: Raw, count: int = 1) -> list[list[str]]:
+    """Let `count` events happen that the client hears of; return what was heard."""
+    first = len(raw.messages)
+    for _ in range(count):
+        raw.send(105)
+        raw.seek(109)
+    return raw.messages[first:]
+
+
+def until(raw: Raw, kind: int, limit: int = 400) -> list[str]:
+    """Step until a message of an id comes."""
+    for _ in range(limit):
+        for message in step(raw):
+            if message[0] == str(kind):
+                return message
+    raise AssertionError(f"no message {kind} in {limit} steps")

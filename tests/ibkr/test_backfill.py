@@ -29,6 +29,17 @@ DAY = SessionScheduled(
     CLOSE,
     CLOSE + 240 * M,
 )
+NIGHT = 24 * 60 * M
+NEXT_DAY = SessionScheduled(
+    DAY.begin + NIGHT,
+    "XNYS",
+    "2025-07-03",
+    DAY.timezone,
+    DAY.begin + NIGHT,
+    OPEN + NIGHT,
+    CLOSE + NIGHT,
+    DAY.end + NIGHT,
+)
 
 
 class Requests:
@@ -158,21 +169,19 @@ def test_the_smallest_size_that_makes_a_length_is_asked_for(resolution: str, siz
 
 
 def test_while_the_exchange_is_closed_nothing_is_missed() -> None:
-    desk = Desk(DAY)
+    desk = Desk(DAY, NEXT_DAY)
     assert desk.lost(desk.line(), DAY.end + M, DAY.end + 90 * M).told == []
     assert desk.asks(DAY.end + 100 * M) == []
 
 
+def test_beyond_the_hours_that_the_log_knows_every_minute_counts() -> None:
+    desk = Desk(DAY)
+    desk.lost(desk.line(), DAY.end + M, DAY.end + 2 * M)
+    assert len(desk.asks(DAY.end + 3 * M)) == 1
+
+
 def test_a_night_is_left_out_of_what_is_asked_for() -> None:
-    night = 24 * 60 * M
-    after = SessionScheduled(
-        DAY.begin + night,
-        "XNYS",
-        "2025-07-03",
-        DAY.timezone,
-        *(t + night for t in (DAY.begin, OPEN, CLOSE, DAY.end)),
-    )
-    desk = Desk(DAY, after)
+    desk, after = Desk(DAY, NEXT_DAY), NEXT_DAY
     desk.lost(desk.line(), DAY.end - M, after.begin + M)
     assert desk.asks(after.begin + 2 * M) == ["ask 1 ACME 20250703-00:00:00 60 S 1 min"]
     desk.answer(1, after.begin + 2 * M, DAY.end - M)

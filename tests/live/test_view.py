@@ -11,7 +11,7 @@ import pytest
 
 from app.live.pacing import PacedLink
 from app.live.view import SHARE_MAX, Pace, described
-from core.events import Filled, HaltVerified, RiskRefused
+from core.events import DataGapChanged, Filled, HaltVerified, RiskRefused
 from tests.live.processes import EARLY, PROJECT
 
 
@@ -54,6 +54,8 @@ def test_events_are_told_in_words():
     assert described(fill) == "s-1-1 BUY 100 ACME filled at 10.5"
     refused = RiskRefused(1, "s-1-2", 1, "A", "s", "ACME", "gate", "open", "closed", "halted")
     assert described(refused) == "s-1-2 refused by gate: halted"
+    gap = DataGapChanged(1, "ACME", "failed", 0, 60 * 10**9, "ib/live/1min", 0, "why")
+    assert described(gap) == "ACME missed 00:00:00Z to 00:01:00Z: NOT FILLED: why"
     assert "NOT REACHED: 1 working" in described(HaltVerified(1, "cancel", 1, 0, reached=False))
 
 

@@ -9,6 +9,7 @@ from core.events import (
     BY_TYPE,
     MARKET_DATA,
     ConnectionChanged,
+    DataGapChanged,
     DataStateChanged,
     HaltRequested,
     HaltVerified,
@@ -36,6 +37,10 @@ def status(word):
     return OrderStatusChanged(TS, "o-1", 1, "DU1", "s", "SPY", word, "no margin")
 
 
+def gap(state):
+    return DataGapChanged(TS, "SPY", state, TS, TS + 1, "" if state == "found" else "ib/live/1min", 0, "why")
+
+
 @pytest.mark.parametrize(
     ("event", "severity", "key", "over"),
     [
@@ -48,6 +53,8 @@ def status(word):
         (health("ok"), "info", "health disk", True),
         (DataStateChanged(TS, "SPY", "stale", "x"), "warning", "data SPY", False),
         (DataStateChanged(TS, "SPY", "live"), "info", "data SPY", True),
+        (gap("failed"), "warning", "gap SPY ib/live/1min", False),
+        (gap("filled"), "info", "gap SPY ib/live/1min", True),
         (status("Rejected"), "warning", "rejected SPY", False),
         (SessionEnded(TS, 1, "failed"), "critical", "session ended", False),
         (SessionEnded(TS, 1, "finished"), "info", "session ended", False),
@@ -69,6 +76,7 @@ def test_what_is_no_trouble_raises_no_alert():
         ConnectionChanged(TS, "connecting"),
         HaltVerified(TS, "halt", 0, 0, reached=True),
         status("Filled"),
+        gap("found"),
     ]
     assert [alert_of(one) for one in quiet] == [None] * len(quiet)
 

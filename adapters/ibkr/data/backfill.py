@@ -18,7 +18,7 @@ from adapters.ibkr.data.staleness import Hours
 from adapters.ibkr.wire.contracts import contract_of
 from adapters.ibkr.wire.encoder import Encoder
 from adapters.ibkr.wire.messages import ErrorMessage, HistoricalBars, HistoricalEnd, Message
-from core.clock import SECOND_NS
+from core.clock import NEVER, SECOND_NS
 from core.events import DataGapChanged, Event, InstrumentDefined
 
 ANSWER_NS = 60 * SECOND_NS
@@ -96,14 +96,14 @@ class Backfill:
         return []
 
     def _spans(self, instrument: InstrumentDefined, begin: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield the parts of a span in which the exchange was open; all of it, where no hours are known."""
+        """Yield the parts of a span in which the exchange was open, or for which no hours are known."""
         sessions = self._hours.sessions(instrument.exchange)
-        if not sessions:
-            yield begin, end
-        for each in sessions:
-            first, last = max(begin, each.begin), min(end, each.end)
-            if first < last:
-                yield first, last
+        known = [(each.begin, each.end) for each in sessions]
+        if known:  # before the first and after the last one nobody knows
+            known = [(0, known[0][0]), *known, (known[-1][1], NEVER)]
+        for first, last in known or [(0, NEVER)]:
+            if max(begin, first) < min(end, last):
+                yield max(begin, first), min(end, last)
 
     def _asks(self, instrument: InstrumentDefined, job: Job) -> list[Ask]:
         size = size_for(job.resolution)
