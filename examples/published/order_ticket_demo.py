@@ -69,7 +69,7 @@ class OrderTicketDemo(Strategy[OrderTicketDemoParameters]):
             self.pair = None
             return
         for order, sign in zip(both, (1, -1), strict=True):
-            self.modify(order.id, reason="closer", **closer(order, sign * CENT))
+            self.modify(order.id, reason="closer", **closer(order, sign * CENT))  # type: ignore[arg-type]
 
 
 def closer(order: Order, step: Decimal) -> dict[str, Decimal]:
