@@ -118,6 +118,8 @@ class OrderRecord(msgspec.Struct, gc=False):
         self.message = why
         if version == 1:
             self.held_back, self.progress, self.sent_version = HELD, INTENDED, 0
+        elif version in self.dropped:
+            self.dropped = tuple(known for known in self.dropped if known != version)
 
     def unhold(self, version: int, outcome: str, why: str) -> None:
         """Note how a hold ended."""
