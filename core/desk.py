@@ -26,7 +26,7 @@ from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
 from core.sizing_desk import SizingDesk, SizingViews
 from core.sizing_rules import OwnSizer, Sized, SizingRules
-from core.strategy import Bracket, Exits, Terms
+from core.strategy import Bracket, Exits, Terms, Times
 from core.views import (
     AccountView,
     DecidedView,
@@ -242,6 +242,7 @@ class StrategyDesk:
         reason: str,
         trail: Decimal | float | None = None,
         trail_pct: Decimal | float | None = None,
+        times: Times | None = None,
     ) -> None:
         """Request a new version of an order; what is not given stays as it is."""
         if not self.is_open:
@@ -265,6 +266,7 @@ class StrategyDesk:
                 reason,
                 _exact(trail) if trail is not None else (known.trail if known else None),
                 _exact(trail_pct) if trail_pct is not None else (known.trail_pct if known else None),
+                **(times or {}),
             )
         )
 

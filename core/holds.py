@@ -2,7 +2,8 @@
 
 The gate bars an order for the moment while the link is away or the books are not compared. Such an order is
 no refusal: it waits here and goes once through a fresh risk check when the gate opens, unless its time is
-over before that. An order whose send wrote no byte because the link went away waits here as well. Halts and
+over before that. An order or a change whose send wrote no byte because the link went away waits here as
+well. Halts and
 breaks are no moments: they refuse. It is a function of recorded inputs and of the folds, so that a proof
 holds and releases the same; it never sends, and keeps nothing for another session.
 """
@@ -32,9 +33,9 @@ class HoldRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
-    """A request to hold an order whose send wrote nothing."""
+    """A request to hold an order, or a change of one, whose send wrote nothing."""
 
-    intent: OrderIntended
+    intent: Intent
     why: str
 
 
@@ -68,6 +69,7 @@ class Holds:
         self._waits = waits
         self._held: dict[str, list[Held]] = {}
         self._unwanted: dict[str, None] = {}
+        self._changes: dict[str, ModifyIntended] = {}  # the last change of each order that was to leave
 
     def __len__(self) -> int:
         return len(self._held)
@@ -86,16 +88,37 @@ class Holds:
         return self._passing(intent)
 
     def unsent(self, news: SendFailed, order: Order) -> Hold | None:
-        """Return the request to hold an order of which no byte was sent, if that is for the moment only."""
-        if news.version != 1 or news.bytes_written or order.version > 1 or order.filled or order.working:
+        """Return the request to hold what was not sent, no byte of it, if that is for the moment only."""
+        if news.bytes_written:
+            return None
+        if news.version > 1:
+            return self._unsent_change(news, order)
+        if news.version != 1 or order.version > 1 or order.filled or order.working:
             return None
         parent = self._orders.get(order.parent) if order.parent else None
         if order.id in self._unwanted or (order.parent and (parent is None or not parent.working)):
             return None  # its strategy cancelled it, or there is no entry any more whose exit it would be
-        intent = intent_of(order, order.created_ts)
-        until = self._until(intent)
-        why = self.why(intent)
+        return self._request(intent_of(order, order.created_ts), news)
+
+    def _unsent_change(self, news: SendFailed, order: Order) -> Hold | None:
+        change = self._changes.get(order.id)
+        if change is None or change.version != news.version or not order.working:
+            return None  # another change stands for it, or there is nothing to change any more
+        later = any(version_of(each.intent) > news.version for each in self._held.get(order.id, ()))
+        return None if later or order.id in self._unwanted else self._request(change, news)
+
+    def _request(self, intent: Intent, news: SendFailed) -> Hold | None:
+        until, why = self._until(intent), self.why(intent)
         return Hold(intent, f"{why}: {news.message}") if why and (not until or until > news.ts) else None
+
+    def leaves(self, change: ModifyIntended) -> None:
+        """Take that a change is about to be sent: what becomes of that may be that it did not leave."""
+        if not self._within_ns:
+            return
+        if len(self._changes) >= _UNWANTED_MAX:
+            known = {name: self._orders.get(name) for name in self._changes}
+            self._changes = {n: c for n, c in self._changes.items() if (o := known[n]) and o.working}
+        self._changes[change.order] = change
 
     def unwanted(self, order: str) -> None:
         """Take that a strategy cancelled an order: it is not held when its send turns out to have failed."""

@@ -13,6 +13,7 @@ import msgspec
 from core.errors import UsageError
 from core.events import ModifyIntended, OrderIntended, OrderType, TimeInForce
 from core.money import ZERO, plain
+from core.views import Order
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -80,13 +81,28 @@ def order_defect(intent: OrderIntended) -> Refusal | None:
     """Return what is wrong with a new order by itself, or `None`."""
     found = _quantity(intent.quantity) or _prices(intent, intent.type)
     if found is None and (intent.tif != "DAY" or intent.type == "MOC" or intent.good_till is not None):
-        found = _time(intent)
+        found = _time(intent.tif, intent.type, intent.good_till, intent.ts)
     return found
 
 
-def version_defect(intent: ModifyIntended, kind: OrderType) -> Refusal | None:
-    """Return what is wrong with a new version of an order of type `kind`, or `None`."""
-    return _quantity(intent.quantity) or _prices(intent, kind)
+def version_defect(intent: ModifyIntended, order: Order) -> Refusal | None:
+    """Return what is wrong with a new version of an order, or `None`; `order` has it already."""
+    found = _quantity(intent.quantity) or _prices(intent, order.type)
+    if found is None and (intent.tif is not None or intent.good_till is not None):
+        found = _new_time(intent, order)
+    return found
+
+
+LASTING: frozenset[TimeInForce] = frozenset({"DAY", "GTC", "GTD"})
+"""The times in force of orders that rest; only between these may a change choose."""
+
+
+def _new_time(intent: ModifyIntended, order: Order) -> Refusal | None:
+    if intent.tif is not None and intent.tif not in LASTING:
+        message = f"an order at work cannot become {intent.tif}: only DAY, GTC and GTD can be chosen"
+        return Refusal("tif", "DAY, GTC or GTD", intent.tif, message)
+    till = order.good_till if intent.good_till is None else intent.good_till
+    return _time(order.tif, order.type, till, intent.ts)
 
 
 def _prices(terms: OrderIntended | ModifyIntended, kind: OrderType) -> Refusal | None:
@@ -159,21 +175,20 @@ def _trail(terms: OrderIntended | ModifyIntended) -> Refusal | None:
     return None
 
 
-def _time(intent: OrderIntended) -> Refusal | None:
-    tif, kind = intent.tif, intent.type
+def _time(tif: TimeInForce, kind: OrderType, good_till: int | None, ts: int) -> Refusal | None:
     if kind == "MOC" and tif != "DAY":
         return Refusal("tif", "DAY", tif, f"MOC: is of the day by itself; {tif} was given")
     if tif in TIMES and kind not in TIMES[tif]:
         allowed = " or ".join(sorted(TIMES[tif]))
         return Refusal("tif", allowed, kind, f"{tif}: goes with {allowed} orders, not with {kind}")
-    if tif == "GTD" and intent.good_till is None:
+    if tif == "GTD" and good_till is None:
         return Refusal("tif", "a good_till time", "none", "GTD: needs good_till=, a time in ns UTC")
-    if intent.good_till is None:
+    if good_till is None:
         return None
     if tif != "GTD":
         return Refusal("tif", "GTD", tif, f"good_till: goes with tif GTD, not with {tif}")
-    if intent.good_till <= intent.ts:
-        return Refusal("tif", "a time ahead", str(intent.good_till), "GTD: good_till is in the past")
+    if good_till <= ts:
+        return Refusal("tif", "a time ahead", str(good_till), "GTD: good_till is in the past")
     return None
 
 

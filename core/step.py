@@ -464,6 +464,8 @@ class Step:
         record: Record,
     ) -> None:
         who = (intent.account, intent.strategy, intent.instrument)
+        if isinstance(intent, ModifyIntended):
+            self._holds.leaves(intent)
         send = OrderSendStarted(intent.ts, intent.order, verdict.version, *who)
         self.effects.append(Effect(record(send, at, cause), intent))
 

@@ -100,6 +100,17 @@ class WarmUp(msgspec.Struct, frozen=True):
     events: int = 0
 
 
+class Times(TypedDict, total=False):
+    """What else a change may change, as keywords of `modify`: how long an order is good, and in which hours.
+
+    Only between `DAY`, `GTC` and `GTD` (with `good_till`, ns UTC) can be chosen once an order rests.
+    """
+
+    tif: TimeInForce
+    good_till: int
+    outside_rth: bool
+
+
 class Terms(TypedDict, total=False):
     """Further terms of an order, as keywords of `buy` and `sell`.
 
@@ -189,6 +200,7 @@ class Desk(Protocol):
         reason: str,
         trail: Decimal | float | None = None,
         trail_pct: Decimal | float | None = None,
+        times: Times | None = None,
     ) -> None:
         """Ask for a new version of an order."""
 
@@ -498,10 +510,11 @@ class Strategy(Generic[P]):
         trail: Decimal | float | None = None,
         trail_pct: Decimal | float | None = None,
         reason: str,
+        **times: Unpack[Times],
     ) -> None:
         """Ask for a changed version of a working order; what is not given stays."""
         amount = None if quantity is None else _quantity(quantity)
-        self.desk.modify(order, amount, limit, stop, reason, trail, trail_pct)
+        self.desk.modify(order, amount, limit, stop, reason, trail, trail_pct, times)
 
     def cancel(self, order: str, *, reason: str) -> None:
         """Ask to withdraw an order."""

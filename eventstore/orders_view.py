@@ -32,6 +32,12 @@ WITH placements AS (
                                             WHEN stop IS NOT NULL THEN 'STP' ELSE 'MKT' END, seq), 'DAY',
            arg_max(quantity, seq), arg_max_null("limit", seq), arg_max_null(stop, seq), 'an order of others'
     FROM raw.external_order GROUP BY run, "order"),
+tellings AS (  -- an execution that is told again says nothing of its order
+    SELECT run, order_id, ts, seq, coalesce(revision > max(revision) OVER before
+                                            OR revision < min(revision) OVER before, true) AS is_news
+    FROM (EXECUTIONS)
+    WINDOW before AS (PARTITION BY run, exec_id ORDER BY seq
+                      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
 reports AS (
     SELECT run, "order" AS order_id, ts, 0 AS progress, '' AS fact, NULL AS fate, 1 AS version,
            NULL AS message, seq FROM raw.order_intended
@@ -55,8 +61,8 @@ reports AS (
               CASE WHEN outcome IN ('unknown', 'presumed_lost') THEN outcome ELSE '' END, NULL,
               evidence, seq FROM raw.order_resolved
     UNION ALL SELECT run, "order", ts, 0, 'retried', '', NULL, NULL, seq FROM raw.order_retried
-    UNION ALL SELECT run, "order", ts, 0, CASE version WHEN 1 THEN 'Held' ELSE '' END, NULL, NULL, reason, seq
-              FROM raw.order_held
+    UNION ALL SELECT run, "order", ts, 0, CASE version WHEN 1 THEN 'Held' ELSE 'waits' END, NULL, version,
+              reason, seq FROM raw.order_held
     UNION ALL SELECT run, "order", ts, 0, CASE WHEN outcome = 'released' AND version = 1 THEN 'freed'
               WHEN outcome = 'released' THEN '' WHEN version > 1 THEN 'dropped'
               WHEN outcome = 'cancelled' THEN 'Cancelled' ELSE 'Expired' END, NULL, version,
@@ -66,8 +72,8 @@ reports AS (
               AND p.account = b.account AND p.instrument = b.instrument AND p.seq < b.seq
     UNION ALL SELECT run, "order", ts, 4, CASE WHEN status IN (AT_WORK) THEN 'open' ELSE 'gone' END, NULL,
               NULL, NULL, seq FROM raw.external_order
-    UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, NULL, seq FROM raw.filled
-    UNION ALL SELECT run, "order", ts, 4, '', NULL, NULL, NULL, seq FROM raw.fill_corrected),
+    UNION ALL SELECT run, order_id, ts, CASE WHEN is_news THEN 4 ELSE 0 END, '', NULL, NULL, NULL, seq
+              FROM tellings),
 sequenced AS (
     SELECT *, count(*) FILTER (fact IN ('retried', 'Held'))
             OVER (PARTITION BY run, order_id ORDER BY seq) AS retries,
@@ -84,6 +90,7 @@ judged AS (
 placed AS (  -- the operator's word ends an order that nobody could find, and no other
     SELECT *, fact IN ('failed', 'doubt') AND version <= max(version) FILTER (fact = 'sent')
         OVER (PARTITION BY run, order_id, retries ORDER BY seq) AS was_out,
+        coalesce(max(seq) FILTER (fact = 'waits') OVER (PARTITION BY run, order_id, version), 0) AS waits_seq,
         coalesce(max(seq) FILTER (fact IN ('retried', 'Held')) OVER whole, 0) AS retried_seq,
         coalesce(max(seq) FILTER (fact IN ('retried', 'live', 'freed')) OVER whole, 0) AS revived_seq,
         coalesce(max(seq) FILTER (fact IN ('retried', 'live', 'open', 'gone')) OVER whole, 0) AS reopened_seq
@@ -106,20 +113,22 @@ folded AS (
         arg_max(fact, seq) FILTER (fact IN ('cancelling', 'kept', 'live')) AS cancelling,
         arg_max(fate, seq) FILTER (fate IS NOT NULL) AS fate,
         max(version) FILTER (progress = 4 OR fact = 'amended') AS acknowledged,
-        coalesce(list(version) FILTER (fact = 'dropped'), []) AS dropped,
+        coalesce(list(version) FILTER (fact = 'dropped' AND seq > waits_seq), []) AS dropped,
         arg_max(message, seq) FILTER (message IS NOT NULL) AS message
     FROM facts GROUP BY run, order_id),
 versions AS (
-    SELECT run, order_id, 1::BIGINT AS version, quantity, limit_price, stop_price, reason FROM placements
+    SELECT run, order_id, 1::BIGINT AS version, quantity, limit_price, stop_price, reason, tif FROM placements
     UNION ALL (SELECT * EXCLUDE (seq) FROM (
-        SELECT run, "order" AS order_id, version, quantity, "limit", stop, reason, seq
+        SELECT run, "order" AS order_id, version, quantity, "limit", stop, reason, tif, seq
         FROM raw.modify_intended
-        UNION ALL SELECT run, "order", version, quantity, "limit", stop, 'changed at the broker', seq
+        UNION ALL SELECT run, "order", version, quantity, "limit", stop, 'changed at the broker', tif, seq
                   FROM raw.order_amended)
     QUALIFY row_number() OVER (PARTITION BY run, order_id, version ORDER BY seq) = 1)),
 standing AS (
     SELECT v.run, v.order_id,
            arg_max(v, v.version) FILTER (NOT list_contains(f.dropped, v.version)) AS latest,
+           arg_max(v.tif, v.version) FILTER (NOT list_contains(f.dropped, v.version)
+                                             AND v.tif IS NOT NULL) AS tif,
            coalesce(max(v.quantity) FILTER (v.version >= coalesce(f.acknowledged, 1)
                                             AND NOT list_contains(f.dropped, v.version)),
                     max(v.quantity)) AS quantity
@@ -134,7 +143,8 @@ executed AS (
     GROUP BY run, order_id),
 joined AS (
     SELECT i.run, i.order_id, i.seq, i.ts AS created_ts, f.updated_ts, i.account, i.strategy,
-           i.instrument, i.side, i.type, i.tif, s.latest, f, s.quantity AS standing_quantity,
+           i.instrument, i.side, i.type, coalesce(s.tif, i.tif) AS tif, s.latest, f,
+           s.quantity AS standing_quantity,
            coalesce(e.filled, 0::DECIMAL(38, 8)) AS filled, coalesce(e.done, 0) AS done
     FROM placements AS i
     JOIN folded AS f ON f.order_id = i.order_id AND f.run IS NOT DISTINCT FROM i.run

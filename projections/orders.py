@@ -169,7 +169,9 @@ class Orders(Projection):
         if record is None or record.intent is None:
             return []
         first = record.intent
-        own = Version(1, record.quantity, first.limit, first.stop, first.reason, first.trail, first.trail_pct)
+        prices = (first.limit, first.stop, first.reason, first.trail, first.trail_pct)
+        times = (first.good_till, first.outside_rth)
+        own = Version(1, record.quantity, *prices, *times, tif=first.tif)
         return [own, *(v for v in record.versions if v.number not in record.dropped)]
 
     def execution(self, exec_id: str) -> Execution | None:
@@ -237,6 +239,9 @@ class Orders(Projection):
                     event.reason,
                     event.trail,
                     event.trail_pct,
+                    event.good_till,
+                    event.outside_rth,
+                    tif=event.tif,
                 )
             )
             record.touch(event.ts)
@@ -305,7 +310,7 @@ class Orders(Projection):
         trail = (event.trail, event.trail_pct)
         fixed = (event.good_till, event.outside_rth, event.parent, event.oca)
         terms = (event.quantity, event.limit, event.stop, AMENDED, *trail, *fixed)
-        record.add_version(Version(event.version, *terms))
+        record.add_version(Version(event.version, *terms, event.tif))
         record.acknowledged = max(record.acknowledged, event.version)
         record.touch(event.ts)
         self._settle(record)

@@ -8,7 +8,14 @@ from decimal import Decimal
 
 import msgspec
 
-from core.events import CommissionReported, Filled, OrderIntended, OrderResolved, OrderStatusChanged
+from core.events import (
+    CommissionReported,
+    Filled,
+    OrderIntended,
+    OrderResolved,
+    OrderStatusChanged,
+    TimeInForce,
+)
 from core.money import CONTEXT, ZERO
 from core.views import HELD, Execution, Order
 
@@ -30,12 +37,12 @@ _MAY_FILL = ("Unknown", HELD)
 """What holds an order back without ending it."""
 AMENDED = "changed at the broker"
 """The reason of a version that the broker made."""
-_FIXED = ("good_till", "outside_rth", "parent", "oca")
-"""Terms that no modification of ours changes."""
+_FIXED = ("tif", "good_till", "outside_rth", "parent", "oca")
+"""Terms that a version names only where they change."""
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
-    """One modification: the full new values, except that the last four are `None` where nothing changed."""
+    """One modification: the full new values, except that the last five are `None` where nothing changed."""
 
     number: int
     quantity: Decimal
@@ -48,6 +55,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     outside_rth: bool | None = None
     parent: str | None = None
     oca: str | None = None
+    tif: TimeInForce | None = None
 
 
 class OrderRecord(msgspec.Struct, gc=False):
@@ -110,6 +118,8 @@ class OrderRecord(msgspec.Struct, gc=False):
         self.message = why
         if version == 1:
             self.held_back, self.progress, self.sent_version = HELD, INTENDED, 0
+        elif version in self.dropped:
+            self.dropped = tuple(known for known in self.dropped if known != version)
 
     def unhold(self, version: int, outcome: str, why: str) -> None:
         """Note how a hold ended."""
@@ -231,12 +241,14 @@ class OrderRecord(msgspec.Struct, gc=False):
         return _SHOWN[self.progress]
 
     def _amended(self, intent: OrderIntended) -> OrderIntended:
-        """Return the intent with what the broker changed of the terms that a version of ours never has."""
+        """Return the intent with what versions changed of the terms that most of them do not name."""
         for version in self.versions:
             for name in _FIXED:
                 value = getattr(version, name)
                 if value is not None and version.number not in self.dropped:
                     intent = msgspec.structs.replace(intent, **{name: value})
+        if intent.tif != "GTD" and intent.good_till is not None:
+            intent = msgspec.structs.replace(intent, good_till=None)
         return intent
 
     def view(self) -> Order:

@@ -57,6 +57,15 @@ class Admission:
             order.expires = intent.good_till
         return ""
 
+    def renew(self, order: Resting, ts: int) -> None:
+        """Let an order that rests end when a change of its time in force says; at once if that is past."""
+        till = order.intent.good_till
+        order.expires = NEVER
+        if order.intent.tif == "DAY":
+            order.expires = self._end_of_day(order, ts)
+        elif order.intent.tif == "GTD" and till is not None:
+            order.expires = max(till, ts)
+
     def start(self, order: Resting) -> None:
         """Put a trailing stop that names no start at its distance from the market."""
         start_trail(order, self._quotes.mark(order.intent.instrument))

@@ -42,6 +42,7 @@ from core.matching import (
     satisfies,
 )
 from core.money import ZERO
+from core.order_rules import LASTING
 from core.views import InstrumentsView, QuotesView
 
 _BARS = (Bar, QuoteBar)
@@ -165,7 +166,15 @@ class SimulatedBroker:
         return status(ts, request, 1, done, message)
 
     def _modify(self, order: Resting, request: ModifyIntended, facts: list[Event], ts: int) -> None:
+        if request.tif is not None and order.intent.tif not in LASTING:
+            why = f"an {order.intent.tif} order cannot become {request.tif}"
+            facts.append(status(ts, request, request.version, "Rejected", why))
+            return
         order.amend(request)
+        if order.change_times(request):
+            self._admission.renew(order, ts)
+            if order.expires != NEVER:
+                self._expire_at(order.expires)
         self._admission.round_prices(order, request.limit, request.stop)
         if order.complete:
             why = "the new quantity was filled already"

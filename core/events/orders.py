@@ -108,7 +108,11 @@ class HoldEnded(Event, frozen=True, gc=False):
 
 @event("modify_intended", "decision")
 class ModifyIntended(Event, frozen=True, gc=False, omit_defaults=True):
-    """A strategy wants a working order changed; the fields are the full new version."""
+    """A strategy wants a working order changed; the fields are the full new version.
+
+    Of `tif`, `good_till` and `outside_rth` an empty one says that it is as before; `good_till` ends with
+    another `tif` than `GTD`.
+    """
 
     order: str
     version: int
@@ -121,6 +125,9 @@ class ModifyIntended(Event, frozen=True, gc=False, omit_defaults=True):
     reason: str
     trail: Decimal | None = None
     trail_pct: Decimal | None = None
+    tif: TimeInForce | None = None
+    good_till: int | None = None
+    outside_rth: bool | None = None
 
 
 @event("cancel_intended", "decision")
@@ -269,7 +276,7 @@ class CancelSent(Event, frozen=True, gc=False):
 class OrderAmended(Event, frozen=True, gc=False, omit_defaults=True):
     """The broker shows other terms than any that we sent: they are the order's version from now on.
 
-    Of `good_till`, `outside_rth`, `parent` and `oca` an empty one says that it is as before.
+    Of `good_till`, `outside_rth`, `parent`, `oca` and `tif` an empty one says that it is as before.
     """
 
     order: str
@@ -283,6 +290,7 @@ class OrderAmended(Event, frozen=True, gc=False, omit_defaults=True):
     outside_rth: bool | None = None
     parent: str | None = None
     oca: str | None = None
+    tif: TimeInForce | None = None
 
 
 @event("order_status", "broker")

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from core.clock import NEVER
 from core.events import ModifyIntended, OrderIntended, OrderType, Side
@@ -86,6 +87,18 @@ class Resting(msgspec.Struct, gc=False, eq=False):
             self.stop, self.start = _float(request.stop), request.stop
         self.trail, self.trail_pct = _float(request.trail), _float(request.trail_pct)
         self.fresh = True
+
+    def change_times(self, request: ModifyIntended) -> bool:
+        """Take how long a new version is good and in which hours; return whether that has changed."""
+        intent = self.intent
+        tif = request.tif or intent.tif
+        till = request.good_till if request.good_till is not None else intent.good_till
+        hours = request.outside_rth if request.outside_rth is not None else intent.outside_rth
+        changed = (tif, till if tif == "GTD" else None, hours)
+        if changed == (intent.tif, intent.good_till, intent.outside_rth):
+            return False
+        self.intent = replace(intent, tif=tif, good_till=changed[1], outside_rth=hours)
+        return True
 
 
 def _float(value: Decimal | None) -> float | None:

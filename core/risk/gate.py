@@ -134,7 +134,7 @@ class RiskGate:
             message = f"{intent.order} is not an order of {intent.strategy}"
             return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
         if order is not None and order.working:
-            return version_defect(intent, order.type)
+            return version_defect(intent, order)
         state = order.state if order else "unknown"
         return Refusal("order", "a working order", state, f"{intent.order} is {state}: nothing to modify")
 

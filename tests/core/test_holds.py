@@ -1,6 +1,7 @@
 """What cannot leave just now is held, and goes out once, expires, or is taken back."""
 
 import pytest
+from msgspec.structs import replace
 
 from core.events import (
     BreakFound,
@@ -11,6 +12,7 @@ from core.events import (
     OrderHeld,
     OrderIntended,
     OrderSendStarted,
+    OrderStatusChanged,
     ReconciliationFinished,
     RiskRefused,
     SendFailed,
@@ -191,6 +193,57 @@ def test_a_send_without_a_byte_is_held_and_goes_out_again_unless_it_was_cancelle
     unwanted = {**rest, 2: lambda s: s.cancel("s-1-1", reason="no")}
     bench = session({}, *OPEN, tick(1), tick(2), down(2), failed, up(4), compared(5), bench=silent(unwanted))
     assert sent(bench) == [("s-1-1", 1)]
+
+
+RESTS_AND_MOVES = {
+    1: lambda s: s.buy("ACME", 10, limit=5, reason="rest"),
+    2: lambda s: s.modify("s-1-1", limit=6, reason="up"),
+}
+WORKS = OrderStatusChanged(BEGIN + S, "s-1-1", 1, ACCOUNT, "s", "ACME", "Submitted")
+UNSENT = SendFailed(BEGIN + 4 * S, "s-1-1", 2, 0, "not connected")
+
+
+def moved(*events, plan=RESTS_AND_MOVES, bench=None):
+    """Rest an order and change it; the change finds no connection."""
+    events = [*OPEN, tick(1), WORKS, tick(2), down(3), *events]
+    return session({}, *events, bench=bench or silent(plan))
+
+
+def test_a_change_without_a_byte_is_held_and_goes_out_again():
+    bench = moved(UNSENT, up(5), compared(6), tick(7))
+    assert sent(bench) == [("s-1-1", 1), ("s-1-1", 2), ("s-1-1", 2)]
+    assert outcomes(bench) == [("s-1-1", 2, "released")]
+    assert bench.world.orders.get("s-1-1").limit == 6
+
+
+def test_a_change_without_a_byte_expires_and_the_order_is_what_it_was():
+    bench = moved(UNSENT, tick(100), up(101), compared(102))
+    assert outcomes(bench) == [("s-1-1", 2, "expired")]
+    order = bench.world.orders.get("s-1-1")
+    assert (order.limit, order.working, len(sent(bench))) == (5, True, 2)
+
+
+@pytest.mark.parametrize(
+    "third",
+    [lambda s: s.modify("s-1-1", limit=7, reason="up"), lambda s: s.cancel("s-1-1", reason="no")],
+    ids=["changed", "cancelled"],
+)
+def test_a_change_that_is_not_wanted_any_more_is_not_held(third):
+    bench = moved(tick(4), UNSENT, up(5), compared(6), plan={**RESTS_AND_MOVES, 3: third})
+    assert ("s-1-1", 2, "released") not in outcomes(bench)
+    assert sent(bench).count(("s-1-1", 2)) == 1
+
+
+def test_a_change_of_which_a_byte_left_is_never_held():
+    bench = moved(replace(UNSENT, bytes_written=1), up(5), compared(6))
+    assert bench.recorded(OrderHeld) == []
+
+
+def test_a_step_that_forgets_what_it_was_to_send_is_caught(monkeypatch):
+    monkeypatch.setattr(Holds, "leaves", lambda _self, _change: None)
+    bench = moved(UNSENT, up(5), compared(6), tick(7))
+    assert sent(bench) == [("s-1-1", 1), ("s-1-1", 2)]
+    assert bench.world.orders.get("s-1-1").limit == 5
 
 
 @pytest.mark.parametrize("written", [1, 400])

@@ -54,7 +54,7 @@ def _facts(rng, order, ts):
         OrderSendStarted(ts, order, 1, *WHO),
         OrderSent(ts, order, 1),
         SendFailed(ts, order, rng.choice((1, 2)), rng.choice((0, 9)), "broken"),
-        ModifyIntended(ts, order, 2, *WHO, qty, D("11"), None, "more"),
+        ModifyIntended(ts, order, 2, *WHO, qty, D("11"), None, "more", tif=(None, "GTC")[ts % 2]),
         CancelIntended(ts, order, *WHO, "enough"),
         CancelSendStarted(ts, order, *WHO),
         OrderStatusChanged(ts, order, 1, *WHO, "Submitted"),
@@ -82,7 +82,7 @@ def _doubts(rng, order, ts):
         *retries,
         OrderSent(ts, order, 1),
         SendFailed(ts, order, 1, 0, "gone"),
-        OrderAmended(ts, order, rng.choice((2, 3)), D("20"), D("12"), None),
+        OrderAmended(ts, order, rng.choice((2, 3)), D("20"), D("12"), None, tif=("DAY", None)[ts % 3 > 0]),
         CancelSent(ts, order, "lost"),
     ]
 
@@ -102,6 +102,23 @@ def _resolved(rng, order, ts):
     first, *facts = [*_facts(rng, order, ts), *_doubts(rng, order, ts)]
     rng.shuffle(facts)
     return [first, *facts[: rng.randrange(len(facts))]]
+
+
+def _told_again(rng, order, ts):
+    """An order that filled, was put up again, and of which executions are told once more."""
+    fills = [Filled(ts, f"{order}-e{n}", order, *WHO, "BUY", D("4"), D("10.5")) for n in (0, 1)]
+    again = [
+        *fills,
+        FillCorrected(ts + 1, f"{order}-e0", 1, order, *WHO, "BUY", D("3"), D("10.4")),
+        SendFailed(ts + 2, order, 1, rng.choice((0, 9)), "gone"),
+        OrderResolved(ts + 3, order, rng.choice(("not_sent", "unknown")), "look"),
+    ]
+    return [
+        OrderIntended(ts, order, *WHO, "BUY", D("10"), "LMT", D("10.5"), None, "DAY", "why"),
+        *rng.sample(again, rng.randrange(1, len(again))),
+        OrderRetried(ts + 4, order, 1, *WHO, "again"),
+        *rng.sample(again, rng.randrange(len(again))),
+    ]
 
 
 def _external(rng, order, ts):
@@ -148,6 +165,7 @@ def history(tmp_path_factory):
             *_external(rng, f"x-{n}", 1000 + n),
             *_accepted(rng, f"a-1-{n}", 1000 + n),
             *_held(random.Random(n), f"h-1-{n}", 1000 + n),
+            *_told_again(random.Random(n), f"t-1-{n}", 1000 + n),
         ]
         for event in happened:
             journal.append(event)
@@ -202,6 +220,22 @@ def test_orders_show_what_the_fold_shows(history):
 def test_a_view_that_leaves_out_one_kind_of_fact_is_found_out(history, left_out):
     root, fold = history
     broken = re.sub(rf"FROM raw\.{left_out}\b( AS b)?", rf"FROM (FROM raw.{left_out} WHERE false)\1", ORDERS)
+    assert broken != ORDERS
+    assert _differing(root, fold, broken)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("WHEN is_news THEN 4", "WHEN true THEN 4"),
+        ("AND seq > waits_seq", ""),
+        ("coalesce(s.tif, i.tif)", "i.tif"),
+    ],
+    ids=["an execution told again", "a change that waits again", "a time in force that was changed"],
+)
+def test_a_view_that_takes_what_is_old_for_news_is_found_out(history, right, wrong):
+    root, fold = history
+    broken = ORDERS.replace(right, wrong)
     assert broken != ORDERS
     assert _differing(root, fold, broken)
 

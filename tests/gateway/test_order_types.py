@@ -212,14 +212,23 @@ def test_what_is_malformed_is_refused_with_its_code(port, code, given):
         assert not [m for m in raw.drain() if m[0] == "5"]
 
 
-def test_another_group_or_time_in_force_is_no_modification(port):
+def test_another_group_or_a_time_that_does_not_rest_is_no_modification(port):
     with connected(port) as raw:
         raw.place(1, "SELL", 100, "LMT", 99, oca="g")
         raw.place(1, "SELL", 100, "LMT", 98, oca="other")
         assert raw.error(10326)[0] == "1"
-        raw.place(1, "SELL", 100, "LMT", 98, oca="g", tif="GTC")
+        raw.place(1, "SELL", 100, "LMT", 98, oca="g", tif="IOC")
         assert raw.error(201)[0] == "1"
         assert shown(raw, 1)["limit"] == "99"
+
+
+def test_time_in_force_and_hours_can_be_changed(port):
+    with connected(port) as raw:
+        raw.place(1, "SELL", 100, "LMT", 99)
+        raw.place(1, "SELL", 100, "LMT", 98, tif="GTC", outside=1)
+        raw.drain()
+        told = shown(raw, 1)
+        assert (told["limit"], told["tif"], told["fields"][26]) == ("98", "GTC", "1")
 
 
 @pytest.mark.parametrize("kind", RESTING)

@@ -159,11 +159,27 @@ def test_an_order_that_came_through_as_sent_is_its_version():
         ({"quantity": "99"}, {"quantity": Decimal(99)}),
         ({"limit": "144.79"}, {"limit": Decimal("144.79")}),
         ({"outside": "1"}, {"outside_rth": True}),
+        ({"tif": "GTC"}, {"tif": "GTC"}),
     ],
 )
 def test_other_terms_make_a_version_of_their_own(fields, changed):
     same = OrderAmended(7, "a-1-1", 2, Decimal(100), Decimal("144.78"), None)
     assert compared(standing(), **fields) == msgspec.structs.replace(same, **changed)
+
+
+def test_a_time_in_force_that_is_none_of_ours_is_no_difference():
+    assert compared(standing(), tif="") == 1
+
+
+def test_a_version_with_other_times_is_told_from_the_one_before():
+    first, changed = standing(), {"tif": "GTC", "outside_rth": True}
+    versions = [version(first, tif="DAY", outside_rth=False), version(first, 2, **changed)]
+    now = msgspec.structs.replace(first, **changed)
+
+    def seen(**fields):
+        return shown_version(now, versions, ALONE, shown(**fields).terms)
+
+    assert (seen(), seen(tif="GTC", outside="1"), seen(tif="GTC")) == (1, 2, None)
 
 
 def test_a_price_that_the_type_has_not_is_no_difference():

@@ -308,6 +308,21 @@ def test_terms_that_nobody_sent_become_the_order_s():
     assert (order.limit, order.exposed) == (D("10.5"), 300)
 
 
+def test_another_time_in_force_and_other_hours_become_the_order_s():
+    books, there = Books(), {"tif": "GTC", "outside_hours": True}
+    books.send()
+    books.hear(books.open())
+    books.hear(books.open(**there))
+    assert "other terms" in books.channel.take_doubt(looking=False)
+    found = books.compare(books.open(**there))
+    assert [(e.tif, e.outside_rth) for e in found if isinstance(e, OrderAmended)] == [("GTC", True)]
+    order = books.orders.get("a-1-1")
+    assert (order.tif, order.outside_rth) == ("GTC", True)
+    books.channel.take_doubt(looking=False)  # of what the look itself showed
+    books.hear(books.open(**there))
+    assert books.channel.take_doubt(looking=False) == ""
+
+
 def test_an_order_of_others_counts_for_risk_until_it_is_gone():
     books = Books()
     foreign = books.open("-", perm=77, order_ref="by hand", client_id=0, order_id=None)

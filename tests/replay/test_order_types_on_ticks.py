@@ -348,3 +348,46 @@ def test_a_stop_limit_that_triggered_stays_triggered_when_its_limit_moves():
     events = [quote(at(1), 10.7, 10.9), trade(at(2), 10.5), trade(at(3), 10.8)]
     assert fills(run({1: plan[1]}, Q, *events)) == []
     assert fills(run(plan, Q, *events)) == [(3, "10", "10.9")]
+
+
+# -- changed times -----------------------------------------------------------------------------
+
+
+def retimed(first, *events, **times):
+    """Place a resting order and change its times with the second event."""
+    plan = {1: ask("BUY", limit=9, **first), 2: lambda s: s.modify("s-1-1", reason="r", **times)}
+    return run(plan, Q, quote(at(1), 9.9, 10.1), *events)
+
+
+def test_a_day_order_that_becomes_good_till_cancelled_outlives_the_day():
+    bench = retimed({}, quote(at(0) + DAY, 8.9, 9), tif="GTC")
+    assert fills(bench) == [(DAY // S, "10", "9")]
+    assert bench.world.orders.get("s-1-1").tif == "GTC"
+
+
+def test_an_order_that_gets_an_end_has_it_and_one_that_loses_it_has_none():
+    bench = retimed({}, quote(at(9), 9.9, 10.1), tif="GTD", good_till=at(5))
+    assert last_word(bench) == ("Cancelled", "GTD order: its time is up")
+    bench = retimed({"tif": "GTD", "good_till": at(5)}, quote(at(9), 8.9, 9), tif="GTC")
+    assert fills(bench) == [(9, "10", "9")]
+    assert bench.world.orders.get("s-1-1").good_till is None
+
+
+def test_other_hours_let_an_order_fill_in_them():
+    late = quote(CLOSE + S, 8.9, 9)
+    assert fills(retimed({"tif": "GTC"}, late)) == []
+    assert len(fills(retimed({"tif": "GTC"}, late, outside_rth=True))) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "times", "limit"),
+    [
+        ({}, {"tif": "IOC"}, "DAY, GTC or GTD"),
+        ({}, {"tif": "GTD"}, "a good_till time"),
+        ({}, {"good_till": at(5)}, "GTD"),
+        ({}, {"tif": "GTD", "good_till": at(0)}, "a time ahead"),
+    ],
+)
+def test_times_that_an_order_at_work_cannot_get_are_refused(first, times, limit):
+    [refusal] = retimed(first, **times).recorded(RiskRefused)
+    assert (refusal.rule, refusal.limit, refusal.version) == ("tif", limit, 2)

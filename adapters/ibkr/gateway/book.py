@@ -191,6 +191,7 @@ class Book:
             stop=event.stop,
             trail=event.trail,
             trail_pct=event.trail_pct,
+            **_times(event, held.intent),
         )
 
     # -- asking --------------------------------------------------------------------------------
@@ -275,6 +276,14 @@ class Book:
     def next_exec_id(self) -> str:
         """Return an execId without its revision."""
         return f"{0xE0D5 + self._serial:08x}.{EXEC_ID_BASE + self._exec_count + 1:08x}.01"
+
+
+def _times(event: ModifyIntended | OrderAmended, before: OrderIntended) -> dict[str, Any]:
+    """Return how long an order is good, and in which hours, after a change."""
+    tif = event.tif or before.tif
+    till = event.good_till if event.good_till is not None else before.good_till
+    hours = event.outside_rth if event.outside_rth is not None else before.outside_rth
+    return {"tif": tif, "good_till": till if tif == "GTD" else None, "outside_rth": hours}
 
 
 def _serial(account: str) -> int:

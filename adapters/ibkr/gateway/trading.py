@@ -32,6 +32,7 @@ from core.events import (
     OrderSendStarted,
     OrderStatusChanged,
 )
+from core.order_rules import LASTING
 from core.ports import Broker
 
 __all__ = ["Refusal", "Trading"]
@@ -163,6 +164,9 @@ class Trading:
             msgspec.json.encode(ticket).decode(),
             terms.trail,
             terms.trail_pct,
+            None if terms.tif == intent.tif else terms.tif,
+            None if terms.good_till == intent.good_till else terms.good_till,
+            None if terms.outside_rth == intent.outside_rth else terms.outside_rth,
         )
         seq = self.book.record(event)
         if held.live:
@@ -177,9 +181,8 @@ class Trading:
             raise Refusal(105, "Order being modified does not match original order")
         if asked.oca_group and asked.oca_group != held.ticket.oca_group:
             raise Refusal(10326, "OCA group revision is not allowed.")
-        fixed = (terms.tif, terms.good_till, terms.outside_rth)
-        if fixed != (intent.tif, intent.good_till, intent.outside_rth):
-            raise Refusal(201, "Order rejected - reason:not simulated: another time in force or other hours")
+        if terms.tif != intent.tif and not {terms.tif, intent.tif} <= LASTING:
+            raise Refusal(201, f"Order rejected - reason:a {intent.tif} order cannot become {terms.tif}")
 
     def cancel(self, client: Client, order_id: int) -> None:
         """Cancel an order of the client; raises `Refusal`."""

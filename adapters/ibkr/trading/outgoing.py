@@ -180,6 +180,10 @@ class Outgoing:
         assert known is not None, "a modify without its order does not pass the risk gate"
         # A trailing stop that is given its start again would jump back to it.
         started = known.type == "TRAIL" and self._started(intent)
+        named = {name: getattr(intent, name) for name in ("tif", "good_till", "outside_rth")}
+        times = {name: value for name, value in named.items() if value is not None}
+        if times.get("tif", "GTD") != "GTD":
+            times["good_till"] = None
         return msgspec.structs.replace(
             known,
             quantity=intent.quantity,
@@ -187,6 +191,7 @@ class Outgoing:
             stop=None if started else intent.stop,
             trail=intent.trail,
             trail_pct=intent.trail_pct,
+            **times,
         )
 
     def _started(self, intent: ModifyIntended) -> bool:

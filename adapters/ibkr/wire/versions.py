@@ -6,7 +6,7 @@ itself is no difference either: a group for the exits of a bracket that was sent
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, cast, get_args
 
 import msgspec
 
@@ -14,12 +14,14 @@ from adapters.ibkr.wire.order_fields import LIMITED, STOPPED
 from adapters.ibkr.wire.terms import OrderTerms
 from adapters.ibkr.wire.times import parse_time
 from core.clock import SECOND_NS
-from core.events import OrderAmended
+from core.events import OrderAmended, TimeInForce
 from core.money import CONTEXT, money
 from core.views import Order
 from projections.records import Version
 
 _PER_CENT = Decimal(100)
+_TIFS = frozenset(get_args(TimeInForce))
+_SAME = (None, None, None, None, None)
 
 
 class Sent(Protocol):
@@ -68,13 +70,27 @@ def shown_version(
 
     `order` is as it stands, `sent` how it last went out; `zone` is that of times without one.
     """
-    if _fixed(order, sent, said, zone) != (None, None, None, None):
-        return None
     shown = shown_prices(order.type, said)
-    for version in reversed(versions):
+    for place in range(len(versions), 0, -1):
+        version = versions[place - 1]
         if shown == _prices(order.type, version):
-            return version.number
+            standing = order if len(versions) == 1 else _as_of(order, versions[:place])
+            if _fixed(standing, sent, said, zone) == _SAME:
+                return version.number
     return None
+
+
+def _as_of(order: Order, versions: Sequence[Version]) -> Order:
+    """Return an order as the last of some versions left what a version names only to change it."""
+    named = {
+        name: value
+        for version in versions
+        for name in ("tif", "good_till", "outside_rth")
+        if (value := getattr(version, name)) is not None
+    }
+    if named.get("tif", "GTD") != "GTD":
+        named["good_till"] = None
+    return msgspec.structs.replace(order, **named)
 
 
 def only_smaller(order: Order, sent: Sent, said: OrderTerms, zone: str = "UTC") -> bool:
@@ -85,7 +101,7 @@ def only_smaller(order: Order, sent: Sent, said: OrderTerms, zone: str = "UTC") 
     shown = shown_prices(order.type, said)
     same = msgspec.structs.replace(shown, quantity=order.quantity) == _prices(order.type, order)
     smaller = shown.quantity is not None and shown.quantity < order.quantity
-    return smaller and same and _fixed(order, sent, said, zone) == (None, None, None, None)
+    return smaller and same and _fixed(order, sent, said, zone) == _SAME
 
 
 def amendment(
@@ -114,9 +130,13 @@ def _prices(kind: str, version: Version | Order) -> Prices:
 
 def _fixed(
     order: Order, sent: Sent, said: OrderTerms, zone: str
-) -> tuple[int | None, bool | None, str | None, str | None]:
-    """Return the other terms that the broker shows differently: end, hours, parent, group; `None` if not."""
-    till = parse_time(said.good_till, zone) if order.tif == "GTD" else None
+) -> tuple[int | None, bool | None, str | None, str | None, TimeInForce | None]:
+    """Return what else the broker shows differently: end, hours, parent, group, time in force; `None` if not.
+
+    A time in force that is none of ours says nothing.
+    """
+    tif = cast("TimeInForce", said.tif) if said.tif in _TIFS else order.tif
+    till = parse_time(said.good_till, zone) if tif == "GTD" else None
     ends = till is not None and till != _second(order.good_till)
     hours = said.outside_hours != order.outside_rth
     freed = bool(order.parent and said.parent_id and said.parent_id != sent.parent_id)
@@ -126,6 +146,7 @@ def _fixed(
         said.outside_hours if hours else None,
         "" if freed else None,
         "" if left else None,
+        tif if tif != order.tif else None,
     )
 
 
