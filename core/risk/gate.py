@@ -14,6 +14,7 @@ from core.money import ZERO, plain, price, written
 from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import Limits
+from core.risk.margin import NoMargin
 from core.risk.own import LoadedRule, RuleRaised, rules_of
 from core.risk.rules import Reading, active
 from core.risk.state import Proposal, RiskState
@@ -180,9 +181,16 @@ class RiskGate:
         except RuleRaised as error:
             message = f"rule {rule.name} {error}: entries are refused"
             return Refusal(rule.name, written(Decimal(repr(cap))), "unknown", message)
-        except UnknownRate as error:
-            return Refusal("currency", "a known rate", error.held, f"{error}: entries are refused")
+        except (NoMargin, UnknownRate) as error:
+            return _unjudged(error)
         return tightest
+
+
+def _unjudged(error: NoMargin | UnknownRate) -> Refusal:
+    """Return the refusal of an entry that rules have no numbers for."""
+    if isinstance(error, NoMargin):
+        return Refusal("margin", "a margin", "none", str(error))
+    return Refusal("currency", "a known rate", error.held, f"{error}: entries are refused")
 
 
 def _numbers(reading: Reading) -> tuple[str, str, str]:
