@@ -6,6 +6,7 @@ Composes both into a call of `app.replaying`; decides no default that the config
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -29,6 +30,7 @@ from core.exit_rules import NO_EXITS, STOP_KEYS, TARGET_KEYS, ExitRules
 from core.matching import ActionOrders, BarFill, Trigger
 from core.money import money
 from core.risk import Limits
+from core.risk.limits import MarginRules
 from core.signals.composite import SignalRules
 from core.sizing_rules import SizingRules
 from eventstore.layout import Layout
@@ -54,6 +56,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop_trigger: Trigger | None = None
     bar_fill: BarFill | None = None
     action_orders: ActionOrders | None = None
+    margin: Literal["none", "cash", "reg_t"] | None = None
     feed: str | None = None
     extended_hours: bool | None = None
     prices: Prices | None = None
@@ -104,9 +107,8 @@ def run_replay(
     specs = strategies(config, request, sample=unsaid and _is_sample(root), recorded=before)
     assumed = options(config, request)
     if before is not None and config.settings.risk_management is None:
-        assumed = msgspec.structs.replace(
-            assumed, limits=renewed(limits_of(before.started)), exits=exits_of(before.started)
-        )
+        judged = msgspec.structs.replace(renewed(limits_of(before.started)), margin=assumed.limits.margin)
+        assumed = msgspec.structs.replace(assumed, limits=judged, exits=exits_of(before.started))
     replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     if request.carry is not None:
         if request.cash is not None:
@@ -224,7 +226,9 @@ def options(config: Config, request: ReplayRequest) -> ReplayOptions:
         stop_trigger=request.stop_trigger or section.stop_trigger,
         bar_fill=request.bar_fill or section.bar_fill,
         action_orders=request.action_orders or section.action_orders,
-        limits=limits(config.settings.risk_management),
+        limits=msgspec.structs.replace(
+            limits(config.settings.risk_management), margin=margin_rules(config, request)
+        ),
         exits=exits(config.settings.risk_management),
         feed=request.feed,
         data=data_options(config, request),
@@ -343,8 +347,17 @@ def limits(section: RiskSection | None) -> Limits:
     """Return the risk limits of the configuration; none at all without its section."""
     if section is None:
         return Limits()
-    asked = {name: getattr(section, name) for name in Limits.__struct_fields__}
+    asked = {name: getattr(section, name) for name in Limits.__struct_fields__ if name != "margin"}
     return Limits(**{**asked, "restricted": tuple(section.restricted), "rules": own_limits(section.rules)})
+
+
+def margin_rules(config: Config, request: ReplayRequest) -> MarginRules | None:
+    """Return the margin model of the simulated account, by the command line or the configuration."""
+    section = config.settings.replay
+    model = request.margin or section.margin
+    if model == "none":
+        return None
+    return MarginRules(model, tuple(sorted(section.futures_margin.items())))
 
 
 def cash(text: str) -> Decimal:

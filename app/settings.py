@@ -85,6 +85,8 @@ class ReplaySection(_Section, frozen=True, kw_only=True):
     extended_hours: bool = False
     prices: Literal["auto", "adjusted", "raw"] = "auto"
     fill_forward: bool = True
+    margin: Literal["none", "cash", "reg_t"] = "none"
+    futures_margin: dict[Name, Positive] = {}
     strategy: list[StrategySection] = []
 
 

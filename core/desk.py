@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, cast, get_args
 
-import msgspec
 from msgspec.structs import replace
 
 from core.agenda import AFTER_SCAN, Agenda
@@ -20,8 +19,9 @@ from core.events import (
     TimeInForce,
     TimerFired,
 )
-from core.money import ZERO, money, price
-from core.order_rules import order_type
+from core.money import ZERO, plain
+from core.order_rules import Refusal, order_type
+from core.requests import Bracketed, Defect, Malformed, amount, exact
 from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
 from core.sizing_desk import SizingDesk, SizingViews
@@ -38,16 +38,12 @@ from core.views import (
 )
 
 _NO_TERMS = Terms()
+_SIDES: tuple[str, ...] = get_args(Side)
+_TIFS: tuple[str, ...] = get_args(TimeInForce)
+_NO_PRICES = (None, None, None, None)
 
 MAX_REQUESTS_A_STEP = 1000
 """A handler that asks for more is taken for one that does not end."""
-
-
-class Bracketed(msgspec.Struct, frozen=True, gc=False):
-    """A request for an entry and the exits that depend on it."""
-
-    entry: OrderIntended
-    exits: tuple[OrderIntended, ...]
 
 
 class Present:
@@ -143,7 +139,7 @@ class StrategyDesk:
         self,
         instrument: str,
         side: Side,
-        quantity: Decimal,
+        quantity: Decimal | int,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         tif: TimeInForce,
@@ -153,15 +149,31 @@ class StrategyDesk:
         """Request a new order."""
         if not self.is_open:
             return ""
-        intent = self._intent(instrument, side, quantity, limit, stop, tif, reason, terms or _NO_TERMS)
+        try:
+            intent = self._intent(instrument, side, quantity, limit, stop, tif, reason, terms or _NO_TERMS)
+        except Defect as defect:
+            return self._refused(instrument, reason, defect.why)
         self._request(intent)
         return intent.order
+
+    def refuse(self, instrument: str, reason: str, rule: str, limit: str, value: str, message: str) -> str:
+        """Put an order on record that could not be sized, and its refusal; return its id."""
+        if not self.is_open:
+            return ""
+        self._placed += 1
+        return self._refused(instrument, reason, Refusal(rule, limit, value, message))
+
+    def _refused(self, instrument: str, reason: str, why: Refusal) -> str:
+        order = f"{self._prefix}{self._placed}"
+        terms = (self.account, self.id, instrument, "BUY", ZERO, "MKT", None, None, "DAY")
+        self._request(Malformed(OrderIntended(self._present.ts, order, *terms, reason), why))  # type: ignore[arg-type]
+        return order
 
     def bracket(
         self,
         instrument: str,
         side: Side,
-        quantity: Decimal,
+        quantity: Decimal | int,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         tif: TimeInForce,
@@ -170,11 +182,33 @@ class StrategyDesk:
     ) -> Bracket:
         """Request an entry and its exits, which are judged and sent as one."""
         profit, loss = exits.get("take_profit"), exits.get("stop_loss")
-        trail = {name: exits[name] for name in ("trail", "trail_pct") if name in exits}
-        if profit is None and loss is None and not trail:
-            raise UsageError("a bracket needs take_profit=, stop_loss=, trail= or trail_pct=")
+        trail: dict[str, Any] = {name: exits[name] for name in ("trail", "trail_pct") if name in exits}
         if not self.is_open:
             return Bracket("")
+        if profit is None and loss is None and not trail:
+            message = "a bracket needs take_profit=, stop_loss=, trail= or trail_pct="
+            return Bracket(self.refuse(instrument, reason, "bracket", "an exit", "none", message))
+        entry = self._placed + 1
+        try:
+            exits_at = (exact("take_profit", profit), exact("stop_loss", loss))
+            return self._bracket(instrument, side, quantity, limit, stop, tif, reason, *exits_at, trail)
+        except Defect as defect:
+            self._placed = entry
+            return Bracket(self._refused(instrument, reason, defect.why))
+
+    def _bracket(
+        self,
+        instrument: str,
+        side: Side,
+        quantity: Decimal | int,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        tif: TimeInForce,
+        reason: str,
+        profit: Decimal | None,
+        loss: Decimal | None,
+        trail: dict[str, Any],
+    ) -> Bracket:
         entry = self._intent(instrument, side, quantity, limit, stop, tif, reason, _NO_TERMS)
         other: Side = "SELL" if side == "BUY" else "BUY"
         terms = (instrument, other, quantity)
@@ -194,7 +228,7 @@ class StrategyDesk:
         self,
         instrument: str,
         side: Side,
-        quantity: Decimal,
+        quantity: Decimal | int,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         tif: TimeInForce,
@@ -202,6 +236,10 @@ class StrategyDesk:
         terms: Terms,
     ) -> OrderIntended:
         self._placed += 1
+        if side not in _SIDES:
+            raise Defect("side", "BUY or SELL", side, f"{side!r} is no side of an order: BUY or SELL")
+        if tif not in _TIFS:
+            raise Defect("tif", ", ".join(_TIFS), tif, f"{tif!r} is no time in force: {', '.join(_TIFS)}")
         intent = OrderIntended(
             self._present.ts,
             f"{self._prefix}{self._placed}",
@@ -209,10 +247,10 @@ class StrategyDesk:
             self.id,
             instrument,
             side,
-            money(quantity),
+            amount(quantity),
             order_type(limit, stop),
-            _exact(limit),
-            _exact(stop),
+            exact("limit", limit),
+            exact("stop", stop),
             tif,
             reason,
         )
@@ -222,12 +260,15 @@ class StrategyDesk:
         touch, trail, share = terms.get("touch"), terms.get("trail"), terms.get("trail_pct")
         trails = trail is not None or share is not None
         at_close, group = terms.get("at_close", False), terms.get("oca", "")
+        if touch is not None and intent.stop is not None:
+            message = "an order has a stop or a touch price, not both: both would be its trigger"
+            raise Defect("price", "one trigger", f"stop={plain(intent.stop)} touch={touch}", message)
         return replace(
             intent,
             type=order_type(intent.limit, intent.stop, touch=touch, trails=trails, at_close=at_close),
-            stop=intent.stop if touch is None else _exact(touch),
-            trail=_exact(trail),
-            trail_pct=_exact(share),
+            stop=intent.stop if touch is None else exact("touch", touch),
+            trail=exact("trail", trail),
+            trail_pct=exact("trail_pct", share),
             good_till=terms.get("good_till"),
             outside_rth=terms.get("outside_rth", False),
             oca=f"{self._prefix}{group}" if group else "",
@@ -236,7 +277,7 @@ class StrategyDesk:
     def modify(
         self,
         order: str,
-        quantity: Decimal | None,
+        quantity: Decimal | int | None,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         reason: str,
@@ -251,24 +292,24 @@ class StrategyDesk:
         # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
         version = max(self._versions.get(order, 1), known.version if known else 1) + 1
         self._versions[order] = version
-        quantity = quantity if quantity is not None else (known.quantity if known else ZERO)
-        self._request(
-            ModifyIntended(
-                self._present.ts,
-                order,
-                version,
-                self.account,
-                self.id,
-                known.instrument if known else "",
-                money(quantity),
-                _exact(limit) if limit is not None else (known.limit if known else None),
-                _exact(stop) if stop is not None else (known.stop if known else None),
-                reason,
-                _exact(trail) if trail is not None else (known.trail if known else None),
-                _exact(trail_pct) if trail_pct is not None else (known.trail_pct if known else None),
-                **(times or {}),
+        instrument = known.instrument if known else ""
+        who = (self._present.ts, order, version, self.account, self.id, instrument)
+        had = (known.limit, known.stop, known.trail, known.trail_pct) if known else _NO_PRICES
+        held = known.quantity if known else ZERO
+        try:
+            given = (
+                exact("limit", limit),
+                exact("stop", stop),
+                exact("trail", trail),
+                exact("trail_pct", trail_pct),
             )
-        )
+            size = held if quantity is None else amount(quantity)
+        except Defect as defect:
+            as_it_was = ModifyIntended(*who, held, *had[:2], reason, *had[2:], **(times or {}))
+            self._request(Malformed(as_it_was, defect.why))
+            return
+        now = [old if new is None else new for new, old in zip(given, had, strict=True)]
+        self._request(ModifyIntended(*who, size, now[0], now[1], reason, now[2], now[3], **(times or {})))
 
     def cancel(self, order: str, reason: str) -> None:
         """Request that an order is withdrawn."""
@@ -317,7 +358,7 @@ class StrategyDesk:
             instrument, side, found.quantity.copy_abs(), None, None, "DAY", f"resize: {found.reason}"
         )
 
-    def _request(self, request: Event | Bracketed) -> None:
+    def _request(self, request: Event | Bracketed | Malformed) -> None:
         if len(self._requests) >= MAX_REQUESTS_A_STEP:
             raise UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while handling one event")
         self._requests.append(request)
@@ -338,9 +379,3 @@ class StrategyDesk:
         if session is None:
             raise UsageError(f"no session of {exchange} is known now: clock timers need one")
         return local(session.date, clock, session.timezone)
-
-
-def _exact(value: Decimal | float | None) -> Decimal | None:
-    if value is None:
-        return None
-    return money(value) if isinstance(value, Decimal) else price(value)

@@ -122,11 +122,13 @@ def _prices(terms: OrderIntended | ModifyIntended, kind: OrderType) -> Refusal |
     return None
 
 
-def bracket_defect(parent: OrderIntended, children: Sequence[OrderIntended]) -> Refusal | None:
+def bracket_defect(
+    parent: OrderIntended, children: Sequence[OrderIntended], mark: Decimal | None = None
+) -> Refusal | None:
     """Return what is wrong with a bracket, or `None`: a defect of any of its orders is one of the whole.
 
-    The take-profit must lie beyond the entry and the stop-loss before it; a market entry has no price of
-    its own, so there only the two exits are compared.
+    The take-profit must lie beyond the entry and the stop-loss before it. `mark` is the last price, which
+    stands for that of a market entry; without one only the two exits are compared.
     """
     for intent in (parent, *children):
         found = order_defect(intent)
@@ -134,11 +136,14 @@ def bracket_defect(parent: OrderIntended, children: Sequence[OrderIntended]) -> 
             return found
     sign = 1 if parent.side == "BUY" else -1
     entry = parent.limit if parent.limit is not None else parent.stop
+    at = "the entry"
+    if parent.type == "MKT":
+        entry, at = mark, "the last price"
     profit = next((c.limit for c in children if c.type == "LMT"), None)
     loss = next((c.stop for c in children if c.type != "LMT"), None)
     for low, high, low_name, high_name in (
-        (entry, profit, "the entry", "the take-profit"),
-        (loss, entry, "the stop-loss", "the entry"),
+        (entry, profit, at, "the take-profit"),
+        (loss, entry, "the stop-loss", at),
         (loss, profit, "the stop-loss", "the take-profit"),
     ):
         if low is not None and high is not None and (high - low) * sign <= 0:

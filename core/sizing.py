@@ -23,6 +23,14 @@ class Holding(msgspec.Struct, frozen=True):
     held: Decimal
 
 
+class BeyondMargin(UsageError):
+    """A target that needs more margin than there is: `value` times equity, where `limit` times is allowed."""
+
+    def __init__(self, value: Decimal, limit: Decimal, message: str) -> None:
+        super().__init__(message)
+        self.value, self.limit = plain(value), plain(limit)
+
+
 class MarginSizing(msgspec.Struct, frozen=True):
     """Size by margin: a target share of equity, less a buffer, at a leverage, with room for the fee.
 
@@ -40,11 +48,12 @@ class MarginSizing(msgspec.Struct, frozen=True):
     def quantity(self, share: Decimal, equity: Decimal, holding: Holding) -> Decimal:
         """Return the signed quantity to hold for a signed `share` of `equity` (1 is all of it).
 
-        Raises `UsageError` for a share beyond what the leverage allows, and for equity or a price that is not
-        above 0.
+        Raises `BeyondMargin` for a share beyond what the leverage allows, `UsageError` for equity or a price
+        that is not above 0.
         """
         if abs(share) > self.leverage:
-            raise UsageError(f"a target of {plain(share)} of equity needs more than leverage {self.leverage}")
+            message = f"a target of {plain(share)} of equity needs more than leverage {self.leverage}"
+            raise BeyondMargin(abs(share), self.leverage, message)
         if equity <= 0 or holding.price <= 0:
             raise UsageError(
                 f"{holding.definition.instrument}: cannot size with equity {plain(equity)} "
@@ -87,12 +96,13 @@ def rebalanced(
 ) -> list[tuple[str, Decimal]]:
     """Return (instrument, signed difference) to get to target weights, reductions first, then by name.
 
-    A weight is a signed share of equity; an instrument that has none stays as it is. Raises `UsageError` if
-    the weights together need more than the model's leverage.
+    A weight is a signed share of equity; an instrument that has none stays as it is. Raises `BeyondMargin`
+    if the weights together need more than the model's leverage.
     """
     gross = sum((abs(weight) for weight in weights.values()), ZERO)
     if gross > model.leverage:
-        raise UsageError(f"weights of {plain(gross)} in all need more than leverage {model.leverage}")
+        message = f"weights of {plain(gross)} in all need more than leverage {model.leverage}"
+        raise BeyondMargin(gross, model.leverage, message)
     changes = []
     for name in sorted(weights):
         holding = holdings[name]

@@ -12,7 +12,7 @@ import msgspec
 
 from core.agenda import Agenda
 from core.day_stop import DayStop
-from core.desk import Bracketed, Present, StrategyDesk, Views
+from core.desk import Present, StrategyDesk, Views
 from core.effects import Effect
 from core.errors import UsageError
 from core.events import (
@@ -58,6 +58,7 @@ from core.halting import PROFILE, Closing, KillSwitch
 from core.holds import Held, Hold, HoldRule, Holds, Release, ended, fresh, intent_of
 from core.order_rules import Refusal, is_exit
 from core.protection import Protection, Sweep
+from core.requests import Bracketed, Malformed
 from core.retry import Retries, RetryRule
 from core.risk import GATE, RiskGate, refused
 from core.strategy import AnyStrategy, Strategy
@@ -151,6 +152,7 @@ class Step:
             AtrMeasured: self._settle_series,
             Closing: self._settle_closing,
             Bracketed: self._settle_bracket,
+            Malformed: self._settle_malformed,
             Hold: self._settle_hold,
             Release: self._settle_release,
         }
@@ -340,7 +342,20 @@ class Step:
         cause = None
         if self._grounds:
             cause = self._grounds.get((request.strategy, request.instrument))
+        if (
+            type(request) is ModifyIntended
+        ):  # asked first: a larger version would make a filled order look open
+            why = self._gate.unmodifiable(request)
+            if why is not None:
+                self._settle_malformed(Malformed(request, why), at, record)
+                return
         self._decide(request, record(request, at, cause), at, record)
+
+    def _settle_malformed(self, request: Malformed, at: int, record: Record) -> None:
+        """Refuse what no rule needs to be asked about."""
+        seq = record(request.intent, at, None)
+        record(refused(request.intent, request.why), at, seq)
+        self._feed_order(request.intent)
 
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
         verdict = self._gate.judge(request)

@@ -8,7 +8,7 @@ request made in a handler shows up in them with the next input.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import isfinite
 from typing import (
     Any,
@@ -47,7 +47,7 @@ from core.events import (
 from core.money import price
 from core.resolutions import resolution_of
 from core.signals.composite import Composite, Reading, SignalRules
-from core.sizing import Holding, MarginSizing, rebalanced
+from core.sizing import BeyondMargin, Holding, MarginSizing, rebalanced
 from core.sizing_rules import Sized
 from core.views import (
     AccountView,
@@ -169,7 +169,7 @@ class Desk(Protocol):
         self,
         instrument: str,
         side: Side,
-        quantity: Decimal,
+        quantity: Decimal | int,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         tif: TimeInForce,
@@ -182,7 +182,7 @@ class Desk(Protocol):
         self,
         instrument: str,
         side: Side,
-        quantity: Decimal,
+        quantity: Decimal | int,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         tif: TimeInForce,
@@ -194,7 +194,7 @@ class Desk(Protocol):
     def modify(
         self,
         order: str,
-        quantity: Decimal | None,
+        quantity: Decimal | int | None,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
         reason: str,
@@ -206,6 +206,9 @@ class Desk(Protocol):
 
     def cancel(self, order: str, reason: str) -> None:
         """Ask for an order to be withdrawn."""
+
+    def refuse(self, instrument: str, reason: str, rule: str, limit: str, value: str, message: str) -> str:
+        """Put an order on record that could not be sized, and its refusal; return its id."""
 
     @property
     def signal_rules(self) -> SignalRules:
@@ -403,7 +406,7 @@ class Strategy(Generic[P]):
 
         Without a price at market; with `limit`, `stop` or both (stop-limit), or as `terms` say.
         """
-        return self.desk.place(instrument, "BUY", _quantity(quantity), limit, stop, tif, reason, terms)
+        return self.desk.place(instrument, "BUY", quantity, limit, stop, tif, reason, terms)
 
     def sell(
         self,
@@ -417,7 +420,7 @@ class Strategy(Generic[P]):
         **terms: Unpack[Terms],
     ) -> str:
         """Ask to sell; return the order's id. Prices and terms are those of `buy`."""
-        return self.desk.place(instrument, "SELL", _quantity(quantity), limit, stop, tif, reason, terms)
+        return self.desk.place(instrument, "SELL", quantity, limit, stop, tif, reason, terms)
 
     def change(
         self,
@@ -431,9 +434,9 @@ class Strategy(Generic[P]):
         **terms: Unpack[Terms],
     ) -> str:
         """Ask for a change of the position: buy a positive quantity, sell a negative one; return the id."""
-        amount = _quantity(quantity)
-        side: Side = "BUY" if amount >= 0 else "SELL"
-        return self.desk.place(instrument, side, abs(amount), limit, stop, tif, reason, terms)
+        if _is_negative(quantity):
+            return self.desk.place(instrument, "SELL", -quantity, limit, stop, tif, reason, terms)
+        return self.desk.place(instrument, "BUY", quantity, limit, stop, tif, reason, terms)
 
     def bracket(
         self,
@@ -452,7 +455,7 @@ class Strategy(Generic[P]):
         The exits wait for the entry's fills and never exceed them; a fill of one reduces the other. They
         are good till cancelled. Raises `UsageError` if no exit is given.
         """
-        return self.desk.bracket(instrument, side, _quantity(quantity), limit, stop, tif, reason, exits)
+        return self.desk.bracket(instrument, side, quantity, limit, stop, tif, reason, exits)
 
     def target_pct(
         self, instrument: str, share: Decimal | float, *, reason: str, sizing: MarginSizing = _SIZING
@@ -460,7 +463,7 @@ class Strategy(Generic[P]):
         """Ask for what brings the position to a share of equity (1 is all, -0.5 short half of it).
 
         Places a market order for the difference and returns its id; empty if there is none. `sizing` decides
-        the quantity. Raises `UsageError` while equity or price are unknown.
+        the quantity. What it cannot size is refused, as in `target_weights`.
         """
         placed = self.target_weights({instrument: share}, reason=reason, sizing=sizing)
         return placed[0] if placed else ""
@@ -470,13 +473,19 @@ class Strategy(Generic[P]):
     ) -> list[str]:
         """Ask for what brings positions to shares of equity; return the orders' ids, reductions first.
 
-        What is not named stays. Raises `UsageError` while equity or a price are unknown, and for weights
-        beyond the leverage of `sizing`.
+        What is not named stays. While equity or a price are unknown, and for weights beyond the leverage of
+        `sizing`, an order in each instrument is refused, with the numbers, by the rule `sizing` or `margin`.
         """
         exact = {name: Decimal(str(weight)) for name, weight in weights.items()}
-        changes = rebalanced(
-            exact, self._known_equity(), {name: self._holding(name) for name in exact}, sizing
-        )
+        try:
+            holdings = {name: self._holding(name) for name in exact}
+            changes = rebalanced(exact, self._known_equity(), holdings, sizing)
+        except BeyondMargin as error:
+            why = ("margin", error.limit, error.value, str(error))
+            return [self.desk.refuse(name, reason, *why) for name in sorted(exact)]
+        except UsageError as error:
+            why = ("sizing", "known equity and prices", "unknown", str(error))
+            return [self.desk.refuse(name, reason, *why) for name in sorted(exact)]
         return [self.change(name, difference, tif="GTC", reason=reason) for name, difference in changes]
 
     def quantity_for(
@@ -484,7 +493,7 @@ class Strategy(Generic[P]):
     ) -> Decimal:
         """Return the signed quantity that a share of equity comes to by `sizing`; asks for nothing.
 
-        Raises `UsageError` as `target_pct` does.
+        Raises `UsageError` while equity or price are unknown, and beyond the leverage of `sizing`.
         """
         return sizing.quantity(Decimal(str(share)), self._known_equity(), self._holding(instrument))
 
@@ -513,8 +522,7 @@ class Strategy(Generic[P]):
         **times: Unpack[Times],
     ) -> None:
         """Ask for a changed version of a working order; what is not given stays."""
-        amount = None if quantity is None else _quantity(quantity)
-        self.desk.modify(order, amount, limit, stop, reason, trail, trail_pct, times)
+        self.desk.modify(order, quantity, limit, stop, reason, trail, trail_pct, times)
 
     def cancel(self, order: str, *, reason: str) -> None:
         """Ask to withdraw an order."""
@@ -551,11 +559,11 @@ class Strategy(Generic[P]):
 AnyStrategy = Strategy[Any]
 
 
-def _quantity(value: Decimal | int) -> Decimal:
-    try:
-        return Decimal(value)
-    except (InvalidOperation, TypeError, ValueError) as error:
-        raise InvalidEvent(f"quantity {value!r}: expected a number, such as 100") from error
+def _is_negative(quantity: Any) -> bool:
+    # Whatever is no number is the desk's to refuse.
+    if isinstance(quantity, Decimal) and quantity.is_nan():
+        return False
+    return isinstance(quantity, int | float | Decimal) and quantity < 0
 
 
 HANDLERS: dict[type[Event], str] = {

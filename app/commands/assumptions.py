@@ -36,6 +36,11 @@ _OPTIONS = (
         help="Where market orders fill in bars: at the close, or at the next open.",
     ),
     click.option(
+        "--margin",
+        type=click.Choice(["none", "cash", "reg_t"]),
+        help="Refuse entries beyond the initial margin of a cash or margin account.",
+    ),
+    click.option(
         "--action-orders",
         type=click.Choice(["cancel", "adjust"]),
         help="What splits and dividends do to resting orders at raw prices.",

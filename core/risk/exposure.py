@@ -125,12 +125,16 @@ class Case:
                 total = _add(total, worth(order.exposed, distance, order.instrument, self.state))
         return total
 
-    def _others_value(self) -> Decimal:
-        total = ZERO
+    def others(self) -> Iterable[tuple[str, Decimal, float]]:
+        """Yield the other instruments afterwards, each with its largest size and its price."""
         for name in sorted({*self.held, *self.pending} - {self.proposal.instrument}):
             orders = self.pending.get(name, ())
-            size = _largest(self.held.get(name, ZERO), orders)
-            total = _add(total, worth(size, _mark(name, orders, self.state), name, self.state))
+            yield name, _largest(self.held.get(name, ZERO), orders), _mark(name, orders, self.state)
+
+    def _others_value(self) -> Decimal:
+        total = ZERO
+        for name, size, price in self.others():
+            total = _add(total, worth(size, price, name, self.state))
         return total
 
     def _entry_risk(self) -> Decimal:

@@ -10,11 +10,12 @@ from decimal import Decimal
 
 from core.errors import UnknownInstrument
 from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused
-from core.money import ZERO, written
+from core.money import ZERO, plain, price, written
 from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
 from core.plugged import PluginRaised
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import Limits
+from core.risk.margin import NoMargin
 from core.risk.own import LoadedRule, rules_of
 from core.risk.rules import Reading, active
 from core.risk.state import Proposal, RiskState
@@ -69,7 +70,8 @@ class RiskGate:
 
         The children share it: they only reduce what the parent builds up.
         """
-        defect = bracket_defect(parent, children)
+        mark = self._state.quotes.mark(parent.instrument) if parent.type == "MKT" else None
+        defect = bracket_defect(parent, children, None if mark is None else price(mark))
         if defect is not None:
             return refused(parent, defect)
         return self.judge(parent, next((c.stop for c in children if c.stop is not None), None))
@@ -129,14 +131,28 @@ class RiskGate:
         return Refusal("instrument", "an instrument with prices", name, message)
 
     def _check_working(self, intent: ModifyIntended) -> Refusal | None:
+        refusal = self.unmodifiable(intent)
+        if refusal is not None:
+            return refusal
         order = self._state.orders.get(intent.order)
-        if order is not None and order.strategy != intent.strategy:
+        assert order is not None
+        return version_defect(intent, order)
+
+    def unmodifiable(self, intent: ModifyIntended) -> Refusal | None:
+        """Return why an order cannot be modified, whatever the version says; `None` if it can."""
+        order = self._state.orders.get(intent.order)
+        if order is None:
+            return Refusal(
+                "order", "a working order", "unknown", f"{intent.order} is unknown: nothing to modify"
+            )
+        if order.strategy != intent.strategy:
             message = f"{intent.order} is not an order of {intent.strategy}"
             return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
-        if order is not None and order.working:
-            return version_defect(intent, order)
-        state = order.state if order else "unknown"
-        return Refusal("order", "a working order", state, f"{intent.order} is {state}: nothing to modify")
+        if order.working:
+            return None
+        how = f" ({plain(order.filled)} of {plain(order.quantity)} filled)" if order.filled else ""
+        message = f"{intent.order} is {order.state}{how}: nothing to modify"
+        return Refusal("order", "a working order", order.state, message)
 
     def _check_limits(self, intent: Intent, entry_stop: Decimal | None) -> Refusal | _Least | None:
         """Return why not, or the reading of the rule that has least left; `None` if no rule was asked."""
@@ -166,9 +182,16 @@ class RiskGate:
         except PluginRaised as error:
             message = f"rule {rule.name} {error}: entries are refused"
             return Refusal(rule.name, written(Decimal(repr(cap))), "unknown", message)
-        except UnknownRate as error:
-            return Refusal("currency", "a known rate", error.held, f"{error}: entries are refused")
+        except (NoMargin, UnknownRate) as error:
+            return _unjudged(error)
         return tightest
+
+
+def _unjudged(error: NoMargin | UnknownRate) -> Refusal:
+    """Return the refusal of an entry that rules have no numbers for."""
+    if isinstance(error, NoMargin):
+        return Refusal("margin", "a margin", "none", str(error))
+    return Refusal("currency", "a known rate", error.held, f"{error}: entries are refused")
 
 
 def _numbers(reading: Reading) -> tuple[str, str, str]:

@@ -1,6 +1,17 @@
 """Which limits there are. Shares are fractions of equity; what is not set is not checked."""
 
+from typing import Literal
+
 import msgspec
+
+MarginModel = Literal["cash", "reg_t"]
+
+
+class MarginRules(msgspec.Struct, frozen=True):
+    """A model, and the initial margin of a contract by the id or symbol of a future, in its currency."""
+
+    model: MarginModel
+    futures: tuple[tuple[str, float], ...] = ()
 
 
 class OwnLimit(msgspec.Struct, frozen=True):
@@ -30,10 +41,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refuse_halted: bool = False
     restricted: tuple[str, ...] = ()
     rules: tuple[OwnLimit, ...] = ()
+    margin: MarginRules | None = None
 
     @property
     def profile(self) -> str:
         """The name that verdicts carry."""
+        if self.margin is not None and self == Limits(margin=self.margin):
+            return f"margin {self.margin.model}"
         return "none" if self == NO_LIMITS else "limits"
 
 

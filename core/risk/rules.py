@@ -15,7 +15,8 @@ from core.clock import SECOND_NS
 from core.events import OrderIntended
 from core.money import CONTEXT, ZERO, divide, money, plain
 from core.risk.exposure import Case
-from core.risk.limits import Limits
+from core.risk.limits import Limits, MarginRules
+from core.risk.margin import initial_margin
 from core.risk.state import RiskState
 
 _ONE = Decimal(1)
@@ -68,6 +69,12 @@ def portfolio_exposure(case: Case, cap: float) -> Reading | None:
 def risk_to_stops(case: Case, cap: float) -> Reading | None:
     """At most `max_risk_to_stops` of equity lost if every stop is hit; what has no stop counts in full."""
     return _share(case, cap, case.risk_to_stops)
+
+
+def margin(case: Case, rules: MarginRules) -> Reading:
+    """Initial margin of all positions at most equity, by a named model; raises `NoMargin`."""
+    needed = initial_margin(case, rules)
+    return Reading(case.known_equity, needed, needed > case.known_equity)
 
 
 def daily_loss(case: Case, cap: float) -> Reading | None:
@@ -219,6 +226,12 @@ def _says_collar(case: Case, reading: Reading) -> str:
     return f"a limit of {limit} is {beyond}; allowed is {reading.limit:.2%}"
 
 
+def _says_margin(case: Case, reading: Reading) -> str:
+    needed, equity = plain(money(reading.value)), plain(money(reading.limit))
+    name = case.proposal.instrument
+    return f"{name} would bring the initial margin of all positions to {needed}; equity is {equity}"
+
+
 def _says_duplicate(_case: Case, _reading: Reading) -> str:
     return "the same order was asked for just before; change it, or wait"
 
@@ -254,6 +267,7 @@ RULES: Mapping[str, Rule] = {
     "max_portfolio_risk": Rule("max_portfolio_risk", portfolio_exposure, _says_share("portfolio_risk")),
     "max_risk_to_stops": Rule("max_risk_to_stops", risk_to_stops, _says_share("the risk to stops")),
     "max_leverage": Rule("buying_power", portfolio_exposure, _says_share("all positions together")),
+    "margin": Rule("margin", margin, _says_margin),
     "max_daily_loss": Rule(
         "max_daily_loss",
         daily_loss,

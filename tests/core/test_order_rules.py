@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from core.events import OrderIntended, OrderSendStarted, RiskApproved, RiskRefused
+from core.order_rules import bracket_defect
 from core.risk import Limits
 from tests.core.bench import OPEN, Bench, S, Script, trade
 
@@ -90,7 +91,13 @@ def test_a_single_exit_has_no_group_and_may_trail():
         ("BUY", {"limit": 10, "take_profit": 9.9}, "take-profit at 9.9 must be above the entry at 10"),
         ("BUY", {"limit": 10, "stop_loss": 10}, "the entry at 10 must be above the stop-loss at 10"),
         ("SELL", {"stop": 10, "take_profit": 10.5}, "take-profit at 10.5 must be below the entry at 10"),
-        ("SELL", {"take_profit": 11, "stop_loss": 9}, "take-profit at 11 must be below the stop-loss at 9"),
+        ("SELL", {"take_profit": 11, "stop_loss": 9}, "take-profit at 11 must be below the last price at 10"),
+        ("BUY", {"take_profit": 9, "stop_loss": 8}, "take-profit at 9 must be above the last price at 10"),
+        (
+            "BUY",
+            {"take_profit": 11, "stop_loss": 10},
+            "the last price at 10 must be above the stop-loss at 10",
+        ),
         ("BUY", {"take_profit": 11, "stop_loss": -9.0}, "a stop price of -9 is no price"),
     ],
 )
@@ -101,6 +108,15 @@ def test_a_bracket_with_crossed_prices_is_refused_as_a_whole(side, terms, says):
     assert says in refused[0].message
     assert {r.rule for r in refused[1:]} == {"bracket"}
     assert bench.recorded(OrderSendStarted, RiskApproved) == []
+
+
+def test_without_a_last_price_only_the_exits_of_a_market_entry_are_compared():
+    bench = asked(lambda s: s.bracket("ACME", "SELL", 5, take_profit=8, stop_loss=9, reason="in"))
+    entry, *exits = bench.recorded(OrderIntended)
+    assert bracket_defect(entry, exits) is None
+    assert bracket_defect(entry, exits, D(10)).message.startswith(
+        "the last price at 10 must be below the stop"
+    )
 
 
 def test_an_entry_over_a_limit_takes_its_exits_with_it():

@@ -21,6 +21,7 @@ from core.events import (
     OrderSendStarted,
     OrderSent,
     Recorded,
+    RiskRefused,
     SessionEnded,
     StrategyFailed,
     TimerFired,
@@ -222,23 +223,84 @@ def test_a_cancel_of_what_is_gone_or_unknown_is_recorded_and_not_sent():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (
-            lambda s: s.buy("ACME", 1, limit=2, touch=1, stop=2, reason="r"),
-            "a stop or a touch price",
-        ),
-        (lambda s: s.bracket("ACME", "BUY", 1, reason="r"), "a bracket needs take_profit=, stop_loss="),
         (lambda s: s.set_timer("t"), "timer 't': give either at="),
         (lambda s: s.set_timer("t", at=1, after_s=1), "timer 't': give either at="),
         (lambda s: s.set_clock_timer("t", "ACME", "25:00"), "expected a date and a time of day"),
         (lambda s: s.set_clock_timer("t", "NOPE", "15:55"), "instrument 'NOPE'"),
-        (lambda s: s.buy("ACME", 1, limit=float("nan"), reason="r"), "not an amount"),
-        (lambda s: s.buy("ACME", D("Infinity"), reason="r"), "not an amount"),
     ],
 )
 def test_a_wrong_call_fails_the_strategy_in_words(call, says):
     bench = Bench(Script({1: call}))
     with pytest.raises(StrategyRaised, match=says):
         bench.run(ticks(1))
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("call", "rule", "says"),
+    [
+        (
+            lambda s: s.buy("ACME", 1, limit=2, touch=1, stop=2, reason="r"),
+            "price",
+            "a stop or a touch price",
+        ),
+        (lambda s: s.buy("ACME", 1, limit=NAN, reason="r"), "price", "limit nan is no price"),
+        (lambda s: s.sell("ACME", 1, stop=float("inf"), reason="r"), "price", "stop inf is no price"),
+        (lambda s: s.buy("ACME", 1, trail="far", reason="r"), "price", "trail 'far' is no price"),
+        (lambda s: s.buy("ACME", D("Infinity"), reason="r"), "quantity", "quantity Decimal('Infinity')"),
+        (lambda s: s.buy("ACME", 10**40, reason="r"), "quantity", "expected a number below 1e30"),
+        (lambda s: s.change("ACME", "ten", reason="r"), "quantity", "quantity 'ten'"),
+        (lambda s: s.change("ACME", D("NaN"), reason="r"), "quantity", "quantity Decimal('NaN')"),
+        (lambda s: s.buy("ACME", 1, tif="day", reason="r"), "tif", "'day' is no time in force: DAY, GTC"),
+        (lambda s: s.bracket("ACME", "BUY", 1, reason="r"), "bracket", "a bracket needs take_profit=, stop"),
+        (lambda s: s.bracket("ACME", "HOLD", 1, take_profit=99, reason="r"), "side", "'HOLD' is no side"),
+        (lambda s: s.bracket("ACME", "BUY", 1, take_profit=NAN, reason="r"), "price", "take_profit nan"),
+        (
+            lambda s: s.target_pct("ACME", 5, reason="r"),
+            "margin",
+            "weights of 5 in all need more than leverage",
+        ),
+        (
+            lambda s: s.target_pct("OTHER", 1, reason="r"),
+            "sizing",
+            "OTHER: there is no price to size with yet",
+        ),
+    ],
+)
+def test_what_makes_no_order_is_on_record_and_refused_in_words(call, rule, says):
+    bench = Bench(Script({1: call, 2: lambda s: s.buy("ACME", 1, reason="goes on")}))
+    bench.run(ticks(3))
+    (refused,) = bench.recorded(RiskRefused)
+    assert (refused.rule, refused.order) == (rule, "s-1-1")
+    assert says in refused.message
+    assert [(o.order, o.quantity) for o in bench.recorded(OrderIntended)] == [("s-1-1", 0), ("s-1-2", 1)]
+    assert bench.world.orders.get("s-1-1").state == "Refused"
+    assert [fill.order for fill in bench.recorded(Filled)] == ["s-1-2"]
+
+
+def test_a_modification_to_no_price_is_refused_and_the_order_stays():
+    plan = {1: lambda s: s.buy("ACME", 2, limit=5, reason="rests")}
+    plan[2] = lambda s: s.modify("s-1-1", limit=NAN, reason="nowhere")
+    bench = Bench(Script(plan))
+    bench.run(ticks(3))
+    (refused,) = bench.recorded(RiskRefused)
+    assert (refused.version, refused.message) == (2, "limit nan is no price: expected a finite number")
+    order = bench.world.orders.get("s-1-1")
+    assert (order.limit, order.quantity) == (5, 2)
+
+
+def test_a_larger_version_of_a_filled_order_is_refused_with_the_numbers():
+    plan = {1: lambda s: s.buy("ACME", 2, reason="in")}
+    plan[3] = lambda s: s.modify("s-1-1", quantity=5, reason="too late")
+    bench = Bench(Script(plan))
+    bench.run(ticks(5))
+    (refused,) = bench.recorded(RiskRefused)
+    assert refused.message == "s-1-1 is Filled (2 of 2 filled): nothing to modify"
+    assert (refused.rule, refused.limit, refused.value) == ("order", "a working order", "Filled")
+    assert bench.world.orders.get("s-1-1").state == "Filled"
+    assert len(bench.recorded(OrderSendStarted)) == 1
 
 
 def test_outside_a_session_there_is_no_desk():

@@ -53,6 +53,9 @@ PUBLISHED = {
     "UpdateOrder": (
         "update_order.py:UpdateOrder", {}, "2013-01-01..2014-12-31", DAILY, 24, "20.00", "71786.23",
         "30.100"),
+    "OneCancelsTheOtherOrder": (
+        "one_cancels_other.py:OneCancelsOther", {}, "2019-01-01..2019-01-20", HOUR, 5, "3.00", "100175.21",
+        "0.700"),
     # Of these two the drawdown of the days' closes was published as well.
     "PatternDayTradingMarginCallOutsideMarketHours": (
         "short_overnight.py:ShortOvernight", {}, WEEK, MINUTE, 1, "7.24", "96499.74", None),
