@@ -177,7 +177,7 @@ class _Scan:
         elif name == "row":
             number = given.get("r", "")
             if len(number) > _DIGITS_MAX:
-                self._refuse(f"has a row called {number[:20]}…")
+                self._refuse(f"has a row called {number[:20]}…", "save the file again")
             self._row = int(number) if number.isdecimal() else self._row + 1
             self._column = 0
             self._bound(self._row, 1)
@@ -195,7 +195,9 @@ class _Scan:
             return
         text, self._text = "".join(self._text).strip(), None
         if text and self._kind == "n" and not _NUMBER.fullmatch(text):
-            self._refuse(f"has {text[:30]!r} as the number in cell {ref(self._row, self._column)}")
+            self._refuse(
+                f"has {text[:30]!r} as the number in cell {ref(self._row, self._column)}", "correct it"
+            )
 
     def _cell(self, name: str | None) -> None:
         place = place_of(name) if name else (self._row, self._column + 1)
@@ -221,5 +223,5 @@ class _Scan:
         if len(ends) == 2 and ends[0] and ends[1]:
             self._sheet.merged.append((*ends[0], *ends[1]))
 
-    def _refuse(self, why: str) -> NoReturn:
-        raise UsageError(f"{self._file}: sheet {self._sheet.name!r} {why}; keep the needed rows only")
+    def _refuse(self, why: str, remedy: str = "keep the needed rows only") -> NoReturn:
+        raise UsageError(f"{self._file}: sheet {self._sheet.name!r} {why}; {remedy}")
