@@ -147,7 +147,8 @@ def read(path: Path) -> ConfigFile:
         raise ConfigError(f"{name}:{error.lineno}: not JSON: {error.msg} (column {error.colno})") from error
     except tomllib.TOMLDecodeError as error:
         place, said = _toml_place(str(error), text)
-        raise ConfigError(f"{name}{place}: not TOML: {said}") from error
+        ending = "" if path.suffix.lower() == ".toml" else "; files are TOML, or JSON if they end in .json"
+        raise ConfigError(f"{name}{place}: not TOML: {said}{ending}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: {error}") from error
     if not isinstance(data, dict):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection
 from decimal import Decimal
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -66,11 +66,15 @@ def _list_problems(file: ConfigFile, section: type[msgspec.Struct], value: Any, 
     ]
 
 
+_NEAR = 0.7
+"""How alike two names are before one is thought to be meant by the other."""
+
+
 def nearest(key: str, known: Collection[str]) -> str:
     """Return the known key that was probably meant, or nothing."""
     from difflib import get_close_matches  # noqa: PLC0415  # only for a message
 
-    near = get_close_matches(key, known, n=1)
+    near = get_close_matches(key, known, n=1, cutoff=_NEAR)
     return near[0] if near else ""
 
 
@@ -127,7 +131,7 @@ def wrong(value: Any, kind: Any) -> str | None:
     try:
         converted = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        return _worded(str(error), value, extra)
+        return _worded(str(error), value, extra) + _meant(value, kind)
     if isinstance(converted, Decimal):
         return _wrong_amount(converted, extra)
     return _refused(converted, extra.get("check"))
@@ -149,6 +153,26 @@ def _wrong_amount(value: Decimal, extra: dict[str, Any]) -> str | None:
     except InvalidEvent as error:
         return str(error)
     return "expected an amount that is not negative" if amount < extra.get("minimum", 0) else None
+
+
+def _meant(value: Any, kind: Any) -> str:
+    """Return what was probably meant by a value of the wrong type."""
+    plain = [get_args(one)[0] if get_origin(one) is Annotated else one for one in _arguments(kind)]
+    for one in plain:
+        if get_origin(one) is Literal:
+            return f"; expected one of {', '.join(map(str, get_args(one)))}"
+        if get_origin(one) is list and isinstance(value, str):
+            return f"; expected a list: {[part.strip() for part in value.split(',')]}"
+        if one in (int, float) and isinstance(value, str) and _is_number(value):
+            return "; write it without quotes"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _worded(message: str, value: Any, extra: dict[str, Any]) -> str:

@@ -5,13 +5,14 @@ out of its range, or a key without a meaning here, stays in the new file as a co
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
 
 from app.config import read
-from app.config_problems import ConfigFile, nearest, problems_of, section_type
+from app.config_problems import nearest, section_type, wrong
 from app.settings import Settings, masked
 from core.errors import UsageError
 
@@ -21,17 +22,40 @@ RENAMED: dict[tuple[str, str], str] = {
     ("ibkr", "account_id"): "account",
     ("ibkr", "reconnect_interval"): "reconnect_interval_s",
     ("ibkr", "max_reconnects"): "max_reconnect_attempts",
+    ("ibkr", "reconnect_attempts"): "max_reconnect_attempts",
     ("risk_management", "max_position_pct"): "max_position_size",
     ("risk_management", "max_position"): "max_position_size",
     ("risk_management", "max_daily_loss_pct"): "max_daily_loss",
     ("risk_management", "daily_loss_limit"): "max_daily_loss",
+    ("risk_management", "max_drawdown_pct"): "max_drawdown",
     ("risk_management", "max_portfolio_exposure"): "max_portfolio_risk",
     ("risk_management", "stop_loss"): "stop_loss_pct",
     ("risk_management", "take_profit"): "take_profit_pct",
     ("trading", "symbols"): "watchlist",
     ("trading", "max_retries"): "order_retries",
+    ("trading", "max_order_retries"): "order_retries",
 }
-"""Keys of other bots that mean the same here, in the same unit."""
+"""Keys of other bots that mean the same here, in the same unit, however they are written."""
+_NO_TIMEOUT = "pong_deadline_s and reconnect_interval_s say when a connection is made anew"
+_NO_INTERVAL = "a strategy is told of every event; what it does by the clock is a timer"
+ELSEWHERE: dict[tuple[str, ...], str] = {
+    ("ibkr", "timeout"): _NO_TIMEOUT,
+    ("ibkr", "connection_timeout"): _NO_TIMEOUT,
+    ("ibkr", "readonly"): "tape live --observe sends no order",
+    ("ibkr", "read_only"): "tape live --observe sends no order",
+    ("trading", "order_timeout"): "an order ends by its time in force, or a strategy cancels it",
+    ("trading", "order_retry_delay"): "an order is put up again at once, within order_retry_within_s",
+    ("trading", "retry_delay"): "an order is put up again at once, within order_retry_within_s",
+    ("trading", "interval"): _NO_INTERVAL,
+    ("trading", "update_interval"): _NO_INTERVAL,
+    ("trading", "mode"): "tape live --demo is a demo, tape replay a backtest",
+    ("logging",): "[logs] has directory, level and keep_days",
+    ("database",): "[log] path says where the event log is",
+    ("email",): "[alerts] webhook is told of trouble",
+    ("telegram",): "[alerts] webhook is told of trouble",
+    ("backtest",): "[replay] has cash, commission and fills",
+}
+"""What does the job of sections and keys that have no counterpart."""
 
 
 class Migrated(msgspec.Struct, frozen=True):
@@ -51,26 +75,29 @@ def migrate(path: Path) -> Migrated:
     left: list[str] = []
     lines = [f"# From {path.name}. `tape config` shows what is in effect.", ""]
     known = get_type_hints(Settings, include_extras=True)
-    for name, section in file.data.items():
+    for title, section in file.data.items():
+        name = _same(title, known)
         kind = section_type(known.get(name))
         if kind is None or not isinstance(section, dict):
-            near = nearest(name, known)
-            reason = f"no section of this name{f'; did you mean [{near}]?' if near else ''}"
-            left.append(f"{file.place((name,))}: {name}: {reason}")
-            lines += _comment(reason, name, section)
+            near = nearest(title, known)
+            reason = "expected a section" if kind else _no_such("section", (title,), near and f"[{near}]")
+            left.append(f"{file.place((title,))}: {title}: {reason}")
+            lines += _comment(reason, title, section)
             continue
         lines.append(f"[{name}]")
+        keys = get_type_hints(kind, include_extras=True)
+        taken: dict[str, str] = {}
         for old, value in section.items():
-            key = RENAMED.get((name, str(old)), str(old))
-            problems = _problems(file, kind, name, old, key, value)
-            if problems or not _writable(value):
-                reason = problems[0] if problems else "expected a value or a list of values"
-                left.append(f"{file.place((name, old))}: [{name}] {old} = {masked(value, old)!r}: {reason}")
+            key = _same(_RENAMED.get((name, _plain(old))) or old, keys)
+            reason = _reason(name, old, key, value, keys, taken)
+            if reason:
+                left.append(f"{file.place((title, old))}: [{title}] {old} = {masked(value, old)!r}: {reason}")
                 lines += _comment(reason, old, value)
                 continue
+            taken[key] = old
             carried.append(f"{name}.{key}")
-            if key != old:
-                renamed[f"{name}.{old}"] = f"{name}.{key}"
+            if (name, key) != (title, old):
+                renamed[f"{title}.{old}"] = f"{name}.{key}"
             lines.append(f"{key} = {_toml(value)}")
         lines.append("")
     return Migrated("\n".join(lines).rstrip() + "\n", carried, renamed, left)
@@ -98,19 +125,39 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "truetape", **found}
 
 
-def _problems(
-    file: ConfigFile, kind: type[msgspec.Struct], section: str, old: str, key: str, value: Any
-) -> list[str]:
-    one = ConfigFile(file.name, {}, {(section, key): file.lines.get((section, old), 0)})
-    known = get_type_hints(kind, include_extras=True)
-    if key not in known:
-        near = nearest(key, known)
-        hint = f"; did you mean {near}?" if near else ""
-        return [f"no key of this name{hint}"]
-    return [
-        said.partition("] ")[2].partition(": ")[2]
-        for said in problems_of(one, kind, {key: value}, (section,))
-    ]
+def _same(name: str, known: Collection[str]) -> str:
+    """Return the known name that differs in case and underscores only, or the name itself."""
+    if name in known:
+        return name
+    return next((one for one in known if _plain(one) == _plain(name)), name)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+_RENAMED = {(section, _plain(old)): new for (section, old), new in RENAMED.items()}
+
+
+def _reason(section: str, old: str, key: str, value: Any, keys: dict[str, Any], taken: dict[str, str]) -> str:
+    """Return why a key is not carried over; empty if it is."""
+    if key not in keys:
+        return _no_such("key", (section, old), nearest(key, keys))
+    if key in taken:
+        return f"{taken[key]} says this already"
+    if value is None:
+        return "has no value"
+    said = wrong(value, keys[key])
+    if said is None:
+        return "" if _writable(value) else "expected a value or a list of values"
+    hint = ELSEWHERE.get((section, old))
+    return f"{said}; {hint}" if hint else said
+
+
+def _no_such(what: str, path: tuple[str, ...], near: str) -> str:
+    if path in ELSEWHERE:
+        return f"no {what} of this name; {ELSEWHERE[path]}"
+    return f"no {what} of this name" + (f"; did you mean {near}?" if near else "")
 
 
 def _comment(reason: str, key: str, value: Any) -> list[str]:
@@ -119,15 +166,17 @@ def _comment(reason: str, key: str, value: Any) -> list[str]:
 
 
 def _writable(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(_writable(item) for item in value)
+    if isinstance(value, list | dict):
+        return all(_writable(item) for item in (value.values() if isinstance(value, dict) else value))
     return isinstance(value, str | bool | int | float)
 
 
 def _toml(value: Any) -> str:
-    """Return a scalar or list as TOML; JSON writes these the same way."""
+    """Return a value as TOML; JSON writes scalars the same way."""
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, list):
         return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(str(key))} = {_toml(item)}" for key, item in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)

@@ -39,10 +39,12 @@ class FileSlice(msgspec.Struct, frozen=True):
 
 
 class Covered(msgspec.Struct):
-    """Which lines (first, past the last) of one file are in the log, and under which meaning."""
+    """Which lines (first, past the last) of one file are in the log, under which meaning, and whether any
+    import that took some of them accepted a row."""
 
     format: str
     spans: list[tuple[int, int]]
+    good: bool = False
 
 
 class Interrupted(msgspec.Struct):
@@ -115,15 +117,23 @@ class History:
             case ImportFinished():
                 done = self._open.get(event.digest)
                 if done is not None:
-                    self.finished(done.feed, done.format, done.slices, done.digest)
+                    self.finished(done.feed, done.format, done.slices, done.digest, good=event.accepted > 0)
         return None
 
-    def finished(self, feed: str, format_: str, slices: Iterable[FileSlice], digest: str) -> None:
-        """Note that all rows of an import are in the log."""
+    def finished(
+        self, feed: str, format_: str, slices: Iterable[FileSlice], digest: str, *, good: bool
+    ) -> None:
+        """Note that all rows of an import are in the log, and whether any was accepted."""
         self._open.pop(digest, None)
         for piece in slices:
             covered = self._covered.setdefault((feed, piece.digest), Covered(format_, []))
             covered.spans = sorted([*covered.spans, (piece.first, piece.first + piece.rows)])
+            covered.good |= good
+
+    def any_good(self, feed: str, slices: Iterable[FileSlice]) -> bool:
+        """Return whether a row of any of these files was ever accepted."""
+        found = [self._covered.get((feed, piece.digest)) for piece in slices]
+        return any(covered is not None and covered.good for covered in found)
 
     def interrupted(self, feed: str, slices: Sequence[FileSlice]) -> list[Interrupted]:
         """Return the interrupted imports of a feed that hold rows of `slices`."""

@@ -94,11 +94,13 @@ class ImportResult(msgspec.Struct):
     rejections: list[RowRejected] = msgspec.field(default_factory=list)
     first_seq: int = 0
     last_seq: int = 0
+    any_good: bool = False
+    """Whether a row of these files is in the log as an event."""
 
     @property
     def is_refused(self) -> bool:
-        """Whether there were rows, and every one was rejected."""
-        return 0 < self.read == self.rejected
+        """Whether there were rows, and every one was rejected, by this import or an earlier one."""
+        return self.read > 0 and not self.any_good
 
 
 def digest_of(data: bytes) -> str:
@@ -155,6 +157,7 @@ class _Run:
         new = self._history.uncovered(part.feed, part.slices)
         if new:
             self._start(part, new)
+        result.any_good |= self._history.any_good(part.feed, part.slices)
 
     def _start(self, part: ImportSet, slices: Sequence[FileSlice]) -> None:
         digest = set_digest(part.feed, part.format, slices)
@@ -239,7 +242,7 @@ class _Run:
         self._writer.commit(sync=True)
         if part.held is not None:
             part.held.finish()
-        self._history.finished(part.feed, part.format, slices, digest)
+        self._history.finished(part.feed, part.format, slices, digest, good=read > rejected)
 
     def _define(self, definitions: Sequence[Event]) -> None:
         for event in definitions:

@@ -7,6 +7,7 @@ import click
 
 from app.commands.base import Call, verb
 from app.output import when
+from core.errors import ExitCode
 
 _FORMATS = ("lean", "csv", "parquet", "sample")
 _OF_SIGNALS = ("dry_run", "source", "sheet", "known_at", "scale", "volatility")
@@ -80,14 +81,12 @@ def import_(
     of_signals = {name: table.pop(name) for name in _OF_SIGNALS}
     if meaning == "signals":
         others = {"format": format_, "root": root, "symbol": symbol, "resolution": resolution, **table}
-        _import_signals(call, files, mapping, {**of_signals, "day": date}, others)
-        return 0
+        return _import_signals(call, files, mapping, {**of_signals, "day": date}, others)
     if any(of_signals.values()):
         named = ", ".join(f"--{name.replace('_', '-')}" for name, value in of_signals.items() if value)
         raise click.UsageError(f"{named}: only with --as signals")
     from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
     from app.data import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
-    from core.errors import ExitCode  # noqa: PLC0415
 
     given = {name: value for name, value in table.items() if value is not None}
     request = ImportRequest(
@@ -109,9 +108,10 @@ def import_(
         call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
     _show(call, imported.result)
     if imported.result.is_refused:
-        rows = imported.result.rejected
+        told = "" if imported.result.rejected else ", when they came first"
         call.out.note(
-            f"no row was accepted: all {rows:,} were rejected; do --map and --time-format fit the file?"
+            f"no row was accepted: all {imported.result.read:,} were rejected{told}; do --map and "
+            "--time-format fit the file?"
         )
         return ExitCode.FOUND
     return ExitCode.OK
@@ -123,7 +123,7 @@ def _import_signals(
     mapping: tuple[str, ...],
     given: dict[str, Any],
     others: dict[str, Any],
-) -> None:
+) -> ExitCode:
     from app.signal_import import SignalRequest, run_signal_import  # noqa: PLC0415
 
     wrong = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
@@ -135,6 +135,18 @@ def _import_signals(
     request = SignalRequest(files=files, mapping=mapping, **given)
     done = run_signal_import(call.root, call.config, request, write=not dry)
     call.out.result(done.told())
+    _show_signals(call, done)
+    if dry:
+        call.out.note("a dry run: nothing was written; leave out --dry-run to import")
+    if done.rejections and not done.signals:
+        call.out.note(f"no row was accepted: all {len(done.rejections):,} were rejected")
+        return ExitCode.FOUND
+    if not dry:
+        call.out.next("sql 'SELECT * FROM signals ORDER BY seq DESC LIMIT 10'")
+    return ExitCode.OK
+
+
+def _show_signals(call: Call, done: Any) -> None:
     for line in done.words:
         call.out.note(line)
     for title, value in done.pairs().items():
@@ -151,10 +163,6 @@ def _import_signals(
     for kind, shown in (("signals", done.signals), ("rejected rows", done.rejections)):
         if len(shown) > 10:
             call.out.line(f"… and {len(shown) - 10:,} more {kind}")
-    if dry:
-        call.out.note("a dry run: nothing was written; leave out --dry-run to import")
-    else:
-        call.out.next("sql 'SELECT * FROM signals ORDER BY seq DESC LIMIT 10'")
 
 
 def _by_ending(files: tuple[Path, ...]) -> str:

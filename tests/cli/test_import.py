@@ -74,6 +74,8 @@ def test_an_import_that_rejects_every_row_ends_with_a_code_and_a_word(tape, tmp_
     path.write_text("Time,Price,Qty\n2024-01-03 09:30:00.2,-1,100\n2024-01-03 09:30:01.2,nan,5\n")
     done = tape("--log", tmp_path / "log", "import", path, *TABLE)
     assert (done.code, "no row was accepted: all 2 were rejected" in done.err) == (1, True)
+    again = tape("--log", tmp_path / "log", "import", path, *TABLE)
+    assert (again.code, "all 2 were rejected, when they came first" in again.err) == (1, True)
 
 
 def test_the_same_file_again_changes_nothing(tape, trades, tmp_path):

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from app.config import load
-from app.migrating import migrate, schema, write_new
+from app.migrating import ELSEWHERE, migrate, schema, write_new
 from core.errors import ConfigError, UsageError
 
 OLD = {
@@ -42,7 +42,7 @@ def test_what_is_known_is_carried_over_and_the_result_loads(tmp_path):
 def test_what_is_left_out_is_named_with_line_and_reason_and_stays_as_a_comment(tmp_path):
     told = migrate(old_file(tmp_path, OLD))
     assert [line.partition(": ")[2] for line in told.left] == [
-        "[ibkr] timeout = 30: no key of this name",
+        f"[ibkr] timeout = 30: no key of this name; {ELSEWHERE['ibkr', 'timeout']}",
         f"[risk_management] stop_loss_pct = 5: {FRACTION}; did you mean 0.05?",
         "[risk_management] api_key = '********': no key of this name",
         "[trading] signal_treshold = 0.6: no key of this name; did you mean signal_threshold?",
@@ -64,6 +64,50 @@ def test_the_users_own_example_needs_no_change(tmp_path):
     told = migrate(old_file(tmp_path, old))
     assert told.left == []
     assert tomllib.loads(told.text) == old
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "says"),
+    [
+        (
+            "trading",
+            "order_timeout",
+            30,
+            "an order ends by its time in force, or a strategy cancels it",
+        ),
+        ("trading", "order_retry_delay", 2, "an order is put up again at once"),
+        ("trading", "mode", "demo", "expected one of paper, live; tape live --demo is a demo"),
+        ("trading", "symbols", "A, B", "expected a list: ['A', 'B']"),
+        ("trading", "watchlist", [{"symbol": "A"}], "expected str, got object"),
+        ("ibkr", "port", "7497", "expected int, got str; write it without quotes"),
+        ("ibkr", "readonly", False, "tape live --observe"),
+        ("risk_management", "stop_loss_pct", None, "has no value"),
+    ],
+)
+def test_what_has_no_place_here_says_what_does_its_job(section, key, value, says, tmp_path):
+    (left,) = migrate(old_file(tmp_path, {section: {key: value}})).left
+    assert says in left
+    assert "order_retries" not in left
+
+
+def test_another_way_to_write_a_name_is_no_other_name(tmp_path):
+    old = {"riskManagement": {"maxPositionSize": 0.05}, "ibkr": {"Host": "h", "accountId": "DU1"}}
+    told = migrate(old_file(tmp_path, old))
+    assert told.left == []
+    assert tomllib.loads(told.text) == {
+        "risk_management": {"max_position_size": 0.05},
+        "ibkr": {"host": "h", "account": "DU1"},
+    }
+
+
+def test_two_names_for_one_key_leave_a_file_that_loads(tmp_path):
+    old = {"ibkr": {"clientId": 1, "client_id": 2}, "signals": {"weights": {"lstm": 0.5}}, "trading": [1]}
+    told = migrate(old_file(tmp_path, old))
+    assert [line.partition(": ")[2] for line in told.left] == [
+        "[ibkr] client_id = 2: clientId says this already",
+        "trading: expected a section",
+    ]
+    assert tomllib.loads(told.text) == {"ibkr": {"client_id": 1}, "signals": {"weights": {"lstm": 0.5}}}
 
 
 def test_text_with_quotes_and_other_letters_survives(tmp_path):

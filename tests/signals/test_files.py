@@ -164,7 +164,7 @@ def test_a_symbol_that_is_not_in_the_log_is_rejected_with_a_hint(symbol, tmp_pat
         (("ACME", "nan", "2025-07-01"), "BMA!B2: 'nan' is text"),
         (("ACME", True, "2025-07-01"), "BMA!B2: True is true or false"),
         (("ACME", None, "2025-07-01"), "BMA!B2: is empty"),
-        (("ACME", "#N/A", "2025-07-01"), "BMA!B2: '#N/A' is text"),
+        (("ACME", "#N/A", "2025-07-01"), "BMA!B2: '#N/A' is what an error left"),
         (("ACME", MIDNIGHT, "2025-07-01"), "BMA!B2: datetime"),
         (("ACME", "=1/2", "2025-07-01"), "BMA!B2 is a formula"),
         ((None, 1, "2025-07-01"), "BMA!A2: is empty"),
@@ -204,7 +204,7 @@ def test_a_duplicate_is_rejected_and_names_the_first(tmp_path):
     rows = [("ACME", 1, "2025-07-01"), ("ACME", 0.5, "2025-07-01"), ("ACME", 0.5, "2025-07-02")]
     found = read(workbook(tmp_path / "x.xlsx", HEAD, *rows))
     assert [bad.reason for bad in found.rejections] == [
-        "duplicate: line 2 has ACME for the same date already"
+        "BMA!A3: duplicate: line 2 has ACME for the same date already"
     ]
     assert len(found.signals) == 2
 
@@ -222,7 +222,7 @@ def test_merged_cells_are_rejected_by_name(tmp_path):
 
 def test_a_hidden_sheet_is_read_only_by_name(tmp_path):
     path = workbook(tmp_path / "x.xlsx", HEAD, ("ACME", 1, "2025-07-01"), hidden=True)
-    with pytest.raises(UsageError, match="no line with a symbol"):
+    with pytest.raises(UsageError, match=r"found shown: nothing, and hidden 'BMA'.*--sheet NAME"):
         read(path)
     assert len(read(path, sheet="BMA").signals) == 1
     with pytest.raises(UsageError, match="no sheet 'other'; it has 'BMA', 'shown'"):

@@ -47,6 +47,14 @@ def test_a_file_is_imported_once_and_its_bad_rows_are_kept(run, book, tape, log)
     assert [event["data"]["line"] for event in kept] == [4]
 
 
+def test_a_file_without_a_good_row_is_told_by_the_exit_code_each_time(run, tape, log, tmp_path):  # noqa: F811
+    path = workbook(tmp_path / "bad.xlsx", ("symbol", "weight", "date"), ("NONE", 1, "2025-07-01"))
+    for more in (("--dry-run",), (), (), ("--json",)):
+        done = run(path, "--as", "signals", *more)
+        assert done.code == 1
+        assert "no row was accepted: all 1 were rejected" in done.err
+
+
 def test_symbols_may_be_mapped_in_the_configuration(run, book, tape, log, tmp_path):  # noqa: F811
     config = tmp_path / "map.toml"
     config.write_text(

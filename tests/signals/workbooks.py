@@ -218,6 +218,16 @@ def long_number(path: Path) -> Path:
     return raw(path, HEADER + f'<row r="{"9" * 5000}"><c><v>1</v></c></row>')
 
 
+def no_number(path: Path) -> Path:
+    return raw(path, HEADER + cells(2, "ACME", "<v>nan</v>", "2025-07-01"))
+
+
+def huge(path: Path) -> Path:
+    return workbook(
+        path, ("symbol", "score", "date"), ("ACME", 1e300, "2025-07-01"), ("AAPL", 1, "2025-07-01")
+    )
+
+
 HOSTILE = {
     "zip bomb": (bomb, "inflates"),
     "many small parts": (quiet_bomb, "inflates to"),
@@ -225,7 +235,9 @@ HOSTILE = {
     "half a million cells": (crowd, "columns are read"),
     "far cell": (far, "1048576"),
     "endless columns": (endless_columns, "XFD2"),
-    "a number of 5000 digits": (long_number, "damaged"),
+    "a number of 5000 digits": (long_number, "has a row called"),
+    "nan as a number": (no_number, "has 'nan' as the number in cell B2"),
+    "a score beyond all": (huge, "BMA!B2: 1e+300 is no score"),
     "shared strings": (long_strings, "sharedStrings.xml inflates to"),
     "styles": (heavy_styles, "styles.xml inflates to"),
     "directory of 30,000": (crowded_directory, "directory has"),

@@ -27,7 +27,8 @@ _STORED_OR_DEFLATED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def size_of(path: Path, limit: int = FILE_BYTES_MAX) -> int:
     """Return a file's size; raises `DataMissing` if there is none, `UsageError` if it is too large."""
     if not path.is_file():
-        what = "is a directory: name the files in it" if path.is_dir() else "no such file"
+        what = "is no file" if path.exists() else "no such file"
+        what = "is a directory: name the files in it" if path.is_dir() else what
         raise DataMissing(f"{path}: {what}")
     size = path.stat().st_size
     if size > limit:

@@ -35,7 +35,8 @@ _PARTS = {
 class Cells(msgspec.Struct, frozen=True):
     """A table as it is in the file. Row n of `rows` is line `n + 1`; rows may differ in length.
 
-    `texts` tells that every value is text by nature (CSV), so that numbers are written in it.
+    `texts` tells that every value is text by nature (CSV), so that numbers are written in it. `hidden` names
+    sheets of the workbook that are not looked at.
     """
 
     file: str
@@ -43,6 +44,7 @@ class Cells(msgspec.Struct, frozen=True):
     rows: list[list[Any]]
     trouble: Callable[[int, int], str | None]
     texts: bool = False
+    hidden: str = ""
 
     def place(self, line: int, column: int) -> str:
         """Return what people call a cell: `BMA!C5`, or `line 5, column 3`."""
@@ -74,16 +76,16 @@ def _workbook(path: Path, wanted: str | None) -> list[Cells]:
     with opened(path, _PARTS) as archive:
         sheets = look_through(path.name, archive)
     chosen = [sheet for sheet in sheets if (sheet.name == wanted if wanted else not sheet.hidden)]
+    hidden = ", ".join(repr(sheet.name) for sheet in sheets if sheet.hidden)
     if not chosen:
-        hidden = ", ".join(repr(sheet.name) for sheet in sheets if sheet.hidden)
         names = ", ".join(repr(sheet.name) for sheet in sheets) or "none"
         if wanted is None and hidden:
             raise UsageError(f"{path.name}: every sheet is hidden ({hidden}); name one with --sheet NAME")
         raise UsageError(f"{path.name}: no sheet {wanted!r}; it has {names}")
-    return _values(path, chosen)
+    return _values(path, chosen, "" if wanted else hidden)
 
 
-def _values(path: Path, sheets: Sequence[SheetInfo]) -> list[Cells]:
+def _values(path: Path, sheets: Sequence[SheetInfo], hidden: str) -> list[Cells]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and extensions that do not matter here
         from openpyxl import load_workbook  # noqa: PLC0415  # a third of a second that others do not need
@@ -91,7 +93,7 @@ def _values(path: Path, sheets: Sequence[SheetInfo]) -> list[Cells]:
         try:
             book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
             try:
-                return [_sheet(path.name, book, info) for info in sheets]
+                return [_sheet(path.name, book, info, hidden) for info in sheets]
             finally:
                 book.close()
         except UsageError:
@@ -103,12 +105,12 @@ def _values(path: Path, sheets: Sequence[SheetInfo]) -> list[Cells]:
             ) from error
 
 
-def _sheet(file: str, book: Any, info: SheetInfo) -> Cells:
+def _sheet(file: str, book: Any, info: SheetInfo, hidden: str) -> Cells:
     rows: list[list[Any]] = []
     if info.cells:
         found = book[info.name].iter_rows(max_row=info.rows, max_col=info.columns, values_only=True)
         rows = [list(row) for row in found]
-    return Cells(file, info.name, rows, info.trouble)
+    return Cells(file, info.name, rows, info.trouble, hidden=hidden)
 
 
 def _csv(path: Path) -> Cells:

@@ -124,10 +124,11 @@ def _nothing(tables: Sequence[Cells], mapping: Mapping[str, str]) -> str:
         )
         heads = ", ".join(str(value)[:30] for value in row[:8] if value is not None) or "nothing"
         shown.append(f"{cells.sheet or 'the file'}: {heads}")
+    hidden = f", and hidden {tables[0].hidden}" if tables and tables[0].hidden else ""
     asked = "".join(f" {field}={heading}" for field, heading in mapping.items())
     return (
         f"{tables[0].file if tables else 'the file'}: no line with a symbol and a weight, score or d+1 "
         f"column{' as mapped:' + asked if asked else ''} in the first {HEADER_LINES} lines "
-        f"(found {'; '.join(shown)}); "
-        "name them: --map symbol=HEADING --map weight=HEADING"
+        f"(found {'; '.join(shown)}{hidden}); "
+        f"name them: --map symbol=HEADING --map weight=HEADING{', or --sheet NAME' if hidden else ''}"
     )

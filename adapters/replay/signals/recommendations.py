@@ -15,10 +15,12 @@ from adapters.replay.signals.headings import Columns
 from adapters.replay.signals.market import YEARS_MAX, Market
 from adapters.replay.signals.values import BadCell, date_in, moment, number, shown, symbol
 from core.clock import DAY_NS
+from core.errors import UsageError
 from core.events import Event, InstrumentDefined, RowRejected, SignalReceived
 from core.signals.rules import problem
 
 _SCALES = (5.0, 10.0, 100.0)
+SCORE_MAX = 1_000
 
 
 class SignalOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +124,8 @@ class RowReader:
         """Raise `BadCell` if an earlier row spoke of the same instrument and time."""
         first = self._seen.setdefault((instrument, as_of), line)
         if first != line:
-            raise BadCell(f"duplicate: line {first} has {instrument} for the same date already")
+            place = self.columns.cells.place(line, self.columns.fields["symbol"])
+            raise BadCell(f"{place}: duplicate: line {first} has {instrument} for the same date already")
 
     def _date_place(self, line: int) -> str:
         column = self.columns.fields.get("date")
@@ -142,7 +145,7 @@ def read_recommendations(columns: Columns, options: SignalOptions, market: Marke
             items[line] = reader.rejected(line, row, str(error))
     rows = [item for item in items.values() if isinstance(item, Row)]
     field = value_field(columns)
-    words, convert = _rule(field, rows, options)
+    words, convert = _rule(field, rows, options, columns)
     events: list[Event] = []
     for line, item in items.items():
         if isinstance(item, Row):
@@ -188,7 +191,10 @@ def _signal(row: Row, value: float, field: str, options: SignalOptions) -> Signa
     )
 
 
-def _rule(field: str, rows: list[Row], options: SignalOptions) -> tuple[str, Callable[[Row], float]]:
+def _rule(
+    field: str, rows: list[Row], options: SignalOptions, columns: Columns
+) -> tuple[str, Callable[[Row], float]]:
+    """Return how values become signals, in words too; raises `UsageError` if nobody can know."""
     values = [row.value for row in rows]
     if options.scale is not None:
         low, high = options.scale
@@ -201,6 +207,13 @@ def _rule(field: str, rows: list[Row], options: SignalOptions) -> tuple[str, Cal
     top = max((abs(value) for value in values), default=0.0)
     if top <= 1:
         return "score as it is, from -1..1", lambda row: row.value
+    if top > SCORE_MAX:
+        odd = next(row for row in rows if abs(row.value) == top)
+        place = f"{columns.cells.file}: {columns.cells.place(odd.line, columns.fields[field])}"
+        raise UsageError(
+            f"{place}: {odd.value:g} is no score: beyond {SCORE_MAX:,} it would make all others "
+            "nothing; correct it, or say what the scores range over: --scale LOW..HIGH"
+        )
     least = -1.0 if min(values) < 0 else 0.0
     high = next((scale for scale in _SCALES if top <= scale), top)
     low = least * high

@@ -1,6 +1,7 @@
 """A workbook's XML looked through before openpyxl builds anything of it: names, extents, formulas, merges.
 
-Streams with expat, stops at the first limit passed, resolves no entity. It reads structure, never values.
+Streams with expat, stops at the first limit passed, resolves no entity. It reads structure, and of values
+only whether a number is one.
 """
 
 import posixpath
@@ -20,6 +21,8 @@ CELLS_MAX = 30_000
 ELEMENTS_MAX = 400_000
 SHEETS_MAX = 60
 _CHUNK = 1 << 16
+_DIGITS_MAX = 20
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,20})?")
 _REF = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 
 Place = tuple[int, int]
@@ -151,10 +154,14 @@ class _Scan:
         self._elements = 0
         self._row = 0
         self._column = 0
+        self._kind = ""
+        self._text: list[str] | None = None
 
     def run(self, archive: ZipFile, entry: ZipInfo) -> None:
         parser = _parser(self._file, entry.filename)
         parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._said
         _feed(self._file, archive, entry, parser)
 
     def _start(self, tag: str, given: dict[str, str]) -> None:
@@ -163,9 +170,14 @@ class _Scan:
             self._refuse(f"has more than {ELEMENTS_MAX:,} elements")
         name = tag.rpartition(" ")[2]
         if name == "c":
+            self._kind = given.get("t", "n")
             self._cell(given.get("r"))
+        elif name == "v":
+            self._text = []
         elif name == "row":
             number = given.get("r", "")
+            if len(number) > _DIGITS_MAX:
+                self._refuse(f"has a row called {number[:20]}…", "save the file again")
             self._row = int(number) if number.isdecimal() else self._row + 1
             self._column = 0
             self._bound(self._row, 1)
@@ -173,6 +185,19 @@ class _Scan:
             self._sheet.formulas.add((self._row, self._column))
         elif name == "mergeCell":
             self._merge(given.get("ref", ""))
+
+    def _said(self, text: str) -> None:
+        if self._text is not None:
+            self._text.append(text)
+
+    def _end(self, tag: str) -> None:
+        if self._text is None or tag.rpartition(" ")[2] != "v":
+            return
+        text, self._text = "".join(self._text).strip(), None
+        if text and self._kind == "n" and not _NUMBER.fullmatch(text):
+            self._refuse(
+                f"has {text[:30]!r} as the number in cell {ref(self._row, self._column)}", "correct it"
+            )
 
     def _cell(self, name: str | None) -> None:
         place = place_of(name) if name else (self._row, self._column + 1)
@@ -198,5 +223,5 @@ class _Scan:
         if len(ends) == 2 and ends[0] and ends[1]:
             self._sheet.merged.append((*ends[0], *ends[1]))
 
-    def _refuse(self, why: str) -> NoReturn:
-        raise UsageError(f"{self._file}: sheet {self._sheet.name!r} {why}; keep the needed rows only")
+    def _refuse(self, why: str, remedy: str = "keep the needed rows only") -> NoReturn:
+        raise UsageError(f"{self._file}: sheet {self._sheet.name!r} {why}; {remedy}")

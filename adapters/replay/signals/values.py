@@ -26,6 +26,8 @@ def number(value: Any, *, texts: bool) -> float:
             found = float(value)
         except ValueError:
             raise BadCell(f"{shown(value)} is no number") from None
+    elif isinstance(value, str) and value.startswith("#"):
+        raise BadCell(f"{shown(value)} is what an error left, expected a number")
     elif isinstance(value, str):
         raise BadCell(f"{shown(value)} is text, expected a number: convert the column to numbers")
     else:
