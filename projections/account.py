@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from core.events import CashAdjusted, FxRateReported, InstrumentDefined
-from core.money import CONTEXT, ZERO, divide, money, price
+from core.money import CONTEXT, ZERO, divide, money, money_once, price
 from core.views import Position, PositionsView, QuotesView
 from projections.base import Projection, State
 
@@ -106,22 +106,28 @@ class Account(Projection):
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
         total = self.total_cash(account, currency)
-        for instrument, quantity in self._positions.held(account).items():
+        held = self._positions.held(account)
+        if not held:
+            return total
+        for instrument, quantity in held.items():
             value = self._worth(account, instrument, quantity, currency)
             if total is None or value is None:
                 return None
             total = _add(total, value)
-        return None if total is None else money(total)
+        return None if total is None else money_once(total)
 
     def total_cash(self, account: str, currency: str) -> Decimal | None:
         """Return the cash of all currencies in `currency`; `None` if a rate is unknown."""
+        currencies = self.currencies(account)
+        if currencies == [currency]:
+            return self.cash(account, currency)
         total = ZERO
-        for held in self.currencies(account):
+        for held in currencies:
             converted = self.convert(self.cash(account, held), held, currency)
             if converted is None:
                 return None
             total = _add(total, converted)
-        return money(total)
+        return money_once(total)
 
     def commissions(self, account: str, currency: str) -> Decimal:
         """Return what was paid in commissions so far, in that currency alone."""
@@ -187,7 +193,7 @@ class Account(Projection):
         per_unit = price(mark)
         if cost is not None:
             per_unit = _subtract(per_unit, cost)
-        value = money(_multiply(_multiply(quantity, per_unit), definition.multiplier))
+        value = money_once(_multiply(_multiply(quantity, per_unit), definition.multiplier))
         return self.convert(value, definition.currency, currency)
 
     def _converted(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
@@ -210,7 +216,7 @@ class Account(Projection):
                 total = _add(total, self._positions.position(account, instrument).realised)
             else:
                 total = _add(total, _multiply(proceeds, definition.multiplier))
-        return money(total)
+        return money_once(total)
 
     def _instrument(self, entry: Any) -> None:
         event: InstrumentDefined = entry.event

@@ -15,6 +15,8 @@ class Calendar:
     def __init__(self, sessions: Iterable[SessionScheduled] = ()) -> None:
         self._days: dict[str, dict[str, SessionScheduled]] = {}
         self._begins: dict[str, list[tuple[int, str]]] = {}
+        # The session that was found last on each exchange, from its begin to before what ends that answer.
+        self._found: dict[str, tuple[int, int, SessionScheduled]] = {}
         for session in sessions:
             self.schedule(session)
 
@@ -25,6 +27,7 @@ class Calendar:
         known = days.get(event.date)
         if known is not None:
             begins.remove((known.begin, known.date))
+        self._found.clear()
         days[event.date] = event
         insort(begins, (event.begin, event.date))
 
@@ -37,13 +40,20 @@ class Calendar:
         if exchange is None:
             found = (self.session(name, ts) for name in sorted(self._days))
             return next((session for session in found if session is not None), None)
+        last = self._found.get(exchange)
+        if last is not None and last[0] <= ts < last[1]:
+            return last[2]
         begins = self._begins.get(exchange, [])
         # A session's key is (begin, date), and any date sorts below this bound.
         index = bisect_right(begins, (ts, "\U0010ffff"))
         if index == 0:
             return None
         session = self._days[exchange][begins[index - 1][1]]
-        return session if ts <= session.end else None
+        if ts > session.end:
+            return None
+        until = begins[index][0] if index < len(begins) else session.end + 1
+        self._found[exchange] = (session.begin, min(until, session.end + 1), session)
+        return session
 
     def after(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the first session that opens after `ts`."""
