@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from core.events import CashAdjusted, FxRateReported, InstrumentDefined
-from core.money import CONTEXT, ZERO, divide, money, price
+from core.money import CONTEXT, ZERO, divide, money, money_once, price
 from core.views import Position, PositionsView, QuotesView
 from projections.base import Projection, State
 
@@ -115,7 +115,7 @@ class Account(Projection):
             if total is None or value is None:
                 return None
             total = _add(total, value)
-        return None if total is None else money(total)
+        return None if total is None else money_once(total)
 
     def total_cash(self, account: str, currency: str) -> Decimal | None:
         """Return the cash of all currencies in `currency`; `None` if a rate is unknown."""
@@ -140,7 +140,7 @@ class Account(Projection):
             if converted is None:
                 return None
             total = _add(total, converted)
-        return money(total)
+        return money_once(total)
 
     def commissions(self, account: str, currency: str) -> Decimal:
         """Return what was paid in commissions so far, in that currency alone."""
@@ -206,7 +206,7 @@ class Account(Projection):
         per_unit = price(mark)
         if cost is not None:
             per_unit = _subtract(per_unit, cost)
-        value = money(_multiply(_multiply(quantity, per_unit), definition.multiplier))
+        value = money_once(_multiply(_multiply(quantity, per_unit), definition.multiplier))
         return self.convert(value, definition.currency, currency)
 
     def _converted(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
@@ -229,7 +229,7 @@ class Account(Projection):
                 total = _add(total, self._positions.position(account, instrument).realised)
             else:
                 total = _add(total, _multiply(proceeds, definition.multiplier))
-        return money(total)
+        return money_once(total)
 
     def _instrument(self, entry: Any) -> None:
         event: InstrumentDefined = entry.event

@@ -329,8 +329,11 @@ class Quotes(Projection):
     def last_ts(self, instrument: str) -> int | None:
         """Return when the last trade or bar was (ns UTC), or `None` before any."""
         book = self._books[instrument]
-        known = [e.ts for e in (book.last, book.bar) if e is not None]
-        return max(known, default=None)
+        last, bar = book.last, book.bar
+        if last is None or bar is None:
+            found = last if bar is None else bar
+            return None if found is None else found.ts
+        return max(last.ts, bar.ts)
 
     def mark(self, instrument: str) -> float | None:
         """Return the last trade or bar close, else the middle of bid and ask, else `None`."""

@@ -6,13 +6,12 @@ intents' own times. Exposure is computed from positions and marks when asked, ne
 
 from collections import Counter, deque
 from decimal import Decimal
-from itertools import takewhile
 from typing import Any, Protocol
 
 import msgspec
 
 from core.events import AccountMarked, CashAdjusted, OrderIntended, SessionScheduled
-from core.money import CONTEXT, ZERO, divide, money
+from core.money import CONTEXT, ZERO, divide, money, money_once
 from core.views import Position, PositionsView
 from projections.base import Projection, State
 from projections.sessions import Calendar
@@ -97,6 +96,7 @@ class Risk(Projection):
         self._exchange = exchange
         self._calendar = Calendar()
         self._tracks: dict[tuple[str, str], EquityTrack] = {}
+        self._days: dict[tuple[str, str], Decimal] = {}  # results of the day, as far as asked for
         self._intents: deque[OrderIntended] = deque()  # of the last minute
         self._counts: dict[str, int] = {}  # of them, by account
         super().__init__(
@@ -129,8 +129,11 @@ class Risk(Projection):
 
     def day_pnl(self, account: str, currency: str) -> Decimal | None:
         """Return the equity's change since the day began, deposits left out; `None` before a mark."""
-        track = self._tracks.get((account, currency))
-        return None if track is None else money(_subtract(track.equity, track.baseline))
+        key = (account, currency)
+        known = self._days.get(key)
+        if known is None and (track := self._tracks.get(key)) is not None:
+            known = self._days[key] = money_once(_subtract(track.equity, track.baseline))
+        return known
 
     def peak_equity(self, account: str, currency: str) -> Decimal | None:
         """Return the highest equity marked, moved by later deposits; `None` before a mark."""
@@ -163,7 +166,12 @@ class Risk(Projection):
 
     def recent(self, since_ts: int) -> list[OrderIntended]:
         """Return the orders intended after `since_ts`, at most a minute back, the latest first."""
-        return list(takewhile(lambda intent: intent.ts > since_ts, reversed(self._intents)))
+        found: list[OrderIntended] = []
+        for intent in reversed(self._intents):
+            if intent.ts <= since_ts:
+                break
+            found.append(intent)
+        return found
 
     def _session(self, entry: Any) -> None:
         self._calendar.schedule(entry.event)
@@ -175,6 +183,7 @@ class Risk(Projection):
         session = self._calendar.session(self._exchange, event.ts)
         date = None if session is None else session.date
         key = (event.account, event.currency)
+        self._days.pop(key, None)
         track = self._tracks.get(key)
         if track is None:
             equity = event.equity
@@ -186,6 +195,7 @@ class Risk(Projection):
         event: CashAdjusted = entry.event
         track = self._tracks.get((event.account, event.currency))
         if track is not None and event.reason != "dividend":
+            self._days.clear()
             track.deposit(event.amount)
 
     def _intended(self, entry: Any) -> None:
@@ -218,6 +228,7 @@ class Risk(Projection):
     def restore(self, state: RiskState) -> None:
         """Replace the state by a snapshot."""
         self._calendar = Calendar(state.sessions)
+        self._days.clear()
         self._tracks = {
             (track.account, track.currency): msgspec.structs.replace(track) for track in state.tracks
         }

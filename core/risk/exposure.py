@@ -36,6 +36,9 @@ class Case:
     __slots__ = (
         "_equity",
         "_held",
+        "_near_equity",
+        "_near_portfolio",
+        "_near_position",
         "_portfolio",
         "_position",
         "_price",
@@ -47,13 +50,19 @@ class Case:
         "state",
     )
 
-    def __init__(self, proposal: Proposal, state: RiskState, entry_stop: Decimal | None = None) -> None:
+    def __init__(
+        self,
+        proposal: Proposal,
+        state: RiskState,
+        entering: Sequence[Order],
+        own: Decimal,
+        entry_stop: Decimal | None = None,
+    ) -> None:
+        """`entering` are the account's other orders that may build up a position, `own` what it holds."""
         self.proposal = proposal
         self.state = state
         self.entry_stop = entry_stop
-        entering = state.orders.entering(proposal.account, proposal.order)
         self.pending: _Pending = _pending(proposal, entering) if entering else {}
-        own = state.positions.quantity(proposal.instrument, None, proposal.account)
         signed = proposal.signed
         if there := self.pending.get(proposal.instrument):
             signed = _add(signed, _signed(o for o in there if o.side == proposal.side))
@@ -65,6 +74,9 @@ class Case:
         self._held: Mapping[str, Decimal] | None = None
         self._position: Decimal | None = None
         self._portfolio: Decimal | None = None
+        self._near_equity: float | None = None
+        self._near_position: float | None = None
+        self._near_portfolio: float | None = None
 
     @property
     def price(self) -> float | None:
@@ -93,6 +105,40 @@ class Case:
         if self._held is None:
             self._held = self.state.positions.held(self.proposal.account)
         return self._held
+
+    # Nearly the same in floats, at a fraction of the cost: enough to see that a limit is far away.
+
+    @property
+    def near_equity(self) -> float:
+        """The equity, nearly."""
+        if self._near_equity is None:
+            self._near_equity = float(self.known_equity)
+        return self._near_equity
+
+    def near_position(self) -> float:
+        """Return `position_value`, nearly."""
+        if self._near_position is None:
+            definition = self.state.instruments.instrument(self.proposal.instrument)
+            if definition.currency == self.state.currency:
+                assert self.price is not None
+                self._near_position = abs(float(self.size)) * self.price * float(definition.multiplier)
+            else:
+                self._near_position = float(self.position_value())
+        return self._near_position
+
+    def near_portfolio(self) -> float:
+        """Return `portfolio_value`, nearly."""
+        if self._near_portfolio is None:
+            held, name = self.held, self.proposal.instrument
+            alone = not self.pending and (not held or (len(held) == 1 and name in held))
+            self._near_portfolio = self.near_position() if alone else float(self.portfolio_value())
+        return self._near_portfolio
+
+    def near_risk(self) -> float:
+        """Return `risk_to_stops`, nearly."""
+        if self.held or self.pending or self.entry_stop is not None:
+            return float(self.risk_to_stops())
+        return self.near_position()
 
     def position_value(self) -> Decimal:
         """Return the value of the proposal's instrument afterwards; raises `UnknownRate`."""

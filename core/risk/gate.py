@@ -7,6 +7,7 @@ at all (unknown instrument, quantity of zero, a price that is not one).
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from core.errors import UnknownInstrument
 from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused
@@ -16,8 +17,9 @@ from core.plugged import PluginRaised
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import Limits
 from core.risk.margin import NoMargin
+from core.risk.near import NEARLY
 from core.risk.own import LoadedRule, rules_of
-from core.risk.rules import Reading, active
+from core.risk.rules import Reading, Rule, active
 from core.risk.state import Proposal, RiskState
 from core.views import GateView
 
@@ -154,37 +156,62 @@ class RiskGate:
         message = f"{intent.order} is {order.state}{how}: nothing to modify"
         return Refusal("order", "a working order", order.state, message)
 
-    def _check_limits(self, intent: Intent, entry_stop: Decimal | None) -> Refusal | _Least | None:
-        """Return why not, or the reading of the rule that has least left; `None` if no rule was asked."""
-        proposal = Proposal.of(intent, self._state.orders)
+    def _case(self, intent: Intent, entry_stop: Decimal | None) -> Case | None:
+        """Return the case that the rules are asked about; `None` for what only reduces."""
+        state, account = self._state, intent.account
+        entering = state.orders.entering(account, intent.order)
+        own = state.positions.quantity(intent.instrument, None, account)
+        if own and not entering and type(intent) is OrderIntended and _closes(intent, own):
+            return None  # what `case.reduces` would say, before anything else is worked out
+        proposal = Proposal.of(intent, state.orders)
         if proposal.exits_only or proposal.quantity <= ZERO:
             return None
-        case = Case(proposal, self._state, entry_stop)
-        if case.reduces:
+        case = Case(proposal, state, entering, own, entry_stop)
+        return None if case.reduces else case
+
+    def _check_limits(self, intent: Intent, entry_stop: Decimal | None) -> Refusal | _Least | None:
+        """Return why not, or the reading of the rule that has least left; `None` if no rule was asked."""
+        case = self._case(intent, entry_stop)
+        if case is None:
             return None
         equity = case.equity
         if equity is None or equity <= ZERO or case.price is None:
             message = "equity or price is unknown: entries are refused"
             return Refusal("equity", "known and positive", str(equity), message)
-        tightest: _Least | None = None
+        tightest: tuple[Rule, Any] | None = None
         most = -1.0
         try:
             for rule, cap in self._rules:
-                reading = rule.read(case, cap)
-                if reading is None:
-                    continue
-                if reading.broken:
-                    numbers = _numbers(reading)
-                    return Refusal(rule.name, *numbers[:2], rule.words(case, reading), numbers[2])
-                used = reading.used
+                near = rule.near
+                used = NEARLY if near is None else near(case, cap)
+                if used >= NEARLY:
+                    reading = rule.read(case, cap)
+                    if reading is not None and reading.broken:
+                        return _broken(case, rule, reading)
+                    used = -1.0 if reading is None else reading.used
                 if used > most:
-                    most, tightest = used, (rule.name, reading)
+                    most, tightest = used, (rule, cap)
+            return None if tightest is None else _least(case, *tightest)
         except PluginRaised as error:
             message = f"rule {rule.name} {error}: entries are refused"
             return Refusal(rule.name, written(Decimal(repr(cap))), "unknown", message)
         except (NoMargin, UnknownRate) as error:
             return _unjudged(error)
-        return tightest
+
+
+def _closes(intent: OrderIntended, own: Decimal) -> bool:
+    """Return whether a new order only reduces a holding, if nothing else is on its way."""
+    return (intent.side == "SELL") == (own > ZERO) and intent.quantity <= own.copy_abs()
+
+
+def _broken(case: Case, rule: Rule, reading: Reading) -> Refusal:
+    limit, value, headroom = _numbers(reading)
+    return Refusal(rule.name, limit, value, rule.words(case, reading), headroom)
+
+
+def _least(case: Case, rule: Rule, cap: Any) -> _Least | None:
+    reading = rule.read(case, cap)
+    return None if reading is None else (rule.name, reading)
 
 
 def _unjudged(error: NoMargin | UnknownRate) -> Refusal:

@@ -14,6 +14,7 @@ import msgspec
 from core.clock import SECOND_NS
 from core.events import OrderIntended
 from core.money import CONTEXT, ZERO, divide, money, plain
+from core.risk import near
 from core.risk.exposure import Case
 from core.risk.limits import Limits, MarginRules
 from core.risk.margin import initial_margin
@@ -45,12 +46,16 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 class Rule(msgspec.Struct, frozen=True):
     """A rule by the name that verdicts give it. `read` takes a case and the limit that switches the rule on.
 
-    `read` returns `None` where the rule has nothing to say. `words` says a refusal.
+    `read` returns `None` where the rule has nothing to say. `words` says a refusal. `near` says quickly how
+    much of the limit is used: what `read` would, but for rounding, and a negative number where it would say
+    nothing. From `near.NEARLY` on `read` is asked, which
+    alone decides.
     """
 
     name: str
     read: Callable[[Case, Any], Reading | None]
     words: Callable[[Case, Reading], str]
+    near: Callable[[Case, Any], float] | None = None
 
 
 def position_size(case: Case, cap: float) -> Reading | None:
@@ -251,32 +256,44 @@ RULES: Mapping[str, Rule] = {
         data_age,
         lambda c, r: f"the last price of {c.proposal.instrument} is {r.value} s old; allowed are {r.limit} s",
     ),
-    "price_collar": Rule("price_collar", price_collar, _says_collar),
-    "duplicate_within_s": Rule("duplicate", duplicate, _says_duplicate),
+    "price_collar": Rule("price_collar", price_collar, _says_collar, near.collar),
+    "duplicate_within_s": Rule("duplicate", duplicate, _says_duplicate, near.duplicate),
     "max_orders_per_minute": Rule(
         "max_orders_per_minute",
         order_rate,
         lambda _, r: f"{r.value} orders within a minute, with this one, are more than {r.limit}",
+        near.rate,
     ),
     "max_open_orders": Rule(
         "max_open_orders",
         open_orders,
         lambda _, r: f"{r.value} open orders, with this one, are more than {r.limit}",
+        near.open_orders,
     ),
-    "max_position_size": Rule("max_position_size", position_size, _says_share("position_size")),
-    "max_portfolio_risk": Rule("max_portfolio_risk", portfolio_exposure, _says_share("portfolio_risk")),
-    "max_risk_to_stops": Rule("max_risk_to_stops", risk_to_stops, _says_share("the risk to stops")),
-    "max_leverage": Rule("buying_power", portfolio_exposure, _says_share("all positions together")),
+    "max_position_size": Rule(
+        "max_position_size", position_size, _says_share("position_size"), near.position
+    ),
+    "max_portfolio_risk": Rule(
+        "max_portfolio_risk", portfolio_exposure, _says_share("portfolio_risk"), near.portfolio
+    ),
+    "max_risk_to_stops": Rule(
+        "max_risk_to_stops", risk_to_stops, _says_share("the risk to stops"), near.risk
+    ),
+    "max_leverage": Rule(
+        "buying_power", portfolio_exposure, _says_share("all positions together"), near.portfolio
+    ),
     "margin": Rule("margin", margin, _says_margin),
     "max_daily_loss": Rule(
         "max_daily_loss",
         daily_loss,
         lambda _, r: f"the day stands at {-r.value:.2%}: entries are refused from -{r.limit:.2%} on",
+        near.loss,
     ),
     "max_drawdown": Rule(
         "max_drawdown",
         drawdown,
         lambda _, r: f"equity is {r.value:.2%} below its peak: entries are refused from {r.limit:.2%} on",
+        near.fall,
     ),
 }
 """The rules by the limit that switches each on, in the order in which they are asked."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidEvent
 from core.events import OrderIntended
 from core.matching import Resting, match_bar, match_tick
-from core.money import divide, money, plain, price
+from core.money import divide, money, money_once, plain, price, written
 from projections.quotes import Quotes
 from tests.core.bench import MIN, OPEN, bar, trade
 
@@ -157,3 +157,10 @@ def test_bars_touching_exactly_trigger_stops_and_never_fill_limits_for_every_cen
 def test_comparing_floats_with_decimals_would_be_wrong_for_half_of_all_cents():
     wrong = sum(not (cents / 100 <= D(cents) / 100) for cents in CENTS)
     assert wrong > 40_000  # which is why the conversions above exist
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12))
+def test_an_amount_is_written_as_it_would_be_kept(value):
+    assert written(value) == plain(money(value))
+    assert money_once(value) == money(value)
+    assert str(money_once(value)) == str(money(value))

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from app.discovery import STRATEGIES, find, find_plugin, in_folders
-from app.plugins import KINDS, LISTENERS, MODELS, SIGNAL_SOURCES
+from app.plugins import KINDS, LISTENERS, MODELS, SIGNAL_SOURCES, SIZERS
 from core.errors import UnknownPlugin, UnknownStrategy
 from tests.cli.conftest import tape  # noqa: F401  # fixture
 from tests.conftest import sampled
@@ -38,6 +38,13 @@ class Old:
     def generate_signal(self, symbol):
         return 0.5
 '''
+SIZER = """import truetape
+
+
+@truetape.sizer
+def tenth(case):
+    return case.equity / case.unit / 10
+"""
 
 
 @pytest.fixture
@@ -66,12 +73,14 @@ def package(tmp_path, monkeypatch):
 
 
 def test_each_kind_is_told_from_the_others_by_reading_the_file(folder):
-    for name, text in (("a.py", STRATEGY), ("b.py", LISTENER), ("c.py", SOURCE)):
+    for name, text in (("a.py", STRATEGY), ("b.py", LISTENER), ("c.py", SOURCE), ("d.py", SIZER)):
         (folder / name).write_text(text + "\nraise SystemExit('was run')\n")
     found = {kind.name: in_folders(kind) for kind in KINDS}
     assert found["strategy"] == ["plugins/a.py:Mine"]
     assert found["listener"] == ["plugins/b.py:Desk"]
     assert found["signal source"] == ["plugins/c.py:Old"]
+    assert found["sizer"] == ["plugins/d.py:tenth"]
+    assert found["risk rule"] == []
 
 
 def test_all_are_listed_with_kind_origin_version_and_parameters(tape, folder):  # noqa: F811
@@ -115,7 +124,8 @@ def test_the_short_name_of_one_in_a_folder_is_enough_while_it_is_the_only_one(fo
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "name"), [(LISTENERS, LISTENER, "Desk"), (SIGNAL_SOURCES, SOURCE, "Old")]
+    ("kind", "text", "name"),
+    [(LISTENERS, LISTENER, "Desk"), (SIGNAL_SOURCES, SOURCE, "Old"), (SIZERS, SIZER, "tenth")],
 )
 def test_a_package_brings_plugins_by_entry_point(kind, text, name, package):
     package(text, f"[{kind.group}]", f"gadget = gadgets_of_mine:{name}")

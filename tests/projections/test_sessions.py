@@ -1,10 +1,12 @@
 """Instruments by id, sessions by time."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import UnknownInstrument
 from core.events import FeedDefined, SessionScheduled
-from projections.sessions import Sessions
+from projections.sessions import Calendar, Sessions
 from tests.projections.build import feed, stock
 
 
@@ -80,3 +82,36 @@ def test_feeds_are_known_by_name():
     sessions = folded(FeedDefined(0, "tick", "sample", "tick", False))
     assert (sessions.feed("tick").resolution, sessions.feed("none")) == ("tick", None)
     assert repr(sessions) == "<sessions: 0 instruments, 1 feeds, 0 sessions>"
+
+
+DAYS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)), max_size=6)
+
+
+def days(found):
+    """Sessions by begin and length; some overlap, some replace another of the same date."""
+    return [
+        SessionScheduled(0, "X", f"d{begin // 10}", "UTC", begin, begin, begin + length, begin + length)
+        for begin, length in found
+    ]
+
+
+def anew(sessions, ts):
+    """Return what a calendar answers that was asked nothing before."""
+    return Calendar(sessions).session("X", ts)
+
+
+@given(DAYS, st.lists(st.integers(-2, 60), min_size=1, max_size=20))
+def test_what_was_found_before_changes_no_answer(found, times):
+    calendar = Calendar(days(found))
+    assert [calendar.session("X", ts) for ts in times] == [anew(days(found), ts) for ts in times]
+    for session in days([(begin + 3, length) for begin, length in found]):  # what comes later counts at once
+        calendar.schedule(session)
+        known = calendar.sessions()
+        assert [calendar.session("X", ts) for ts in times] == [anew(known, ts) for ts in times]
+
+
+def test_a_calendar_that_remembers_too_long_is_caught():
+    calendar = Calendar(days([(0, 5), (10, 5)]))
+    assert calendar.session("X", 12) is not None
+    calendar._found["X"] = (0, 99, calendar.session("X", 12))
+    assert calendar.session("X", 7) is not None  # which is in no session
