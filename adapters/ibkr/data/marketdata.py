@@ -191,6 +191,17 @@ class MarketData:
         """Take that data come again for the subscriptions that stayed; tell what was missed."""
         return [event for line in self.lines.values() for event in self._back(line, ts)]
 
+    def _opened(self, line: Line, ts: int) -> list[Event]:
+        """Tell what a line has missed that is open now: for strategies of bars, the day so far as well."""
+        if line.known:
+            return self._back(line, ts)
+        line.known = True
+        day = self._hours.session(line.instrument.exchange, ts)
+        if not line.bars or day is None or not day.open < ts < day.close:
+            return self._back(line, ts)
+        line.back(ts)
+        return self.backfill.found(line, day.open, ts, "the session began in the middle of the day", ts)
+
     def _back(self, line: Line, ts: int) -> list[Event]:
         gap = line.back(ts)
         return [] if gap is None else self.backfill.found(line, gap[0], ts, gap[1], ts)
@@ -199,7 +210,7 @@ class MarketData:
         self, requests: Encoder, take_id: TakeId, ts: int, now_ns: int
     ) -> tuple[list[bytes], list[Event]]:
         """Return questions about what was missed, and what lines that were opened anew have missed."""
-        told = [event for line in self._lines.take_opened() for event in self._back(line, ts)]
+        told = [event for line in self._lines.take_opened() for event in self._opened(line, ts)]
         asked, failed = self.backfill.due(requests, take_id, ts, now_ns)
         return asked, [*told, *failed]
 
