@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.ibkr.data.marketdata import FEED, DataLimits, MarketData
+from adapters.ibkr.data.marketdata import DataLimits, MarketData
+from adapters.ibkr.data.ticks import FEED
 from adapters.ibkr.wire.distribution import installed
 from adapters.ibkr.wire.encoder import Encoder
 from adapters.ibkr.wire.messages import ErrorMessage, Message

@@ -65,6 +65,7 @@ class Keeper(Strategy[P]):
         self.gaps.append(gap.state)
 '''
 MINUTES = 8
+OPEN_NS = 1_751_463_000_000_000_000
 LOST = {
     "a reset": "ticks 400: reset run=190_S",
     "a daily restart": "ticks 400: restart seconds=0.1 run=190_S",
@@ -178,6 +179,19 @@ def test_each_minute_is_heard_once_in_order_and_whole(faults: str, session: Call
     assert (found.instrument, filled.rows, filled.feed) == ("ZVXA", len(late), "ib/live/1min")
     assert filled.begin <= found.begin < found.end <= filled.end
     assert [event.rows for event in lived.session.client.gaps] == [0, len(late)]
+
+
+def test_a_session_that_begins_at_noon_hears_of_the_morning(
+    ib_gateway: Any, ib_gateway_log: Path, tmp_path: Path
+) -> None:
+    gateway = ib_gateway(speed="step", start="12:00")
+    noon = OPEN_NS + 150 * MINUTE_NS
+    lived = Session(gateway, ib_gateway_log, tmp_path, minutes=153, start_ns=noon).run()
+    assert lived.heard() == lived.expected()
+    assert ordered_for(lived) == {bar.start for bar in lived.strategy.heard if not bar.late}
+    (found, _) = lived.events(DataGapChanged)
+    assert (found.begin, found.end) == (OPEN_NS, noon)
+    prove(lived.root, lived.proven())
 
 
 def test_bars_of_other_lengths_are_made_of_the_minutes(session: Callable[..., Session]) -> None:

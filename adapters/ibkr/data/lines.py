@@ -30,7 +30,7 @@ class Line(msgspec.Struct):
     time-and-sales string: its time in ms, and the day's volume with it. `taken` tells
     that another session has the data. `away_ts` is since when nothing can have been heard, and `away_why`
     says for what reason; `None` while data come. `doubted` tells that a data farm was lost, perhaps this
-    line's, and is not back yet.
+    line's, and is not back yet. `known`: it was open before in this session.
     """
 
     instrument: InstrumentDefined
@@ -52,6 +52,7 @@ class Line(msgspec.Struct):
     away_ts: int | None = None
     away_why: str = ""
     doubted: bool = False
+    known: bool = False
 
     def away(self, why: str) -> None:
         """Take that nothing can be heard any more since the last that was; no running bar is whole now."""

@@ -1,14 +1,12 @@
-"""Market data of a live session: ticks as trades and quotes, and the state of every instrument's data.
+"""Market data of a live session: its lines, the state of every instrument's data, its bars, what was missed.
 
-One feed for all (`ib/stream`): quotes are the best of each side as Interactive Brokers consolidates them.
-Trades come tick by tick while there are such lines, else from the time-and-sales string (tick 233), never
-from both. A bid of -1 or a size of 0 takes the side away. It sends nothing itself, and what it cannot tell
-for certain it calls not live: the gate takes no entries then.
+What ticks mean is `ticks.py`'s, which lines are open `lines.py`'s, how gaps are filled `backfill.py`'s. It
+sends nothing itself, and what it cannot tell for certain it calls not live: the gate takes no entries then.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
@@ -17,50 +15,20 @@ from adapters.ibkr.data.barmaking import BarMaker, bar_feed
 from adapters.ibkr.data.lines import Line, Lines, TakeId
 from adapters.ibkr.data.refusals import ELSEWHERE, REFUSALS, SINGLE_TRADES_REFUSED, Refusal
 from adapters.ibkr.data.staleness import Hours, Staleness
+from adapters.ibkr.data.ticks import FEED, Emit, Ticks
 from adapters.ibkr.link.link_settings import LinkSettings
 from adapters.ibkr.wire.encoder import Encoder
 from adapters.ibkr.wire.messages import ErrorMessage, Message
-from adapters.ibkr.wire.ticks import (
-    MarketDataType,
-    TickByTickLast,
-    TickGeneric,
-    TickPrice,
-    TickSize,
-    TickString,
-)
+from adapters.ibkr.wire.ticks import MarketDataType
 from core.clock import SECOND_NS
-from core.events import (
-    DataState,
-    DataStateChanged,
-    Event,
-    FeedDefined,
-    HaltChanged,
-    InstrumentDefined,
-    Quote,
-    Trade,
-)
+from core.events import DataState, DataStateChanged, Event, FeedDefined, InstrumentDefined, Quote
 
-FEED = "ib/stream"
-_RT_VOLUME = (48, 77)
-_HALTED = (49, 90)
-_UNREPORTED = 2
-_BID, _ASK, _DELAYED_BID, _DELAYED_ASK = 1, 2, 66, 67
-_BID_SIZE, _ASK_SIZE, _DELAYED_BID_SIZE, _DELAYED_ASK_SIZE = 0, 3, 69, 70
-_DELAYED = frozenset(range(66, 77))
-_SIDES = {_BID: True, _ASK: False, _DELAYED_BID: True, _DELAYED_ASK: False}
-_SIZES = {_BID_SIZE: True, _ASK_SIZE: False, _DELAYED_BID_SIZE: True, _DELAYED_ASK_SIZE: False}
-"""Tick types of a side, delayed ones with them; true for the bid."""
-_NEVER_NEGATIVE = frozenset({"STK", "OPT", "CASH"})
-"""Kinds whose price is never below zero; a future's, an index's or a spread's may be."""
 _TYPES: dict[int, tuple[DataState, str]] = {
     1: ("live", ""),
     2: ("stale", "frozen: the last prices before the close"),
     3: ("delayed", "delayed by the broker, usually 15 minutes"),
     4: ("delayed", "delayed and frozen"),
 }
-
-Emit = Callable[[Event], None]
-Tick = Callable[[Any, int, Emit], None]
 
 
 class DataLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,13 +78,7 @@ class MarketData:
         self._bars = bars
         self._makers: list[BarMaker] = []
         self._looked_ts = 0
-        self.ticks: dict[type[Message], Tick] = {
-            TickPrice: self._price,
-            TickSize: self._size,
-            TickByTickLast: self._trade,
-            TickString: self._string,
-            TickGeneric: self._generic,
-        }
+        self.ticks = Ticks(self._by_id, self._speaks).routes
         """What comes by the thousand, by type: called with the message, its time, and where events go."""
 
     @property
@@ -191,6 +153,17 @@ class MarketData:
         """Take that data come again for the subscriptions that stayed; tell what was missed."""
         return [event for line in self.lines.values() for event in self._back(line, ts)]
 
+    def _opened(self, line: Line, ts: int) -> list[Event]:
+        """Tell what a line has missed that is open now: for strategies of bars, the day so far as well."""
+        if line.known:
+            return self._back(line, ts)
+        line.known = True
+        day = self._hours.session(line.instrument.exchange, ts)
+        if not line.bars or day is None or not day.open < ts < day.close:
+            return self._back(line, ts)
+        line.back(ts)
+        return self.backfill.found(line, day.open, ts, "the session began in the middle of the day", ts)
+
     def _back(self, line: Line, ts: int) -> list[Event]:
         gap = line.back(ts)
         return [] if gap is None else self.backfill.found(line, gap[0], ts, gap[1], ts)
@@ -199,7 +172,7 @@ class MarketData:
         self, requests: Encoder, take_id: TakeId, ts: int, now_ns: int
     ) -> tuple[list[bytes], list[Event]]:
         """Return questions about what was missed, and what lines that were opened anew have missed."""
-        told = [event for line in self._lines.take_opened() for event in self._back(line, ts)]
+        told = [event for line in self._lines.take_opened() for event in self._opened(line, ts)]
         asked, failed = self.backfill.due(requests, take_id, ts, now_ns)
         return asked, [*told, *failed]
 
@@ -223,94 +196,7 @@ class MarketData:
         line = self._by_id.get(req_id or 0)
         return line.name if line is not None else self.backfill.speaks_of(req_id)
 
-    # -- ticks ---------------------------------------------------------------------------------
-
-    def _price(self, said: TickPrice, ts: int, emit: Emit) -> None:
-        line = self._by_id.get(said.req_id)
-        if line is None:
-            return
-        line.heard_ts = ts
-        kind = said.tick_type
-        if line.state != line.base or kind in _DELAYED:
-            self._speaks(line, ts, emit, delayed=kind in _DELAYED)
-        is_bid = _SIDES.get(kind)
-        if is_bid is None or said.price is None:
-            return
-        price: float | None = said.price
-        size = said.size
-        # -1 means that nobody shows a price; some products trade below zero, but then with a size.
-        if not size or (said.price < 0 and line.instrument.kind in _NEVER_NEGATIVE):
-            price, size = None, 0.0
-        if is_bid:
-            line.bid_size = size
-            emit(Quote(ts, FEED, line.name, price, size, None, None))
-        else:
-            line.ask_size = size
-            emit(Quote(ts, FEED, line.name, None, None, price, size))
-
-    def _size(self, said: TickSize, ts: int, emit: Emit) -> None:
-        line = self._by_id.get(said.req_id)
-        if line is None:
-            return
-        line.heard_ts = ts
-        kind = said.tick_type
-        if line.state != line.base:
-            self._speaks(line, ts, emit, delayed=kind in _DELAYED)
-        is_bid, size = _SIZES.get(kind), said.size
-        # The size that came with a price is told again by itself, and is no news then.
-        if is_bid is None or size is None or size == (line.bid_size if is_bid else line.ask_size):
-            return
-        if is_bid:
-            line.bid_size = size
-            emit(Quote(ts, FEED, line.name, None, size, None, None))
-        else:
-            line.ask_size = size
-            emit(Quote(ts, FEED, line.name, None, None, None, size))
-
-    def _trade(self, said: TickByTickLast, ts: int, emit: Emit) -> None:
-        line = self._by_id.get(said.req_id)
-        if line is None or said.price is None or said.size is None:
-            return
-        line.heard_ts = ts
-        if line.state != line.base:
-            self._speaks(line, ts, emit, delayed=False)
-        suspicious = bool(said.attributes & _UNREPORTED)
-        trade = Trade(ts, FEED, line.name, said.price, said.size, said.exchange, said.conditions, suspicious)
-        for maker in line.bars:
-            maker.take(trade)
-        emit(trade)
-
-    def _string(self, said: TickString, ts: int, emit: Emit) -> None:
-        if said.tick_type not in _RT_VOLUME:
-            return
-        line = self._by_id.get(said.req_id)
-        if line is None or line.trades_id is not None:
-            return
-        line.heard_ts = ts
-        price, size, time_ms, volume, *_ = said.text.split(";")
-        if not price or not size or not float(size):
-            return  # a change of the volume alone
-        sold = (int(time_ms), float(volume or 0))
-        known, line.sold = line.sold, max(line.sold, sold)
-        # A subscription begins with the trade before it, and repeats come: each trade counts once.
-        if sold <= known or (sold[0] + 1) * 1_000_000 <= line.opened_ts:
-            return
-        if line.state != line.base:
-            self._speaks(line, ts, emit, delayed=said.tick_type == _RT_VOLUME[1])
-        trade = Trade(ts, FEED, line.name, float(price), float(size))
-        for maker in line.bars:
-            maker.take(trade)
-        emit(trade)
-
-    def _generic(self, said: TickGeneric, ts: int, emit: Emit) -> None:
-        line = self._by_id.get(said.req_id)
-        if line is None or said.tick_type not in _HALTED or said.value is None:
-            return
-        halted = said.value > 0  # -1: unknown
-        if halted != line.halted:
-            line.halted = halted
-            why = {1.0: "by its venue", 2.0: "for volatility"}.get(said.value, "")
-            emit(HaltChanged(ts, FEED, line.name, halted, why))
+    # -- states --------------------------------------------------------------------------------
 
     def _speaks(self, line: Line, ts: int, emit: Emit, *, delayed: bool) -> None:
         """Tell that data come that were not there, or not known to be there."""
