@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from core.errors import UnknownInstrument
-from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused
+from core.events import CancelIntended, ModifyIntended, OrderIntended, RiskApproved, RiskRefused
 from core.money import ZERO, written
 from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
 from core.risk.exposure import Case, UnknownRate
@@ -17,7 +17,7 @@ from core.risk.limits import Limits
 from core.risk.own import LoadedRule, RuleRaised, rules_of
 from core.risk.rules import Reading, active
 from core.risk.state import Proposal, RiskState
-from core.views import GateView
+from core.views import GateView, Order
 
 Intent = OrderIntended | ModifyIntended
 _Least = tuple[str, Reading]
@@ -132,9 +132,14 @@ class RiskGate:
         if order is not None and order.strategy != intent.strategy:
             message = f"{intent.order} is not an order of {intent.strategy}"
             return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
-        if order is not None and order.working:
+        filled = (
+            order is not None
+            and bool(order.filled)
+            and self._state.orders.was_filled(intent.order, intent.version)
+        )
+        if order is not None and order.working and not filled:
             return version_defect(intent, order)
-        state = order.state if order else "unknown"
+        state = "Filled" if filled else order.state if order else "unknown"
         return Refusal("order", "a working order", state, f"{intent.order} is {state}: nothing to modify")
 
     def _check_limits(self, intent: Intent, entry_stop: Decimal | None) -> Refusal | _Least | None:
@@ -172,6 +177,14 @@ class RiskGate:
 
 def _numbers(reading: Reading) -> tuple[str, str, str]:
     return written(reading.limit), written(reading.value), written(reading.headroom)
+
+
+def no_cancel(cancel: CancelIntended, known: Order | None) -> RiskRefused:
+    """Return the refusal of a cancel of what is no order of the strategy's; its version is 0."""
+    state = "unknown" if known is None else f"of {known.strategy or 'another'}"
+    text = f"{cancel.order} is {state}: nothing of {cancel.strategy} to cancel ({cancel.reason})"
+    who = (cancel.account, cancel.strategy, cancel.instrument)
+    return RiskRefused(cancel.ts, cancel.order, 0, *who, "order", f"of {cancel.strategy}", state, text)
 
 
 def refused(intent: Intent, why: Refusal) -> RiskRefused:
