@@ -156,10 +156,17 @@ def bracket_defect(
     return None
 
 
+QUANTITY_MAX = Decimal(10**12)
+"""More than this is a mistake in whatever worked it out: no market has it."""
+
+
 def _quantity(quantity: Decimal) -> Refusal | None:
-    if quantity > ZERO:
+    if ZERO < quantity <= QUANTITY_MAX:
         return None
     value = plain(quantity)
+    if quantity > QUANTITY_MAX:
+        message = f"a quantity of {value} is beyond any market: at most {plain(QUANTITY_MAX)}"
+        return Refusal("quantity", plain(QUANTITY_MAX), value, message)
     return Refusal("quantity", "above 0", value, f"a quantity of {value} is no order")
 
 

@@ -60,7 +60,7 @@ from core.order_rules import Refusal, is_exit
 from core.protection import Protection, Sweep
 from core.requests import Bracketed, Malformed
 from core.retry import Retries, RetryRule
-from core.risk import GATE, RiskGate, refused
+from core.risk import GATE, RiskGate, no_cancel, refused
 from core.strategy import AnyStrategy, Strategy
 from core.views import HELD, Order, OrdersView
 
@@ -492,11 +492,14 @@ class Step:
         self._decide(again, seq, at, record)
 
     def _settle_cancel(self, request: CancelIntended, at: int, record: Record) -> None:
-        seq = record(request, at, None)
         known = self.orders.get(request.order)
+        if known is None or known.strategy != request.strategy:
+            record(no_cancel(request, known), at, None)
+            return
+        seq = record(request, at, None)
         self._retries.forget(request.order)
-        if known is None or not known.working or known.strategy != request.strategy:
-            return  # nothing of its own to withdraw; the intent stays on record
+        if not known.working:
+            return  # nothing to withdraw any more; the intent stays on record
         for each in self._holds.take(request.order):
             self._end_hold(each, "cancelled", request.reason, at, record)
             if each.intent.order != request.order:

@@ -184,6 +184,9 @@ class OrdersView(Protocol):
     def working(self, strategy: str | None = None, instrument: str | None = None) -> Sequence[Order]:
         """Return the orders that may still fill, oldest first."""
 
+    def was_filled(self, order: str, before: int) -> bool:
+        """Return whether an order had filled whole, as it was before its version `before`."""
+
 
 class PositionsView(Protocol):
     """Positions per account and instrument, with a sub-ledger per strategy that sums to them."""

@@ -43,7 +43,7 @@ reports AS (
            NULL AS message, seq FROM raw.order_intended
     UNION ALL SELECT run, "order", ts, 1, '', NULL, NULL, NULL, seq FROM raw.risk_approved
     UNION ALL SELECT run, "order", ts, 0, CASE version WHEN 1 THEN 'Refused' ELSE 'dropped' END, NULL,
-              version, message, seq FROM raw.risk_refused
+              version, message, seq FROM raw.risk_refused WHERE version > 0
     UNION ALL SELECT run, "order", ts, 0, '', NULL, NULL, NULL, seq FROM raw.modify_intended
     UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, NULL, seq FROM raw.cancel_intended
     UNION ALL SELECT run, "order", ts, 0, 'cancelling', NULL, NULL, NULL, seq FROM raw.cancel_send_started

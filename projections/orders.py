@@ -135,6 +135,11 @@ class Orders(Projection):
             and (instrument is None or record.intent.instrument == instrument)
         ]
 
+    def was_filled(self, order: str, before: int) -> bool:
+        """Return whether an order had filled whole, as it was before its version `before`."""
+        record = self._orders.get(order)
+        return record is not None and record.was_filled(before)
+
     def others(self, account: str, besides: str) -> list[Order]:
         """Return the account's orders that may still fill, without the order `besides`, oldest first."""
         return [record.view() for record in self._others(account, besides)]
@@ -220,6 +225,8 @@ class Orders(Projection):
 
     def _refused(self, entry: Any) -> None:
         event: RiskRefused = entry.event
+        if event.version == 0:
+            return  # a cancel that found nothing of its strategy's own: no order has changed
         record = self._record(event.order)
         if record is not None:
             record.drop(event.version, "Refused", event.message)

@@ -210,6 +210,11 @@ class OrderRecord(msgspec.Struct, gc=False):
         # Reports that contradict each other (acknowledged and refused) leave no version: assume the largest.
         return max(self.quantity, *(version.quantity for version in self.versions))
 
+    def was_filled(self, before: int) -> bool:
+        """Return whether the order was filled whole as it stood before version `before` was asked for."""
+        earlier = [v.quantity for v in self.versions if v.number < before and v.number not in self.dropped]
+        return self.done > ZERO and self.done >= max(earlier, default=self.quantity)
+
     def working(self) -> bool:
         """Return whether the order may still fill."""
         if self.intent is None or self.ended or self.fate == "presumed_lost":

@@ -165,7 +165,8 @@ class RiskApproved(Event, frozen=True, gc=False, omit_defaults=True):
 class RiskRefused(Event, frozen=True, gc=False, omit_defaults=True):
     """The intent may not go out: `value` would exceed `limit` of `rule`; `message` says so in words.
 
-    `headroom` is what is left of the limit: negative by as much as is too much.
+    `headroom` is what is left of the limit: negative by as much as is too much. `version` 0 is a cancel of
+    what is no order of its strategy's: nothing has changed.
     """
 
     order: str

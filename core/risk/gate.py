@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.errors import UnknownInstrument
-from core.events import ModifyIntended, OrderIntended, RiskApproved, RiskRefused
+from core.events import CancelIntended, ModifyIntended, OrderIntended, RiskApproved, RiskRefused
 from core.money import ZERO, plain, price, written
 from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
 from core.plugged import PluginRaised
@@ -21,7 +21,7 @@ from core.risk.near import NEARLY
 from core.risk.own import LoadedRule, rules_of
 from core.risk.rules import Reading, Rule, active
 from core.risk.state import Proposal, RiskState
-from core.views import GateView
+from core.views import GateView, Order
 
 Intent = OrderIntended | ModifyIntended
 _Least = tuple[str, Reading]
@@ -150,11 +150,13 @@ class RiskGate:
         if order.strategy != intent.strategy:
             message = f"{intent.order} is not an order of {intent.strategy}"
             return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
-        if order.working:
+        filled = bool(order.filled) and self._state.orders.was_filled(intent.order, intent.version)
+        if order.working and not filled:
             return None
+        state = "Filled" if filled else order.state
         how = f" ({plain(order.filled)} of {plain(order.quantity)} filled)" if order.filled else ""
-        message = f"{intent.order} is {order.state}{how}: nothing to modify"
-        return Refusal("order", "a working order", order.state, message)
+        message = f"{intent.order} is {state}{how}: nothing to modify"
+        return Refusal("order", "a working order", state, message)
 
     def _case(self, intent: Intent, entry_stop: Decimal | None) -> Case | None:
         """Return the case that the rules are asked about; `None` for what only reduces."""
@@ -223,6 +225,14 @@ def _unjudged(error: NoMargin | UnknownRate) -> Refusal:
 
 def _numbers(reading: Reading) -> tuple[str, str, str]:
     return written(reading.limit), written(reading.value), written(reading.headroom)
+
+
+def no_cancel(cancel: CancelIntended, known: Order | None) -> RiskRefused:
+    """Return the refusal of a cancel of what is no order of the strategy's; its version is 0."""
+    state = "unknown" if known is None else f"of {known.strategy or 'another'}"
+    text = f"{cancel.order} is {state}: nothing of {cancel.strategy} to cancel ({cancel.reason})"
+    who = (cancel.account, cancel.strategy, cancel.instrument)
+    return RiskRefused(cancel.ts, cancel.order, 0, *who, "order", f"of {cancel.strategy}", state, text)
 
 
 def refused(intent: Intent, why: Refusal) -> RiskRefused:

@@ -211,12 +211,13 @@ def test_a_modify_keeps_what_it_does_not_name():
     assert [m.version for m in bench.recorded(OrderSent)] == [1, 2, 3]
 
 
-def test_a_cancel_of_what_is_gone_or_unknown_is_recorded_and_not_sent():
+def test_a_cancel_of_what_is_gone_is_recorded_one_of_what_never_was_refused_and_neither_is_sent():
     plan = {1: lambda s: s.buy("ACME", 1, reason="r")}
     plan[3] = lambda s: (s.cancel("s-1-1", reason="filled"), s.cancel("s-1-7", reason="never was"))
     bench = Bench(Script(plan))
     bench.run(ticks(4))
-    assert [c.reason for c in bench.recorded(CancelIntended)] == ["filled", "never was"]
+    assert [c.reason for c in bench.recorded(CancelIntended)] == ["filled"]
+    assert [e.order for e in bench.recorded(RiskRefused)] == ["s-1-7"]
     assert bench.recorded(CancelSendStarted) == []
 
 

@@ -8,14 +8,14 @@ because another order of the group filled becomes the order's. What is remembere
 folds, so a restart loses none of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
 from adapters.ibkr.trading.external import SIDES, Names, Strangers, as_external, external_order
 from adapters.ibkr.trading.families import entry_cancel, exit_missing
-from adapters.ibkr.trading.outgoing import Outgoing, Request
+from adapters.ibkr.trading.outgoing import Outgoing, Request, SentOrders
 from adapters.ibkr.trading.snapshot import split_exec_id
 from adapters.ibkr.wire.messages import (
     CommissionReport,
@@ -81,22 +81,6 @@ _OVER = frozenset({"Rejected", "Cancelled"})
 _REMEMBERED_MAX = 4096
 
 
-class KnownOrders(Protocol):
-    """Orders and executions as folded."""
-
-    def get(self, order: str) -> Order | None:
-        """Return the order, or `None` if the id is unknown."""
-
-    def working(self, strategy: str | None = None, instrument: str | None = None) -> list[Order]:
-        """Return the orders that may still fill."""
-
-    def orders(self) -> list[Order]:
-        """Return all orders, oldest first."""
-
-    def versions(self, order: str) -> Sequence[Version]:
-        """Return the versions of an order that may be at the broker, the first one first."""
-
-
 class OrderChannel:
     """Translates what is said of orders; `out` has what leaves. Reads the folds `routes` and `orders`."""
 
@@ -105,7 +89,7 @@ class OrderChannel:
         client_id: int,
         prefix: str,
         routes: Routes,
-        orders: KnownOrders,
+        orders: SentOrders,
         instruments: InstrumentsView,
         names: Names,
         zone: str = "UTC",
