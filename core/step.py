@@ -342,13 +342,6 @@ class Step:
         cause = None
         if self._grounds:
             cause = self._grounds.get((request.strategy, request.instrument))
-        if (
-            type(request) is ModifyIntended
-        ):  # asked first: a larger version would make a filled order look open
-            why = self._gate.unmodifiable(request)
-            if why is not None:
-                self._settle_malformed(Malformed(request, why), at, record)
-                return
         self._decide(request, record(request, at, cause), at, record)
 
     def _settle_malformed(self, request: Malformed, at: int, record: Record) -> None:

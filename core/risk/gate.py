@@ -133,15 +133,6 @@ class RiskGate:
         return Refusal("instrument", "an instrument with prices", name, message)
 
     def _check_working(self, intent: ModifyIntended) -> Refusal | None:
-        refusal = self.unmodifiable(intent)
-        if refusal is not None:
-            return refusal
-        order = self._state.orders.get(intent.order)
-        assert order is not None
-        return version_defect(intent, order)
-
-    def unmodifiable(self, intent: ModifyIntended) -> Refusal | None:
-        """Return why an order cannot be modified, whatever the version says; `None` if it can."""
         order = self._state.orders.get(intent.order)
         if order is None:
             return Refusal(
@@ -150,11 +141,12 @@ class RiskGate:
         if order.strategy != intent.strategy:
             message = f"{intent.order} is not an order of {intent.strategy}"
             return Refusal("order", f"of {intent.strategy}", f"of {order.strategy or 'another'}", message)
+        # The larger version is folded already: a filled order looks open again.
         filled = bool(order.filled) and self._state.orders.was_filled(intent.order, intent.version)
         if order.working and not filled:
-            return None
+            return version_defect(intent, order)
         state = "Filled" if filled else order.state
-        how = f" ({plain(order.filled)} of {plain(order.quantity)} filled)" if order.filled else ""
+        how = f" ({plain(order.filled)} filled)" if order.filled else ""
         message = f"{intent.order} is {state}{how}: nothing to modify"
         return Refusal("order", "a working order", state, message)
 

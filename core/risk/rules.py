@@ -48,8 +48,7 @@ class Rule(msgspec.Struct, frozen=True):
 
     `read` returns `None` where the rule has nothing to say. `words` says a refusal. `near` says quickly how
     much of the limit is used: what `read` would, but for rounding, and a negative number where it would say
-    nothing. From `near.NEARLY` on `read` is asked, which
-    alone decides.
+    nothing. From `near.NEARLY` on `read` is asked, which alone decides; always where there is no `near`.
     """
 
     name: str

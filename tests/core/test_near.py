@@ -63,7 +63,7 @@ def _differing(gate, case):
 
 
 def test_every_rule_with_a_number_has_a_quick_answer():
-    flags = {"restricted", "halted", "regular_hours_only", "max_data_age_s"}
+    flags = {"margin", "restricted", "halted", "regular_hours_only", "max_data_age_s"}
     assert {rule.name for rule in RULES.values() if rule.near is None} == flags
 
 

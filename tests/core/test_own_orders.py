@@ -47,7 +47,7 @@ def refusals(bench):
 @pytest.mark.parametrize("run", [replayed, traded], ids=["replay", "live"])
 def test_a_filled_order_cannot_be_made_larger(run):
     bench = run(BUYS_AND_ENLARGES)
-    assert refusals(bench) == [("s-1-1", 2, "order", "s-1-1 is Filled: nothing to modify")]
+    assert refusals(bench) == [("s-1-1", 2, "order", "s-1-1 is Filled (10 filled): nothing to modify")]
     assert [e.version for e in bench.recorded(OrderSendStarted)] == [1]
     order = bench.world.orders.get("s-1-1")
     assert (order.state, order.quantity) == ("Filled", 10)

@@ -298,7 +298,7 @@ def test_a_larger_version_of_a_filled_order_is_refused_with_the_numbers():
     bench = Bench(Script(plan))
     bench.run(ticks(5))
     (refused,) = bench.recorded(RiskRefused)
-    assert refused.message == "s-1-1 is Filled (2 of 2 filled): nothing to modify"
+    assert refused.message == "s-1-1 is Filled (2 filled): nothing to modify"
     assert (refused.rule, refused.limit, refused.value) == ("order", "a working order", "Filled")
     assert bench.world.orders.get("s-1-1").state == "Filled"
     assert len(bench.recorded(OrderSendStarted)) == 1

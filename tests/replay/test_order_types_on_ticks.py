@@ -317,7 +317,7 @@ def test_a_modification_of_a_filled_order_is_refused_in_words():
         trade(at(2), 10),
     )
     (refused,) = bench.recorded(RiskRefused)
-    assert refused.message == "s-1-1 is Filled (10 of 10 filled): nothing to modify"
+    assert refused.message == "s-1-1 is Filled (10 filled): nothing to modify"
 
 
 # -- modification at any stage -----------------------------------------------------------------
