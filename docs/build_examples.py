@@ -5,6 +5,7 @@ Each page has a directory of its own, in which its blocks run from top to bottom
 * `console`: lines that begin with `$ ` are commands (`tape` is this checkout's), the rest is output.
   `console head=N` keeps the first N lines of each command's output.
 * A block of any kind with `file=NAME` is a file that the commands use.
+* A file of `examples/` that a command names is there.
 * `python run` is a script, and the `text` block after it is what it prints.
 
 Any other block stays as it is.
@@ -14,14 +15,22 @@ A test renders the pages and compares, so what they show is what a reader gets.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/from-a-callback-bot.md", "docs/sql.md", "docs/strategies.md")
+PAGES = (
+    "README.md",
+    "docs/composite.md",
+    "docs/from-a-callback-bot.md",
+    "docs/sql.md",
+    "docs/strategies.md",
+)
 _BLOCK = re.compile(r"^```([^\n`]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EXAMPLE = re.compile(r"\bexamples/[\w/.-]*\w")
 _TIMEOUT_S = 60
 _PROGRESS = re.compile(r"^\w+: [\d,]+ of [\d,]+\n", re.MULTILINE)
 """What long work says of itself every few seconds: more on a slow machine."""
@@ -60,6 +69,9 @@ class Page:
 
     def _session(self, body: str, head: int) -> str:
         commands = re.findall(r"^\$ (.*(?:\n> .*)*)", body, re.MULTILINE)
+        for name in {name for command in commands for name in _EXAMPLE.findall(command)}:
+            (self.directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, self.directory / name)
         return "".join(f"$ {command}\n{self._output(command, head)}" for command in commands)
 
     def _output(self, command: str, head: int) -> str:

@@ -8,7 +8,7 @@ neither directories nor the journal; it must never lose or alter a value on the 
 """
 
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
 from itertools import chain
@@ -168,7 +168,7 @@ def dictionary_columns(kind: EventType) -> list[str]:
     return [c.name for c in columns_of(kind.type) if c.type == pa.string()]
 
 
-Take = Callable[[pa.Array], Iterable[Any]]
+Take = Callable[[pa.Array], list[Any]]
 
 
 @cache
@@ -181,7 +181,7 @@ def _take(kind: pa.DataType) -> Take:
     if kind == pa.string():
         return columns.strings
     if kind in {pa.int64(), pa.float64()}:
-        return columns.each
+        return columns.numbers
     if kind == columns.DECIMAL:
         return columns.decimals
     return columns.booleans if kind == pa.bool_() else columns.anything

@@ -8,6 +8,7 @@ own type once the program has learned it; the views and the coverage of a log do
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from core.events import BY_TAG, BY_TYPE, Entry, EventType, Unknown
@@ -95,11 +96,15 @@ def _read(part: SealedPart, kind: EventType, selection: Selection, convert: Conv
 
 def _select(kind: EventType, batch: pa.RecordBatch, selection: Selection, convert: Convert) -> Iterator[Rows]:
     keep = mask(selection, batch)
-    if keep is not None:
-        batch = columns.keep_rows(batch, keep)
+    places = None if keep is None else np.flatnonzero(keep)
+    count = len(batch) if places is None else len(places)
     start, rows = 0, _CONVERT_ROWS_FIRST
-    while start < len(batch):
-        some = batch.slice(start, rows)
+    while start < count:
+        # Taken a part at a time: what is copied then stays in the processor's cache until it is converted.
+        if places is None:
+            some = batch.slice(start, rows)
+        else:
+            some = columns.take_rows(batch, places[start : start + rows])
         start, rows = start + rows, min(2 * rows, _CONVERT_ROWS)
         seqs, ts = columns.vector(some.column("seq")), columns.vector(some.column("ts"))
         yield Rows(seqs, ts, convert(kind, some))

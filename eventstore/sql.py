@@ -24,6 +24,7 @@ from eventstore.layout import Layout
 from eventstore.views import names
 
 _MAX_RETRIES = 20
+_BATCH_ROWS = 65_536
 T = TypeVar("T")
 
 
@@ -89,6 +90,17 @@ class Sql:
     def arrow(self, text: str, *, timeout_s: float | None = None) -> pa.Table:
         """Run one reading statement and return an Arrow table."""
         return self._ask(text, timeout_s, lambda connection: connection.sql(text).to_arrow_table())
+
+    def reduce(self, text: str, fold: Callable[[Iterator[pa.RecordBatch]], T]) -> T:
+        """Run one reading statement and return what `fold` makes of its rows, which come in batches.
+
+        No more than a few batches are in memory. `fold` is called anew if files were replaced meanwhile.
+        """
+
+        def folded(connection: duckdb.DuckDBPyConnection) -> T:
+            return fold(iter(connection.sql(text).to_arrow_reader(_BATCH_ROWS)))
+
+        return self._ask(text, None, folded)
 
     def df(self, text: str, *, timeout_s: float | None = None) -> Any:
         """Run one reading statement and return a pandas data frame."""

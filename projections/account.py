@@ -73,10 +73,7 @@ class Account(Projection):
         self._instruments: dict[str, InstrumentDefined] = {}
         self._adjusted: dict[tuple[str, str], Decimal] = {}
         self._rates: dict[tuple[str, str], Decimal] = {}
-        # Balances, their sums and holdings that were asked for, while `_changes` holds.
-        self._cash: dict[tuple[str, str], Decimal] = {}
-        self._total: dict[tuple[str, str], Decimal | None] = {}
-        self._held: dict[str, Mapping[str, Decimal]] = {}
+        self._cash: dict[tuple[str, str], Decimal] = {}  # balances asked for, while `_changes` holds
         self._changes = 0
         self._currencies: dict[str, list[str]] = {}  # by account, while these counts hold
         self._currencies_of = (0, 0, 0, 0)
@@ -93,8 +90,10 @@ class Account(Projection):
 
         Trades in an instrument that was never defined are left out: their currency is unknown.
         """
+        # The positions may be folded after this; how often they changed says whether a balance still holds.
         if self._changes != self._positions.changes:
-            self._forget()
+            self._changes = self._positions.changes
+            self._cash.clear()
         cached = self._cash.get((account, currency))
         if cached is None:
             cached = self._cash[account, currency] = self._balance(account, currency)
@@ -107,9 +106,9 @@ class Account(Projection):
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
         total = self.total_cash(account, currency)
-        held = self._held.get(account)
-        if held is None:
-            held = self._held[account] = self._positions.held(account)
+        held = self._positions.held(account)
+        if not held:
+            return total
         for instrument, quantity in held.items():
             value = self._worth(account, instrument, quantity, currency)
             if total is None or value is None:
@@ -119,23 +118,11 @@ class Account(Projection):
 
     def total_cash(self, account: str, currency: str) -> Decimal | None:
         """Return the cash of all currencies in `currency`; `None` if a rate is unknown."""
-        if self._changes != self._positions.changes:
-            self._forget()
-        key = (account, currency)
-        if key not in self._total:
-            self._total[key] = self._summed(account, currency)
-        return self._total[key]
-
-    def _forget(self) -> None:
-        # The positions may be folded after this; how often they changed says whether a balance still holds.
-        self._changes = self._positions.changes
-        self._cash.clear()
-        self._total.clear()
-        self._held.clear()
-
-    def _summed(self, account: str, currency: str) -> Decimal | None:
+        currencies = self.currencies(account)
+        if currencies == [currency]:
+            return self.cash(account, currency)
         total = ZERO
-        for held in self.currencies(account):
+        for held in currencies:
             converted = self.convert(self.cash(account, held), held, currency)
             if converted is None:
                 return None
@@ -234,19 +221,18 @@ class Account(Projection):
     def _instrument(self, entry: Any) -> None:
         event: InstrumentDefined = entry.event
         self._instruments[event.instrument] = event
-        self._forget()
+        self._cash.clear()
         self._currencies.clear()
 
     def _cash_adjusted(self, entry: Any) -> None:
         event: CashAdjusted = entry.event
         key = (event.account, event.currency)
         self._adjusted[key] = _add(self._adjusted.get(key, ZERO), event.amount)
-        self._forget()
+        self._cash.clear()
 
     def _rate(self, entry: Any) -> None:
         event: FxRateReported = entry.event
         self._rates[event.base, event.quote] = event.rate
-        self._forget()
 
     def describe(self) -> str:
         """Return for example `account: DU1 USD 99896.5 after 1 commissions`, one part a balance."""
@@ -271,7 +257,7 @@ class Account(Projection):
         """Replace the state by a snapshot."""
         self.base_currency = state.base_currency
         self._instruments = dict(state.instruments)
-        self._forget()
+        self._cash.clear()
         self._currencies.clear()
         self._adjusted = {(account, currency): amount for account, currency, amount in state.adjusted}
         self._rates = {(base, quote): rate for base, quote, rate in state.rates}

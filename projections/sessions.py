@@ -4,7 +4,6 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable
 from typing import Any
 
-from core.clock import NEVER
 from core.errors import UnknownInstrument
 from core.events import FeedDefined, InstrumentDefined, SessionScheduled
 from projections.base import Projection, State
@@ -16,8 +15,7 @@ class Calendar:
     def __init__(self, sessions: Iterable[SessionScheduled] = ()) -> None:
         self._days: dict[str, dict[str, SessionScheduled]] = {}
         self._begins: dict[str, list[tuple[int, str]]] = {}
-        # The session found last of each exchange, and from when to when it is what a search would find: as a
-        # rule the next question is about the same day.
+        # The session that was found last on each exchange, from its begin to before what ends that answer.
         self._found: dict[str, tuple[int, int, SessionScheduled]] = {}
         for session in sessions:
             self.schedule(session)
@@ -29,9 +27,9 @@ class Calendar:
         known = days.get(event.date)
         if known is not None:
             begins.remove((known.begin, known.date))
+        self._found.clear()
         days[event.date] = event
         insort(begins, (event.begin, event.date))
-        self._found.pop(event.exchange, None)
 
     def session(self, exchange: str | None, ts: int) -> SessionScheduled | None:
         """Return the session with `begin` ≤ `ts` ≤ `end`; of the exchanges in name order without one.
@@ -40,29 +38,22 @@ class Calendar:
         begins at that very instant, the next one is returned.
         """
         if exchange is None:
-            for name in sorted(self._days):
-                if (found := self.session(name, ts)) is not None:
-                    return found
-            return None
-        known = self._found.get(exchange)
-        if known is None or not known[0] <= ts < known[1]:
-            known = self._search(exchange, ts)
-            if known is None:
-                return None
-            self._found[exchange] = known
-        session = known[2]
-        return session if ts <= session.end else None
-
-    def _search(self, exchange: str, ts: int) -> tuple[int, int, SessionScheduled] | None:
-        """Return the last session that begins at or before `ts`, with its begin and that of the next one."""
+            found = (self.session(name, ts) for name in sorted(self._days))
+            return next((session for session in found if session is not None), None)
+        last = self._found.get(exchange)
+        if last is not None and last[0] <= ts < last[1]:
+            return last[2]
         begins = self._begins.get(exchange, [])
         # A session's key is (begin, date), and any date sorts below this bound.
         index = bisect_right(begins, (ts, "\U0010ffff"))
         if index == 0:
             return None
-        begin, date = begins[index - 1]
-        until = begins[index][0] if index < len(begins) else NEVER
-        return begin, until, self._days[exchange][date]
+        session = self._days[exchange][begins[index - 1][1]]
+        if ts > session.end:
+            return None
+        until = begins[index][0] if index < len(begins) else session.end + 1
+        self._found[exchange] = (session.begin, min(until, session.end + 1), session)
+        return session
 
     def after(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the first session that opens after `ts`."""

@@ -31,3 +31,21 @@ def make_log(directory: Path, days: list[str], count: int, step_s: int) -> Path:
     command = ["-q", "--log", str(root), "import", str(file), "--symbol", "ABC"]
     assert cli.main([*command, "--timezone", "America/New_York", "--exchange", "XNYS"]) == 0
     return root
+
+
+def make_bar_log(directory: Path, day: str, names: list[str], count: int) -> Path:
+    """Import minute bars of some instruments, each with a walk of its own, into `directory/tape-log`."""
+    root = directory / "tape-log"
+    for number, name in enumerate(names):
+        lines = ["ts,open,high,low,close,volume"]
+        for index in range(count):
+            second = START_S + index * 60
+            opens, closes = (price(7 * number + place) for place in (index, index + 1))
+            ohlc = f"{opens},{max(opens, closes)},{min(opens, closes)},{closes}"
+            lines.append(f"{day} {second // 3600:02}:{second // 60 % 60:02}:00,{ohlc},{100 + index % 7}")
+        file = directory / f"{name}.csv"
+        file.write_text("\n".join(lines) + "\n", "utf-8")
+        command = ["-q", "--log", str(root), "import", str(file), "--symbol", name, "--kind", "bars"]
+        command += ["--resolution", "minute", "--bar-time", "start"]
+        assert cli.main([*command, "--timezone", "America/New_York", "--exchange", "XNYS"]) == 0
+    return root

@@ -12,7 +12,7 @@ from app.lookahead.points import choose
 from core.errors import ExitCode
 from core.events import Bar, Quote, QuoteBar, Trade
 from tests.conftest import sampled
-from tests.research.conftest import Tape, make_log
+from tests.research.conftest import Tape, make_bar_log, make_log
 
 DAY = "2025-07-02"
 CHEATS = Path(__file__).with_name("cheats.py")
@@ -28,6 +28,19 @@ def here(made: Path, tmp_path: Path) -> Path:
     """The current directory of a command: a log, and the strategies."""
     shutil.copytree(made, tmp_path / "tape-log")
     shutil.copy(CHEATS, tmp_path / "cheats.py")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def made_of_bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bar_log(tmp_path_factory.mktemp("bars"), DAY, ["ABC", "XYZ"], 120)
+
+
+@pytest.fixture
+def bars(made_of_bars: Path, tmp_path: Path) -> Path:
+    """The current directory of a command: a log of minute bars of two instruments, and the strategies."""
+    shutil.copytree(made_of_bars, tmp_path / "tape-log")
+    shutil.copy(CHEATS.with_name("bar_cheats.py"), tmp_path / "bar_cheats.py")
     return tmp_path
 
 
@@ -54,6 +67,24 @@ def test_a_strategy_that_looks_ahead_is_caught(here: Path, tape: Tape, cheat: st
     assert told["verdict"] == "differs"
     assert told["deterministic"]
     assert how in [finding["how"] for point in told["points"] for finding in point["findings"]]
+
+
+@pytest.mark.parametrize("strategy", sampled(["Running", "LabelledAtItsEnd"], 2))
+def test_an_honest_strategy_on_bars_is_proven(bars: Path, tape: Tape, strategy: str) -> None:
+    done = tape("lookahead", f"bar_cheats.py:{strategy}", DAY, "--points", 1, "--json")
+    assert done.code == ExitCode.OK, done.err
+    told = done.json
+    assert (told["verdict"], told["inputs"]) == ("proven", 120)
+    assert told["decisions"] > told["points"][0]["decisions"] > 0
+
+
+@pytest.mark.parametrize("cheat", sampled(["LabelledAtItsStart", "WholeFrame"], 2))
+def test_a_strategy_on_bars_that_looks_ahead_is_caught(bars: Path, tape: Tape, cheat: str) -> None:
+    done = tape("lookahead", f"bar_cheats.py:{cheat}", DAY, "--points", 1, "--no-mirror", "--json")
+    assert done.code == ExitCode.FOUND, done.err
+    told = done.json
+    assert (told["verdict"], told["deterministic"]) == ("differs", True)
+    assert [finding["how"] for point in told["points"] for finding in point["findings"]] == ["cut"]
 
 
 def test_the_first_decision_that_differs_is_named_with_its_input(here: Path, tape: Tape) -> None:
