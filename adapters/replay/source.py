@@ -63,13 +63,15 @@ class LogSource:
     def ordinals(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
         """Map source seqs of the last two batches to positions among the inputs (from 1; 0 if unknown)."""
         out = np.zeros(len(seqs), dtype=np.int64)
-        for base, batch in self._window:
+        for base, batch in reversed(self._window):
             # As a rule seqs rise: only where streams were merged do they have to be sorted.
             order = None if (batch[1:] > batch[:-1]).all() else np.argsort(batch, kind="stable")
             ranked = batch if order is None else batch[order]
             where = np.minimum(np.searchsorted(ranked, seqs), len(ranked) - 1)
             hit = ranked[where] == seqs
             out[hit] = base + (where if order is None else order[where])[hit]
+            if hit.all():
+                break  # as a rule, too
         return out
 
     def _remember(self, seqs: NDArray[np.int64]) -> None:
