@@ -6,7 +6,7 @@ highest revision, ordered by (execution time, execId), not on the order of deliv
 that knows each execution, so what they cost in commissions is kept here too, once an execution.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -93,13 +93,10 @@ class Positions(Projection):
 
     def quantity(self, instrument: str, strategy: str | None = None, account: str | None = None) -> Decimal:
         """Return the signed quantity held; of one strategy, in one account if given."""
+        if account is not None:
+            return self._ledger(account, instrument, strategy).quantity
         total = ZERO
-        if account is None:
-            holdings: Iterable[Holding] = self._by_instrument.get(instrument, ())
-        else:
-            known = self._holdings.get((account, instrument))
-            holdings = () if known is None else (known,)
-        for holding in holdings:
+        for holding in self._by_instrument.get(instrument, ()):
             ledgers = holding.ledgers
             ledger = ledgers.total if strategy is None else ledgers.parts.get(strategy)
             if ledger is not None:
