@@ -26,7 +26,7 @@ from core.events import (
     Trade,
 )
 from core.failures import failure_of, raised
-from core.inputs import Arriving, Inputs
+from core.inputs import Arriving, Batch, Inputs
 from core.lanes import BarEvent, Book, Handler, Lane, Lanes
 from core.money import SESSION_CONTEXT
 from core.ports import Broker, Recorder, Source
@@ -158,11 +158,14 @@ class Loop:
     # -- inputs --------------------------------------------------------------------------------
 
     def _take(self, batch: Iterable[tuple[int, Any]]) -> None:
+        for inputs in batch.pieces() if isinstance(batch, Batch) else (Arriving(batch),):
+            self._take_in(inputs)
+
+    def _take_in(self, inputs: Inputs) -> None:
         # The hot path: a tick while nothing is due. Everything else goes through `_slice`. What a lane
         # holds is kept in locals: neighbouring ticks mostly are of one instrument, whose name is then
         # the same object.
         lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
-        inputs = batch if isinstance(batch, Inputs) else Arriving(batch)
         due = self._due()
         name: str | None = None
         told: Any = None  # the last event told to a strategy, where `present` does not name it yet

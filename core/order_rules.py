@@ -109,6 +109,8 @@ def _prices(terms: OrderIntended | ModifyIntended, kind: OrderType) -> Refusal |
     needed = PRICES[kind]
     if kind == "TRAIL":
         return _trail(terms)
+    if kind == "MKT" and terms.limit is terms.stop is terms.trail is terms.trail_pct is None:
+        return None  # hot: a market order has none of them
     for name in ("limit", "stop", "trail", "trail_pct"):
         value: Decimal | None = getattr(terms, name)
         if value is None:

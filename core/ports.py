@@ -43,11 +43,14 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarketChunk(msgspec.Struct, frozen=True, gc=False):
-    """Market data in seq order: `seqs[i]` and `ts[i]` (int64) belong to `events[i]`."""
+    """Market data in seq order: `seqs[i]` and `ts[i]` (int64) belong to `events[i]`.
+
+    The events may be built when they are asked for, and anew each time: a slice is a list of them.
+    """
 
     seqs: NDArray[np.int64]
     ts: NDArray[np.int64]
-    events: list[Event]
+    events: Sequence[Event]
 
 
 class Coverage(msgspec.Struct, frozen=True):

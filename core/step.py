@@ -352,15 +352,13 @@ class Step:
 
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
         verdict = self._gate.judge(request)
-        why = self._hold_why(verdict, request)
-        if why:
+        if isinstance(verdict, RiskApproved):
+            self._send(request, verdict, at, record(verdict, at, seq), record)
+        elif why := self._hold_why(verdict, request):
             self._hold(request, seq, why, at, record)
-            return
-        cause = record(verdict, at, seq)
-        if isinstance(verdict, RiskRefused):
+        else:
+            record(verdict, at, seq)
             self._feed_order(request)
-            return
-        self._send(request, verdict, at, cause, record)
 
     def _settle_bracket(self, request: Bracketed, at: int, record: Record) -> None:
         entry, exits = request.entry, request.exits

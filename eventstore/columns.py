@@ -8,13 +8,16 @@ knows nothing of events and files.
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.money import CONTEXT, money
+
+Rows: TypeAlias = Callable[[int, int], list[Any]]
+"""Gives the values of a column from a row up to another; what they have in common was looked up before."""
 
 DECIMAL = pa.decimal128(38, 8)
 _SCALE = 8
@@ -102,19 +105,48 @@ def indices_of(column: pa.DictionaryArray) -> NDArray[Any]:
 
 def numbers(column: pa.Array) -> list[Any]:
     """Return an int64 or float64 column as a list, `None` where it is null."""
-    if not column.null_count:
-        return cast("list[Any]", vector(column).tolist())
+    return rows_of_numbers(column)(0, len(column))
+
+
+def rows_of_numbers(column: pa.Array) -> Rows:
+    """Return what gives rows of an int64 or float64 column."""
     if column.null_count == len(column):
-        return [None] * len(column)
+        return _same(None)
+    values = vector(column)
+    if not column.null_count:
+        return lambda start, stop: cast("list[Any]", values[start:stop].tolist())
     valid = validity(column)
-    out = np.full(len(column), None, dtype=object)
-    out[valid] = vector(column)[valid]
-    return out.tolist()
+
+    def rows(start: int, stop: int) -> list[Any]:
+        out = np.full(stop - start, None, dtype=object)
+        out[valid[start:stop]] = values[start:stop][valid[start:stop]]
+        return out.tolist()
+
+    return rows
 
 
 def strings(column: pa.Array) -> list[Any]:
     """Return a string column, dictionary-encoded or not, as a list; equal values are one object."""
-    return _decode_by_dictionary(column)
+    return rows_of_strings(column)(0, len(column))
+
+
+def rows_of_strings(column: pa.Array) -> Rows:
+    """Return what gives rows of a string column, see `strings`."""
+    if column.null_count == len(column):
+        return _same(None)
+    if not isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_encode()
+    values: list[Any] = column.dictionary.to_pylist()
+    if column.null_count:
+        indices = np.where(validity(column.indices), vector(column.indices), len(values))
+        values = [*values, None]
+    elif len(values) == 1:
+        return _same(values[0])
+    else:
+        indices = vector(column.indices)
+    table = np.empty(len(values), dtype=object)
+    table[:] = values
+    return lambda start, stop: cast("list[Any]", table[indices[start:stop]].tolist())
 
 
 def decimals(column: pa.Array) -> list[Any]:
@@ -138,9 +170,15 @@ def decimals(column: pa.Array) -> list[Any]:
 
 def booleans(column: pa.Array) -> list[Any]:
     """Return a boolean column as a list, `None` where it is null."""
+    return rows_of_booleans(column)(0, len(column))
+
+
+def rows_of_booleans(column: pa.Array) -> Rows:
+    """Return what gives rows of a boolean column."""
     if column.null_count:
-        return cast("list[Any]", column.to_pylist())
-    return cast("list[Any]", _bits(column.buffers()[1], column.offset, len(column)).tolist())
+        return rows_of(anything, column)
+    flags = _bits(column.buffers()[1], column.offset, len(column))
+    return lambda start, stop: cast("list[Any]", flags[start:stop].tolist())
 
 
 def anything(column: pa.Array) -> list[Any]:
@@ -148,22 +186,13 @@ def anything(column: pa.Array) -> list[Any]:
     return cast("list[Any]", column.to_pylist())
 
 
-def _decode_by_dictionary(column: pa.Array) -> list[Any]:
-    if column.null_count == len(column):
-        return [None] * len(column)
-    if not isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_encode()
-    values: list[Any] = column.dictionary.to_pylist()
-    if column.null_count:
-        indices = np.where(validity(column.indices), vector(column.indices), len(values))
-        values = [*values, None]
-    elif len(values) == 1:
-        return values * len(column)
-    else:
-        indices = vector(column.indices)
-    table = np.empty(len(values), dtype=object)
-    table[:] = values
-    return cast("list[Any]", table[indices].tolist())
+def rows_of(whole: Callable[[pa.Array], list[Any]], column: pa.Array) -> Rows:
+    """Return what gives rows of a column by converting each piece on its own, as `whole` does."""
+    return lambda start, stop: whole(column.slice(start, stop - start))
+
+
+def _same(value: Any) -> Rows:
+    return lambda start, stop: [value] * (stop - start)
 
 
 def _encode_strings(values: Sequence[Any]) -> pa.Array:

@@ -4,7 +4,7 @@ Each stream ascends by seq. A chunk holds everything up to the least last seq th
 buffered, so memory is bounded by one buffer a stream however long the streams are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ class Rows(NamedTuple):
 
     seqs: NDArray[np.int64]
     ts: NDArray[np.int64]
-    items: list[Any]
+    items: Sequence[Any]
 
 
 def as_rows(entries: list[Entry], *, as_entries: bool) -> Rows:

@@ -9,7 +9,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,22 +73,6 @@ class _Table:
         self.writer.write(batch)
 
 
-class _Envelopes:
-    """The envelopes of a commit's events, in seq order; `positions` are those of the inputs in `ats`."""
-
-    __slots__ = ("ats", "causes", "kinds", "positions")
-
-    def __init__(self, envelopes: list[Any], ordinals: Ordinals) -> None:
-        self.kinds: list[type[Event]] = envelopes[::3]
-        count = len(self.kinds)
-        # numpy's `array` looks at each value twice, and takes five times as long.
-        self.ats = np.fromiter(envelopes[1::3], np.int64, count)
-        self.causes = np.fromiter(envelopes[2::3], np.int64, count)
-        self.positions = self.ats.copy()
-        source = self.ats < RUN_BASE
-        self.positions[source] = ordinals(self.ats[source])
-
-
 class RunRecorder:
     """The recorder of a replay: numbers events and hashes them; what becomes of their rows is its child's."""
 
@@ -99,8 +83,12 @@ class RunRecorder:
         # Since the last flush, in seq order. Of events, their values end to end by type: it costs a third of
         # what it would later, when they have left the processor's cache, and most events end at once.
         self._values: dict[type[Event], list[Any]] = {}
-        self._envelopes: list[Any] = []  # type, at, cause; end to end as well
-        self._taken: list[_Envelopes] = []  # of committed events, one a commit
+        self._takers: dict[
+            type[Event], tuple[int, Callable[[Any], None]]
+        ] = {}  # place in `_values`, `extend`
+        self._envelopes: list[int] = []  # that place, at, cause; end to end as well
+        # Of committed events, one a commit: a row an event as above, and the positions of the inputs in `at`.
+        self._taken: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._pending = 0  # events in them
         self._order = blake2b(digest_size=16)  # of the decisions' types, in order
 
@@ -108,22 +96,30 @@ class RunRecorder:
         """Number an event and keep it; facts carry the input in whose slice they were made as `at`."""
         seq = self._next
         self._next = seq + 1
-        kind = type(event)
         try:
-            self._values[kind].extend(values_of(event))
+            code, take = self._takers[type(event)]
         except KeyError:
-            self._values[kind] = [*values_of(event)]
-        self._envelopes.extend((kind, seq if at is None else at, cause or 0))
+            code, take = self._taker(type(event))
+        take(values_of(event))
+        self._envelopes.extend((code, seq if at is None else at, cause or 0))
         return seq
+
+    def _taker(self, event_type: type[Event]) -> tuple[int, Callable[[Any], None]]:
+        values = self._values[event_type] = []
+        taker = self._takers[event_type] = (len(self._takers), values.extend)
+        return taker
 
     def commit(self, *, sync: bool) -> None:  # noqa: ARG002  (a run is durable when it is published)
         """Look up the inputs that events name; hash and write in large pieces."""
         if not self._envelopes:
             return
-        taken = _Envelopes(self._envelopes, self._ordinals)
+        rows = np.fromiter(self._envelopes, np.int64, len(self._envelopes)).reshape(-1, 3)
         self._envelopes.clear()
-        self._taken.append(taken)
-        self._pending += len(taken.kinds)
+        positions = rows[:, 1].copy()
+        source = positions < RUN_BASE
+        positions[source] = self._ordinals(positions[source])
+        self._taken.append((rows, positions))
+        self._pending += len(rows)
         if self._pending >= _FLUSH_EVENTS:
             self._flush()
 
@@ -150,22 +146,21 @@ class RunRecorder:
     def _flush(self) -> None:
         if not self._taken:
             return
-        kinds = chain.from_iterable(taken.kinds for taken in self._taken)
-        ats = np.concatenate([taken.ats for taken in self._taken])
-        causes = np.concatenate([taken.causes for taken in self._taken])
-        positions = np.concatenate([taken.positions for taken in self._taken])
+        codes, ats, causes = np.concatenate([rows for rows, _ in self._taken]).T
+        positions = np.concatenate([found for _, found in self._taken])
         first_seq = self._next - len(ats)
-        codes = {event_type: code for code, event_type in enumerate(self._values)}
-        code_of = np.fromiter(map(codes.__getitem__, kinds), np.int32, len(ats))
-        marks = np.array([ORDER_MARKS[event_type] for event_type in codes], dtype="S8")
-        self._order.update(marks[code_of[(marks != b"")[code_of]]].tobytes())
-        for event_type, values in self._values.items():
-            rows = np.flatnonzero(code_of == codes[event_type])
+        marks = np.array([ORDER_MARKS[event_type] for event_type in self._values], dtype="S8")
+        self._order.update(marks[codes[(marks != b"")[codes]]].tobytes())
+        for code, (event_type, values) in enumerate(self._values.items()):
+            if not values:
+                continue
+            rows = np.flatnonzero(codes == code)
             table = self._table(event_type)
             cause = columns.from_numpy(causes[rows], causes[rows] > 0)
             batch = values_to_batch(table.kind, first_seq + rows, None, ats[rows], cause, values)
             table.write(batch, positions[rows])
-        self._values, self._taken, self._pending = {}, [], 0
+            values.clear()
+        self._taken, self._pending = [], 0
 
     def _table(self, event_type: type[Event]) -> _Table:
         table = self._tables.get(event_type)

@@ -8,12 +8,12 @@ neither directories nor the journal; it must never lose or alter a value on the 
 """
 
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAlias, Union
+from typing import Any, Literal, TypeAlias, Union, overload
 
 import msgspec
 import numpy as np
@@ -141,10 +141,46 @@ def entries_to_batch(kind: EventType, entries: Sequence[Entry], *, recv: bool = 
     return to_batch(kind, seqs, recvs if recv else None, ats, causes, events)
 
 
-def to_events(kind: EventType, batch: pa.RecordBatch) -> list[Event]:
-    """Return the batch's events, built column by column; string columns may be dictionary-encoded."""
-    plan = _plan(kind.type)
-    return list(map(kind.type, *[take(batch.column(name)) for name, take in plan]))
+class Events(Sequence[Event]):
+    """The events of a batch, built when they are asked for; string columns may be dictionary-encoded.
+
+    Nothing is kept of what was built: a few events at a time, dropped before the next are built, stay in
+    the processor's cache, wherever else in memory a busy session leaves its gaps.
+    """
+
+    __slots__ = ("_columns", "_length", "_type")
+
+    def __init__(self, kind: EventType, batch: pa.RecordBatch) -> None:
+        self._type = kind.type
+        self._length = len(batch)
+        self._columns = [cut(batch.column(name)) for name, cut in _plan(kind.type)]
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> Event: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Event]: ...
+
+    def __getitem__(self, place: int | slice) -> Event | list[Event]:
+        if isinstance(place, slice):
+            start, stop, step = place.indices(self._length)
+            return self._built(start, max(start, stop)) if step == 1 else list(self)[place]
+        at = range(self._length)[place]
+        return self._built(at, at + 1)[0]
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._built(0, self._length))
+
+    def _built(self, start: int, stop: int) -> list[Event]:
+        return list(map(self._type, *[column(start, stop) for column in self._columns]))
+
+
+def to_events(kind: EventType, batch: pa.RecordBatch) -> Sequence[Event]:
+    """Return the batch's events, which are built as they are asked for."""
+    return Events(kind, batch)
 
 
 def to_entries(kind: EventType, batch: pa.RecordBatch) -> list[Entry]:
@@ -168,23 +204,23 @@ def dictionary_columns(kind: EventType) -> list[str]:
     return [c.name for c in columns_of(kind.type) if c.type == pa.string()]
 
 
-Take = Callable[[pa.Array], list[Any]]
+Cut = Callable[[pa.Array], columns.Rows]
 
 
 @cache
-def _plan(event_type: type[Event]) -> tuple[tuple[str, Take], ...]:
-    return tuple((c.name, _take(c.type)) for c in columns_of(event_type))
+def _plan(event_type: type[Event]) -> tuple[tuple[str, Cut], ...]:
+    return tuple((c.name, _cut(c.type)) for c in columns_of(event_type))
 
 
-def _take(kind: pa.DataType) -> Take:
+def _cut(kind: pa.DataType) -> Cut:
     # One function per column, chosen once: the choice must not be made again for every batch.
     if kind == pa.string():
-        return columns.strings
+        return columns.rows_of_strings
     if kind in {pa.int64(), pa.float64()}:
-        return columns.numbers
-    if kind == columns.DECIMAL:
-        return columns.decimals
-    return columns.booleans if kind == pa.bool_() else columns.anything
+        return columns.rows_of_numbers
+    if kind == pa.bool_():
+        return columns.rows_of_booleans
+    return partial(columns.rows_of, columns.decimals if kind == columns.DECIMAL else columns.anything)
 
 
 def _column(event_type: type[Event], name: str, hint: Any, default: Any) -> Column:

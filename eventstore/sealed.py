@@ -5,7 +5,7 @@ A table is read row group by row group, never as a whole. Whole tables are skipp
 own type once the program has learned it; the views and the coverage of a log do not show them as such.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ _CONVERT_ROWS_FIRST = 512
 """So many are built first of a batch, then twice as many each time: the first event waits for few others."""
 
 Check = Callable[[SealedPart, str], None]
-Convert = Callable[[EventType, pa.RecordBatch], list[Any]]
+Convert = Callable[[EventType, pa.RecordBatch], Sequence[Any]]
 
 
 def read_sealed(part: SealedPart, selection: Selection, check: Check, *, as_entries: bool) -> Iterator[Rows]:

@@ -95,12 +95,7 @@ class Positions(Projection):
     def quantity(self, instrument: str, strategy: str | None = None, account: str | None = None) -> Decimal:
         """Return the signed quantity held; of one strategy, in one account if given."""
         if account is not None:
-            known = self._holdings.get((account, instrument))
-            if known is None:
-                return ZERO
-            ledgers = known.ledgers
-            ledger = ledgers.total if strategy is None else ledgers.parts.get(strategy)
-            return ZERO if ledger is None else ledger.quantity
+            return self._ledger(account, instrument, strategy).quantity
         total = ZERO
         for holding in self._by_instrument.get(instrument, ()):
             ledgers = holding.ledgers

@@ -81,6 +81,7 @@ class SimulatedBroker:
         self._in_bars = bar_instruments
         self.orders = 0  # new orders taken
         self._arrivals = 0
+        self._expiring = NEVER  # a time that the agenda has already: that of the last order
 
     @property
     def fills(self) -> int:
@@ -101,6 +102,9 @@ class SimulatedBroker:
             if type(request) is OrderIntended:
                 facts.append(OrderSent(ts, request.order, 1))
                 self.orders += 1
+                if not self._latency_ns:  # as a rule
+                    self._arrive_new(request, facts, ts)
+                    continue
             elif type(request) is ModifyIntended:
                 facts.append(OrderSent(ts, request.order, request.version))
                 if (known := self._working.get(request.order)) is not None:
@@ -191,7 +195,7 @@ class SimulatedBroker:
             self._working.reject(intent, refused, facts, ts)
             return
         self._working.add(order, facts, ts)
-        if order.expires != NEVER:
+        if order.expires not in (NEVER, self._expiring):
             self._expire_at(order.expires)
         if order.due != NEVER:
             self._close_at(order.due, intent.instrument)
@@ -220,9 +224,11 @@ class SimulatedBroker:
         key = f"expiry:{due}"
         if key not in self._agenda:
             self._agenda.set(key, due, self._expire)
+        self._expiring = due
 
     def _expire(self, ts: int) -> list[Event]:
         facts: list[Event] = []
+        self._expiring = NEVER
         for order in self._working:
             if order.expires <= ts and not order.ended:
                 tif = order.intent.tif

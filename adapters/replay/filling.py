@@ -33,7 +33,7 @@ class Filler:
         self._quotes = quotes
         self._instruments = instruments
         self._taken: dict[tuple[str, str], float] = {}  # displayed size or volume already taken
-        self._whole_fees: dict[tuple[str, Decimal, Decimal], Decimal] = {}
+        self._whole_fees: dict[tuple[str, Decimal, float], Decimal] = {}
         self._bar_ts: dict[str, int] = {}  # the bar whose volume `_taken` speaks of
 
     def renew(self, event: Trade | Quote) -> None:
@@ -105,8 +105,8 @@ class Filler:
         self.count += 1
         exec_id, exact = f"F-{self.count}", price(at)
         definition = self._instruments.instrument(intent.instrument)
-        fee = self._fee(order, definition, quantity, exact)
-        order.filled = CONTEXT.add(order.filled, quantity)
+        fee = self._fee(order, definition, quantity, at)
+        order.filled = CONTEXT.add(order.filled, quantity) if order.filled else quantity
         name, account, strategy, instrument = intent.order, intent.account, intent.strategy, intent.instrument
         side, currency = intent.side, definition.currency
         facts.append(Filled(ts, exec_id, name, account, strategy, instrument, side, quantity, exact, venue))
@@ -121,14 +121,13 @@ class Filler:
         slid = round(at + worse if order.side == "BUY" else at - worse, 8)
         return slid if slid > 0 else min(at, tick)
 
-    def _fee(
-        self, order: Resting, definition: InstrumentDefined, quantity: Decimal, exact: Decimal
-    ) -> Decimal:
+    def _fee(self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float) -> Decimal:
         """Return what the schedule asks for the order so far, less what was charged before."""
         whole = not order.filled and quantity == order.quantity
-        key = (definition.instrument, quantity, exact)
+        key = (definition.instrument, quantity, at)
         if whole and (known := self._whole_fees.get(key)) is not None:
             return known  # the same order again: nothing in a schedule depends on more than this
+        exact = price(at)
         fee = self._commission.commission(
             definition, order.filled, order.charged, quantity, exact, order.traded_value
         )

@@ -62,12 +62,13 @@ class Hours:
         # what has no start among them (a tick, a halt) lies in its own instant, and always counts.
         kept = self.holds(chunk.ts, chunk.ts)
         rows = np.flatnonzero(~kept)
-        begins = np.array([getattr(chunk.events[row], "start", -1) for row in rows.tolist()], dtype=np.int64)
-        kept[rows] = (begins < 0) | self.holds(begins, chunk.ts[rows])
-        if kept.all():
+        if not len(rows):
             return chunk
+        events = list(chunk.events)
+        begins = np.array([getattr(events[row], "start", -1) for row in rows.tolist()], dtype=np.int64)
+        kept[rows] = (begins < 0) | self.holds(begins, chunk.ts[rows])
         rows = np.flatnonzero(kept)
-        return MarketChunk(chunk.seqs[rows], chunk.ts[rows], [chunk.events[row] for row in rows.tolist()])
+        return MarketChunk(chunk.seqs[rows], chunk.ts[rows], [events[row] for row in rows.tolist()])
 
 
 class Adjustment:

@@ -14,7 +14,7 @@ from adapters.replay.preparing import Preparation, prepared
 from adapters.replay.streams import Stream
 from core.clock import NEVER
 from core.events import Event
-from core.inputs import Inputs
+from core.inputs import Batch
 from core.ports import EntryReader, MarketChunk, Selection
 
 BATCH_EVENTS = 8_192
@@ -55,7 +55,7 @@ class LogSource:
             for start in range(0, len(chunk.events), BATCH_EVENTS):
                 seqs = chunk.seqs[start : start + BATCH_EVENTS]
                 self._remember(seqs)
-                yield Inputs(seqs, chunk.events[start : start + BATCH_EVENTS])
+                yield Batch(seqs, chunk.events, start)
             if len(chunk.events):
                 self.first_ts = self.first_ts if self.first_ts is not None else int(chunk.ts[0])
                 self.last_ts = int(chunk.ts[-1])
@@ -63,12 +63,15 @@ class LogSource:
     def ordinals(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
         """Map source seqs of the last two batches to positions among the inputs (from 1; 0 if unknown)."""
         out = np.zeros(len(seqs), dtype=np.int64)
-        for base, batch in self._window:
-            order = np.argsort(batch, kind="stable")
-            ranked = batch[order]
+        for base, batch in reversed(self._window):
+            # As a rule seqs rise: only where streams were merged do they have to be sorted.
+            order = None if (batch[1:] > batch[:-1]).all() else np.argsort(batch, kind="stable")
+            ranked = batch if order is None else batch[order]
             where = np.minimum(np.searchsorted(ranked, seqs), len(ranked) - 1)
             hit = ranked[where] == seqs
-            out[hit] = base + order[where[hit]]
+            out[hit] = base + (where if order is None else order[where])[hit]
+            if hit.all():
+                break  # as a rule, too
         return out
 
     def _remember(self, seqs: NDArray[np.int64]) -> None:
@@ -150,7 +153,7 @@ class _Cursor:
         self.seqs = np.concatenate([self.seqs, chunk.seqs])
         self.ts = np.concatenate([self.ts, chunk.ts])
         self.clock = np.concatenate([self.clock, clock])
-        self.events = self.events + chunk.events
+        self.events += chunk.events
 
     def cut(
         self, horizon: int

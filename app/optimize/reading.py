@@ -52,6 +52,7 @@ class SharedReader:
         for chunk in self._reader.market(selection):
             count += len(chunk.events)
             if held is not None:
+                chunk = MarketChunk(chunk.seqs, chunk.ts, list(chunk.events))  # noqa: PLW2901  (built once)
                 held.append(chunk)
                 held = held if count <= self._room else None
             yield chunk

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from core.events import Trade
-from core.inputs import Arriving, Inputs
+import core.inputs as inputs_module
+from core.events import Bar, Trade
+from core.inputs import Arriving, Batch, Inputs
 
 EVENTS = [Trade(n, "feed", "ZVXA", 1.0, 1.0, "V") for n in range(5)]
 SEQS = np.array([3, 4, 9, 10, 40], dtype=np.int64)
@@ -55,3 +56,22 @@ def test_what_arrives_is_numbered_when_it_is_taken_and_not_before():
     left = Arriving(pairs()).events()
     next(left)
     assert taken == [3]
+
+
+def test_a_batch_of_ticks_comes_in_pieces_that_are_let_go(monkeypatch):
+    monkeypatch.setattr(inputs_module, "TICKS_AT_ONCE", 2)
+    batch = Batch(SEQS[1:], EVENTS, 1)
+    pieces, taken = [], []
+    for inputs in batch.pieces():
+        taken.append([(inputs.seq, event) for event in inputs.events()])
+        pieces.append(inputs)
+    assert taken == [list(zip(SEQS[a:b].tolist(), EVENTS[a:b], strict=True)) for a, b in ((1, 3), (3, 5))]
+    assert [list(inputs.events()) for inputs in pieces] == [[], []]
+    assert list(batch) == list(zip(SEQS[1:].tolist(), EVENTS[1:], strict=True))
+
+
+def test_a_batch_of_bars_stays_whole_so_that_no_slice_is_cut(monkeypatch):
+    monkeypatch.setattr(inputs_module, "TICKS_AT_ONCE", 2)
+    bars = [Bar(n, n - 1, "feed", "ZVXA", 1.0, 1.0, 1.0, 1.0, 1.0) for n in range(5)]
+    assert [list(inputs.events()) for inputs in Batch(SEQS, bars).pieces()] == [bars]
+    assert list(Batch(SEQS[:0], []).pieces()) == []

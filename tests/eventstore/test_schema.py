@@ -20,6 +20,7 @@ from eventstore.schema import kind_of, kinds
 from tests.eventstore.sealed_logs import sample_of, tick, write_typed
 
 PROJECT = Path(__file__).parents[2]
+CUTS = (slice(0, 2), slice(2, 99), slice(4, 1), slice(-3, None), slice(None, None, -2))
 
 
 def _written(path: Path, entries: list[Entry]) -> list[Entry]:
@@ -48,6 +49,23 @@ def test_every_type_comes_back_from_parquet_as_it_was(kind, tmp_path):
     found = _written(tmp_path / file_name(kind), entries)
     assert found == entries
     assert [repr(entry) for entry in found] == [repr(entry) for entry in entries]
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.tag)
+def test_events_of_a_batch_are_a_sequence_wherever_it_is_cut(kind):
+    if kind.type is Unknown:
+        wanted: list[Event] = [Unknown(n, "later", 2, bytes([n])) for n in range(7)]
+    else:
+        wanted = [sample_of(kind.type, n) for n in range(7)]
+    seqs = list(range(1, 8))
+    batch = schema.to_batch(kind, seqs, seqs, seqs, [None] * 7, wanted)
+    found = schema.to_events(kind, batch.slice(1))
+    wanted = wanted[1:]
+    assert (len(found), list(found)) == (6, wanted)
+    assert (found[-1], found[2]) == (wanted[-1], wanted[2])
+    assert [found[cut] for cut in CUTS] == [wanted[cut] for cut in CUTS]
+    with pytest.raises(IndexError):
+        _ = found[6]
 
 
 def test_no_column_hides_an_envelope_column():

@@ -303,9 +303,9 @@ def test_a_shared_reader_reads_once_and_gives_the_same(made: Path) -> None:
     plain, counting = LogReader(made), Counting(LogReader(made))
     shared = SharedReader(counting)  # type: ignore[arg-type]
     choice = Selection(types=frozenset({Trade}), last_seq=200)
-    expected = [chunk.events for chunk in plain.market(choice)]
-    assert [chunk.events for chunk in shared.market(choice)] == expected
-    assert [chunk.events for chunk in shared.market(choice)] == expected
+    expected = [list(chunk.events) for chunk in plain.market(choice)]
+    assert [list(chunk.events) for chunk in shared.market(choice)] == expected
+    assert [list(chunk.events) for chunk in shared.market(choice)] == expected
     assert counting.decoded == 1
     assert list(shared.entries()) == list(plain.entries())
     assert (shared.last_seq(), shared.coverage()) == (plain.last_seq(), plain.coverage())
