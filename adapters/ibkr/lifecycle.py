@@ -125,9 +125,8 @@ class Lifecycle:
         for request in self._contracts.ask(self._connection.codec.requests, self._channel.out.take_id):
             self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
-        told = [opened, *skew, *self._connection.up()]
-        if self._connection.looks_on:
-            told += self._look_on()
+        up = self._look_on() if self._connection.looks_on else self._connection.up()
+        told = [opened, *skew, *up]
         if settings.data_only:
             self.ready = True
             return [*told, *self._subscribed()]

@@ -234,7 +234,6 @@ def test_while_our_client_id_is_in_use_the_session_looks_on(
     assert [event.state for event in told if event.state != "id_in_use"] == [
         "up",
         "down",
-        "up",
         "read_only",
         "down",
         "up",
