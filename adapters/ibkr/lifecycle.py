@@ -194,6 +194,7 @@ class Lifecycle:
         """Go on without orders: no book is compared, data come, and the gate stays closed."""
         self._recovery.drop()
         self.ready = True
+        self._connection.looked_on()
         return [ConnectionChanged(self.now, "read_only", 321, self._observing), *self._subscribed()]
 
     def _subscribed(self) -> list[Event]:
