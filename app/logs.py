@@ -20,7 +20,7 @@ from app.settings import MASK, masked
 from app.watch.alerts import alert_of
 from app.watch.sinks import SinkThread
 from core.clock import iso
-from core.events import BY_TYPE, MARKET_DATA, Entry, Event
+from core.events import BY_TYPE, MARKET_DATA, Entry, Event, LateBarReported
 from core.listener import Interest, Told
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -166,7 +166,7 @@ def log_sink(settings: LogSettings, secrets: Iterable[str], session: int) -> Sin
         broken.clear()
         return []
 
-    everything = tuple(kind for kind in BY_TYPE if kind not in MARKET_DATA)
+    everything = tuple(kind for kind in BY_TYPE if kind not in (*MARKET_DATA, LateBarReported))
     interest = Interest([Told("", everything, frozenset())])
     return SinkThread("logs", interest, write, queue_max=_QUEUE_MAX, finish=files.close)
 

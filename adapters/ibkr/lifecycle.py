@@ -125,11 +125,11 @@ class Lifecycle:
         for request in self._contracts.ask(self._connection.codec.requests, self._channel.out.take_id):
             self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
-        told = [opened, *skew, *self._connection.up()]
-        if self._connection.looks_on:
-            told += self._look_on()
+        up = self._look_on() if self._connection.looks_on else self._connection.up()
+        told = [opened, *skew, *up]
         if settings.data_only:
             self.ready = True
+            self._usable()
             return [*told, *self._subscribed()]
         return [*told, *(self._observe() if self._observing else self._start_look("start"))]
 
@@ -177,18 +177,24 @@ class Lifecycle:
         if self._recovery.looks == looks:
             return events
         self.ready = True
-        if self._connection.looks_on:
+        self._usable()
+        return [*events, *self._subscribed()]
+
+    def _usable(self) -> None:
+        """Take that the connection does what it is for; attempts count anew."""
+        if not self._connection.looks_on:
+            self._connection.reconciled()
+            return
+        self._connection.looked_on()
+        if not self.settings.data_only:
             # Nobody tells this connection of our orders: their executions are asked for.
             self._look_again_ns = self._monotonic() + round(LOOK_ON_EVERY_S * SECOND_NS)
-            self._connection.looked_on()
-        else:
-            self._connection.reconciled()
-        return [*events, *self._subscribed()]
 
     def _observe(self) -> list[Event]:
         """Go on without orders: no book is compared, data come, and the gate stays closed."""
         self._recovery.drop()
         self.ready = True
+        self._connection.looked_on()
         return [ConnectionChanged(self.now, "read_only", 321, self._observing), *self._subscribed()]
 
     def _subscribed(self) -> list[Event]:

@@ -3,10 +3,10 @@
 import time
 from collections import deque
 
-from core.events import MARKET_DATA, Event
+from core.events import MARKET_DATA, Event, LateBarReported
 from eventstore.journal import Journal
 
-_MAY_WAIT = frozenset(MARKET_DATA)
+_MAY_WAIT = frozenset[type[Event]]({*MARKET_DATA, LateBarReported})
 _RECENT = 256
 
 

@@ -115,6 +115,22 @@ def test_a_lost_connection_is_made_again_and_the_lines_with_it(ib_gateway, tmp_p
     assert states[:3] == ["live", "stale", "live"]
 
 
+def test_connections_that_worked_do_not_use_up_the_attempts_and_raise_no_alarm(ib_gateway, tmp_path):
+    faults = "; ".join(f"ticks {n}: close" for n in (100, 200, 300, 400))
+    gateway = ib_gateway(date=DAY, speed=600, faults=faults)
+    alarms: list[float | None] = []
+
+    def watch(tape: Tape) -> None:
+        if tape.client.ready and not alarms:
+            alarms.append(tape.client._connection.outage.alarm(1 << 62))
+        after(700)(tape)
+
+    tape(tmp_path / "log", gateway, ["ZVXA"], watch=watch, max_reconnect_attempts=2)
+    assert alarms == [None]
+    states = [event.state for event in events(tmp_path / "log", ConnectionChanged)]
+    assert states == [*["up", "down"] * 4, "up"]
+
+
 def test_what_the_login_has_no_lines_for_is_told(ib_gateway, tmp_path):
     taped = tape(tmp_path / "log", ib_gateway(date=DAY, speed=600), ["ZVXA", "ZVXB", "ZVXC"], lines_max=2)
     assert list(taped.without) == ["ZVXC"]

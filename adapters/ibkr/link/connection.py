@@ -250,7 +250,7 @@ class Connection:
             self.outage.usable()
 
     def looked_on(self) -> None:
-        """Note that the books were compared read-only: attempts count anew, and no alarm is due."""
+        """Note that the link is all that it can be, read-only: attempts count anew, and no alarm is due."""
         self._retries.succeeded()
         self.outage.usable()
 
