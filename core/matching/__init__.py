@@ -1,7 +1,8 @@
 """Matching: when a resting order fills, at what price and for how much. Pure rules, no I/O.
 
 `order` is an order at the simulated broker; `ticks` and `bars` are the two fill modes, `hours` says when
-they apply, `families` binds brackets and one-cancels-all groups, `model` names the assumptions.
+they apply, `families` binds brackets and one-cancels-all groups, `model` names the assumptions, `recall` has
+what passed by before a broker began again.
 
 An order's prices are converted to float once, on arrival: a float is never compared with a Decimal.
 """
@@ -11,6 +12,7 @@ from core.matching.families import Change, Families
 from core.matching.hours import Hours
 from core.matching.model import BarFill, FillModel, Slippage, Trigger, parse_slippage
 from core.matching.order import Resting
+from core.matching.recall import Recall
 from core.matching.ticks import closing_price, match_open, match_tick, satisfies, start_trail
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Families",
     "FillModel",
     "Hours",
+    "Recall",
     "Resting",
     "Slippage",
     "Trigger",
