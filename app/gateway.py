@@ -323,7 +323,7 @@ class _Parts:
             take=trading.take,
             listen=feeds.on_event,
         )
-        market.skip_to(start_ts)
+        market.skip_to(start_ts, self._broker.recall(trading.waiting()).meet)
         market.minute = self._mark
         trading.resume()
         timezone = day.timezone

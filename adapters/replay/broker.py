@@ -31,6 +31,7 @@ from core.events import (
 from core.matching import (
     FillModel,
     Hours,
+    Recall,
     Resting,
     close_in_bars,
     closing_price,
@@ -82,6 +83,7 @@ class SimulatedBroker:
         self.orders = 0  # new orders taken
         self._arrivals = 0
         self._expiring = NEVER  # a time that the agenda has already: that of the last order
+        self._recalled: Recall | None = None
 
     @property
     def fills(self) -> int:
@@ -120,14 +122,23 @@ class SimulatedBroker:
     def release(self, effects: Sequence[Effect]) -> None:
         """Do nothing: a simulated send is over when `accept` returns."""
 
+    def recall(self, waiting: Iterable[tuple[OrderIntended, int]]) -> Recall:
+        """Return what is to meet the events since orders came here before, for `resume` to go on from."""
+        self._recalled = Recall(waiting, self._hours, self._quotes, self._trigger)
+        return self._recalled
+
     def resume(self, orders: Sequence[tuple[OrderIntended, int, Decimal, bool]], ts: int) -> None:
         """Take back orders that were here before: latest terms, version, what they filled, and whether over.
 
         Those that are over matter for what their relatives may still fill. Nothing is told of any of them.
-        What had triggered waits for its trigger again.
+        What had not been recalled waits for its trigger as if it had just arrived.
         """
+        recalled = {} if self._recalled is None else self._recalled.orders
         resting = [(_resumed(intent, version, filled, ts), over) for intent, version, filled, over in orders]
         for order, over in resting:
+            known = recalled.get(order.intent.order)
+            if known is not None and not over:
+                order.type, order.stop = known.type, known.stop
             if not over and self._admission.admit(order, ts):
                 order.expires = ts  # its time ran out meanwhile
         self._working.resume(resting)

@@ -2,7 +2,7 @@
 
 `order` is an order at the simulated broker; `ticks` and `bars` are the two fill modes, `hours` says when
 they apply, `families` binds brackets and one-cancels-all groups, `restating` says what splits and dividends
-make of orders, `model` names the assumptions.
+make of orders, `model` names the assumptions, `recall` has what passed by before a broker began again.
 
 An order's prices are converted to float once, on arrival: a float is never compared with a Decimal.
 """
@@ -12,6 +12,7 @@ from core.matching.families import Change, Families
 from core.matching.hours import Hours
 from core.matching.model import BarFill, FillModel, Slippage, Trigger, parse_slippage
 from core.matching.order import Resting
+from core.matching.recall import Recall
 from core.matching.restating import ActionOrders, is_priced, pay_dividend, restated_quantity, split_order
 from core.matching.ticks import closing_price, match_open, match_tick, satisfies, start_trail
 
@@ -22,6 +23,7 @@ __all__ = [
     "Families",
     "FillModel",
     "Hours",
+    "Recall",
     "Resting",
     "Slippage",
     "Trigger",

@@ -46,6 +46,13 @@ def match_tick(order: Resting, event: Event, quotes: QuotesView, trigger: Trigge
     return None
 
 
+def pass_by(order: Resting, event: Event, quotes: QuotesView, trigger: Trigger = "trades") -> None:
+    """Let an order that waits for its trigger see a tick: it triggers or follows, and never fills."""
+    trade = event if isinstance(event, Trade) else None
+    if order.type not in _PLAIN and _triggers(order, trade, quotes, trigger):
+        order.type = "LMT" if order.type in ("STP LMT", "LIT") else "MKT"
+
+
 def match_open(event: Event) -> float | None:
     """Return the opening price that an event shows: a trade's; `None` for a quote, which opens nothing."""
     return event.price if isinstance(event, Trade) else None

@@ -177,3 +177,31 @@ def test_what_was_not_transmitted_is_gone_after_a_kill(serve):
         raw.send(16, 1)
         raw.seek(53)
         assert not [m for m in raw.messages if m[0] in ("5", "11")]
+
+
+def trail_stop(raw: Raw) -> Decimal:
+    """Return where the trailing stop 1 is shown to stand."""
+    first = len(raw.messages)
+    raw.send(16, 1)
+    raw.seek(53)
+    [order] = [m for m in raw.messages[first:] if m[0] == "5" and m[1] == "1"]
+    assert order[15] == "TRAIL"
+    return next(Decimal(f) for f in order[60:] if f.replace(".", "").isdigit() and 70 < float(f) < 90)
+
+
+def test_what_has_triggered_and_where_a_trail_stands_outlive_a_kill(serve):
+    """The market opens at its highest: a trail that started again would stand lower, a stop never trigger."""
+    first = serve(*STEP, "--faults", "order 3: run span=130_S")
+    with connected(first.ready()) as raw:
+        raw.place(1, "SELL", 100, "TRAIL", aux="2", tif="GTC")
+        raw.place(2, "BUY", 100, "STP LMT", aux="83.98", limit="83.86", tif="GTC")
+        raw.place(3, "BUY", 100, "LMT", 50, tif="GTC")
+        raw.drain()
+        stood = trail_stop(raw)
+        assert not [m for m in raw.messages if m[0] == "11"]
+        first.kill()
+    with connected(serve(*STEP, "--faults", "order 1: run span=200_S").ready()) as raw:
+        assert trail_stop(raw) == stood
+        raw.place(4, "BUY", 100, "LMT", 51, tif="GTC")
+        raw.drain()
+        assert [m[2] for m in raw.messages if m[0] == "11"] == ["2"]

@@ -343,3 +343,18 @@ def minds_no_exit(session: LiveSession) -> None:
     """Take a refused exit for an order like any other."""
     channel: Any = session.client._channel
     channel._exposed = lambda _child, _why, _ts: ()
+
+
+def one_cancels_all(session: LiveSession) -> None:
+    """Take nothing more of a group of which one order has filled: its broker sees to that."""
+    filled: dict[str, str] = {}
+
+    def execution(channel: Any, plain: Any, said: Execution, ts: int) -> Iterable[Event]:
+        order = channel._find(said.perm_id, said.order_ref, said.client_id, said.order_id)
+        known = session.world.orders.get(order) if order else None
+        group = known.oca if known is not None else ""
+        if known is None or not group or filled.setdefault(group, known.id) == known.id:
+            return list(plain(said, ts))
+        return []
+
+    _instead(session, execution=execution)

@@ -65,6 +65,7 @@ def play(
     until_s: int = END,
     retries: int = 0,
     strategy: str = "tides",
+    parameters: dict[str, Any] | None = None,
     **more: Any,
 ) -> None:
     """Run a session in this process, in lock step; `client` may take a protection from it.
@@ -75,7 +76,11 @@ def play(
     request = LiveRequest(
         mode="demo",
         link=LinkSettings(port=port, account=ACCOUNT, lock_step=True, start_ns=until - 3600 * SECOND),
-        strategies=(StrategySpec(f"{CHILD.with_name(strategy)}.py:{strategy.capitalize()}", {}, strategy),),
+        strategies=(
+            StrategySpec(
+                f"{CHILD.with_name(strategy)}.py:{strategy.capitalize()}", parameters or {}, strategy
+            ),
+        ),
         account=ACCOUNT,
         until_ts=until,
         retry=RetryRule(attempts=retries),

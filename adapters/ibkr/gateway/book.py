@@ -56,7 +56,7 @@ class Held:
     `waits` says that it is at the engine and not at work: a child whose parent has not filled.
     """
 
-    __slots__ = ("contract", "intent", "key", "live", "message", "ticket", "version", "waits")
+    __slots__ = ("contract", "intent", "key", "live", "message", "since", "ticket", "version", "waits")
 
     def __init__(self, key: str, ticket: Ticket, contract: Contract, intent: OrderIntended) -> None:
         self.key = key
@@ -66,6 +66,7 @@ class Held:
         self.version = 1
         self.live = False
         self.waits = False
+        self.since = intent.ts  # when it came to work
         self.message = ""
 
 
@@ -150,11 +151,14 @@ class Book:
 
     def _status(self, event: OrderStatusChanged) -> None:
         held = self._held[event.order]
+        if held.waits and event.status == "Submitted":
+            held.since = event.ts
         held.waits = event.status == "PreSubmitted"
         held.message = event.message or held.message
 
     def _sent(self, event: OrderSendStarted) -> None:
-        self._held[event.order].live = True
+        held = self._held[event.order]
+        held.live, held.since = True, event.ts
 
     def _filled(self, _event: Filled) -> None:
         self._exec_count += 1

@@ -82,11 +82,12 @@ class Market:
 
     # -- the day -------------------------------------------------------------------------------
 
-    def skip_to(self, ts: int) -> None:
-        """Fold what lies before `ts`, meeting no order and telling nobody but the listener."""
+    def skip_to(self, ts: int, meet: Callable[[Event], None] = lambda _event: None) -> None:
+        """Fold what lies before `ts`, telling the listener alone; what was at work then may `meet` it."""
         while self._next is not None and self._next.ts < ts:
             for event in self._slice():
                 self._fold(event)
+                meet(event)
                 self._listen(event)
         self._ts = max(self._ts, ts)
         self._minute = self._ts // MINUTE_NS

@@ -265,6 +265,10 @@ class Trading:
             self._now(),
         )
 
+    def waiting(self) -> list[tuple[OrderIntended, int]]:
+        """Return the orders that are at work, with since when."""
+        return [(held.intent, held.since) for held in self.book.open() if not held.waits]
+
     def _resumed(self) -> list[Held]:
         """Return the orders that work, and those that have ended while others depend on what they filled."""
         working = [held for held in self.book.all() if held.live and not self.book.done(held)]
