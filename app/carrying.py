@@ -113,7 +113,8 @@ def carried(root: Path, source: str, plan: Plan, currency: str, account: str) ->
         raise UsageError(f"--carry {source}: {label} holds neither positions nor cash; leave --carry out")
     equity = state.account.equity(whose, currency)
     own = [order for order in state.orders.orders() if order.account == whose]
-    orders, left = open_orders(own, Hours(state.sessions), plan.begin_ts, label, account)
+    simulated = book.run is not None and "session" not in book.run.summary
+    orders, left = open_orders(own, Hours(state.sessions), plan.begin_ts, label, account, simulated=simulated)
     worth = None if equity is None else money(equity)
     return Carried(label, ts, held, cash, worth, _adjusted(book), tuple(orders), tuple(left))
 

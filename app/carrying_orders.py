@@ -16,10 +16,12 @@ from core.order_rules import is_exit
 from core.views import Order
 
 _AT_THE_BROKER = frozenset({"Submitted", "PartiallyFilled"})
+_ON_ITS_WAY = "Sent"
+"""In a replay such an order arrives; what a connection was handed without an answer is nobody's guess."""
 
 
 def open_orders(
-    orders: Sequence[Order], hours: Hours, begin_ts: int, source: str, account: str
+    orders: Sequence[Order], hours: Hours, begin_ts: int, source: str, account: str, *, simulated: bool
 ) -> tuple[list[OrderIntended], list[str]]:
     """Return what a replay that begins at `begin_ts` takes over, oldest first, and what it leaves, in words.
 
@@ -29,7 +31,8 @@ def open_orders(
     left: list[str] = []
     taken: list[Order] = []
     for order in orders:
-        if order.state not in _AT_THE_BROKER or not order.exposed or not order.strategy:
+        there = order.state in _AT_THE_BROKER or (simulated and order.state == _ON_ITS_WAY)
+        if not there or not order.exposed or not order.strategy:
             continue
         why = _over(order, hours, begin_ts)
         if why:

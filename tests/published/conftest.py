@@ -88,6 +88,20 @@ def goog_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def index_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A European index of 2006 as a future that is worth ten times its price."""
+    needs_data()
+    log = tmp_path_factory.mktemp("index") / "log"
+    table = TableOptions(
+        exchange="XEUR", timezone="Europe/Berlin", security_type="FUT", multiplier="10", currency="USD"
+    )
+    path = SHARED_DATA / "backtrader" / "2006-day-001.txt"
+    request = ImportRequest(format="csv", files=(path,), symbol="ESX", resolution="daily", table=table)
+    assert run_import(log, request).result.accepted == 255
+    return log
+
+
+@pytest.fixture(scope="session")
 def play() -> Play:
     def run(log: Path, strategy: str, period: str, feed: str | None = None, **options: Any) -> RunReader:
         parameters = options.pop("parameters", {})

@@ -195,6 +195,18 @@ def test_sma_cross_of_backtesting_py_comes_out_to_the_cent(goog_log, play):
     assert max(cents(str(mark.equity)) for mark in events(run, AccountMarked)) == D("75787.44")
 
 
+def test_backtraders_strategy_test_comes_out_to_the_cent(index_log, play):
+    run = play(
+        index_log, "price_cross.py:PriceCross", "2006-01-02..2006-12-29", cash=D(10_000), commission="zero"
+    )
+    done = fills(run)
+    # Published with a commission of 2 a contract, of which there is no schedule here.
+    assert D(run.summary["end_equity"]) - 2 * len(done) == D("12795.00")
+    prices = [cents(str(fill.price)) for fill in done]
+    assert (len(done), prices[:4]) == (23, [D("3643.35"), D("3763.95"), D("3801.03"), D("3811.85")])
+    assert prices[-3:] == [D("4047.63"), D("4045.05"), D("4052.55")]
+
+
 def once(rule):
     """Return the rule for an order that meets each bar once, not before and after the strategy."""
     met = {}

@@ -216,11 +216,11 @@ def late(root, date, ask, **request):
     return replayed(root, date, *settings, name="Late", **request)
 
 
-@pytest.mark.parametrize(("ask", "orders"), [(LIMIT, 1), (BRACKET, 2)])
-def test_orders_that_rest_over_night_fill_as_in_one_run(root, ask, orders):
-    both = late(root, f"{DATES[0]}..{DATES[1]}", ask)
-    first = late(root, DATES[0], ask)
-    second = late(root, DATES[1], ask, carry=first.id)
+@pytest.mark.parametrize(("ask", "orders", "latency"), [(LIMIT, 1, 0), (LIMIT, 1, 5), (BRACKET, 2, 0)])
+def test_orders_that_rest_over_night_fill_as_in_one_run(root, ask, orders, latency):
+    both = late(root, f"{DATES[0]}..{DATES[1]}", ask, latency_ms=latency)
+    first = late(root, DATES[0], ask, latency_ms=latency)
+    second = late(root, DATES[1], ask, carry=first.id, latency_ms=latency)
     assert second.summary["end_equity"] == both.summary["end_equity"]
     over_night = [(f.ts, f.side, f.quantity, f.price) for f in told(both, Filled)][-1:]
     assert [(f.ts, f.side, f.quantity, f.price) for f in told(second, Filled)] == over_night
@@ -279,8 +279,9 @@ def order(name, **terms):
     return Order(id=name, **{**known, **terms})
 
 
-def taken(*orders):
-    found, left = open_orders(orders, Hours(Held()), OPEN + DAY - 60 * MIN, "run x", "SIM")
+def taken(*orders, simulated=True):
+    begin = OPEN + DAY - 60 * MIN
+    found, left = open_orders(orders, Hours(Held()), begin, "run x", "SIM", simulated=simulated)
     return [(o.order, o.quantity, o.parent, o.oca) for o in found], left
 
 
@@ -332,6 +333,12 @@ def test_an_order_that_is_still_at_work_is_taken(terms):
 )
 def test_what_is_not_certainly_a_strategys_own_at_the_broker_is_not_taken(terms):
     assert taken(order("s-1-1", **terms)) == ([], [])
+
+
+def test_what_was_on_its_way_arrives_in_a_replay_and_is_in_doubt_in_a_log():
+    sent = order("s-1-1", state="Sent")
+    assert taken(sent) == ([("s-0-1", 100, "", "")], [])
+    assert taken(sent, simulated=False) == ([], [])
 
 
 def test_an_exit_goes_on_for_what_is_held_and_waits_for_the_rest():
