@@ -53,6 +53,8 @@ def assemble(
         world.risk,
         currency,
     )
+    if exits.by_range and world.ranges is None:
+        world.ranges = ranges_of(exits)
     gate = RiskGate(limits, state, priced, world.gate, load_rules(limits.rules))
     step = Step(gate, world.views, agenda, session, account, currency, retry, hold)
     if world.gate is not None:
@@ -62,8 +64,6 @@ def assemble(
         step.seat(one.id, one.strategy)
     if exits.active:
         views = (world.orders, world.positions, world.sessions)
-        if exits.by_range and world.ranges is None:
-            world.ranges = ranges_of(exits)
         step.protect(Protection(exits, *views, account, session, world.ranges, world.decided))
     if exits.by_range and world.ranges is not None:
         step.watching = {"on_trade": world.ranges.on_trade, "on_bar": world.ranges.on_bar}
