@@ -44,6 +44,8 @@ def assemble(
 
     `made`: which subscriptions are told of bars that are made from finer data (`core.strategy.derived_keys`).
     """
+    if exits.by_range and world.ranges is None:
+        world.ranges = ranges_of(exits)
     gate = RiskGate(limits, world.risk_state(currency), priced, world.gate, load_rules(limits.rules))
     step = Step(gate, world.views, agenda, session, account, currency, retry, hold)
     if world.gate is not None:
@@ -53,8 +55,6 @@ def assemble(
         step.seat(one.id, one.strategy)
     if exits.active:
         views = (world.orders, world.positions, world.sessions)
-        if exits.by_range and world.ranges is None:
-            world.ranges = ranges_of(exits)
         step.protect(Protection(exits, *views, account, session, world.ranges, world.decided))
     if exits.by_range and world.ranges is not None:
         step.watching = {"on_trade": world.ranges.on_trade, "on_bar": world.ranges.on_bar}

@@ -276,13 +276,14 @@ def sizing_rules(config: Config) -> SizingRules:
     could never have the trades it needs; `UsageError` for a sizer that does not load.
     """
     section, risk = config.settings.sizing, config.settings.risk_management
-    stop, share = section.stop_pct, section.max_share
+    stop, by_range, share = section.stop_pct, None, section.max_share
     if risk is not None:
         stop = stop or risk.stop_loss_pct or risk.trailing_stop_pct
+        by_range = risk.stop_loss_atr or risk.trailing_stop_atr
         share = share or risk.max_position_size
     own = own_sizing(section)
     if own is None:
-        _check_sizing(section, stop)
+        _check_sizing(section, stop or by_range)
     return SizingRules(
         method=section.method if own is None else own.name,
         quantity=section.quantity,
@@ -298,6 +299,8 @@ def sizing_rules(config: Config) -> SizingRules:
         kelly_fallback=section.kelly_fallback,
         resize_band=section.resize_band if section.resize else None,
         own=own,
+        stop_atr=None if stop else by_range,
+        atr_unknown_pct=RiskSection().atr_unknown_pct if risk is None else risk.atr_unknown_pct,
     )
 
 
@@ -307,7 +310,7 @@ def _check_sizing(section: SizingSection, stop: float | None) -> None:
     if not stop and (section.method == "fixed_fractional" or key != "method"):
         raise ConfigError(
             f'[sizing] {key} = "fixed_fractional" needs the distance of a stop: set stop_pct there, or '
-            "stop_loss_pct or trailing_stop_pct in [risk_management]"
+            "stop_loss_pct, trailing_stop_pct, stop_loss_atr or trailing_stop_atr in [risk_management]"
         )
     if kelly and section.kelly_least > section.kelly_trades:
         raise ConfigError(

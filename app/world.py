@@ -88,7 +88,7 @@ class World:
         """What strategies see."""
         parts = (self.orders, self.positions, self.account, self.quotes, self.sessions)
         own = load_sizer(self.sizing)
-        return Views(*parts, self.signals, self.decided, self.signal_rules, self.sizing, own)
+        return Views(*parts, self.signals, self.decided, self.signal_rules, self.sizing, own, self.ranges)
 
     def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
         """Return the handlers by event type, in a fixed order."""

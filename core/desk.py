@@ -34,6 +34,7 @@ from core.views import (
     OrdersView,
     PositionsView,
     QuotesView,
+    RangesView,
     SignalsView,
 )
 
@@ -71,6 +72,7 @@ class Views:
         rules: SignalRules,
         sizing: SizingRules = SizingRules(),  # noqa: B008
         sizer: OwnSizer | None = None,
+        ranges: RangesView | None = None,
     ) -> None:
         self.orders = orders
         self.positions = positions
@@ -82,6 +84,7 @@ class Views:
         self.rules = rules
         self.sizing = sizing
         self.sizer = sizer
+        self.ranges = ranges
 
 
 class StrategyDesk:
@@ -120,6 +123,7 @@ class StrategyDesk:
             views.quotes,
             views.instruments,
             views.decided,
+            views.ranges,
         )
         self._sizing = SizingDesk(strategy, account, currency, SizingViews(*parts), views.sizing, views.sizer)
         self.is_open = False

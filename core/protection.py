@@ -7,7 +7,6 @@ missing, resized or over; done again it asks for nothing. What a strategy's own 
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Protocol
 
 import msgspec
 
@@ -16,7 +15,7 @@ from core.events import AtrMeasured, CancelIntended, ModifyIntended, OrderIntend
 from core.exit_rules import Distance, ExitRules
 from core.money import CONTEXT, QUANTUM, ZERO, money, plain, price
 from core.order_rules import EXIT_PREFIX, STOPS, is_exit
-from core.views import InstrumentsView, Order, OrdersView, Position, PositionsView
+from core.views import DecidedView, InstrumentsView, Order, OrdersView, Position, PositionsView, RangesView
 
 Request = OrderIntended | ModifyIntended | CancelIntended | AtrMeasured
 
@@ -43,27 +42,6 @@ class _Wanted(msgspec.Struct, frozen=True, gc=False):
     trail_pct: Decimal | None = None
 
 
-class RangesView(Protocol):
-    """Average true ranges, as far as they are known."""
-
-    @property
-    def length(self) -> int:
-        """Return how many bars make a range."""
-
-    def bars(self, instrument: str) -> int:
-        """Return how many bars are complete."""
-
-    def atr(self, instrument: str) -> float | None:
-        """Return the range; `None` while there are too few bars for one."""
-
-
-class RangeMemory(Protocol):
-    """What exits were measured by."""
-
-    def atr(self, account: str, strategy: str, instrument: str) -> AtrMeasured | None:
-        """Return the range that the exits of a holding were last measured by, or `None`."""
-
-
 class Protection:
     """Decides the exits of one account in one session."""
 
@@ -76,7 +54,7 @@ class Protection:
         account: str,
         session: int,
         ranges: RangesView | None = None,
-        memory: RangeMemory | None = None,
+        memory: DecidedView | None = None,
     ) -> None:
         """`ranges` and `memory` are needed by rules that go by the range."""
         self._rules = rules

@@ -13,7 +13,15 @@ from core.events import OrderSized, SizingPurpose
 from core.money import ZERO, money, price
 from core.order_rules import is_exit
 from core.sizing_rules import OwnSizer, Sized, SizingFacts, SizingRules, resized, sized
-from core.views import AccountView, DecidedView, InstrumentsView, OrdersView, PositionsView, QuotesView
+from core.views import (
+    AccountView,
+    DecidedView,
+    InstrumentsView,
+    OrdersView,
+    PositionsView,
+    QuotesView,
+    RangesView,
+)
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
@@ -27,6 +35,7 @@ class SizingViews(msgspec.Struct, frozen=True):
     quotes: QuotesView
     instruments: InstrumentsView
     decided: DecidedView
+    ranges: RangesView | None = None
 
 
 class Resize(msgspec.Struct, frozen=True):
@@ -107,6 +116,7 @@ class SizingDesk:
             instrument,
             mark,
             held,
+            atr=None if views.ranges is None else views.ranges.atr(instrument),
         )
 
     def _unit(self, instrument: str, mark: float) -> Decimal | None:

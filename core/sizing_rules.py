@@ -34,9 +34,10 @@ class SizingRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """How many units an entry is for: `[sizing]` of the configuration.
 
     `method` is one of `METHODS`, or the name of `own`. `stop_pct` is the distance of the stop as a fraction
-    of the price; `volatility` is yearly and stands in for one that is measured. `max_share` caps the value
-    of a position, as a share of equity. With `resize_band` holdings are resized that are further than this
-    fraction away from what they should be.
+    of the price; `stop_atr` stands for it as a multiple of the range, and `atr_unknown_pct` of the price for
+    a range that is not known. `volatility` is yearly and stands in for one that is measured. `max_share` caps
+    the value of a position, as a share of equity. With `resize_band` holdings are resized that are further
+    than this fraction away from what they should be.
     """
 
     method: str = "fixed"
@@ -53,6 +54,8 @@ class SizingRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     kelly_fallback: Fallback = "fixed"
     resize_band: float | None = None
     own: OwnSizing | None = None
+    stop_atr: float | None = None
+    atr_unknown_pct: float = 0.02
 
 
 def _no_trades(_last: int) -> Sequence[ClosedTrade]:
@@ -63,7 +66,8 @@ class SizingFacts(msgspec.Struct, frozen=True):
     """What sizing goes by; users' sizers get it as their case.
 
     `equity` and `unit`, a unit's value (price × multiplier), are in the account's currency; `volatility` is
-    yearly. `closed(n)` returns the strategy's last n round trips. `held` is signed.
+    yearly. `closed(n)` returns the strategy's last n round trips. `held` is signed. `atr` is the range that
+    automatic exits would go by, in the instrument's price, where they do and it is known.
     """
 
     equity: Decimal | None
@@ -75,6 +79,7 @@ class SizingFacts(msgspec.Struct, frozen=True):
     price: float | None = None
     held: Decimal = ZERO
     parameters: Mapping[str, Any] = {}
+    atr: float | None = None
 
 
 class Sized(msgspec.Struct, frozen=True):
@@ -152,13 +157,28 @@ def _fixed(rules: SizingRules, _facts: SizingFacts) -> _Wanted:
 
 
 def _fractional(rules: SizingRules, facts: SizingFacts) -> _Wanted:
-    if rules.stop_pct is None:
-        raise UsageError("[sizing] fixed_fractional needs the distance of a stop: stop_pct")
     assert facts.equity is not None
     assert facts.unit is not None
-    stop = CONTEXT.multiply(facts.unit, 1 - Decimal(repr(rules.stop_pct)))
+    share, inputs = _stop(rules, facts)
+    stop = CONTEXT.multiply(facts.unit, 1 - share)
     units = fixed_fractional(facts.equity, Decimal(repr(rules.risk_per_trade)), facts.unit, stop)
-    return _Wanted(units, {"risk_per_trade": rules.risk_per_trade, "stop_pct": rules.stop_pct})
+    return _Wanted(units, {"risk_per_trade": rules.risk_per_trade, **inputs})
+
+
+def _stop(rules: SizingRules, facts: SizingFacts) -> tuple[Decimal, dict[str, Any]]:
+    """Return the distance of the stop as a fraction of the price, and what it follows from."""
+    if rules.stop_pct is not None:
+        return Decimal(repr(rules.stop_pct)), {"stop_pct": rules.stop_pct}
+    if rules.stop_atr is None:
+        raise UsageError("[sizing] fixed_fractional needs the distance of a stop: stop_pct")
+    told: dict[str, Any] = {"stop_atr": rules.stop_atr, "atr": facts.atr}
+    share = Decimal(repr(rules.atr_unknown_pct))
+    if facts.atr and facts.price:
+        share = CONTEXT.divide(Decimal(repr(facts.atr)), Decimal(repr(facts.price)))
+    else:
+        told["atr_unknown_pct"] = rules.atr_unknown_pct
+    share = CONTEXT.multiply(share, Decimal(repr(rules.stop_atr)))
+    return share, told | {"stop_pct": money(share)}
 
 
 def _targeting(rules: SizingRules, facts: SizingFacts) -> _Wanted:

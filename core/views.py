@@ -217,6 +217,20 @@ class DecidedView(Protocol):
         """Return the range that the exits of a holding were last measured by, or `None`."""
 
 
+class RangesView(Protocol):
+    """Average true ranges of instruments, as far as they are known."""
+
+    @property
+    def length(self) -> int:
+        """Return how many bars make a range."""
+
+    def bars(self, instrument: str) -> int:
+        """Return how many bars are complete."""
+
+    def atr(self, instrument: str) -> float | None:
+        """Return the range; `None` while there are too few bars for one."""
+
+
 class GateView(Protocol):
     """Whether orders may leave at all: connection, reconciliation, halts, state of the data."""
 

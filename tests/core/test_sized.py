@@ -56,6 +56,16 @@ def test_what_is_unknown_makes_no_size(rules, facts, why):
     assert (found.quantity, found.capped_by) == (0, why)
 
 
+def test_fixed_fractional_goes_by_a_stop_at_a_multiple_of_the_range():
+    rules = SizingRules(method="fixed_fractional", risk_per_trade=0.01, stop_atr=2.0)
+    known = msgspec.structs.replace(FACTS, price=50.0, atr=2.5)  # two of them are 10 % of the price
+    found = sized(rules, known)
+    assert found.quantity == 200
+    assert (found.inputs["atr"], found.inputs["stop_atr"], found.inputs["stop_pct"]) == ("2.5", "2.0", "0.1")
+    unknown = sized(rules, FACTS)  # two times 2 %
+    assert (unknown.quantity, unknown.inputs["atr_unknown_pct"]) == (500, "0.02")
+
+
 def test_fixed_fractional_without_a_stop_is_refused():
     with pytest.raises(UsageError, match="needs the distance of a stop"):
         sized(SizingRules(method="fixed_fractional"), FACTS)

@@ -91,3 +91,23 @@ def test_a_session_with_exits_by_the_range_is_proven_and_ends_as_the_replay(tape
     assert len(traded) > 5
     assert "ATR of" in traded[0]
     assert exits("--run", "latest")[: len(traded)] == traded
+
+
+def test_a_size_by_risk_loses_its_share_at_the_stop_by_the_range(tape, log, tmp_path):  # noqa: F811
+    (tmp_path / "tape.toml").write_text(
+        CONFIG
+        + '[sizing]\nmethod = "fixed_fractional"\nrisk_per_trade = 0.0005\n[trading]\nwatchlist = ["ZVXA"]\n'
+    )
+    done = tape("--log", log, "replay", "2025-07-02", "--strategy", "composite", "--set", "every=5", "--json")
+    assert done.code == 0, done.err
+    risked = """
+        SELECT CAST(i.quantity AS DOUBLE) * (CAST(f.price AS DOUBLE) - CAST(x.stop AS DOUBLE)) AS loss
+        FROM raw.order_intended AS i JOIN raw.filled AS f USING ("order", run)
+        JOIN raw.order_intended AS x ON x.run = i.run AND x.ts = f.ts AND x.type = 'STP'
+        WHERE i.cause IN (SELECT seq FROM raw.order_sized AS s WHERE s.run = i.run)
+          AND i.run = (SELECT run FROM raw.order_sized ORDER BY seq DESC LIMIT 1)"""
+    losses = [row["loss"] for row in tape("--log", log, "sql", risked, "--json").json]
+    assert len(losses) > 3
+    assert all(
+        loss == pytest.approx(50, rel=0.35) for loss in losses
+    )  # of 100,000; spread, ticks, whole units
