@@ -34,8 +34,6 @@ _EXAMPLE = re.compile(r"\bexamples/[\w/.-]*\w")
 _TIMEOUT_S = 60
 _PROGRESS = re.compile(r"^\w+: [\d,]+ of [\d,]+\n", re.MULTILINE)
 """What long work says of itself every few seconds: more on a slow machine."""
-_LEAKS = re.compile(r"^nanobind: leaked .*?^See https://nanobind[^\n]*\n", re.MULTILINE | re.DOTALL)
-"""What DuckDB's own binding says at the end of some scripts, and of others not."""
 
 
 class Page:
@@ -105,7 +103,7 @@ class Page:
             encoding="utf-8",
         )
         text = re.sub(r"( passed.*) in \d+\.\d+s", r"\1", done.stdout)  # pytest's closing line
-        text = _PROGRESS.sub("", _LEAKS.sub("", text))
+        text = _PROGRESS.sub("", text)
         return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 

@@ -7,7 +7,7 @@ all. DuckDB checks no digest of a Parquet page: `verify` and replay do.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,9 @@ from eventstore.views import names
 
 _MAX_RETRIES = 20
 _BATCH_ROWS = 65_536
+_PATIENCE_S = 0.1
+_AS_TEXT = ("TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+"""Columns that come as text: Python's datetime would cut nanoseconds off, and zones need a package more."""
 T = TypeVar("T")
 
 
@@ -74,7 +77,7 @@ class Sql:
         def fetch(connection: duckdb.DuckDBPyConnection) -> Result:
             cursor = connection.execute(text)
             description = cursor.description or []
-            if any(str(column[1]) == "TIMESTAMP_NS" for column in description):
+            if any(str(column[1]) in _AS_TEXT for column in description):
                 connection.abort()
                 rows = _fetch_relation(_portable(connection.sql(text)), max_rows)
             else:
@@ -123,18 +126,50 @@ class Sql:
     ) -> T:
         connection = self._database.connection
         self._database.prepare(check_reads_only(connection, text))
-        timer = threading.Timer(timeout_s, connection.interrupt) if timeout_s else None
-        if timer:
-            timer.daemon = True
-            timer.start()
         try:
-            return action(connection)
+            return _waited(lambda: action(connection), connection.interrupt, timeout_s)
         except duckdb.Error:
             connection.abort()
             raise
+
+
+def _waited(action: Callable[[], T], interrupt: Callable[[], None], timeout_s: float | None) -> T:
+    """Return what `action` returns, which DuckDB computes where no signal reaches it: in a thread.
+
+    The thread has ended on return, whether the time was over or Ctrl-C came: one that still held the
+    connection at the interpreter's end would make DuckDB complain of leaks.
+    """
+    go, done = threading.Event(), threading.Event()
+    begun: list[bool] = []  # Ctrl-C may come while the thread is being started, and then it does nothing
+    found: list[T] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        go.wait()
+        try:
+            if begun:
+                found.append(action())
+        except BaseException as error:  # noqa: BLE001  # raised where the answer is awaited
+            raised.append(error)
         finally:
-            if timer:
-                timer.cancel()
+            done.set()
+
+    thread = threading.Thread(target=run, name="sql", daemon=True)
+    try:
+        thread.start()
+        begun.append(True)
+        go.set()
+        done.wait(timeout_s)  # not `join`: one that Ctrl-C interrupts takes the thread for ended
+    finally:
+        go.set()
+        while begun and not done.is_set():
+            interrupt()  # again, should it have come before the query began
+            done.wait(_PATIENCE_S)
+        with suppress(RuntimeError):  # it was never started
+            thread.join()
+    if raised:
+        raise raised.pop()
+    return found.pop()
 
 
 def connect(root: Path, *, runs: bool = True) -> Sql:
@@ -153,11 +188,8 @@ def _fetch_relation(relation: duckdb.DuckDBPyRelation, max_rows: int | None) -> 
 
 
 def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    # Python's datetime would cut nanoseconds off: such columns come as text.
     kinds_found = [str(kind) for kind in relation.types]
-    if "TIMESTAMP_NS" not in kinds_found:
-        return relation
-    picked = [f"#{i}::VARCHAR" if k == "TIMESTAMP_NS" else f"#{i}" for i, k in enumerate(kinds_found, 1)]
+    picked = [f"#{i}::VARCHAR" if k in _AS_TEXT else f"#{i}" for i, k in enumerate(kinds_found, 1)]
     return relation.project(", ".join(picked))
 
 
@@ -178,7 +210,10 @@ def _worded(timeout_s: float | None) -> Iterator[None]:
     except duckdb.CatalogException as error:
         raise UsageError(f"{_first_line(error)}; the views are {', '.join(names())}") from error
     except duckdb.Error as error:
-        raise UsageError(str(error).strip()) from error
+        said = str(error).strip()
+        if "pytz" in said:  # and a traceback
+            said = "times with a zone inside lists cannot be shown; cast them: ::VARCHAR"
+        raise UsageError(said) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """SQL over sealed and hot data: the views agree with the folds, and nothing but reading is possible."""
 
+import signal
+import threading
 from collections import Counter
 from decimal import Decimal
 
@@ -7,6 +9,7 @@ import pytest
 
 from core.errors import UsageError
 from core.events import BY_TYPE
+from eventstore import sql
 from eventstore.sql import connect
 from eventstore.views import VIEWS, names
 from tests.eventstore.sealed_logs import open_log, read_all, write_everything, write_ticks
@@ -198,3 +201,44 @@ def test_refresh_shows_what_came_since(tmp_path):
         connection.refresh()
         assert connection.query("SELECT count(*) FROM events").rows == [(20,)]
     journal.close()
+
+
+# -- stopping --------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_stops_a_query_and_nothing_of_it_is_left():
+    stopped = threading.Event()
+
+    def query():
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        assert stopped.wait(60)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sql._waited(query, stopped.set, None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "sql" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_query_whose_time_is_over_is_asked_to_stop_until_it_does():
+    asked = []
+    stopped = threading.Event()
+
+    def interrupt():
+        asked.append(1)
+        if len(asked) == 2:
+            stopped.set()
+
+    assert sql._waited(lambda: stopped.wait(60), interrupt, 0.01) is True
+    assert len(asked) >= 2
+    assert "sql" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_times_with_a_zone_are_text(log, root):
+    with connect(root) as connection:
+        found = connection.query("SELECT TIMESTAMP '2020-01-01 12:00'::TIMESTAMPTZ AS t, 1 AS n")
+        assert (found.rows[0][0][:10], found.rows[0][1]) == ("2020-01-01", 1)
+        with pytest.raises(UsageError, match="cast them: ::VARCHAR"):
+            connection.query("SELECT [now()]")
