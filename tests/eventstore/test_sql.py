@@ -3,10 +3,12 @@
 from collections import Counter
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 
 from core.errors import UsageError
 from core.events import BY_TYPE
+from eventstore.database import _behind
 from eventstore.sql import connect
 from eventstore.views import VIEWS, names
 from tests.eventstore.sealed_logs import open_log, read_all, write_everything, write_ticks
@@ -41,6 +43,17 @@ def test_events_are_all_of_them_hot_and_sealed_once_each(log, root):
     assert log.query("SELECT count(*), count(DISTINCT seq), max(seq) FROM events").rows == [
         (expected.total(),) * 3
     ]
+
+
+def test_hot_rows_are_the_same_in_small_pieces_and_behind_what_is_sealed(root, log, monkeypatch):
+    whole = log.query("FROM events ORDER BY seq").rows
+    monkeypatch.setattr("eventstore.database._HOT_ROWS", 7)
+    with connect(root) as fresh:
+        assert fresh.query("FROM events ORDER BY seq").rows == whole
+        assert len(fresh.query("FROM events").rows) == len(whole), "what was loaded once is not loaded again"
+    batches = [pa.RecordBatch.from_pydict({"seq": seqs}) for seqs in ([1, 2, 4], [5, 8], [9])]
+    left = [[batch.column("seq").to_pylist() for batch in _behind(batches, last)] for last in (0, 4, 6, 9)]
+    assert left == [[[1, 2, 4], [5, 8], [9]], [[5, 8], [9]], [[8], [9]], []]
 
 
 @pytest.mark.parametrize("name", names())
