@@ -37,6 +37,10 @@ class HotSegment(msgspec.Struct, frozen=True):
         """The first seq that it holds or will hold."""
         return self.header.first_seq
 
+    def mentions(self, tags: Sequence[bytes]) -> bool:
+        """Return whether there may be a record with one of these encoded tags; nothing is checked."""
+        return mentions(self.path.read_bytes(), tags)
+
     def blocks(self) -> Iterator[Block]:
         """Yield its blocks; raises `CorruptLog` if a closed segment ends early."""
         data = self.path.read_bytes()
@@ -56,6 +60,12 @@ class HotSegment(msgspec.Struct, frozen=True):
         for _ in walk:
             pass
         return walk.position
+
+
+def mentions(data: bytes | memoryview, tags: Sequence[bytes]) -> bool:
+    """Return whether there may be a record with one of these encoded tags: each record holds its own."""
+    searched = bytes(data)
+    return any(tag in searched for tag in tags)
 
 
 def hot_segments(layout: Layout) -> list[HotSegment]:

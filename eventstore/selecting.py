@@ -1,6 +1,6 @@
-"""What a `Selection` means for a batch of columns, and for the extents of a whole file.
+"""What a `Selection` means for many entries, a batch of columns, and the extents of a whole file.
 
-They must agree with `Selection.holds`, which says it of one entry: a test compares the three.
+They must agree with `Selection.holds`, which says it of one entry: a test compares them.
 """
 
 from typing import Any
@@ -9,9 +9,34 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from core.events import Entry
 from core.ports import Selection
 from eventstore import columns
 from eventstore.manifest import Extent, TypeExtent
+
+
+def chosen(selection: Selection, entries: list[Entry]) -> list[Entry]:
+    """Return the entries, in seq order, that the selection holds, as `Selection.holds` says one by one."""
+    # Each condition is looked at only where there is one, and once for all entries: a fifth of the cost.
+    if selection.types is not None:
+        types = selection.types
+        entries = [entry for entry in entries if type(entry.event) in types]
+    if entries and entries[0].seq < selection.first_seq:
+        first = selection.first_seq
+        entries = [entry for entry in entries if entry.seq >= first]
+    if entries and selection.last_seq is not None and entries[-1].seq > selection.last_seq:
+        last = selection.last_seq
+        entries = [entry for entry in entries if entry.seq <= last]
+    if selection.begin_ts is not None:
+        begin = selection.begin_ts
+        entries = [entry for entry in entries if entry.event.ts >= begin]
+    if selection.end_ts is not None:
+        end = selection.end_ts
+        entries = [entry for entry in entries if entry.event.ts < end]
+    for name, allowed in (("feed", selection.feeds), ("instrument", selection.instruments)):
+        if allowed is not None:
+            entries = [entry for entry in entries if getattr(entry.event, name, None) in allowed]
+    return entries
 
 
 def may_hold(selection: Selection, extent: TypeExtent) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from core.errors import CorruptLog, DataMissing
 from core.events import BY_TAG, MARKET_DATA, Quote, Trade, Unknown
 from core.ports import Selection
-from eventstore import sealed
+from eventstore import reader, sealed
+from eventstore.codec import decode_records
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.sealing import seal
@@ -67,6 +68,7 @@ SELECTIONS = [
     Selection(end_ts=START_NS + 300_000_000, first_seq=4000),
     Selection(begin_ts=START_NS + 10_000_000, end_ts=START_NS + 20_000_000, feeds=frozenset({"f/tick"})),
     Selection(begin_ts=START_NS * 2),
+    Selection(types=frozenset({Unknown, BY_TAG["filled"].type})),
 ]
 
 
@@ -94,6 +96,20 @@ def test_files_that_cannot_hold_what_is_asked_for_are_not_opened(root):
     nothing = LogReader(root)
     assert list(nothing.market(Selection(instruments=frozenset({"absent"})))) == []
     assert nothing._checked == set()
+
+
+def test_hot_ticks_are_not_decoded_where_something_rare_is_asked_for(root, everything, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(
+        reader, "decode_records", lambda payload: decoded.append(records := real(payload)) or records
+    )
+    real = decode_records
+    list(LogReader(root).entries(Selection(types=frozenset({Trade, BY_TAG["filled"].type}))))
+    with_ticks = sum(map(len, decoded))
+    decoded.clear()
+    rare = read_all(root, Selection(types=frozenset({BY_TAG["filled"].type})))
+    assert rare == [entry for entry in everything if type(entry.event) is BY_TAG["filled"].type]
+    assert 0 < sum(map(len, decoded)) < with_ticks / 2
 
 
 def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):

@@ -46,6 +46,14 @@ def test_events_are_all_of_them_hot_and_sealed_once_each(log, root):
     ]
 
 
+def test_hot_rows_are_the_same_in_small_pieces(root, log, monkeypatch):
+    whole = log.query("FROM events ORDER BY seq").rows
+    monkeypatch.setattr("eventstore.database._HOT_ROWS", 7)
+    with connect(root) as fresh:
+        assert fresh.query("FROM events ORDER BY seq").rows == whole
+        assert len(fresh.query("FROM events").rows) == len(whole), "what was loaded once is not loaded again"
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_view_can_be_read_to_its_end(log, name):
     assert log.query(f"SELECT * FROM {name}").columns
