@@ -312,10 +312,16 @@ def _read_by(run: RunReader | None) -> tuple[frozenset[str] | None, Preparation]
     """Return which feeds a run read, `None` for all, and what was done to their prices."""
     if run is None or "session" in run.summary:  # a recorded session, read as it was recorded
         return None, Preparation()
-    factors = {
+    return frozenset(part["feed"] for part in run.summary["parts"]), Preparation((), factors_of(run))
+
+
+def factors_of(run: RunReader) -> dict[str, Factors]:
+    """Return by instrument what a run multiplied prices by, for splits and dividends; nothing of raw ones."""
+    if "session" in run.summary:
+        return {}
+    return {
         name: Factors(*(tuple(column) for column in zip(*rows, strict=True)))
         for part in run.summary["content"]
         for name, rows in part.get("adjusted", {}).items()
         if rows
     }
-    return frozenset(part["feed"] for part in run.summary["parts"]), Preparation((), factors)

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from app.books import factors_of
+from app.report.adjusting import adjusted_arrivals, factor_sql
 from app.report.arrival import arrivals
 from core.events import InstrumentDefined, SessionScheduled, Side
 from core.ports import RUN_BASE, Selection
@@ -146,6 +148,14 @@ class Facts:
         for row in _rows(table):
             yield Fill(*(*row, arrivals.get(row[2])))
 
+    def as_seen(self, raw: dict[str, float]) -> dict[str, float]:
+        """Return arrival prices, by order id, as the run saw them: adjusted where its prices were."""
+        factors = factors_of(self.run)
+        if not factors:
+            return raw
+        rows = self._sql.arrow(f'SELECT "order", instrument, ts FROM raw.order_intended WHERE {self._scope}')
+        return adjusted_arrivals(raw, zip(*(c.to_pylist() for c in rows.columns), strict=True), factors)
+
     def orders(self) -> Iterator[tuple[Any, ...]]:
         """Yield the orders as they stand at the end, oldest first: `ORDER_COLUMNS`, the first in ns UTC."""
         table = self._sql.arrow(
@@ -227,9 +237,11 @@ class Facts:
             f"run IS NULL AND instrument = {literal(instrument)} AND {feed_in(self.feeds)} "
             f"AND ts BETWEEN {self.first_ts} AND {self.last_ts} AND seq <= {self._last_seq}"
         )
+        factor = factor_sql(factors_of(self.run).get(instrument))
         return self._thinned(
-            f"SELECT ts, seq, price AS value FROM raw.trade WHERE {where} AND NOT suspicious AND price > 0 "
-            f"UNION ALL SELECT ts, seq, close FROM raw.bar WHERE {where}",
+            f"SELECT ts, seq, round(price * {factor}, 8) AS value FROM ("
+            f"SELECT ts, seq, price FROM raw.trade WHERE {where} AND NOT suspicious AND price > 0 "
+            f"UNION ALL SELECT ts, seq, close FROM raw.bar WHERE {where})",
             buckets,
         )
 

@@ -187,7 +187,6 @@ class Odd(Strategy[P]):
         ("def __init__(self, params):\n        sys.exit(3)", "in __init__ at {}/odd.py:13: SystemExit: 3"),
         ("def on_trade(self, trade):\n        sys.exit(3)", "in on_trade at odd.py:13"),
         ("def on_trade(self, trade):\n        self.record('x', float('nan'))", "nan cannot be recorded"),
-        ("def on_trade(self, trade):\n        self.buy('ZVXA', 'many', reason='')", "quantity 'many'"),
     ],
 )
 def test_a_strategy_that_goes_wrong_is_no_bug_of_ours_and_ends_in_8(tape, log, tmp_path, body, says):
@@ -195,6 +194,16 @@ def test_a_strategy_that_goes_wrong_is_no_bug_of_ours_and_ends_in_8(tape, log, t
     done = tape("--log", log, "replay", "2025-07-03", "--strategy", "odd.py:Odd", "--json")
     assert (done.code, done.out) == (8, "")
     assert says.format(tmp_path) in done.err
+
+
+def test_a_quantity_in_words_is_refused_and_the_strategy_goes_on(tape, log, tmp_path):
+    body = "asked = False\n    def on_trade(self, trade):\n        if not self.asked:\n"
+    body += "            self.asked = True\n            self.buy('ZVXA', 'many', reason='')"
+    (tmp_path / "odd.py").write_text(f"{HEAD}    {body}\n")
+    done = tape("--log", log, "replay", "2025-07-03", "--strategy", "odd.py:Odd", "--json")
+    assert (done.code, done.json["refused"], done.json["orders"]) == (0, 1, 0)
+    report = tape("--log", log, "report", done.json["run"], "--json").json
+    assert report["refused_by_rule"] == {"quantity": 1}
 
 
 def test_a_termination_signal_in_a_handler_is_not_taken_for_a_strategy_that_exits(log, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 import core.matching.bars as bars
 from app.planning import DataOptions
+from app.report.building import opened
 from core.clock import wall
 from core.events import AccountMarked, OrderStatusChanged
 from core.sizing import LEAN
@@ -145,6 +146,17 @@ def test_times_in_force_end_as_published(lean_log, play):
     assert round(D(told["max_drawdown"]), 3) * 100 == D("0.100")
     ended = {s.order[-1]: s.message for s in events(run, OrderStatusChanged) if s.status == "Cancelled"}
     assert ended == {"3": "DAY order: the session closed", "5": "GTD order: its time is up"}
+
+
+def test_the_report_of_a_run_at_adjusted_prices_adds_up(lean_log, play):
+    """Marks and arrival prices are adjusted as the fills are: the log holds raw ones, some 15 % higher."""
+    run = play(lean_log, "basic_template.py:BasicTemplate", WEEK, MINUTE)
+    with opened(lean_log, run) as material:
+        (position,) = material.report.positions
+        profit = position.open_profit - D(run.summary["commissions"])
+        assert D(run.summary["start_equity"]) + profit == D(run.summary["end_equity"])
+        assert abs(float(material.report.figures["slippage_bps"])) < 1
+        assert max(material.facts.prices("SPY", 50).values) < 150
 
 
 def second_bars():
