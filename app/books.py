@@ -88,7 +88,10 @@ class Book(msgspec.Struct, frozen=True):
     def limits(self) -> Limits:
         """Return the limits that the run, or the log's last session, was under."""
         if self.run is not None:
-            return msgspec.convert(self.run.summary["options"]["limits"], Limits)
+            told = self.run.summary
+            # The proof of a live session has them where the session's start has them.
+            found = told["options"].get("limits") or told["config"].get("limits", {})
+            return msgspec.convert(found, Limits)
         from app.past import limits_of  # noqa: PLC0415  # brings the whole world
 
         started = [entry.event for entry in self.trading({SessionStarted})]

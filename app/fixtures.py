@@ -103,6 +103,11 @@ def export_fixture(root: Path, run: str, name: str, directory: Path) -> list[Pat
         if path.exists():
             raise UsageError(f"{path}: exists already, and export overwrites nothing; choose another name")
     found = find_run(root, run)
+    if "session" in found.summary:
+        raise UsageError(
+            f"run {found.id} is the proof of live session {found.summary['session']}, which needs the "
+            f"broker's word; replay its date and export that run; next: tape replay {found.summary['period']}"
+        )
     building = directory / f".{name}.partial"
     shutil.rmtree(building, ignore_errors=True)
     try:

@@ -16,6 +16,10 @@ from eventstore.layout import MANIFEST_NAME, Layout, sealed_range
 
 MANIFEST_FORMAT = 1
 _MAX_RETRIES = 100
+_ADVICE = (
+    "no event can be read without it; restore it from a backup of the log; next: tape verify, which checks "
+    "all the rest"
+)
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -197,9 +201,11 @@ class Catalogue:
         except FileNotFoundError as error:
             if path.is_dir():
                 raise CorruptLog(
-                    f"{path / MANIFEST_NAME}: missing: sealed data without a manifest"
+                    f"{path / MANIFEST_NAME}: missing: sealed data without a manifest; {_ADVICE}"
                 ) from error
             return None  # removed by a compaction since it was listed
+        except CorruptLog as error:
+            raise CorruptLog(f"{error}; {_ADVICE}") from error
 
 
 def stable_listing(layout: Layout) -> list[Path]:

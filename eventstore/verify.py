@@ -249,7 +249,9 @@ def _check_journal(layout: Layout, tally: _Tally) -> tuple[int, str]:
         except StoreError as error:
             tally.loss = isinstance(error, Damage | Lost)
             path = getattr(error, "path", None)
-            tally.add(path or _path_in(str(error), layout.root), str(error), getattr(error, "offset", None))
+            # What a listing adds for its readers is no damage: a finding of the directory says it.
+            said = str(error.__cause__ if isinstance(error.__cause__, CorruptLog) else error)
+            tally.add(path or _path_in(said, layout.root), said, getattr(error, "offset", None))
             prefix = getattr(error, "prefix", None)
             return (prefix.last_seq, prefix.chain.hex()) if prefix is not None else (0, "")
         hot = [segment for segment in found.hot if segment not in found.covered]

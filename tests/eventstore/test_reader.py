@@ -1,7 +1,9 @@
 """Reading sealed and hot together: order, selection, memory, damage."""
 
 import itertools
+import shutil
 import threading
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -112,9 +114,18 @@ def test_hot_ticks_are_not_decoded_where_something_rare_is_asked_for(root, every
     assert 0 < sum(map(len, decoded)) < with_ticks / 2
 
 
-def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):
-    import shutil  # noqa: PLC0415
+@pytest.mark.parametrize("data", [b"{}", b"", b"\xff", None])
+def test_a_damaged_manifest_says_what_to_do(root, tmp_path, data):
+    copy = Path(shutil.copytree(root, tmp_path / "log"))
+    manifest = next((copy / "sealed").iterdir()) / "seal.json"
+    manifest.unlink()
+    if data is not None:
+        manifest.write_bytes(data)
+    with pytest.raises(CorruptLog, match=r"seal\.json: .*restore it from a backup of the log; next: tape"):
+        list(LogReader(copy).entries(Selection()))
 
+
+def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):
     copy = tmp_path / "log"
     shutil.copytree(root, copy)
     victim = Layout(copy).sealed_directories()[1] / "quote.parquet"
@@ -127,8 +138,6 @@ def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):
 
 
 def test_a_missing_directory_is_a_gap_not_silence(root, tmp_path):
-    import shutil  # noqa: PLC0415
-
     copy = tmp_path / "log"
     shutil.copytree(root, copy)
     shutil.rmtree(Layout(copy).sealed_directories()[1])

@@ -42,6 +42,9 @@ def test_a_demo_fed_through_its_strategy_again_has_the_same_decisions_hash(trade
     assert told["decisions_hash"] == run.summary["decisions_hash"]
     assert len(intents(run)) == told["intents"] > 10
     assert intents(run) == intents(first)
+    done = tape("--log", traded, "export", "--fixture", "morning", "--run", run.id)
+    assert (done.code, "is the proof of live session 1" in done.err) == (2, True)
+    assert tape("--log", traded, "state", "--run", run.id).code == 0
 
 
 def test_a_plain_replay_of_a_traded_day_reads_the_imported_feed(traded, ib_gateway_log, tmp_path, tape):
