@@ -24,7 +24,7 @@ from eventstore.schema import UNKNOWN, columns_of, to_entries, to_events
 from eventstore.selecting import bounds_overlap, mask, may_hold
 
 _CONVERT_ROWS = 8_192
-"""So many events at a time stay in the processor's cache while they are built and used (measured)."""
+"""So many rows are a chunk: where streams are merged, that many events of each are built at a time."""
 _CONVERT_ROWS_FIRST = 512
 """So many are built first of a batch, then twice as many each time: the first event waits for few others."""
 
