@@ -31,7 +31,7 @@ PAGES = (
 )
 _BLOCK = re.compile(r"^```([^\n`]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXAMPLE = re.compile(r"\bexamples/[\w/.-]*\w")
-_TIMEOUT_S = 60
+_TIMEOUT_S = 240
 _PROGRESS = re.compile(r"^\w+: [\d,]+ of [\d,]+\n", re.MULTILINE)
 """What long work says of itself every few seconds: more on a slow machine."""
 
