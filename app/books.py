@@ -163,6 +163,10 @@ class _SessionFacts:
 def open_log(root: Path) -> LogReader:
     """Return a reader of the log; raises `DataMissing` if there is none."""
     if not Layout(root).exists():
+        if root.exists() and not root.is_dir():
+            raise DataMissing(
+                f"{root}: is no directory, which a log is; next: name another one with --log DIR"
+            )
         raise DataMissing(
             f"{root}: there is no log here; next: tape replay 2025-07-02 (makes one from the built-in "
             f"sample), tape import, or another --log DIR"

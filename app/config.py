@@ -172,9 +172,7 @@ def _text(path: Path) -> str:
             raise ConfigError(f"{path}: larger than {_SIZE_LIMIT:,} bytes; that is no configuration file")
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot read it: {error.strerror or error}; check the path given to -c"
-        ) from error
+        raise ConfigError(f"{path}: cannot read it: {error.strerror or error}; check the path") from error
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return raw.decode(encoding)

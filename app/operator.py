@@ -130,10 +130,9 @@ def _adopt(desk: Desk, args: Mapping[str, Any], ts: int) -> Reply:
     positions, account = desk.world.positions, desk.account
     held = positions.position(account, instrument, source).quantity
     if not held:
-        raise UsageError(
-            f"{source or 'nobody'} holds no {instrument} in {account}, so there is nothing to adopt; "
-            f"next: tape positions"
-        )
+        where = f" in {account}" if account else ""
+        what = f"{source} holds no {instrument}" if source else f"there is no {instrument} without a strategy"
+        raise UsageError(f"{what}{where}, so there is nothing to adopt; next: tape positions")
     cost = positions.position(account, instrument).average_cost
     reason = _reason(args)
     theirs = money(positions.position(account, instrument, strategy).quantity + held)
