@@ -62,9 +62,9 @@ from core.views import ClosedTrade, Order, Position
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from app.books import Snapshot
-    from app.fixtures import Fixture
-    from app.rehearsing import Rehearsal
+    from app.look.books import Snapshot
+    from app.replay.fixtures import Fixture
+    from app.replay.rehearsing import Rehearsal
     from eventstore.runs import RunReader
     from eventstore.sql import Sql
 
@@ -190,7 +190,7 @@ class Log:
     """A log opened for reading; nothing here can change it, and a writer may go on writing."""
 
     def __init__(self, path: Path | str) -> None:
-        from app.books import open_log as open_reader  # noqa: PLC0415  (heavy)
+        from app.look.books import open_log as open_reader  # noqa: PLC0415  (heavy)
 
         self.path = Path(path)
         self._reader = open_reader(self.path)
@@ -228,7 +228,7 @@ class Log:
 
         Types are classes or their tags (`"filled"`, docs/events.md); raises `UsageError` for an unknown one.
         """
-        from app.looking import event_types  # noqa: PLC0415
+        from app.look.looking import event_types  # noqa: PLC0415
         from core.ports import Selection  # noqa: PLC0415
 
         named = event_types(tuple(item for item in types if isinstance(item, str))) or frozenset()
@@ -240,7 +240,7 @@ class Log:
 
     def state(self, at: int | str | None = None, run: str | None = None) -> State:
         """Return the state at a seq or ISO time; by default at the end of the latest run, or of the log."""
-        from app.books import open_book, parse_moment, snapshot  # noqa: PLC0415
+        from app.look.books import open_book, parse_moment, snapshot  # noqa: PLC0415
 
         book = open_book(self.path, run)
         moment = None if at is None else parse_moment(str(at), book)
@@ -267,7 +267,7 @@ def open_log(path: Path | str = "tape-log") -> Log:
 
 def load_fixture(path: Path | str) -> "Fixture":
     """Open a fixture that `tape export --fixture` made; its `replay()` runs it again."""
-    from app.fixtures import load_fixture as load  # noqa: PLC0415  (heavy)
+    from app.replay.fixtures import load_fixture as load  # noqa: PLC0415  (heavy)
 
     return load(path)
 
@@ -277,6 +277,6 @@ def rehearse(strategy: type[Strategy[Any]], *, date: str = "2025-07-02", **param
 
     The result has `.orders`, `.fills`, `.recorded` and `.figures`. Raises as a replay does.
     """
-    from app.rehearsing import rehearse as try_out  # noqa: PLC0415  (heavy)
+    from app.replay.rehearsing import rehearse as try_out  # noqa: PLC0415  (heavy)
 
     return try_out(strategy, date=date, **parameters)

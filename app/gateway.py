@@ -30,9 +30,9 @@ from adapters.ibkr.gateway.trading import Trading
 from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
 from adapters.replay.broker import SimulatedBroker
 from adapters.replay.source import LogSource
-from app.planning import Period, Plan, Planner
+from app.composition.world import World
+from app.replay.planning import Period, Plan, Planner
 from app.version import VERSION
-from app.world import World
 from core.agenda import Agenda
 from core.clock import local
 from core.commissions import commission_model

@@ -51,7 +51,7 @@ StartGateway = Callable[..., RunningGateway]
 @pytest.fixture(scope="session")
 def ib_gateway_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The log whose days the gateways serve: the built-in sample. Override it to serve your own."""
-    from app.data import import_builtin_sample  # noqa: PLC0415
+    from app.data.importing import import_builtin_sample  # noqa: PLC0415
 
     root = tmp_path_factory.mktemp("ib_gateway") / "log"
     import_builtin_sample(root)

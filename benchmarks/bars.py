@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay
 from benchmarks import market
 from benchmarks.market import EXCHANGE, FIRST_DAY, ZONE, names
 from benchmarks.replay import cpu, specs, yardstick

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from adapters.ibkr.link.link_settings import LinkSettings
 from adapters.ibkr.wire.distribution import installed, load
+from app.composition.seating import StrategySpec
 from app.live.session import LiveRequest, LiveSession, run_live
-from app.seating import StrategySpec
 from benchmarks.live_broker import ACCOUNT, GO, OFF
 from core.clock import DAY_NS
 from core.events import InstrumentDefined, SessionScheduled, Trade

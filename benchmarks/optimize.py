@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import psutil
 
 import cli
+from app.composition.seating import StrategySpec
 from app.optimize.executing import LocalProcesses
 from app.optimize.study import Study, StudyRequest
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay
-from app.researching import Case
-from app.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay
+from app.replay.researching import Case
 from eventstore.reader import LogReader
 
 DAYS = ["2013-10-07", "2013-10-08", "2013-10-09", "2013-10-10", "2013-10-11"]

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import pyarrow.parquet as pq
 
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay
-from app.seating import StrategySpec, seat
+from app.composition.seating import StrategySpec, seat
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay
 from benchmarks.market import days, names
 from core.events import Trade
 from core.strategy import AnyStrategy

@@ -13,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay
 from benchmarks.market import days, make_log, names
 from benchmarks.replay import cpu, specs
 from core.risk import NO_LIMITS, Limits

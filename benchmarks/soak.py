@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psutil
 
 from adapters.ibkr.link.link_settings import LinkSettings
+from app.composition.seating import StrategySpec
+from app.configuration.settings import HealthSection
 from app.live.session import LiveRequest, LiveSession, run_live
-from app.logs import LogSettings
-from app.seating import StrategySpec
-from app.settings import HealthSection
+from app.watch.logs import LogSettings
 from app.watch.watching import Watching
 from core.clock import DAY_NS, local
 from core.events import Event, FeedDefined, InstrumentDefined, Quote, SessionScheduled, Trade

@@ -20,8 +20,8 @@ import sys
 import click
 import cli
 from pathlib import Path
-from app.config import load
-from app import running
+from app.configuration.reading import load
+from app.replay import running
 from core.loop import Loop
 Loop._take = lambda self, batch: os._exit(0)
 running.run_replay(Path(sys.argv[1]), load([]), running.ReplayRequest(what="2025-07-02"))

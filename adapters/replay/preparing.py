@@ -1,6 +1,6 @@
 """What happens to recorded data before a replay sees them: hours left out, prices adjusted. Pure.
 
-It changes what is read, never the log. Which data are prepared how is decided by `app.planning`; this is how.
+It changes what is read, never the log. `app.replay.planning` decides which data it is done to.
 """
 
 from collections.abc import Callable, Iterator

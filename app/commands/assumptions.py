@@ -64,7 +64,7 @@ _OPTIONS = (
 
 
 def assumptions(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to a verb, under the names that `app.running.ReplayRequest` has for them."""
+    """Add the options to a verb, under the names that `app.replay.running.ReplayRequest` has for them."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

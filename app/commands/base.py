@@ -14,7 +14,7 @@ import click
 from app.output import Output
 
 if TYPE_CHECKING:
-    from app.config import Config
+    from app.configuration.reading import Config
 
 
 class _Amount(click.FloatRange):
@@ -49,7 +49,7 @@ class Call:
         """The configuration of files, environment and `--log`; raises `ConfigError` naming every problem."""
         import os  # noqa: PLC0415
 
-        from app.config import load  # noqa: PLC0415  # not every verb has use for it
+        from app.configuration.reading import load  # noqa: PLC0415  # not every verb has use for it
 
         files = [Path(name) for name in self._options["config"]]
         config = load(files, log=self._options["log"], environment=os.environ)

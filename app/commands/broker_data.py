@@ -70,7 +70,7 @@ def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any)
         return 0
     if options["exchange"] is not None:
         raise click.UsageError("--exchange: only with --source; the broker knows where SYMBOL trades")
-    from app.fetching import FetchRequest, run_fetch  # noqa: PLC0415
+    from app.data.fetching import FetchRequest, run_fetch  # noqa: PLC0415
     from app.live.ending import Ending, StopAsked  # noqa: PLC0415
     from app.live.preparing import place_of  # noqa: PLC0415
     from app.live.signals import stopping  # noqa: PLC0415
@@ -97,8 +97,8 @@ def fetch(call: Call, symbol: str, first: str, last: str | None, **options: Any)
 
 
 def _fetch_from(call: Call, symbol: str, first: str, last: str, options: dict[str, Any]) -> None:
-    from app.data import outcome  # noqa: PLC0415
-    from app.source_fetching import SourceRequest, fetch_from  # noqa: PLC0415
+    from app.data.importing import outcome  # noqa: PLC0415
+    from app.data.source_fetching import SourceRequest, fetch_from  # noqa: PLC0415
 
     wrong = [name for name in ("host", "port", "client_id") if options[name] is not None]
     wrong += ["all_hours"] * options["all_hours"] + ["what"] * (options["kind"] != "trades")
@@ -125,7 +125,7 @@ def _fetch_from(call: Call, symbol: str, first: str, last: str, options: dict[st
 
 
 def _show(call: Call, fetched: Any) -> None:
-    from app.data import Imported, outcome  # noqa: PLC0415
+    from app.data.importing import Imported, outcome  # noqa: PLC0415
 
     result = fetched.result
     told = outcome(Imported(result, fetched.recovered))
@@ -161,10 +161,10 @@ def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: A
     No strategy runs, no order leaves, and the account is not looked at. A signal, or the log's kill file,
     ends it in order.
     """
-    from app.books import parse_time  # noqa: PLC0415
     from app.live.ending import Ending, StopAsked  # noqa: PLC0415
     from app.live.signals import stopping  # noqa: PLC0415
     from app.live.taping import Tape, run_tape  # noqa: PLC0415
+    from app.look.books import parse_time  # noqa: PLC0415
 
     link = _link(call, options)
     names = symbols or tuple(call.config.settings.trading.watchlist)
@@ -207,7 +207,7 @@ def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: A
 def preview(call: Call, symbol: str, side: str, quantity: str, **options: Any) -> None:
     """Show what an order would do to margins and what it would cost. Nothing is ordered."""
     from app.live.preparing import place_of  # noqa: PLC0415
-    from app.previewing import PreviewRequest, run_preview  # noqa: PLC0415
+    from app.operation.previewing import PreviewRequest, run_preview  # noqa: PLC0415
 
     request = PreviewRequest(
         symbol=symbol,

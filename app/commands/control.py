@@ -40,7 +40,7 @@ def flatten(call: Call, reason: str | None, timeout: float) -> int:
 
 
 def _halt(call: Call, level: str, reason: str | None, timeout: float) -> int:
-    from app.operator import ask, verified  # noqa: PLC0415
+    from app.operation.operator import ask, verified  # noqa: PLC0415
     from core.errors import ExitCode  # noqa: PLC0415
 
     told = ask(call.root, "halt", timeout, _currency(call), level=level, reason=reason or "")
@@ -66,7 +66,7 @@ def _halt(call: Call, level: str, reason: str | None, timeout: float) -> int:
 @_TIMEOUT
 def resume(call: Call, reason: str | None, timeout: float) -> None:
     """Let trading go on after a halt, and remove the kill file."""
-    from app.operator import ask  # noqa: PLC0415
+    from app.operation.operator import ask  # noqa: PLC0415
 
     told = ask(call.root, "resume", timeout, _currency(call), reason=reason or "")
     call.out.result({**told.told, "by": told.by})
@@ -84,7 +84,7 @@ def accept(call: Call, instrument: str | None, reason: str, timeout: float) -> N
     Without INSTRUMENT all breaks are accepted. Our position becomes the broker's; the difference belongs to
     no strategy.
     """
-    from app.operator import ask  # noqa: PLC0415
+    from app.operation.operator import ask  # noqa: PLC0415
 
     told = ask(call.root, "accept", timeout, _currency(call), instrument=instrument or "", reason=reason)
     call.out.result({**told.told, "by": told.by})

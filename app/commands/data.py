@@ -86,7 +86,7 @@ def import_(
         named = ", ".join(f"--{name.replace('_', '-')}" for name, value in of_signals.items() if value)
         raise click.UsageError(f"{named}: only with --as signals")
     from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
-    from app.data import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
+    from app.data.importing import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
 
     given = {name: value for name, value in table.items() if value is not None}
     request = ImportRequest(
@@ -124,7 +124,7 @@ def _import_signals(
     given: dict[str, Any],
     others: dict[str, Any],
 ) -> ExitCode:
-    from app.signal_import import SignalRequest, run_signal_import  # noqa: PLC0415
+    from app.signals.importing import SignalRequest, run_signal_import  # noqa: PLC0415
 
     wrong = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if wrong:
@@ -180,7 +180,7 @@ def _by_ending(files: tuple[Path, ...]) -> str:
 
 
 def _show(call: Call, result: Any) -> None:
-    from app.data import first_rejections  # noqa: PLC0415
+    from app.data.importing import first_rejections  # noqa: PLC0415
 
     call.out.pairs(
         {
@@ -265,8 +265,8 @@ def export(
         return
     if target is None:
         raise click.UsageError("name OUT: a file such as trades.parquet, or a new directory")
-    from app import exporting, looking  # noqa: PLC0415
-    from app.books import open_book  # noqa: PLC0415
+    from app.look import exporting, looking  # noqa: PLC0415
+    from app.look.books import open_book  # noqa: PLC0415
 
     book = open_book(call.root, run or "log")
     bounds = looking.bounds(first, last)
@@ -284,7 +284,7 @@ def export(
 
 
 def _export_fixture(call: Call, name: str, run: str, directory: Path) -> None:
-    from app.fixtures import export_fixture  # noqa: PLC0415
+    from app.replay.fixtures import export_fixture  # noqa: PLC0415
 
     written = export_fixture(call.root, run, name, directory)
     call.out.result({"written": [str(path) for path in written]})

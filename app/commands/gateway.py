@@ -54,12 +54,12 @@ def gateway(call: Call, date: str, **options: Any) -> None:
     Any client of the TWS API can connect, stream, ask for history and trade. Orders meet the day's prices
     by the rules of a replay. The book survives the gateway: started again, it goes on from there.
     """
-    from app import running  # noqa: PLC0415
     from app.gateway import open_gateway  # noqa: PLC0415
+    from app.replay import running  # noqa: PLC0415
 
     request = _request(call, date, options)
     if running.needs_sample(call.root, date):
-        from app.data import import_builtin_sample  # noqa: PLC0415
+        from app.data.importing import import_builtin_sample  # noqa: PLC0415
 
         call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
         with call.out.progress("importing") as advance:
@@ -104,8 +104,8 @@ def _stop_with_parent(server: Any) -> None:
 
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
     from app.gateway import GatewayRequest, parse_speed, read_faults  # noqa: PLC0415
-    from app.planning import parse_period  # noqa: PLC0415
-    from app.running import cash  # noqa: PLC0415
+    from app.replay.planning import parse_period  # noqa: PLC0415
+    from app.replay.running import cash  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
     period = parse_period(date)

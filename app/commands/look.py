@@ -30,7 +30,7 @@ def _narrowing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _book(call: Call, run: str | None) -> Any:
-    from app.books import open_book  # noqa: PLC0415  # reading a log imports pyarrow: not for --help
+    from app.look.books import open_book  # noqa: PLC0415  # reading a log imports pyarrow: not for --help
 
     return open_book(call.root, run, currency=call.config.settings.replay.currency)
 
@@ -60,7 +60,7 @@ def positions(call: Call, action: str | None, instrument: str | None, **given: A
 
 
 def _adopt(call: Call, instrument: str | None, given: dict[str, Any]) -> None:
-    from app.operator import ask  # noqa: PLC0415
+    from app.operation.operator import ask  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
     if not instrument or not given["strategy"]:
@@ -83,8 +83,8 @@ def _adopt(call: Call, instrument: str | None, given: dict[str, Any]) -> None:
 
 
 def _list_positions(call: Call, run: str | None, *, flat: bool) -> None:
-    from app import looking  # noqa: PLC0415
-    from app.books import snapshot  # noqa: PLC0415
+    from app.look import looking  # noqa: PLC0415
+    from app.look.books import snapshot  # noqa: PLC0415
 
     book = _book(call, run)
     rows = looking.positions(snapshot(book), flat=flat)
@@ -134,8 +134,8 @@ def orders(
     working: bool,
 ) -> None:
     """List orders, each in its latest version and state, with the reason it was placed for."""
-    from app import looking  # noqa: PLC0415
-    from app.books import snapshot  # noqa: PLC0415
+    from app.look import looking  # noqa: PLC0415
+    from app.look.books import snapshot  # noqa: PLC0415
 
     book = _book(call, run)
     state = snapshot(book, marks=False)
@@ -187,8 +187,8 @@ def fills(
     call: Call, run: str | None, instrument: str | None, strategy: str | None, order: str | None
 ) -> None:
     """List executions by time, in their latest revision, with their commissions."""
-    from app import looking  # noqa: PLC0415
-    from app.books import snapshot  # noqa: PLC0415
+    from app.look import looking  # noqa: PLC0415
+    from app.look.books import snapshot  # noqa: PLC0415
 
     book = _book(call, run)
     state = snapshot(book, marks=False)
@@ -240,8 +240,8 @@ def state(call: Call, run: str | None, at: str | None) -> None:
 
     TIME means everything whose clock is not later. Without an offset it is UTC.
     """
-    from app import looking  # noqa: PLC0415
-    from app.books import parse_moment, snapshot  # noqa: PLC0415
+    from app.look import looking  # noqa: PLC0415
+    from app.look.books import parse_moment, snapshot  # noqa: PLC0415
 
     book = _book(call, run)
     moment = parse_moment(at, book) if at else None
@@ -308,8 +308,8 @@ def _show_account(call: Call, row: Any) -> None:
 @_run_option
 def why(call: Call, run: str | None, name: str) -> None:
     """Show the chain that an order or execution ID belongs to: from the tick to the commission."""
-    from app import looking  # noqa: PLC0415
-    from app.chain import chain  # noqa: PLC0415
+    from app.look import looking  # noqa: PLC0415
+    from app.look.chain import chain  # noqa: PLC0415
 
     book = _book(call, run)
     links = chain(book, name)
@@ -351,7 +351,7 @@ def events(
     """List events in the order of the log: the first ones that match."""
     from itertools import islice  # noqa: PLC0415
 
-    from app import looking  # noqa: PLC0415
+    from app.look import looking  # noqa: PLC0415
 
     book = _book(call, "log" if follow else run)
     chosen = looking.EventFilter(
@@ -387,7 +387,7 @@ def events(
 
 def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:
     """Print entries as they come, each at once."""
-    from app import looking  # noqa: PLC0415
+    from app.look import looking  # noqa: PLC0415
 
     def wait() -> bool:
         time.sleep(_POLL_S)

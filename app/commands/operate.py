@@ -14,7 +14,7 @@ from core.errors import UsageError
 @verb("status")
 def status(call: Call) -> None:
     """Show what the log holds, who writes it, how large it is, and how trading stands."""
-    from app.status import status as look  # noqa: PLC0415
+    from app.look.status import status as look  # noqa: PLC0415
 
     found = look(call.root)
     call.out.result(found)
@@ -124,7 +124,7 @@ def _span(dates: list[str]) -> str:
 @click.option("--timeout", default=60.0, show_default=True, type=AMOUNT, help="Seconds to wait.")
 def seal(call: Call, timeout: float) -> None:
     """Seal what is recorded so far to Parquet, while a process writes the log or not."""
-    from app.operating import seal_log  # noqa: PLC0415
+    from app.operation.operating import seal_log  # noqa: PLC0415
 
     done = seal_log(call.root, timeout)
     call.out.result(done)
@@ -144,7 +144,7 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     With --accept-loss, the log goes on behind its good prefix; with --rebuild, sealed tables are made
     again and all is checked again. Either way damaged files are set aside in quarantine/.
     """
-    from app.operating import RESTORE, accept, check, next_command, rebuild_tables  # noqa: PLC0415
+    from app.operation.operating import RESTORE, accept, check, next_command, rebuild_tables  # noqa: PLC0415
 
     if rebuild and accept_loss:
         raise UsageError(

@@ -143,7 +143,7 @@ def compare(call: Call, first: str, second: str, html: Path | None) -> None:
 
 
 def _show_both(call: Call, told: "SideBySide") -> None:
-    from app.comparing import named_input  # noqa: PLC0415
+    from app.replay.comparing import named_input  # noqa: PLC0415
     from app.report.lines import LINES, NONE, changed, shown  # noqa: PLC0415
 
     rows = [

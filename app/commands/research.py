@@ -44,7 +44,7 @@ def lookahead(
     Example: tape lookahead mine.py:Mine 2025-07-02 --set instrument=ZVXA
     """
     from app.lookahead.checking import Request, check  # noqa: PLC0415  # help does not need it
-    from app.researching import prepare  # noqa: PLC0415
+    from app.replay.researching import prepare  # noqa: PLC0415
 
     case = prepare(call.root, call.config, strategy, dates, options, note=call.out.note)
     request = Request(
@@ -184,7 +184,7 @@ def optimize(
     Example: tape optimize sma_cross --set instrument=ZVXA --range fast=5:25:5 --range slow=30:90:20
     """
     from app.optimize.study import Study, StudyRequest  # noqa: PLC0415  # help does not need it
-    from app.researching import cores, prepare  # noqa: PLC0415
+    from app.replay.researching import cores, prepare  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
     if rolling and walk_forward is None:

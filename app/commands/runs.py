@@ -40,12 +40,12 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
     """
     import msgspec  # noqa: PLC0415  # help does not need it
 
-    from app import running  # noqa: PLC0415
-    from app.replaying import result  # noqa: PLC0415
+    from app.replay import running  # noqa: PLC0415
+    from app.replay.replaying import result  # noqa: PLC0415
 
     request = running.ReplayRequest(what=what, **options)
     if running.needs_sample(call.root, what):
-        from app.data import import_builtin_sample  # noqa: PLC0415
+        from app.data.importing import import_builtin_sample  # noqa: PLC0415
 
         call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
         with call.out.progress("rows") as advance:
@@ -69,8 +69,8 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
 
 
 def _prove(call: Call, request: Any) -> None:
-    from app import running  # noqa: PLC0415
-    from app.replaying import result  # noqa: PLC0415
+    from app.replay import running  # noqa: PLC0415
+    from app.replay.replaying import result  # noqa: PLC0415
 
     proven = running.run_proofs(call.root, request)
     last = proven[-1]
@@ -140,7 +140,7 @@ def diff(call: Call, first: str, second: str) -> int:
 
     Ids are not compared. Ends with 1 if the runs decide differently.
     """
-    from app.comparing import compare, named_input  # noqa: PLC0415
+    from app.replay.comparing import compare, named_input  # noqa: PLC0415
     from core.errors import ExitCode  # noqa: PLC0415
     from eventstore.runs import find_run  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ from app.output import cell, plain_table
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
 def init(call: Call, directory: Path) -> None:
     """Start a project in DIRECTORY: tape.toml, a strategy, a signal source, tests. Overwrites nothing."""
-    from app.scaffold import scaffold  # noqa: PLC0415
+    from app.plugins.scaffold import scaffold  # noqa: PLC0415
 
     written = scaffold(directory)
     call.out.result({"directory": str(directory), "written": [str(path) for path in written]})
@@ -58,14 +58,14 @@ def config(call: Call, action: str, old: Path | None, output: Path | None) -> in
 def _show_schema(call: Call) -> None:
     import json  # noqa: PLC0415
 
-    from app.migrating import schema  # noqa: PLC0415
+    from app.configuration.migrating import schema  # noqa: PLC0415
 
     call.out.result(schema())
     call.out.line(json.dumps(schema(), indent=2))
 
 
 def _migrate(call: Call, old: Path, output: Path | None) -> int:
-    from app.migrating import migrate, write_new  # noqa: PLC0415
+    from app.configuration.migrating import migrate, write_new  # noqa: PLC0415
 
     told = migrate(old)
     if output is not None:
@@ -91,7 +91,7 @@ def _migrate(call: Call, old: Path, output: Path | None) -> int:
 
 
 def _show_settings(call: Call) -> None:
-    from app.config import canonical, effective  # noqa: PLC0415
+    from app.configuration.reading import canonical, effective  # noqa: PLC0415
 
     settings = effective(call.config)
     text, digest = canonical(call.config)
@@ -123,8 +123,8 @@ def strategies(call: Call, files: tuple[str, ...]) -> int:
 
     Shows each one's version and its parameters with their defaults. Exit code 1 if any does not load.
     """
-    from app.discovery import STRATEGIES  # noqa: PLC0415
-    from app.plugins import broken, listing  # noqa: PLC0415
+    from app.plugins.discovery import STRATEGIES  # noqa: PLC0415
+    from app.plugins.kinds import broken, listing  # noqa: PLC0415
 
     settings = call.config.settings
     configured = [entry.name for entry in (*settings.replay.strategy, *settings.live.strategy)]
@@ -144,7 +144,7 @@ def plugins(call: Call) -> int:
 
     Shows each one's kind, origin, version and parameters. Exit code 1 if any does not load.
     """
-    from app.plugins import broken, everything  # noqa: PLC0415
+    from app.plugins.kinds import broken, everything  # noqa: PLC0415
 
     rows = everything(call.config.settings)
     call.out.result(rows)

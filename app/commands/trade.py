@@ -47,9 +47,9 @@ def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
 
 
 def _asked(given: dict[str, Any]) -> Any:
-    from app.books import parse_time  # noqa: PLC0415
     from app.gateway import parse_speed  # noqa: PLC0415
     from app.live.running import LiveAsked  # noqa: PLC0415
+    from app.look.books import parse_time  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
     speed = None if given["speed"] in (None, "max") else parse_speed(given["speed"])
@@ -66,10 +66,10 @@ def _asked(given: dict[str, Any]) -> Any:
 
 
 def _make_sample(call: Call, date: str) -> None:
-    from app import running  # noqa: PLC0415
+    from app.replay import running  # noqa: PLC0415
 
     if running.needs_sample(call.root, date):
-        from app.data import import_builtin_sample  # noqa: PLC0415
+        from app.data.importing import import_builtin_sample  # noqa: PLC0415
 
         call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
         with call.out.progress("importing") as advance:

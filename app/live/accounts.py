@@ -1,6 +1,6 @@
 """Which account a session trades, and whether it may: real money needs to be asked for twice."""
 
-from app.config import Config
+from app.configuration.reading import Config
 from core.errors import UsageError
 
 PAPER = ("DU", "DF", "DI")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from app.config import Config
+from app.configuration.reading import Config
+from app.configuration.settings import SignalPluginSection
 from app.live.reading import SAID_MAX, Reading, stamped
-from app.settings import SignalPluginSection
-from app.signal_child import Answer, Order
-from app.signal_plugins import PluginOrder
-from app.signal_reading import market_of, options_of
-from app.signal_troubles import Troubles
+from app.signals.child import Answer, Order
+from app.signals.plugins import PluginOrder
+from app.signals.reading import market_of, options_of
+from app.signals.troubles import Troubles
 from core.clock import DAY_NS, SECOND_NS, iso, local
 from core.events import Event, SignalFileRead
 from core.ports import EntryReader, Selection

@@ -10,12 +10,12 @@ import msgspec
 
 from adapters.ibkr.link.probe import Visit, visit
 from adapters.ibkr.wire.distribution import installed
-from app.config import Config
+from app.composition.past import past_of
+from app.configuration.reading import Config
 from app.live.accounts import is_paper
 from app.live.kill_file import KillFile
 from app.live.killing import CLIENT_OFFSET
-from app.operating import current_holder
-from app.past import past_of
+from app.operation.operating import current_holder
 from core.errors import BrokerLibraryUnusable, TapeError
 from eventstore.layout import Layout
 from eventstore.platform import choose

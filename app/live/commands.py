@@ -1,14 +1,14 @@
 """The operator's commands to a running session: taken before market data, answered when durable.
 
-Commands come as files (`eventstore.control`); what they record is decided in `app.operator`. Owns the order:
-taken, recorded as events, committed, answered.
+Commands come as files (`eventstore.control`); `app.operation.operator` decides what they record. Owns the
+order: taken, recorded as events, committed, answered.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from app.operator import COMMANDS, Desk, reply
-from app.writing import Writer
+from app.operation.operator import COMMANDS, Desk, reply
+from app.operation.writing import Writer
 from core.errors import UsageError
 from core.events import Event
 from eventstore.control import Command

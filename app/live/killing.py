@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from adapters.ibkr.link.probe import Cancelled, cancel_everything
-from app.config import Config
+from app.configuration.reading import Config
 from app.live.kill_file import KillFile
 from app.live.status_file import read_status
-from app.operating import current_holder
+from app.operation.operating import current_holder
 from core.errors import BrokerError, StoreError
 from eventstore.layout import Layout
 

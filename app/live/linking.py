@@ -3,7 +3,7 @@
 from typing import Literal
 
 from adapters.ibkr.link.link_settings import LinkSettings
-from app.settings import IbkrSection
+from app.configuration.settings import IbkrSection
 from core.errors import ConfigError
 
 

@@ -15,12 +15,12 @@ from adapters.ibkr.data.bars import size_of
 from adapters.ibkr.data.inquiry import Inquiry, Place, inquire
 from adapters.ibkr.data.resolving import Unresolved, name_of
 from adapters.ibkr.link.link_settings import LinkSettings
-from app.definitions import around, definition, definitions_of, resolve, scheduled, untraceable
-from app.fetching import FetchRequest, fetch
+from app.composition.seating import Seated, seat
+from app.data.definitions import around, definition, definitions_of, resolve, scheduled, untraceable
+from app.data.fetching import FetchRequest, fetch
 from app.live.session import LiveRequest
 from app.live.warming import date_of, plan_live
-from app.seating import Seated, seat
-from app.writing import Writer
+from app.operation.writing import Writer
 from core.errors import BrokerUnreachable, DataMissing, UsageError
 from core.events import InstrumentDefined
 from eventstore.reader import LogReader

@@ -15,16 +15,16 @@ import msgspec
 
 from adapters.replay.recorded import INPUTS, RecordedSource, SilentBroker
 from adapters.replay.source import LogSource
-from app.assembling import assemble
-from app.comparing import first_of
-from app.figures import figures
-from app.past import exits_of, limits_of, past_of
-from app.ranging import warmed
-from app.rules import renewed
-from app.seating import Seated, StrategySpec, seat
-from app.sizers import renewed_sizing
+from app.composition.assembling import assemble
+from app.composition.figures import figures
+from app.composition.past import exits_of, limits_of, past_of
+from app.composition.ranging import warmed
+from app.composition.seating import Seated, StrategySpec, seat
+from app.composition.world import World
+from app.plugins.rules import renewed
+from app.plugins.sizers import renewed_sizing
+from app.replay.comparing import first_of
 from app.version import VERSION
-from app.world import World
 from core.agenda import Agenda
 from core.clock import iso
 from core.errors import DataMissing, ExitCode, TapeError

@@ -1,7 +1,7 @@
 """A file of signals read, or a plug-in asked, in a process of its own: never waited for, ended in time.
 
 Whatever is in the file or in the user's code can neither block nor end trading. The other side is
-`app.signal_child`.
+`app.signals.child`.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import IO
 
 import msgspec
 
-from app.signal_child import Answer, Order
+from app.signals.child import Answer, Order
 from app.watch.processes import environment
 from core.events import RowRejected, SignalReceived
 from core.signals.rules import problem
@@ -35,7 +35,7 @@ class Reading:
         )
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the answer
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "app.signal_child"],
+            [sys.executable, "-P", "-m", "app.signals.child"],
             stdin=subprocess.PIPE,
             stdout=self._answer,
             stderr=subprocess.DEVNULL,

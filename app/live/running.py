@@ -8,8 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from adapters.ibkr.client import LinkSettings
-from app.books import open_log
-from app.config import Config, canonical
+from app.composition.seating import StrategySpec
+from app.configuration.reading import Config, canonical
+from app.configuration.settings import RiskSection
 from app.live.accounts import account_for
 from app.live.asking import configured_models, configured_plugins
 from app.live.demo import DemoBook, demo_gateway
@@ -20,12 +21,11 @@ from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
 from app.live.watched_files import configured_files
-from app.replaying import result
-from app.running import ReplayRequest, exits, limits, options, signal_rules, sizing_rules, strategies
-from app.seating import StrategySpec
-from app.settings import RiskSection
+from app.look.books import open_log
+from app.operation.writing import Writer
+from app.replay.replaying import result
+from app.replay.running import ReplayRequest, exits, limits, options, signal_rules, sizing_rules, strategies
 from app.watch.watching import configured
-from app.writing import Writer
 from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted
 from core.holds import HoldRule

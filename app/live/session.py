@@ -17,8 +17,11 @@ from adapters.ibkr.data.marketdata import DataLimits, MarketData
 from adapters.ibkr.data.resolving import name_of
 from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import Folds
-from app.assembling import assemble
-from app.definitions import definition
+from app.composition.assembling import assemble
+from app.composition.past import past_of
+from app.composition.ranging import warmed
+from app.composition.seating import StrategySpec, seat
+from app.data.definitions import definition
 from app.live.asking import PluginToAsk, SignalPlugins
 from app.live.collecting import set_aside
 from app.live.commands import OperatorDesk
@@ -31,16 +34,13 @@ from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
 from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
 from app.live.watched_files import FilesToWatch, SignalFiles
-from app.operator import Desk
-from app.past import past_of
-from app.ranging import warmed
-from app.seating import StrategySpec, seat
-from app.signal_troubles import Troubles
+from app.operation.operator import Desk
+from app.operation.writing import Writer, writing
+from app.signals.troubles import Troubles
 from app.version import VERSION
 from app.watch.hub import Hub
 from app.watch.watching import Watched, Watching
 from app.watch.watching import watch as watch_over
-from app.writing import Writer, writing
 from core.agenda import Agenda
 from core.errors import UsageError
 from core.events import (

@@ -8,9 +8,9 @@ patience ends: `HaltVerified` says which. Positions are closed by the step, betw
 
 from typing import Protocol, get_args
 
+from app.composition.world import World
 from app.live.guarding import GuardedBroker, Timed
 from app.live.kill_file import KillFile
-from app.world import World
 from core.clock import SECOND_NS
 from core.events import (
     ConnectionChanged,

@@ -14,15 +14,15 @@ from adapters.ibkr.data.marketdata import DataLimits, MarketData
 from adapters.ibkr.link.link_settings import LinkSettings
 from adapters.ibkr.trading.orders import OrderChannel
 from adapters.ibkr.trading.reconcile import Folds
-from app.config import Config, canonical
+from app.composition.past import past_of
+from app.configuration.reading import Config, canonical
 from app.live.ending import Ending
 from app.live.preparing import patiently, prepare
 from app.live.recording import LiveRecorder
 from app.live.session import InstrumentNames
 from app.live.source import IDLE_S
-from app.past import past_of
+from app.operation.writing import Writer, writing
 from app.version import VERSION
-from app.writing import Writer, writing
 from core.errors import UsageError
 from core.events import (
     DataStateChanged,

@@ -14,7 +14,7 @@ from typing import Any
 from app.live.missed import missed
 from app.live.telling import LiveStatus, Teller
 from app.output import cell, on_terminal, when
-from app.signal_troubles import trouble_of
+from app.signals.troubles import trouble_of
 from core.clock import SECOND_NS
 from core.events import (
     BreakAccepted,

@@ -11,10 +11,10 @@ import msgspec
 from adapters.ibkr.data.barmaking import live_feed
 from adapters.replay.source import LogSource, Slice
 from adapters.replay.streams import Stream
-from app.definitions import day_of
-from app.planning import Period, Plan, Planner
-from app.seating import Seated
-from app.warming import plan_warm_up
+from app.composition.seating import Seated
+from app.data.definitions import day_of
+from app.replay.planning import Period, Plan, Planner
+from app.replay.warming import plan_warm_up
 from core.events import Bar, Quote, QuoteBar, SessionStarted, Trade
 from core.ports import EntryReader, Selection
 from core.strategy import AnyStrategy, Subscription, handles

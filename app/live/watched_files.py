@@ -1,6 +1,6 @@
 """Files of signals that a live session watches: polled, left to settle, read elsewhere, recorded as events.
 
-A file is read in a process of its own (`app.signal_child`), with limits on its memory and time: whatever is
+A file is read in a process of its own (`app.signals.child`), with limits on its memory and time: whatever is
 in it can neither block nor end trading. What it says becomes inputs at the time at which the session learns
 of it. A file that was read before, by this session or an earlier one, is read again when its content changed.
 One that is not there, cannot be read or says nothing that counts is told once, and again when that is over.
@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from adapters.replay.signals.recommendations import SignalOptions
-from app.config import Config
+from app.configuration.reading import Config
 from app.live.reading import SAID_MAX, Reading, stamped
-from app.signal_child import Answer, Order
-from app.signal_reading import options_of
-from app.signal_troubles import Troubles, trouble_of
+from app.signals.child import Answer, Order
+from app.signals.reading import options_of
+from app.signals.troubles import Troubles, trouble_of
 from core.events import Event, SignalFileRead
 from core.ports import EntryReader, Selection
 

@@ -15,16 +15,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.comparing import first_of
+from app.composition.seating import StrategySpec
 from app.lookahead.child import Answer, Task
 from app.lookahead.copying import Copy, Inputs, after, extend, read_inputs
 from app.lookahead.mirroring import Mirror
 from app.lookahead.place import mirror_directory
 from app.lookahead.points import choose
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay
-from app.seating import StrategySpec
+from app.replay.comparing import first_of
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay
 from core.clock import iso
 from core.errors import ExitCode, StoreError, StrategyRaised, TapeError
 from core.events import Entry, types_of

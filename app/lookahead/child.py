@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay
 from core.errors import StrategyRaised, TapeError
 from eventstore.reader import LogReader
 

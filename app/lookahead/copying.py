@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.replay.source import LogSource
-from app.planning import Period, Plan, Planner
-from app.replaying import Replay
-from app.writing import Writer, writing
+from app.operation.writing import Writer, writing
+from app.replay.planning import Period, Plan, Planner
+from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import MARKET_DATA, Bar, Event, FeedDefined, InstrumentDefined, QuoteBar, SessionScheduled
 from core.ports import EntryReader, Selection

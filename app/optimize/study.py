@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.discovery import find
 from app.optimize.executing import Executor, LocalProcesses
 from app.optimize.folds import Fold, folds
 from app.optimize.measures import OBJECTIVES, SESSIONS_A_YEAR, Every, Objective, edges, interval
@@ -24,8 +23,9 @@ from app.optimize.space import Axis, axes
 from app.optimize.trials import Trial
 from app.optimize.where import Where
 from app.optimize.working import Done, Job, Setting, sessions_of
+from app.plugins.discovery import find
+from app.replay.researching import Case, sessions_in
 from app.report.metrics import sharpe
-from app.researching import Case, sessions_in
 from core.events import SessionScheduled
 from core.strategy import AnyStrategy
 from eventstore.reader import LogReader

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from app.optimize.measures import Every
-from app.proving import OutcomeChanged
-from app.replaying import again
+from app.replay.proving import OutcomeChanged
+from app.replay.replaying import again
 from core.errors import DataMissing, StoreError
 from eventstore.reader import LogReader
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
+from app.composition.seating import StrategySpec
 from app.optimize.measures import KEPT, SESSIONS_A_YEAR, Every, edges, measure
 from app.optimize.reading import SharedReader
 from app.optimize.trials import Status, Trial, TrialStore
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay
-from app.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 from core.ports import Selection

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from app.comparing import Comparison, compare
+from app.replay.comparing import Comparison, compare
 from app.report.building import Material, Report
 from app.report.lines import LINES
 

@@ -4,7 +4,7 @@ from html import escape
 
 import numpy as np
 
-from app.comparing import named_input
+from app.replay.comparing import named_input
 from app.report import html
 from app.report.axes import TimeAxis
 from app.report.building import Material

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.books import factors_of
+from app.look.books import factors_of
 from app.report.adjusting import adjusted_arrivals, factor_sql
 from app.report.arrival import arrivals
 from core.events import InstrumentDefined, SessionScheduled, Side
@@ -115,7 +115,7 @@ class Facts:
         """Return what a session began with: strategy, instrument, quantity and average cost."""
         if "session" not in self.run.summary:
             return []
-        from app.past import past_of  # noqa: PLC0415  # only the report of a session folds its past
+        from app.composition.past import past_of  # noqa: PLC0415  # only the report of a session folds its past
 
         first = int(self.run.summary["content"][0])
         held = past_of(LogReader(root), self.currency, upto=first).world.positions

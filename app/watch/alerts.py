@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.signal_troubles import trouble_of
+from app.signals.troubles import trouble_of
 from core.clock import iso
 from core.events import (
     BreakAccepted,

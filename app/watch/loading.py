@@ -1,7 +1,7 @@
 """Finding listeners: `path/file.py:Class`, an entry point or a name in ./plugins, as strategies are found."""
 
-from app.discovery import find_plugin, place_of, source_file
-from app.plugins import LISTENERS
+from app.plugins.discovery import find_plugin, place_of, source_file
+from app.plugins.kinds import LISTENERS
 from core.errors import UsageError, is_termination
 from core.listener import Listener
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import msgspec
 
-from app.config import Config
-from app.health import Health, Measures, SessionFacts
-from app.logs import LogSettings, log_sink
-from app.machine import Machine
-from app.settings import HealthSection
-from app.signal_troubles import Troubles
+from app.composition.world import World
+from app.configuration.reading import Config
+from app.configuration.settings import HealthSection
+from app.signals.troubles import Troubles
+from app.watch.health import Health, Measures, SessionFacts
 from app.watch.hub import Heard, Hub
+from app.watch.logs import LogSettings, log_sink
+from app.watch.machine import Machine
 from app.watch.metrics import Metrics
 from app.watch.processes import ListenerProcess
 from app.watch.sinks import Sink, SinkThread
 from app.watch.webhook import AlertSettings, alert_sink
-from app.world import World
 from core.errors import UsageError
 from core.events import InstrumentDefined
 from core.listener import Listener

@@ -2,7 +2,7 @@
 
 import json
 
-from app.config import load
+from app.configuration.reading import load
 
 OLD = {"ibkr": {"port": 4002, "clientId": 7}, "risk_management": {"stop_loss_pct": 5}}
 

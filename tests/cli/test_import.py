@@ -152,7 +152,7 @@ def wait_for(condition, timeout_s: float = 30.0) -> None:
 HOLDER = """
 import select, sys
 from pathlib import Path
-from app.writing import writing
+from app.operation.writing import writing
 from core.events import Trade
 
 with writing(Path(sys.argv[1])) as writer:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from app.fixtures import load_fixture
+from app.replay.fixtures import load_fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Config, canonical, effective, load
-from app.running import exits
-from app.settings import MASK, RiskSection
+from app.configuration.reading import Config, canonical, effective, load
+from app.configuration.settings import MASK, RiskSection
+from app.replay.running import exits
 from core.errors import ConfigError
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.config import effective, load
-from app.config_environment import from_environment
-from app.settings import Settings
+from app.configuration.environment import from_environment
+from app.configuration.reading import effective, load
+from app.configuration.settings import Settings
 from core.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ import tomllib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.lines import json_lines, toml_lines
+from app.configuration.lines import json_lines, toml_lines
 
 
 def test_toml_keys_are_found_in_tables_inline_tables_and_arrays_of_tables():

@@ -5,8 +5,8 @@ import tomllib
 
 import pytest
 
-from app.config import load
-from app.migrating import ELSEWHERE, migrate, schema, write_new
+from app.configuration.migrating import ELSEWHERE, migrate, schema, write_new
+from app.configuration.reading import load
 from core.errors import ConfigError, UsageError
 
 OLD = {

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.replay.broker import SimulatedBroker
-from app.world import World
+from app.composition.world import World
 from core.agenda import Agenda
 from core.commissions import commission_model
 from core.events import (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.ranging import ranges_of
+from app.composition.ranging import ranges_of
 from core import protection
 from core.day_stop import DayStop
 from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused

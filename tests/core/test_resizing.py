@@ -129,7 +129,7 @@ def test_a_sizer_that_fails_changes_no_holding(monkeypatch):
     def fails(case):
         raise Unsized("sizer mine raised")
 
-    monkeypatch.setattr("app.world.load_sizer", lambda rules: fails)
+    monkeypatch.setattr("app.composition.world.load_sizer", lambda rules: fails)
     rules = replace(RULES, method="mine", own=OwnSizing("mine", "mine.py"))
     bench = bench_of({1: lambda s: s.buy("ACME", 1000, reason="in"), 3: resize}, [10, 10, 99, 99], rules)
     assert asked(bench) == [("BUY", 1000)]

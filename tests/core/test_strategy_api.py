@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from app.discovery import FoundStrategy
-from app.parameters import parameters
+from app.plugins.discovery import FoundStrategy
+from app.plugins.parameters import parameters
 from core.desk import MAX_REQUESTS_A_STEP
 from core.errors import StrategyRaised, UsageError
 from core.events import (

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import cli
-from app.settings import Settings
+from app.configuration.settings import Settings
 from app.version import VERSION
 from core.errors import ExitCode
 from core.events import BY_TAG, EVENT_CLASSES
@@ -134,8 +134,8 @@ def test_each_row_of_the_table_of_faults_names_a_test_that_exists():
 
 
 def test_every_health_check_is_described():
-    from app.health import Checks  # noqa: PLC0415
-    from app.settings import HealthSection  # noqa: PLC0415
+    from app.configuration.settings import HealthSection  # noqa: PLC0415
+    from app.watch.health import Checks  # noqa: PLC0415
 
     described = section(page("operations.md"), "Health")
     assert all(f"| `{check}` |" in described for check in Checks(HealthSection()).states)

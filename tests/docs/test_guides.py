@@ -10,7 +10,7 @@ import click
 import pytest
 
 import cli
-from app.settings import Settings
+from app.configuration.settings import Settings
 from core.strategy import Strategy
 from tests.docs.test_docs import VERBS, settings_keys
 

@@ -3,7 +3,7 @@
 import signal
 from decimal import Decimal
 
-from app.books import open_book, snapshot
+from app.look.books import open_book, snapshot
 from tests.gateway.raw import ACCOUNT, Raw, connected
 
 STEP = ("--speed", "step", "--start", "open")

@@ -3,8 +3,8 @@
 import pytest
 
 from adapters.ibkr.link.takeover import Takeover
+from app.configuration.settings import IbkrSection
 from app.live.linking import link_of
-from app.settings import IbkrSection
 from core.errors import ConfigError
 
 

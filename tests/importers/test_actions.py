@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from adapters.replay.tables import TableOptions
-from app.data import ImportRequest, run_import
+from app.data.importing import ImportRequest, run_import
 from core.errors import UsageError
 from core.events import CorporateAction
 from core.ports import Selection

@@ -12,11 +12,11 @@ from pathlib import Path
 from adapters.ibkr.client import IbClient, LinkSettings
 from adapters.ibkr.wire.messages import Execution
 from adapters.ibkr.wire.transport import Transport
-from app import assembling
+from app.composition import assembling
+from app.composition.seating import StrategySpec
 from app.live import session
 from app.live.recording import LiveRecorder
 from app.live.session import LiveRequest, run_live
-from app.seating import StrategySpec
 from core.effects import Effect
 from core.events import (
     CancelSendStarted,

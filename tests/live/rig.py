@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.ibkr.link.link_settings import LinkSettings
+from app.composition.past import past_of
+from app.composition.seating import StrategySpec
 from app.live.session import LiveRequest, LiveSession
-from app.past import past_of
-from app.seating import StrategySpec
 from core.events import Entry, Event, FeedDefined, InstrumentDefined, OrderAttempted, SessionScheduled
 from core.holds import HoldRule
 from core.ports import Selection

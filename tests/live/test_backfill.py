@@ -13,10 +13,10 @@ import pytest
 
 from adapters.ibkr.data.barmaking import BarMaker
 from adapters.replay.recorded import INPUTS
+from app.composition.seating import StrategySpec
 from app.live.proving import Differs, prove
 from app.live.proving import Recorded as Proven
 from app.live.session import LiveRequest, LiveSession
-from app.seating import StrategySpec
 from core.clock import MINUTE_NS
 from core.consolidating import Grid, TradeBars
 from core.events import (

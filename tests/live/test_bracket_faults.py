@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from app.status import status
+from app.look.status import status
 from core.events import (
     BreakFound,
     BreakResolved,

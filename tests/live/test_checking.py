@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.ibkr.link.probe import cancel_everything, visit
-from app.config import load
+from app.configuration.reading import load
 from app.live.accounts import account_for
 from core.errors import BrokerUnreachable, UsageError
 from tests.gateway.raw import connected

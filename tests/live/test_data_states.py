@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapters.ibkr.link.link_settings import LinkSettings
+from app.composition.seating import StrategySpec
 from app.live.session import LiveRequest, LiveSession, run_live
-from app.seating import StrategySpec
 from core.clock import DAY_NS, local
 from core.events import (
     DataStateChanged,

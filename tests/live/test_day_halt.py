@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.composition.past import past_of
+from app.composition.seating import StrategySpec
 from app.live.session import LiveRequest, run_live
-from app.past import past_of
-from app.seating import StrategySpec
 from core.clock import DAY_NS, SECOND_NS, iso, local
 from core.events import (
     AccountMarked,

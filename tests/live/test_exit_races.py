@@ -6,7 +6,7 @@ late: a cancel or a change of an exit that has filled. The brackets and groups a
 
 import pytest
 
-from app.books import open_book, snapshot
+from app.look.books import open_book, snapshot
 from core.events import BreakFound, BrokerMessage, Filled, ModifyIntended, OrderStatusChanged
 from core.matching import Families
 from core.order_rules import STOPS

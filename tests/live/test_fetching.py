@@ -13,13 +13,13 @@ import cli
 from adapters.ibkr.data.bars import size_of
 from adapters.ibkr.data.inquiry import Place, inquire
 from adapters.replay.source import LogSource
-from app.definitions import definitions_of
-from app.fetching import FetchRequest, fetch, run_fetch
+from app.data.definitions import definitions_of
+from app.data.fetching import FetchRequest, fetch, run_fetch
 from app.live.ending import Ending
 from app.live.kill_file import KillFile
 from app.live.signals import Stopping
-from app.planning import Period, Planner
-from app.writing import writing
+from app.operation.writing import writing
+from app.replay.planning import Period, Planner
 from core.events import Bar, DataStateChanged, QuoteBar, Trade
 from core.ports import Selection
 from core.strategy import Subscription

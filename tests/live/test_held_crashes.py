@@ -9,8 +9,8 @@ import signal
 
 import pytest
 
-from app.books import open_book, snapshot
 from app.live.proving import Differs
+from app.look.books import open_book, snapshot
 from core.events import HoldEnded, OrderAttempted, OrderHeld, OrderStatusChanged, SessionStarted
 from core.order_rules import STOPS
 from core.ports import Selection

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.books import open_book
-from app.chain import chain
 from app.live.session import LiveSession
+from app.look.books import open_book
+from app.look.chain import chain
 from core.events import (
     BreakFound,
     Event,

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from adapters.ibkr.data.inquiry import Place
-from app.books import open_log
-from app.previewing import PreviewRequest, run_preview
+from app.look.books import open_log
+from app.operation.previewing import PreviewRequest, run_preview
 from cli import main
 from core.errors import RequestRefused, UsageError
 from core.events import OrderIntended

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.past import past_of
-from app.ranging import ranges_of, warmed
+from app.composition.past import past_of
+from app.composition.ranging import ranges_of, warmed
 from core.clock import DAY_NS
 from core.exit_rules import ExitRules
 from eventstore.journal import Journal

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.ibkr.wire import versions
-from app.books import open_book, snapshot
+from app.look.books import open_book, snapshot
 from core.events import OrderAmended, OrderStatusChanged, ReconciliationFinished
 from tests.live.sessions import OPEN_S, entries, play, prove_all
 

@@ -11,12 +11,12 @@ from threading import Timer
 import pytest
 
 from adapters.ibkr.link.link_settings import LinkSettings
-from app.config import load
+from app.composition.past import past_of
+from app.configuration.reading import load
 from app.live.ending import Ending, StopAsked
 from app.live.kill_file import KillFile
 from app.live.signals import Stopping
 from app.live.taping import Tape, run_tape
-from app.past import past_of
 from core.errors import TapeError, UsageError
 from core.events import (
     ConnectionChanged,

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from adapters.ibkr.link.link_settings import LinkSettings
+from app.composition.seating import StrategySpec
 from app.live.preparing import prepare_session
 from app.live.proving import Differs, prove
 from app.live.proving import Recorded as Proven
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.live.warming import KEY, recorded
-from app.seating import StrategySpec
 from core.clock import local
 from core.errors import BrokerUnreachable, UsageError
 from core.events import (

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from app.discovery import STRATEGIES, find, find_plugin, in_folders
-from app.plugins import KINDS, LISTENERS, MODELS, SIGNAL_SOURCES, SIZERS
+from app.plugins.discovery import STRATEGIES, find, find_plugin, in_folders
+from app.plugins.kinds import KINDS, LISTENERS, MODELS, SIGNAL_SOURCES, SIZERS
 from core.errors import UnknownPlugin, UnknownStrategy
 from tests.cli.conftest import tape  # noqa: F401  # fixture
 from tests.conftest import sampled

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.replay.signals.recommendations import SignalOptions
 from app.live.asking import PluginToAsk, SignalPlugins
-from app.signal_plugins import PluginOrder
+from app.signals.plugins import PluginOrder
 from core.clock import local
 from core.events import RowRejected, SignalFileRead, SignalReceived
 from eventstore.reader import LogReader
@@ -135,7 +135,7 @@ def test_one_symbol_that_fails_leaves_the_others(ask, log):  # noqa: F811
 
 
 def _instruments(root):
-    from app.signal_reading import market_of  # noqa: PLC0415
+    from app.signals.reading import market_of  # noqa: PLC0415
 
     return market_of(LogReader(root), NOW).instruments
 
@@ -276,7 +276,7 @@ def test_a_time_of_day_is_that_of_the_exchange_and_comes_once(ask):
 
 
 def test_a_session_that_begins_later_asks_at_once_unless_it_was_asked(ask, log):  # noqa: F811
-    from app.writing import writing  # noqa: PLC0415
+    from app.operation.writing import writing  # noqa: PLC0415
 
     late = NOW + HOUR_NS
     first = ask(says("return 1"), at=("10:30",))

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.world import World
+from app.composition.world import World
 from core.clock import DAY_NS
 from core.events import (
     BrokerMessage,

@@ -6,7 +6,7 @@ Not a test: the figure depends on the machine. It prints the best of a few round
 from collections.abc import Sequence
 from time import process_time_ns
 
-from app.world import MOVEMENTS_KEPT, ORDERS_KEPT
+from app.composition.world import MOVEMENTS_KEPT, ORDERS_KEPT
 from core.events import Entry, OrderSendStarted, OrderSent, RiskApproved
 from projections.account import Account
 from projections.base import Projection

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from adapters.replay.tables import TableOptions
-from app.data import ImportRequest, run_import
-from app.options import ReplayOptions
-from app.planning import parse_period
-from app.replaying import Replay
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.data.importing import ImportRequest, run_import
+from app.replay.options import ReplayOptions
+from app.replay.planning import parse_period
+from app.replay.replaying import Replay
 from core.events import Filled, OrderIntended
 from core.ports import Selection
 from eventstore.reader import LogReader

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 import core.matching.bars as bars
-from app.planning import DataOptions
+from app.replay.planning import DataOptions
 from app.report.building import opened
 from core.clock import wall
 from core.events import AccountMarked, OrderStatusChanged

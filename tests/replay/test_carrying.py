@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from app.carrying_orders import open_orders
-from app.config import load
-from app.replaying import again
-from app.running import ReplayRequest, run_replay
+from app.configuration.reading import load
+from app.replay.carrying_orders import open_orders
+from app.replay.replaying import again
+from app.replay.running import ReplayRequest, run_replay
 from core.errors import DataMissing, UsageError
 from core.events import (
     AccountMarked,

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from adapters.replay.corporate import changes
-from app.options import ReplayOptions
-from app.planning import DataOptions, Period
-from app.replaying import Replay, again
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import DataOptions, Period
+from app.replay.replaying import Replay, again
 from core.events import AccountMarked, CashAdjusted, Filled, OrderStatusChanged, PositionAdjusted
 from core.ports import Selection
 from core.views import Position

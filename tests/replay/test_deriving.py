@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.options import ReplayOptions
-from app.planning import DataOptions, Period
-from app.replaying import Replay, again
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import DataOptions, Period
+from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UsageError
 from core.events import FeedDefined, Filled, MadeBar, MadeQuoteBar, OrderIntended
 from core.ports import Selection

@@ -11,10 +11,10 @@ import pytest
 
 from adapters.replay.lean import parse_days
 from adapters.replay.sample_names import DAYS
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay, again
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay, again
 from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed
 from core.ports import Selection

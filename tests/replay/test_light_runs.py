@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from app.options import ReplayOptions
-from app.planning import Period
-from app.replaying import Replay, again
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period
+from app.replay.replaying import Replay, again
 from core.events import Filled
 from eventstore.reader import LogReader
 from tests.research.conftest import make_log

@@ -4,8 +4,8 @@ import tracemalloc
 
 import pytest
 
-from app import world
-from app.world import World
+from app.composition import world
+from app.composition.world import World
 from projections.sessions import Sessions
 from tests.projections.build import entries, stock
 from tests.properties.cost import life

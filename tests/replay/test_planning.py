@@ -3,10 +3,10 @@
 import pytest
 
 from adapters.replay.source import LogSource
-from app.options import ReplayOptions
-from app.planning import Period, Planner, parse_period
-from app.replaying import Replay, again
-from app.seating import StrategySpec, seat, spread
+from app.composition.seating import StrategySpec, seat, spread
+from app.replay.options import ReplayOptions
+from app.replay.planning import Period, Planner, parse_period
+from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UnknownInstrument, UsageError
 from core.events import (
     FeedDefined,

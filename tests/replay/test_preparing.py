@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from adapters.replay.source import LogSource
-from app.data import ImportRequest, run_import
-from app.options import ReplayOptions
-from app.planning import DataOptions, Period, Planner
-from app.replaying import Replay, again
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.data.importing import ImportRequest, run_import
+from app.replay.options import ReplayOptions
+from app.replay.planning import DataOptions, Period, Planner
+from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UsageError
 from core.events import Bar, CorporateAction, FeedDefined, QuoteBar, Trade
 from core.strategy import Subscription

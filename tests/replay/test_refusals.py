@@ -3,10 +3,10 @@
 import pytest
 
 from adapters.replay.sample import import_sample
-from app.options import ReplayOptions
-from app.planning import parse_period
-from app.replaying import Replay
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import parse_period
+from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import OrderSendStarted, RiskRefused
 from core.ports import Selection

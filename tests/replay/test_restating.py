@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 import adapters.replay.working as working
-from app.options import ReplayOptions
-from app.planning import DataOptions, Period
-from app.replaying import Replay, again
-from app.seating import StrategySpec
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.planning import DataOptions, Period
+from app.replay.replaying import Replay, again
 from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, Resting, pay_dividend, restated_quantity, split_order
 from core.order_rules import order_type

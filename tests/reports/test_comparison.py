@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 import cli
-from app.comparing import compare
+from app.replay.comparing import compare
 from app.report.building import opened
 from app.report.comparison import side_by_side
 from app.report.comparison_page import growth, render

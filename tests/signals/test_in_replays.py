@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from app.writing import writing
+from app.operation.writing import writing
 from core.clock import from_datetime
 from core.events import SignalReceived
 from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures

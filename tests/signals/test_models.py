@@ -10,10 +10,10 @@ import pytest
 import cli
 from adapters.replay.signals.recommendations import SignalOptions
 from app.live.asking import PluginToAsk, SignalPlugins
-from app.models import load_model
-from app.signal_plugins import PluginOrder
-from app.signal_troubles import Troubles
-from app.writing import writing
+from app.operation.writing import writing
+from app.signals.models import load_model
+from app.signals.plugins import PluginOrder
+from app.signals.troubles import Troubles
 from core.errors import ExitCode
 from core.events import SignalFileRead, SignalReceived
 from core.ports import Selection

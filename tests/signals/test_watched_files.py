@@ -10,7 +10,7 @@ from adapters.replay.signals.recommendations import SignalOptions
 from app.live import watched_files
 from app.live.proving import prove, recorded_sessions
 from app.live.watched_files import FilesToWatch, SignalFiles, WatchedFile
-from app.signal_child import Answer
+from app.signals.child import Answer
 from core.clock import local
 from core.events import CompositeSignal, RowRejected, SignalFileRead, SignalReceived
 from core.ports import Selection

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.config import canonical, load
-from app.logs import LogSettings
-from app.settings import HealthSection
+from app.configuration.reading import canonical, load
+from app.configuration.settings import HealthSection
 from app.watch.alerts import ALERTING
+from app.watch.logs import LogSettings
 from app.watch.watching import ListenerSettings, Watching, configured
 from core.errors import ConfigError
 

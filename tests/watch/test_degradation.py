@@ -11,9 +11,9 @@ import pytest
 
 import cli
 from adapters.ibkr.client import LinkSettings
+from app.composition.seating import StrategySpec
+from app.configuration.settings import HealthSection
 from app.live.session import LiveRequest, run_live
-from app.seating import StrategySpec
-from app.settings import HealthSection
 from app.watch.metrics import Metrics
 from app.watch.watching import Watching
 from core.errors import BrokerUnreachable

@@ -7,10 +7,10 @@ import msgspec
 import psutil
 import pytest
 
-from app.health import Checks, Health, Measures, SessionFacts
-from app.machine import Machine, size_of
-from app.settings import HealthSection
-from app.signal_troubles import Troubles
+from app.configuration.settings import HealthSection
+from app.signals.troubles import Troubles
+from app.watch.health import Checks, Health, Measures, SessionFacts
+from app.watch.machine import Machine, size_of
 from core.events import InstrumentDefined, SessionScheduled, SignalFileRead
 from core.risk import Limits, RiskState
 from tests.watch.events import TS

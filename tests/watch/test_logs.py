@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from app.logs import DayFiles, LogSettings, level_of, log_sink, logger
+from app.watch.logs import DayFiles, LogSettings, level_of, log_sink, logger
 from core.events import ClockAdvanced, ConnectionChanged, SessionStarted, Trade
 from tests.watch.events import TS, entry, filled, link, trade
 

@@ -1,0 +1,48 @@
+"""The folds of a log's past: what a live session, or the proof of one, starts from."""
+
+import msgspec
+
+from app.composition.world import World
+from core.events import MARKET_DATA, Event, FeedDefined, InstrumentDefined, SessionScheduled, SessionStarted
+from core.exit_rules import ExitRules
+from core.ports import EntryReader, Selection
+from core.risk import Limits
+from projections.sessions import Sessions
+
+_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
+
+
+class Past(msgspec.Struct, frozen=True):
+    """The folds of everything that the log holds up to a seq, and the number of its sessions."""
+
+    world: World
+    sessions: int
+
+
+def limits_of(started: SessionStarted) -> Limits:
+    """Return the limits that a session ran under."""
+    return msgspec.convert(msgspec.json.decode(started.config).get("limits", {}), Limits)
+
+
+def exits_of(started: SessionStarted) -> ExitRules:
+    """Return the automatic exits that a session kept."""
+    return msgspec.convert(msgspec.json.decode(started.config).get("exits", {}), ExitRules)
+
+
+def past_of(
+    reader: EntryReader, currency: str, upto: int | None = None, *, delayed_data: bool = False
+) -> Past:
+    """Fold the log's past up to a seq (inclusive): definitions, orders, executions, cash."""
+    sessions = Sessions()
+    definitions = [e for b in reader.entries(Selection(types=_DEFINITIONS, last_seq=upto)) for e in b]
+    for entry in definitions:
+        sessions.apply(entry)
+    world = World(sessions, definitions, currency)
+    world.go_live(delayed_data=delayed_data)
+    types = (world.types - _DEFINITIONS - set(MARKET_DATA)) | {SessionStarted}
+    count = 0
+    for batch in reader.entries(Selection(types=types, last_seq=upto)):
+        for entry in batch:
+            count += isinstance(entry.event, SessionStarted)
+            world.apply(entry)
+    return Past(world, count)

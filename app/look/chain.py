@@ -1,0 +1,109 @@
+"""Why an order exists and what became of it: the chain from the market event to the commission.
+
+`projections.Lineage` joins what belongs together; this module adds the inputs that led there, which a book
+looks up, and names each link's part. Reads only.
+"""
+
+from difflib import get_close_matches
+
+import msgspec
+
+from app.look.books import Book
+from core.errors import UsageError
+from core.events import (
+    BY_TYPE,
+    CancelIntended,
+    CancelSendStarted,
+    CancelSent,
+    CommissionReported,
+    CompositeSignal,
+    Entry,
+    Event,
+    FillCorrected,
+    Filled,
+    HoldEnded,
+    ModifyIntended,
+    OrderAmended,
+    OrderAttempted,
+    OrderBound,
+    OrderHeld,
+    OrderIntended,
+    OrderResolved,
+    OrderRetried,
+    OrderSendStarted,
+    OrderSent,
+    OrderSized,
+    OrderStatusChanged,
+    RiskApproved,
+    RiskRefused,
+    SendFailed,
+)
+from projections.lineage import Lineage
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One event of a chain and its part in it; a market event's part is its type (`trade`, `quote`)."""
+
+    role: str
+    entry: Entry
+
+
+_ROLES: dict[type[Event], str] = {
+    CompositeSignal: "composite",
+    OrderSized: "size",
+    OrderIntended: "intent",
+    ModifyIntended: "modify",
+    CancelIntended: "cancel",
+    RiskApproved: "verdict",
+    RiskRefused: "verdict",
+    OrderSendStarted: "send",
+    CancelSendStarted: "send",
+    OrderAttempted: "attempt",
+    OrderSent: "sent",
+    CancelSent: "sent",
+    OrderBound: "bound",
+    OrderAmended: "amended",
+    OrderResolved: "resolved",
+    OrderRetried: "retry",
+    OrderHeld: "held",
+    HoldEnded: "hold",
+    SendFailed: "failed",
+    OrderStatusChanged: "status",
+    Filled: "fill",
+    FillCorrected: "correction",
+    CommissionReported: "commission",
+}
+
+
+def chain(book: Book, name: str) -> list[Link]:
+    """Return the chain of an order id or execution id, in log order; raises `UsageError` for another name.
+
+    Of an execution id, the chain holds that execution alone, with what led to its order. A fill of another
+    order may have led to this one; then that fill, and what filled it, come before.
+    """
+    lineage = Lineage()
+    for entry in book.trading(lineage.folds):
+        lineage.apply(entry)
+    links: dict[int, Link] = {}
+    for entry in lineage.chain(name) or _unknown(book, lineage, name):
+        for seq in reversed(lineage.trail(entry)):
+            if seq not in links:
+                links[seq] = _link(lineage.entry(seq) or book.entry(seq))
+        links[entry.seq] = _link(entry)
+    return list(links.values())
+
+
+def _unknown(book: Book, lineage: Lineage, name: str) -> list[Entry]:
+    orders, executions = lineage.orders(), lineage.executions()
+    if not orders:
+        raise UsageError(f"{book.label} has no orders; next: tape replay DATE --strategy NAME")
+    near = get_close_matches(name, [*sorted(orders), *executions], n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(sorted(orders)[:3])}"
+    raise UsageError(f"{book.label} has no order or execution {name!r}; {hint} (tape orders, tape fills)")
+
+
+def _link(entry: Entry) -> Link:
+    kind = type(entry.event)
+    if kind in _ROLES:
+        return Link(_ROLES[kind], entry)
+    return Link(BY_TYPE[kind].tag if kind in BY_TYPE else "input", entry)

@@ -1,0 +1,1 @@
+"""Users' code: finding it, listing it, checking its parameters, and a project to start from."""

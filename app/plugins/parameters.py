@@ -1,0 +1,71 @@
+"""A strategy's declared parameters: what they are, and values for them, checked all at once."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from app.plugins.discovery import FoundStrategy
+from core.errors import UsageError
+from core.strategy import AnyStrategy, Parameters
+
+
+class ParameterInfo(msgspec.Struct, frozen=True):
+    """A declared parameter; `required` ones have no default."""
+
+    name: str
+    type: str
+    required: bool
+    default: Any
+
+
+def describe(kind: type[AnyStrategy]) -> list[ParameterInfo]:
+    """Return the declared parameters of a strategy, in their order."""
+    return [
+        ParameterInfo(
+            field.name,
+            _type_name(field.type),
+            field.required,
+            None if field.default is msgspec.NODEFAULT else field.default,
+        )
+        for field in msgspec.structs.fields(kind.parameters)
+    ]
+
+
+def parameters(found: FoundStrategy, values: Mapping[str, Any]) -> Parameters:
+    """Return `values` (text is converted) as the declared parameters; `UsageError` lists every problem."""
+    declared = {field.name: field for field in msgspec.structs.fields(found.type.parameters)}
+    problems = [_unknown(found.name, key, declared) for key in values if key not in declared]
+    for name, field in declared.items():
+        if name not in values:
+            if field.required:
+                problems.append(f"{found.name}: needs a value for {name!r}: --set {name}=…")
+            continue
+        try:
+            msgspec.convert(values[name], field.type, strict=False)
+        except msgspec.ValidationError as error:
+            problems.append(f"{found.name}: {name}={values[name]!s}: {_worded(error)}")
+    if problems:
+        raise UsageError("\n".join(problems))
+    try:
+        return msgspec.convert(dict(values), found.type.parameters, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{found.name}: {_worded(error)}") from error
+
+
+def _worded(error: msgspec.ValidationError) -> str:
+    text = str(error).replace("`", "")
+    return text[:1].lower() + text[1:]
+
+
+def _unknown(strategy: str, key: str, declared: Iterable[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
+    near = get_close_matches(key, list(declared), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(declared) or 'none'}"
+    return f"{strategy}: no parameter {key!r}; {hint}"
+
+
+def _type_name(kind: Any) -> str:
+    plain = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+    return getattr(plain, "__name__", None) or str(plain)

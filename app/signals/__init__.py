@@ -1,0 +1,1 @@
+"""Sources of signals outside the core: files, models and plug-ins, read and recorded as inputs."""
