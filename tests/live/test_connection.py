@@ -248,6 +248,7 @@ def test_while_our_client_id_is_in_use_the_session_looks_on(
     assert books(gateway).differences() == []
 
 
+@pytest.mark.extended
 def test_a_client_that_cancels_under_another_id_is_caught(
     start: Start, raw: Callable[[int], Raw], ib_gateway: Any
 ) -> None:

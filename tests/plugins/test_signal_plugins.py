@@ -12,6 +12,7 @@ from core.clock import local
 from core.events import RowRejected, SignalFileRead, SignalReceived
 from eventstore.reader import LogReader
 from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
+from tests.conftest import sampled
 
 NOW = local("2025-07-02", "10:00", "America/New_York")
 HOUR_NS = 3_600_000_000_000
@@ -77,18 +78,21 @@ def says(text):
 
 @pytest.mark.parametrize(
     ("said", "value", "confidence"),
-    [
-        ("0.25", 0.25, 1.0),
-        ("-1", -1.0, 1.0),
-        ("'BUY'", 1.0, 1.0),
-        ("'sell'", -1.0, 1.0),
-        ("'HOLD'", 0.0, 1.0),
-        ("'买入'", 1.0, 1.0),
-        ("{'value': 0.5, 'confidence': 0.8}", 0.5, 0.8),
-        ("{'signal': 'SELL', 'price': 3}", -1.0, 1.0),
-        ("__import__('numpy').float32(0.5)", 0.5, 1.0),
-        ("__import__('enum').Enum('Side', 'BUY SELL').BUY", 1.0, 1.0),
-    ],
+    sampled(
+        [
+            ("0.25", 0.25, 1.0),
+            ("-1", -1.0, 1.0),
+            ("'BUY'", 1.0, 1.0),
+            ("'sell'", -1.0, 1.0),
+            ("'HOLD'", 0.0, 1.0),
+            ("'买入'", 1.0, 1.0),
+            ("{'value': 0.5, 'confidence': 0.8}", 0.5, 0.8),
+            ("{'signal': 'SELL', 'price': 3}", -1.0, 1.0),
+            ("__import__('numpy').float32(0.5)", 0.5, 1.0),
+            ("__import__('enum').Enum('Side', 'BUY SELL').BUY", 1.0, 1.0),
+        ],
+        every=3,
+    ),
 )
 def test_a_number_a_word_or_a_dict_is_an_opinion_as_of_now(said, value, confidence, ask):
     told, signal = ask(says(f"return {said}")).learn()
@@ -101,21 +105,24 @@ def test_a_number_a_word_or_a_dict_is_an_opinion_as_of_now(said, value, confiden
 
 @pytest.mark.parametrize(
     ("body", "reason"),
-    [
-        ("return float('nan')", "said nan: expected a number from -1 to 1"),
-        ("return float('inf')", "said inf"),
-        ("return 7", "said 7: expected"),
-        ("return None", "say 0 or 'HOLD' for no opinion"),
-        ("return True", "said True"),
-        ("return 'MAYBE'", "said 'MAYBE'"),
-        ("return [1]", "said [1]"),
-        ("return {}", "expected one of value, signal, score, action"),
-        ("return {'value': 1, 'confidence': 2}", "said a confidence of 2"),
-        ("raise ValueError('no data')", "old.py:2: raised ValueError: no data"),
-        ("import sys; sys.exit(3)", "old.py:2: raised SystemExit: 3"),
-        ("raise KeyboardInterrupt", "old.py:2: raised KeyboardInterrupt"),
-        ("return type('Odd', (), {'__repr__': lambda s: 1 / 0})()", "said a Odd"),
-    ],
+    sampled(
+        [
+            ("return float('nan')", "said nan: expected a number from -1 to 1"),
+            ("return float('inf')", "said inf"),
+            ("return 7", "said 7: expected"),
+            ("return None", "say 0 or 'HOLD' for no opinion"),
+            ("return True", "said True"),
+            ("return 'MAYBE'", "said 'MAYBE'"),
+            ("return [1]", "said [1]"),
+            ("return {}", "expected one of value, signal, score, action"),
+            ("return {'value': 1, 'confidence': 2}", "said a confidence of 2"),
+            ("raise ValueError('no data')", "old.py:2: raised ValueError: no data"),
+            ("import sys; sys.exit(3)", "old.py:2: raised SystemExit: 3"),
+            ("raise KeyboardInterrupt", "old.py:2: raised KeyboardInterrupt"),
+            ("return type('Odd', (), {'__repr__': lambda s: 1 / 0})()", "said a Odd"),
+        ],
+        every=2,
+    ),
 )
 def test_rubbish_and_what_is_raised_is_a_rejected_row_that_names_symbol_and_place(body, reason, ask):
     told, bad = ask(says(body)).learn()
@@ -142,24 +149,27 @@ def _instruments(root):
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [
-        ("1 / 0\n" + says("return 1"), "old.py:1: ZeroDivisionError"),
-        ("import sys\nsys.exit(0)\n" + says("return 1"), "old.py:2: SystemExit"),
-        ("def generate_signal(symbol:\n", "old.py:1: "),
-        ("x = 1\n", "has no signal source"),
-        (says("import os; os._exit(3)"), "asking old.py ended with code 3: it exits, crashes"),
-        (says("import os; os.kill(os.getpid(), 11)"), "ended with code -11"),
-        (says("import os; os.close(1); os._exit(0)"), "ended with code 0"),
-        (
-            "class A:\n    def __init__(self):\n        raise OSError('no licence')\n    "
-            + says("return 1").replace("(symbol)", "(self, symbol)").replace("\n    ", "\n        "),
-            "old.py:3: raised OSError: no licence",
-        ),
-        (
-            "class A:\n    def generate_signal(self, symbol): ...\n    def predict(self, window): ...\n",
-            "say which: method = 'generate_signal'",
-        ),
-    ],
+    sampled(
+        [
+            ("1 / 0\n" + says("return 1"), "old.py:1: ZeroDivisionError"),
+            ("import sys\nsys.exit(0)\n" + says("return 1"), "old.py:2: SystemExit"),
+            ("def generate_signal(symbol:\n", "old.py:1: "),
+            ("x = 1\n", "has no signal source"),
+            (says("import os; os._exit(3)"), "asking old.py ended with code 3: it exits, crashes"),
+            (says("import os; os.kill(os.getpid(), 11)"), "ended with code -11"),
+            (says("import os; os.close(1); os._exit(0)"), "ended with code 0"),
+            (
+                "class A:\n    def __init__(self):\n        raise OSError('no licence')\n    "
+                + says("return 1").replace("(symbol)", "(self, symbol)").replace("\n    ", "\n        "),
+                "old.py:3: raised OSError: no licence",
+            ),
+            (
+                "class A:\n    def generate_signal(self, symbol): ...\n    def predict(self, window): ...\n",
+                "say which: method = 'generate_signal'",
+            ),
+        ],
+        every=2,
+    ),
 )
 def test_what_concerns_the_whole_plugin_is_its_problem_and_ends_nothing_else(text, problem, ask):
     desk = ask(text)
@@ -190,15 +200,18 @@ def test_what_it_prints_and_a_thread_that_it_leaves_do_not_disturb_the_answer(as
 
 @pytest.mark.parametrize(
     "said",
-    [
-        "[{'symbol': 'ZVXA', 'weight': 0.3}]",
-        "[('ZVXA', 0.3)]",
-        "{'ZVXA': 0.3}",
-        "{'ZVXA': {'weight': 0.3, 'confidence': 1.0}}",
-        "{'代码': ['ZVXA'], '权重': [0.3]}",
-        "__import__('pandas').DataFrame({'symbol': ['ZVXA'], 'score': [1.0]})",
-        "__import__('pandas').DataFrame({'weight': [0.3]}, index=['ZVXA'])",
-    ],
+    sampled(
+        [
+            "[{'symbol': 'ZVXA', 'weight': 0.3}]",
+            "[('ZVXA', 0.3)]",
+            "{'ZVXA': 0.3}",
+            "{'ZVXA': {'weight': 0.3, 'confidence': 1.0}}",
+            "{'代码': ['ZVXA'], '权重': [0.3]}",
+            "__import__('pandas').DataFrame({'symbol': ['ZVXA'], 'score': [1.0]})",
+            "__import__('pandas').DataFrame({'weight': [0.3]}, index=['ZVXA'])",
+        ],
+        every=3,
+    ),
 )
 def test_recommendations_come_as_list_dict_or_frame(said, ask):
     told, signal = ask(f"def load_custom_recommendations(source):\n    return {said}\n").learn()
@@ -208,13 +221,16 @@ def test_recommendations_come_as_list_dict_or_frame(said, ask):
 
 @pytest.mark.parametrize(
     ("said", "reason"),
-    [
-        ("{'NONE': 1.0}", "unknown symbol 'NONE'"),
-        ("{'ZVXA': float('nan')}", "is not finite"),
-        ("{'ZVXA': None}", "is empty"),
-        ("__import__('pandas').DataFrame({'symbol': ['ZVXA'], 'score': ['high']})", "is text"),
-        ("[('ZVXA', 1, ), ('ZVXA', 2)]", "duplicate"),
-    ],
+    sampled(
+        [
+            ("{'NONE': 1.0}", "unknown symbol 'NONE'"),
+            ("{'ZVXA': float('nan')}", "is not finite"),
+            ("{'ZVXA': None}", "is empty"),
+            ("__import__('pandas').DataFrame({'symbol': ['ZVXA'], 'score': ['high']})", "is text"),
+            ("[('ZVXA', 1, ), ('ZVXA', 2)]", "duplicate"),
+        ],
+        every=3,
+    ),
 )
 def test_a_row_of_recommendations_that_is_wrong_is_rejected_by_itself(said, reason, ask):
     found = ask(f"def load_custom_recommendations(source):\n    return {said}\n").learn()
@@ -224,13 +240,16 @@ def test_a_row_of_recommendations_that_is_wrong_is_rejected_by_itself(said, reas
 
 @pytest.mark.parametrize(
     ("said", "problem"),
-    [
-        ("None", "load_custom_recommendations said None: expected a list or dict"),
-        ("7", "said 7"),
-        ("['ZVXA']", "said a list with 'ZVXA'"),
-        ("[{'a': 1}]", "symbol"),
-        ("[('A', 1)] * 30000", "30,000 rows"),
-    ],
+    sampled(
+        [
+            ("None", "load_custom_recommendations said None: expected a list or dict"),
+            ("7", "said 7"),
+            ("['ZVXA']", "said a list with 'ZVXA'"),
+            ("[{'a': 1}]", "symbol"),
+            ("[('A', 1)] * 30000", "30,000 rows"),
+        ],
+        every=3,
+    ),
 )
 def test_recommendations_that_are_no_table_are_a_problem(said, problem, ask):
     (told,) = ask(f"def load_custom_recommendations(source):\n    return {said}\n").learn()

@@ -104,6 +104,7 @@ def test_what_lies_after_the_period_is_no_secret_source(here: Path, tape: Tape) 
     assert "ended" in [finding["how"] for finding in done.json["findings"]]
 
 
+@pytest.mark.extended
 def test_a_file_outside_is_not_provable_unless_it_is_vouched_for(here: Path, tape: Tape) -> None:
     (here / "level.txt").write_text("51.2", "utf-8")
     command = ("lookahead", "cheats.py:FromAFile", DAY, "--points", 1, "--no-mirror", "--json")
@@ -116,6 +117,7 @@ def test_a_file_outside_is_not_provable_unless_it_is_vouched_for(here: Path, tap
     assert allowed.json["allowed"] == [str((here / "level.txt").resolve())]
 
 
+@pytest.mark.extended
 def test_reading_the_whole_log_by_its_full_name_is_seen(here: Path, tape: Tape) -> None:
     setting = ("--set", f"path={(here / 'tape-log').resolve()}")
     done = tape(
@@ -132,6 +134,7 @@ def test_chance_is_told_from_foresight(here: Path, tape: Tape) -> None:
     assert "LOOKS AHEAD" not in done.out
 
 
+@pytest.mark.extended
 def test_no_decision_proves_nothing(here: Path, tape: Tape) -> None:
     done = tape("lookahead", "cheats.py:Idle", DAY, "--points", 1, "--no-mirror")
     assert done.code == ExitCode.FOUND
