@@ -1,10 +1,11 @@
 """Plug-ins of every kind: found in folders, by entry point and by path, and named when they do not load."""
 
+import os
 import sys
 
 import pytest
 
-from app.plugins.discovery import STRATEGIES, find, find_plugin, in_folders
+from app.plugins.discovery import STRATEGIES, find, find_plugin, in_folders, load_file
 from app.plugins.kinds import KINDS, LISTENERS, MODELS, SIGNAL_SOURCES, SIZERS
 from core.errors import UnknownPlugin, UnknownStrategy
 from tests.cli.conftest import tape  # noqa: F401  # fixture
@@ -150,3 +151,13 @@ def test_a_model_needs_predict(folder):
     (folder / "c.py").write_text(SOURCE)
     with pytest.raises(UnknownPlugin, match=r"has no model \(a class with predict\(window\)\)"):
         find_plugin(MODELS, "plugins/c.py")
+
+
+def test_a_file_runs_as_it_is_written_also_if_its_change_cannot_be_seen_from_outside(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "mine.py"
+    for value in (1, 2):
+        path.write_text(f"VALUE = {value}\n")
+        os.utime(path, (10**9, 10**9))
+        assert value == load_file(path).VALUE
+    assert [found.name for found in tmp_path.iterdir()] == ["mine.py"]

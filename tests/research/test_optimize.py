@@ -246,7 +246,7 @@ def test_the_page_needs_nothing_else_and_is_small(here: Path, tape: Tape) -> Non
     assert "wrote page.html" in done.out
     page = (here / "page.html").read_text("utf-8")
     assert len(page) < 300_000
-    assert page.count("<rect") == 210
+    assert page.count("<rect") == 110
     for outside in ("http:", "https:", "src=", "@import", "url(", "<script", "<link"):
         assert outside not in page
     assert "prefers-color-scheme:dark" in page

@@ -193,7 +193,7 @@ def test_recomputing_needs_a_model_and_a_date(tape, log):  # noqa: F811
 HANGS = """import time
 
 class Hangs:
-    window = 3
+    window = 1
 
     def predict(self, window):
         time.sleep(1e6)
