@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
-
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = PROJECT / "examples" / "composite.toml"
 
 
 @pytest.fixture
-def ask(tape, log):  # noqa: F811
+def ask(tape, log):
     """Replay the example over both days; return a function that asks SQL."""
     done = tape("-c", EXAMPLE, "--log", log, "replay", "2025-07-02..2025-07-03", "--json")
     assert done.code == 0, done.err
@@ -53,13 +51,13 @@ def test_an_entry_is_as_large_as_was_recorded(ask):
     assert all(row["asked"] == row["sized"] > 0 for row in rows)
 
 
-def test_without_instruments_it_says_where_to_name_them(tape, log):  # noqa: F811
+def test_without_instruments_it_says_where_to_name_them(tape, log):
     done = tape("--log", log, "replay", "2025-07-02", "--strategy", "composite")
     assert done.code == 2
     assert "[trading] watchlist" in done.err
 
 
-def test_fixed_fractional_without_a_stop_is_refused_with_the_remedy(tape, log, tmp_path):  # noqa: F811
+def test_fixed_fractional_without_a_stop_is_refused_with_the_remedy(tape, log, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text('[sizing]\nmethod = "fixed_fractional"\n')
     done = tape("-c", config, "--log", log, "replay", "2025-07-02", "--strategy", "sma_cross")

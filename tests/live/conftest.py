@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import cli
-from tests.cli.conftest import Done
+from tests.conftest import Done
 from tests.live.rig import Books, Rig, link, new_log
 
 UNTIL = "2025-07-02T13:45:00Z"

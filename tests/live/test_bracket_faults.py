@@ -73,7 +73,7 @@ def naked(log, book):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("point", "number"), sampled(POINTS, 4))
+@pytest.mark.parametrize(("point", "number"), sampled(POINTS, 6))
 def test_a_kill_loses_no_bracket_and_sends_none_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")
     assert bracket(log, gateway.port, point, number, CRASH_UNTIL) == -signal.SIGKILL
@@ -112,7 +112,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("faults", sampled(FAULTS, 3))
+@pytest.mark.parametrize("faults", sampled(FAULTS, 5))
 def test_after_a_fault_no_entry_is_without_its_stop_and_the_books_agree(ib_gateway, log, faults):
     gateway = ib_gateway(speed="step", start="open", faults=faults)
     assert bracket(log, gateway.port) == 0

@@ -36,7 +36,7 @@ POINTS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("point", "number"), sampled(POINTS, 3))
+@pytest.mark.parametrize(("point", "number"), sampled(POINTS, 4))
 def test_a_kill_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")
     assert trade(log, gateway.port, point, number, CRASH_UNTIL) == -signal.SIGKILL

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import tape  # noqa: F401  # a fixture
-
 ROOT = Path(__file__).resolve().parents[2]
 YFINANCE = '''"""Stands in for yfinance: `Ticker.history` its arguments, index and columns. No traffic."""
 import pandas as pd
@@ -80,7 +78,7 @@ def test_without_the_package_it_says_what_to_install(tmp_path):
         ("import datetime; return [(datetime.datetime(2025, 7, 1), 1, 1, 1, 1, 1)]", "has no zone"),
     ],
 )
-def test_a_source_that_fails_is_named_and_leaves_no_log(body, said, tape, tmp_path):  # noqa: F811
+def test_a_source_that_fails_is_named_and_leaves_no_log(body, said, tape, tmp_path):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "mine.py").write_text(SOURCE.format(body=body))
     done = tape(*COMMAND, "--source", "Mine")
@@ -89,7 +87,7 @@ def test_a_source_that_fails_is_named_and_leaves_no_log(body, said, tape, tmp_pa
     assert not (tmp_path / "tape-log").exists()
 
 
-def test_a_bad_bar_is_rejected_and_the_others_are_taken(tape, tmp_path):  # noqa: F811
+def test_a_bad_bar_is_rejected_and_the_others_are_taken(tape, tmp_path):
     (tmp_path / "plugins").mkdir()
     body = "return [(first, 10, 11, 9, 10, 5), (last, 10, 9, 11, float('nan'), 5)]"
     (tmp_path / "plugins" / "mine.py").write_text(SOURCE.format(body=body))
@@ -97,7 +95,7 @@ def test_a_bad_bar_is_rejected_and_the_others_are_taken(tape, tmp_path):  # noqa
     assert (done.json["accepted"], done.json["rejected"], done.json["feed"]) == (1, 1, "Mine/1day")
 
 
-def test_an_unknown_symbol_needs_an_exchange_and_broker_options_do_not_go_along(tape):  # noqa: F811
+def test_an_unknown_symbol_needs_an_exchange_and_broker_options_do_not_go_along(tape):
     done = tape("fetch", "ACME", "--from", "2025-07-01", "--source", "yfinance")
     assert (done.code, "--exchange NYSE" in done.err) == (2, True)
     done = tape(*COMMAND, "--source", "yfinance", "--port", "4002")

@@ -8,7 +8,6 @@ import pytest
 from app.plugins.discovery import STRATEGIES, find, find_plugin, in_folders, load_file
 from app.plugins.kinds import KINDS, LISTENERS, MODELS, SIGNAL_SOURCES, SIZERS
 from core.errors import UnknownPlugin, UnknownStrategy
-from tests.cli.conftest import tape  # noqa: F401  # fixture
 from tests.conftest import sampled
 
 STRATEGY = '''"""A file."""
@@ -84,7 +83,7 @@ def test_each_kind_is_told_from_the_others_by_reading_the_file(folder):
     assert found["risk rule"] == []
 
 
-def test_all_are_listed_with_kind_origin_version_and_parameters(tape, folder):  # noqa: F811
+def test_all_are_listed_with_kind_origin_version_and_parameters(tape, folder):
     for name, text in (("a.py", STRATEGY), ("b.py", LISTENER), ("c.py", SOURCE)):
         (folder / name).write_text(text)
     done = tape("plugins", "--json")
@@ -101,7 +100,7 @@ def test_all_are_listed_with_kind_origin_version_and_parameters(tape, folder):  
 @pytest.mark.parametrize(
     "spoilt", sampled(["raise SystemExit(3)", "1 / 0", "x = (", "import nothing_of_this_name"], every=2)
 )
-def test_one_that_does_not_load_is_named_with_file_and_line_and_stops_no_other(spoilt, tape, folder):  # noqa: F811
+def test_one_that_does_not_load_is_named_with_file_and_line_and_stops_no_other(spoilt, tape, folder):
     (folder / "bad.py").write_text(f"{STRATEGY}\n\n{spoilt}\n")
     (folder / "good.py").write_text(LISTENER)
     done = tape("plugins", "--json")

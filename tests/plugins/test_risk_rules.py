@@ -2,8 +2,6 @@
 
 import pytest
 
-from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
-
 RULE = '''from truetape import risk_rule
 
 
@@ -44,7 +42,7 @@ HELD = "return case.held.get(case.proposal.instrument, 0)"
 
 
 @pytest.fixture
-def project(tape, log, tmp_path):  # noqa: F811
+def project(tape, log, tmp_path):
     """Return what writes a rule and runs a command under it."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "ladder.py").write_text(STRATEGY)

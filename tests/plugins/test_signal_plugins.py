@@ -11,7 +11,6 @@ from app.signals.plugins import PluginOrder
 from core.clock import local
 from core.events import RowRejected, SignalFileRead, SignalReceived
 from eventstore.reader import LogReader
-from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
 from tests.conftest import sampled
 
 NOW = local("2025-07-02", "10:00", "America/New_York")
@@ -52,7 +51,7 @@ class Desk:
 
 
 @pytest.fixture
-def ask(log, tmp_path):  # noqa: F811
+def ask(log, tmp_path):
     """Return what makes a desk that asks the code given."""
     made = []
 
@@ -132,7 +131,7 @@ def test_rubbish_and_what_is_raised_is_a_rejected_row_that_names_symbol_and_plac
     assert reason in bad.reason
 
 
-def test_one_symbol_that_fails_leaves_the_others(ask, log):  # noqa: F811
+def test_one_symbol_that_fails_leaves_the_others(ask, log):
     known = _instruments(log)
     names = [one.instrument for one in known]
     text = says(f"return 1 / (symbol != {known[0].symbol!r})")
@@ -294,7 +293,7 @@ def test_a_time_of_day_is_that_of_the_exchange_and_comes_once(ask):
     assert desk.asked._plugins[0].reading is None
 
 
-def test_a_session_that_begins_later_asks_at_once_unless_it_was_asked(ask, log):  # noqa: F811
+def test_a_session_that_begins_later_asks_at_once_unless_it_was_asked(ask, log):
     from app.operation.writing import writing  # noqa: PLC0415
 
     late = NOW + HOUR_NS
@@ -331,7 +330,7 @@ HOSTILE = {
 }
 
 
-def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(log, tmp_path):  # noqa: F811
+def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(log, tmp_path):
     import cli  # noqa: PLC0415
     from app.live.proving import prove, recorded_sessions  # noqa: PLC0415
     from core.ports import Selection  # noqa: PLC0415
@@ -367,7 +366,7 @@ def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(lo
     assert (tmp_path / "good.calls").read_text() == calls
 
 
-def test_a_replay_calls_no_plugin_and_only_models_can_be_asked_of_the_past(tape, log, tmp_path):  # noqa: F811
+def test_a_replay_calls_no_plugin_and_only_models_can_be_asked_of_the_past(tape, log, tmp_path):
     (tmp_path / "good.py").write_text(GOOD, "utf-8")
     config = tmp_path / "tape.toml"
     config.write_text('[[signals.plugin]]\npath = "good.py"\nsource = "old"\n', "utf-8")

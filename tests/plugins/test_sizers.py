@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
-
 SIZER = '''from truetape import sizer
 
 
@@ -39,7 +37,7 @@ class Sized(Strategy[In]):
 
 
 @pytest.fixture
-def project(tape, log, tmp_path):  # noqa: F811
+def project(tape, log, tmp_path):
     """Return what writes a sizer and runs a command with it."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "sized.py").write_text(STRATEGY)

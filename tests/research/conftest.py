@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import cli
-from tests.cli.conftest import Tape, tape  # noqa: F401  # fixture
 
 START_S = 9 * 3600 + 31 * 60
 

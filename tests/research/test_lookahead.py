@@ -11,8 +11,8 @@ from app.lookahead.mirroring import Mirror
 from app.lookahead.points import choose
 from core.errors import ExitCode
 from core.events import Bar, Quote, QuoteBar, Trade
-from tests.conftest import sampled
-from tests.research.conftest import Tape, make_bar_log, make_log
+from tests.conftest import Tape, sampled
+from tests.research.conftest import make_bar_log, make_log
 
 DAY = "2025-07-02"
 CHEATS = Path(__file__).with_name("cheats.py")

@@ -17,7 +17,8 @@ from core.errors import ExitCode
 from core.events import Trade
 from core.ports import Selection
 from eventstore.reader import LogReader
-from tests.research.conftest import Tape, make_log
+from tests.conftest import Tape
+from tests.research.conftest import make_log
 
 DAYS = ["2025-06-30", "2025-07-01", "2025-07-02", "2025-07-03"]
 HERE = Path(__file__).parent

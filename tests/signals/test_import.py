@@ -3,7 +3,6 @@
 import pytest
 
 from core.errors import ExitCode
-from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
 from tests.signals.workbooks import workbook
 
 pytestmark = pytest.mark.signal
@@ -22,11 +21,11 @@ def book(tmp_path):
 
 
 @pytest.fixture
-def run(tape, log):  # noqa: F811
+def run(tape, log):
     return lambda *arguments: tape("--log", log, "import", *arguments)
 
 
-def test_a_dry_run_prints_the_mapping_and_writes_nothing(run, book, tape, log):  # noqa: F811
+def test_a_dry_run_prints_the_mapping_and_writes_nothing(run, book, tape, log):
     done = run(book, "--as", "signals", "--dry-run")
     assert done.code == 0
     assert "sheet 'BMA', header in line 1: symbol=代码, name=名称, weight=权重, date=日期" in done.err
@@ -35,7 +34,7 @@ def test_a_dry_run_prints_the_mapping_and_writes_nothing(run, book, tape, log): 
     assert tape("--log", log, "sql", "SELECT * FROM signals", "--json").json == []
 
 
-def test_a_file_is_imported_once_and_its_bad_rows_are_kept(run, book, tape, log):  # noqa: F811
+def test_a_file_is_imported_once_and_its_bad_rows_are_kept(run, book, tape, log):
     first = run(book, "--as", "signals", "--json").json
     assert (first["accepted"], len(first["rejections"])) == (2, 1)
     again = run(book, "--as", "signals", "--json").json
@@ -47,7 +46,7 @@ def test_a_file_is_imported_once_and_its_bad_rows_are_kept(run, book, tape, log)
     assert [event["data"]["line"] for event in kept] == [4]
 
 
-def test_a_file_without_a_good_row_is_told_by_the_exit_code_each_time(run, tape, log, tmp_path):  # noqa: F811
+def test_a_file_without_a_good_row_is_told_by_the_exit_code_each_time(run, tape, log, tmp_path):
     path = workbook(tmp_path / "bad.xlsx", ("symbol", "weight", "date"), ("NONE", 1, "2025-07-01"))
     for more in (("--dry-run",), (), (), ("--json",)):
         done = run(path, "--as", "signals", *more)
@@ -55,7 +54,7 @@ def test_a_file_without_a_good_row_is_told_by_the_exit_code_each_time(run, tape,
         assert "no row was accepted: all 1 were rejected" in done.err
 
 
-def test_symbols_may_be_mapped_in_the_configuration(run, book, tape, log, tmp_path):  # noqa: F811
+def test_symbols_may_be_mapped_in_the_configuration(run, book, tape, log, tmp_path):
     config = tmp_path / "map.toml"
     config.write_text(
         '[[signals.file]]\npath = "bma.xlsx"\nsource = "bma"\nsymbols = {AAPL = "ZVXC"}\n', encoding="utf-8"
@@ -91,7 +90,7 @@ def test_options_of_signals_are_refused_without_as_signals(run, book):
     assert "--dry-run, --scale: only with --as signals" in done.err
 
 
-def test_without_a_log_there_is_nothing_to_look_symbols_up_in(tape, book, tmp_path):  # noqa: F811
+def test_without_a_log_there_is_nothing_to_look_symbols_up_in(tape, book, tmp_path):
     done = tape("--log", tmp_path / "none", "import", book, "--as", "signals")
     assert done.code == ExitCode.DATA_MISSING
 
@@ -116,7 +115,7 @@ def test_without_a_log_there_is_nothing_to_look_symbols_up_in(tape, book, tmp_pa
         ("file = [{path = 'x', source = '1'}]", "name of a source"),
     ],
 )
-def test_a_wrong_setting_is_refused_with_its_line(line, said, tape, log, tmp_path):  # noqa: F811
+def test_a_wrong_setting_is_refused_with_its_line(line, said, tape, log, tmp_path):
     config = tmp_path / "bad.toml"
     config.write_text(f"[signals]\n{line}\n", encoding="utf-8")
     done = tape("-c", config, "--log", log, "status")
@@ -125,7 +124,7 @@ def test_a_wrong_setting_is_refused_with_its_line(line, said, tape, log, tmp_pat
     assert any(part in done.err for part in said.split("|"))
 
 
-def test_a_threshold_of_5_is_refused_with_what_was_meant(tape, log, tmp_path):  # noqa: F811
+def test_a_threshold_of_5_is_refused_with_what_was_meant(tape, log, tmp_path):
     config = tmp_path / "bad.toml"
     config.write_text("[trading]\nsignal_threshold = 5\n", encoding="utf-8")
     assert "did you mean 0.05?" in tape("-c", config, "--log", log, "status").err

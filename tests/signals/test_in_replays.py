@@ -8,7 +8,6 @@ import pytest
 from app.operation.writing import writing
 from core.clock import from_datetime
 from core.events import SignalReceived
-from tests.cli.conftest import log, sample_log, tape  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.signal
 
@@ -34,7 +33,7 @@ def signal(ts, value, **more):
 
 
 @pytest.fixture
-def trade(tape, log):  # noqa: F811
+def trade(tape, log):
     """Replay the composite example over the sample's first day; return the JSON of the run."""
 
     def run(*more):
@@ -44,7 +43,7 @@ def trade(tape, log):  # noqa: F811
     return run
 
 
-def test_a_signal_of_the_evening_before_holds_from_the_first_tick(trade, log, tape):  # noqa: F811
+def test_a_signal_of_the_evening_before_holds_from_the_first_tick(trade, log, tape):
     without = trade()
     given(log, signal(OPEN - DAY_NS, 1.0))
     after = trade()
@@ -53,7 +52,7 @@ def test_a_signal_of_the_evening_before_holds_from_the_first_tick(trade, log, ta
     assert [row["used"] for row in tape("--log", log, "sql", query, "--json").json] == ["bma"]
 
 
-def test_signals_are_taken_at_their_time_whatever_their_order_in_the_log(trade, log, tape):  # noqa: F811
+def test_signals_are_taken_at_their_time_whatever_their_order_in_the_log(trade, log, tape):
     hour = 3_600_000_000_000
     given(log, signal(OPEN + 2 * hour, -1.0), signal(OPEN + hour, 1.0))
     trade()
@@ -69,21 +68,21 @@ def test_signals_are_taken_at_their_time_whatever_their_order_in_the_log(trade, 
     assert all(ts >= OPEN + hour for ts, _ in bma)
 
 
-def test_a_replay_with_signals_repeats_itself(trade, log, tape):  # noqa: F811
+def test_a_replay_with_signals_repeats_itself(trade, log, tape):
     given(log, signal(OPEN, 0.8))
     first = trade()
     again = tape("--log", log, "replay", first["run"], "--json").json
     assert again["run_hash"] == first["run_hash"]
 
 
-def test_a_fixture_keeps_the_signals_that_its_run_read(trade, log, tape, tmp_path):  # noqa: F811
+def test_a_fixture_keeps_the_signals_that_its_run_read(trade, log, tape, tmp_path):
     given(log, signal(OPEN - DAY_NS, 1.0), signal(OPEN + 3_600_000_000_000, -1.0))
     trade()
     done = tape("--log", log, "export", tmp_path / "fixtures", "--fixture", "signals")
     assert done.code == 0, done.err
 
 
-def test_state_shows_the_signals_of_the_moment(log, tape):  # noqa: F811
+def test_state_shows_the_signals_of_the_moment(log, tape):
     given(log, signal(OPEN, 0.25), signal(OPEN + DAY_NS, 0.75))
     told = tape("--log", log, "state", "--run", "log", "--at", "2025-07-02T14:00:00Z", "--json").json
     assert [(one["source"], one["value"]) for one in told["signals"]] == [("bma", 0.25)]
@@ -92,7 +91,7 @@ def test_state_shows_the_signals_of_the_moment(log, tape):  # noqa: F811
     assert "0.75" in shown
 
 
-def test_why_and_the_view_chain_show_the_composite_before_the_intent(trade, log, tape):  # noqa: F811
+def test_why_and_the_view_chain_show_the_composite_before_the_intent(trade, log, tape):
     given(log, signal(OPEN - DAY_NS, 1.0, confidence=0.9))
     trade()
     fills = tape("--log", log, "fills", "--json").json

@@ -18,7 +18,6 @@ from core.errors import ExitCode
 from core.events import SignalFileRead, SignalReceived
 from core.ports import Selection
 from eventstore.reader import LogReader
-from tests.cli.conftest import sample_log, tape  # noqa: F401  # fixtures
 from tests.signals.test_indicators import walk
 
 pytestmark = pytest.mark.signal
@@ -66,7 +65,7 @@ def log(daily, tmp_path):
     return tmp_path / "log"
 
 
-def asked(tape, log, model, *more):  # noqa: F811
+def asked(tape, log, model, *more):
     return tape("--log", log, "import", model, "--as", "signals", "--source", "lstm", *more)
 
 
@@ -75,7 +74,7 @@ def received(log):
     return [entry.event for batch in LogReader(log).entries(chosen) for entry in batch]
 
 
-def test_the_example_trains_and_its_forecasts_are_signals(tape, log):  # noqa: F811
+def test_the_example_trains_and_its_forecasts_are_signals(tape, log):
     day = sessions()[50]
     done = asked(tape, log, f"{MODEL}:RandomFeatures", "--date", day, "--json")
     assert done.code == 0, done.err
@@ -88,7 +87,7 @@ def test_the_example_trains_and_its_forecasts_are_signals(tape, log):  # noqa: F
     assert (again["accepted"], again["duplicates"]) == (0, 5)
 
 
-def test_a_model_sees_no_close_after_the_one_it_is_asked_at(tape, log, tmp_path):  # noqa: F811
+def test_a_model_sees_no_close_after_the_one_it_is_asked_at(tape, log, tmp_path):
     (tmp_path / "spy.py").write_text(
         "class Spy:\n    window = 3\n\n    def predict(self, window):\n"
         "        assert len(window) == 3\n        return [window[-1]]\n",
@@ -113,7 +112,7 @@ def test_a_model_sees_no_close_after_the_one_it_is_asked_at(tape, log, tmp_path)
         ("raise SystemExit(3)", "SystemExit"),
     ],
 )
-def test_what_a_model_does_wrong_is_a_rejected_row(body, said, tape, log, tmp_path):  # noqa: F811
+def test_what_a_model_does_wrong_is_a_rejected_row(body, said, tape, log, tmp_path):
     path = tmp_path / "bad.py"
     path.write_text(
         f"class Bad:\n    window = 5\n\n    def predict(self, window):\n        {body}\n", "utf-8"
@@ -136,7 +135,7 @@ def test_what_a_model_does_wrong_is_a_rejected_row(body, said, tape, log, tmp_pa
         ),
     ],
 )
-def test_what_is_no_model_is_refused(text, said, tape, log, tmp_path):  # noqa: F811
+def test_what_is_no_model_is_refused(text, said, tape, log, tmp_path):
     path = tmp_path / "bad.py"
     path.write_text(text, "utf-8")
     done = asked(tape, log, path)
@@ -157,7 +156,7 @@ class Counted:
 """
 
 
-def test_a_replay_calls_no_model_unless_it_is_told_to(tape, log, tmp_path):  # noqa: F811
+def test_a_replay_calls_no_model_unless_it_is_told_to(tape, log, tmp_path):
     model, config, calls = (tmp_path / name for name in ("m.py", "m.toml", "m.calls"))
     model.write_text(COUNTED.format(growth=1.01), "utf-8")
     config.write_text(
@@ -183,7 +182,7 @@ def test_a_replay_calls_no_model_unless_it_is_told_to(tape, log, tmp_path):  # n
     assert tape(*command).code == 0
 
 
-def test_recomputing_needs_a_model_and_a_date(tape, log):  # noqa: F811
+def test_recomputing_needs_a_model_and_a_date(tape, log):
     done = tape("--log", log, "replay", "2025-05-01", "--recompute-signals")
     assert (done.code, "[[signals.model]]" in done.err) == (ExitCode.USAGE, True)
     done = tape("--log", log, "replay", "latest", "--recompute-signals")
@@ -234,7 +233,7 @@ def test_a_model_that_hangs_holds_up_nothing_and_is_ended_in_time(log, tmp_path)
     assert process.poll() is not None
 
 
-def test_a_session_starts_and_trades_with_a_model_that_hangs(sample_log, tape, tmp_path):  # noqa: F811
+def test_a_session_starts_and_trades_with_a_model_that_hangs(sample_log, tape, tmp_path):
     root = Path(shutil.copytree(sample_log, tmp_path / "log"))
     (tmp_path / "hangs.py").write_text(HANGS, "utf-8")
     config = tmp_path / "tape.toml"

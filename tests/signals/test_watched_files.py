@@ -15,7 +15,6 @@ from core.clock import local
 from core.events import CompositeSignal, RowRejected, SignalFileRead, SignalReceived
 from core.ports import Selection
 from eventstore.reader import LogReader
-from tests.cli.conftest import log, sample_log  # noqa: F401  # fixtures
 from tests.signals.workbooks import HEAD, bomb, cut_short, encrypted, workbook
 
 pytestmark = pytest.mark.signal
@@ -69,7 +68,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(log, tmp_path):  # noqa: F811
+def desk(log, tmp_path):
     made = []
 
     def make(path=tmp_path / "bma.xlsx", **options):
@@ -112,7 +111,7 @@ def test_a_half_written_file_is_a_problem_and_read_when_it_is_whole(desk, tmp_pa
     assert [event.accepted for event in watching.settle() if isinstance(event, SignalFileRead)] == [1]
 
 
-def test_the_same_content_is_read_once_however_often_it_is_written(desk, log, tmp_path):  # noqa: F811
+def test_the_same_content_is_read_once_however_often_it_is_written(desk, log, tmp_path):
     path = workbook(tmp_path / "bma.xlsx", HEAD, ROW)
     watching = desk()
     assert len(watching.settle()) == 2
@@ -224,7 +223,7 @@ class Unreadable(watched_files._Reading):
         return Answer(problem="bma.xlsx: cannot be read: Permission denied", again=True)
 
 
-def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path):  # noqa: F811
+def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path):
     path = workbook(tmp_path / "bma.xlsx", HEAD, ROW)
     config = tmp_path / "tape.toml"
     config.write_text(
@@ -248,7 +247,7 @@ def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path
     assert _without_signals(log, session) != proof.summary["decisions_hash"]
 
 
-def _without_signals(log, session):  # noqa: F811
+def _without_signals(log, session):
     from adapters.replay import recorded  # noqa: PLC0415
     from core.errors import TapeError  # noqa: PLC0415
 
