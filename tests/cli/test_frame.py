@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -64,18 +63,20 @@ def test_help_imports_nothing_of_the_project_but_the_command_line_itself(tmp_pat
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no processor time of children")
 def test_help_costs_little_more_than_importing_click():
-    def best_s(*command: str) -> float:
-        times = []
-        for _ in range(7):
-            start = time.perf_counter()
-            subprocess.run(
-                [sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, timeout=60, check=True
-            )
-            times.append(time.perf_counter() - start)
-        return min(times)
+    """By processor time, in turns: both meet the same company on a busy machine."""
+    import resource  # noqa: PLC0415  # not on Windows
 
-    assert best_s("cli.py", "--help") < 1.9 * best_s("-c", "import click")
+    def cost_s(*command: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    pairs = [(cost_s("cli.py", "--help"), cost_s("-c", "import click")) for _ in range(15)]
+    ours, clicks = (min(column) for column in zip(*pairs, strict=True))
+    assert ours < 1.9 * clicks
 
 
 @pytest.mark.parametrize("verb", [verb for verbs in cli.GROUPS.values() for verb in verbs])
