@@ -191,7 +191,7 @@ def alike(told: list[str], expected: tuple[str, ...]) -> bool:
     )
 
 
-@pytest.mark.parametrize("row", sampled(ROWS, 2), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", sampled(ROWS, 3), ids=lambda row: row.name)
 def test_after_a_fault_the_log_is_the_gateways_book(row: Row, start: Start, books: Compare) -> None:
     rig, gateway = played(start, row)
     compared = books(gateway)

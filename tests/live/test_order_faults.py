@@ -170,7 +170,7 @@ def once(rows: Iterable[Row]) -> list[Any]:
     return marked
 
 
-@pytest.mark.parametrize("row", sampled(ROWS, 2), ids=lambda row: row.faults)
+@pytest.mark.parametrize("row", sampled(ROWS, 3), ids=lambda row: row.faults)
 def test_after_a_fault_the_books_agree(ib_gateway, log, row):
     assert after(row, ib_gateway, log) == []
 

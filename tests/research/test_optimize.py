@@ -70,6 +70,7 @@ def test_results_do_not_depend_on_the_number_of_processes(here: Path, tape: Tape
     assert len(set(scores)) > 5
 
 
+@pytest.mark.extended
 def test_a_bayesian_search_does_not_depend_on_the_number_of_processes(here: Path, tape: Tape) -> None:
     pytest.importorskip("optuna")
     command = (*SEARCH, "--search", "bayesian", "--trials", 23, "--seed", 4, "--json")
@@ -195,6 +196,7 @@ def test_a_trial_that_comes_out_different_as_a_run_is_named(here: Path, tape: Ta
     assert "comes out different" in done.err
 
 
+@pytest.mark.extended
 def test_every_trial_can_be_kept_as_a_whole_run(here: Path, tape: Tape) -> None:
     light = tape(*SEARCH, "--json").json
     whole = tape(*SEARCH, "--json", "--keep", "all").json
