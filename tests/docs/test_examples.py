@@ -34,7 +34,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the examples are for a POSIX shell")
-@pytest.mark.parametrize("name", sampled(BUILDER.PAGES, 2))
+@pytest.mark.parametrize("name", sampled(BUILDER.PAGES, 3))
 def test_examples_print_what_the_page_shows(name):
     shown = (PROJECT / name).read_text("utf-8")
     assert BUILDER.render(name).splitlines() == shown.splitlines(), (

@@ -160,6 +160,7 @@ def test_a_gateway_that_is_killed_and_comes_back_is_connected_to_again(place):
     assert place.books() == []
 
 
+@pytest.mark.extended
 def test_the_operator_stops_and_resumes_a_session_from_another_process(place):
     session = place.live()
     place.traded(session, 2)

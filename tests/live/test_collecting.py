@@ -5,6 +5,7 @@ import gc
 from tests.live.rig import Rig
 
 
+@pytest.mark.extended
 def test_what_was_there_before_is_set_aside_while_a_session_runs(start):
     found = []
 

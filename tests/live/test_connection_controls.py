@@ -99,6 +99,7 @@ _HANG = {
     "1100 with fills, then 1101",
     "1100 with fills, then nothing",
     "an impossible length",
+    "the end within a message",
     "code 100, then the end",
     "frames held together",
     "mute after the greeting",

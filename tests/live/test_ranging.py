@@ -73,7 +73,8 @@ def test_bars_of_days_before_are_read_too(tmp_path):
     assert known(written(tmp_path / "log", *bars), OPEN) == pytest.approx(4.0)
 
 
-def test_a_session_with_exits_by_the_range_is_proven_and_ends_as_the_replay(tape, log, tmp_path):
+def test_a_session_with_exits_by_the_range_is_proven_and_ends_as_the_replay(tape, log, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "tape.toml").write_text(CONFIG)
     who = ["--strategy", "sma_cross", "--set", "instrument=ZVXA"]
     until = ["--until", "2025-07-02T13:50:00Z"]
@@ -92,7 +93,8 @@ def test_a_session_with_exits_by_the_range_is_proven_and_ends_as_the_replay(tape
     assert exits("--run", "latest")[: len(traded)] == traded
 
 
-def test_a_size_by_risk_loses_its_share_at_the_stop_by_the_range(tape, log, tmp_path):
+def test_a_size_by_risk_loses_its_share_at_the_stop_by_the_range(tape, log, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "tape.toml").write_text(
         CONFIG
         + '[sizing]\nmethod = "fixed_fractional"\nrisk_per_trade = 0.0005\n[trading]\nwatchlist = ["ZVXA"]\n'

@@ -347,8 +347,8 @@ def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(lo
         )
     config.write_text("".join(lines), "utf-8")
     arguments = ["-q", "-c", str(config), "--log", str(log), "live", "--demo", "2025-07-02", "--strategy"]
-    arguments += ["composite", "--speed", "60"]
-    assert cli.main([*arguments, "--until", "2025-07-02T13:50:00Z"]) == 0
+    arguments += ["composite", "--speed", "300"]
+    assert cli.main([*arguments, "--until", "2025-07-02T14:30:00Z"]) == 0
     reader = LogReader(log)
     chosen = Selection(types=frozenset({SignalFileRead, SignalReceived}))
     held = [entry.event for batch in reader.entries(chosen) for entry in batch]

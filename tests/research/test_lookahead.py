@@ -98,6 +98,7 @@ def test_the_first_decision_that_differs_is_named_with_its_input(here: Path, tap
     assert "this replay: " in done.out
 
 
+@pytest.mark.extended
 def test_what_lies_after_the_period_is_no_secret_source(here: Path, tape: Tape) -> None:
     """The log goes on on 07-03: the mean of all of it is not that of the day."""
     done = tape("lookahead", "cheats.py:WholeFrame", DAY, "--points", 1, "--no-mirror", "--json")
@@ -127,6 +128,7 @@ def test_reading_the_whole_log_by_its_full_name_is_seen(here: Path, tape: Tape) 
     assert done.json["log_reads"]
 
 
+@pytest.mark.extended
 def test_chance_is_told_from_foresight(here: Path, tape: Tape) -> None:
     done = tape("lookahead", "cheats.py:Dice", DAY, "--points", 1, "--no-mirror")
     assert done.code == ExitCode.FOUND
