@@ -2,6 +2,8 @@
 
 import gc
 
+import pytest
+
 from tests.live.rig import Rig
 
 
