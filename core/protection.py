@@ -19,6 +19,9 @@ from core.views import DecidedView, InstrumentsView, Order, OrdersView, Position
 
 Request = OrderIntended | ModifyIntended | CancelIntended | AtrMeasured
 
+CHANGE_TRIES = 3
+"""How often one and the same change is asked of an exit while the broker refuses it."""
+
 
 class Sweep(msgspec.Struct, frozen=True, gc=False):
     """A request to compare one strategy's holding with its exits, once all that the input brought is settled.
@@ -69,6 +72,7 @@ class Protection:
         self._session = session
         self._count = 0
         self._versions: dict[str, int] = {}
+        self._tried: dict[str, tuple[object, int]] = {}  # the change last asked of an exit, and how often
 
     def requests(self, sweep: Sweep, ts: int) -> list[Request]:
         """Return what brings the exits of a holding in line with it; nothing if they are."""
@@ -171,6 +175,8 @@ class Protection:
         stop = exit_.stop if exit_.type == "STP" else first.stop
         now = (exit_.limit, stop, exit_.trail, exit_.trail_pct)
         if left != quantity or now != (first.limit, first.stop, first.trail, first.trail_pct):
+            if not self._may_try(first.id, (quantity, now)):
+                return asked
             version = max(self._versions.get(first.id, 1), first.version) + 1
             self._versions[first.id] = version
             who = (first.account, first.strategy, first.instrument)
@@ -190,6 +196,13 @@ class Protection:
                 )
             )
         return asked
+
+    def _may_try(self, order: str, change: object) -> bool:
+        """Return whether to ask for a change (again): a broker that keeps refusing is not asked for ever."""
+        last, times = self._tried.get(order, (None, 0))
+        times = times + 1 if last == change else 1
+        self._tried[order] = (change, times)
+        return times <= CHANGE_TRIES
 
     def _new(
         self, sweep: Sweep, side: Side, quantity: Decimal, exit_: _Wanted, group: str, ts: int

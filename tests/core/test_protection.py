@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from app.composition.ranging import ranges_of
 from core import protection
 from core.day_stop import DayStop
-from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused
+from core.events import CancelIntended, Entry, Filled, ModifyIntended, OrderIntended, RiskRefused
 from core.exit_rules import ExitRules
 from core.order_rules import STOPS, is_exit
-from core.protection import Protection
+from core.protection import Protection, Sweep
 from core.risk import Limits
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
@@ -251,3 +251,26 @@ def test_a_protection_that_does_not_resize_is_caught(rules):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Protection, "_fit", never_larger)
         assert uncovered(steps, rules) != []
+
+
+def refused_changes(bench, times):
+    """Return how many changes are asked for in so many sweeps while the exits stay as they were."""
+    more = Filled(OPEN + 9 * S, "late", "s-1-9", ACCOUNT, "s", "ACME", "BUY", D(10), D(100))
+    bench.world.positions.apply(Entry(10**6, None, 0, None, more))
+    sweep = Sweep(10**6, "s", "ACME")
+    asked = [r for _ in range(times) for r in bench.step.protection.requests(sweep, OPEN + 10 * S)]
+    assert {type(request) for request in asked} == {ModifyIntended}
+    return len(asked)
+
+
+def test_a_change_that_the_broker_keeps_refusing_is_not_asked_for_ever():
+    bench = bench_of({1: buy(10)})
+    bench.run(ticks(100, 100, 100))
+    assert refused_changes(bench, 10) == 2 * protection.CHANGE_TRIES  # of the stop and of the target
+
+
+def test_exits_that_are_asked_to_change_for_ever_are_caught(monkeypatch):
+    monkeypatch.setattr(Protection, "_may_try", lambda *_: True)
+    bench = bench_of({1: buy(10)})
+    bench.run(ticks(100, 100, 100))
+    assert refused_changes(bench, 10) == 20
