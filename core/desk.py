@@ -15,13 +15,28 @@ from core.events import (
     ModifyIntended,
     OrderIntended,
     Recorded,
+    RiskRefused,
     Side,
     TimeInForce,
     TimerFired,
 )
 from core.money import ZERO, plain
 from core.order_rules import Refusal, order_type
-from core.requests import Bracketed, Defect, Malformed, amount, exact
+from core.requests import (
+    Bracketed,
+    Defect,
+    Malformed,
+    after,
+    amount,
+    exact,
+    flag,
+    known,
+    moment,
+    recordable,
+    shown,
+    text,
+    words,
+)
 from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
 from core.sizing_desk import SizingDesk, SizingViews
@@ -153,6 +168,7 @@ class StrategyDesk:
         """Request a new order."""
         if not self.is_open:
             return ""
+        instrument, reason = text("instrument", instrument), words(reason)
         try:
             intent = self._intent(instrument, side, quantity, limit, stop, tif, reason, terms or _NO_TERMS)
         except Defect as defect:
@@ -189,6 +205,7 @@ class StrategyDesk:
         trail: dict[str, Any] = {name: exits[name] for name in ("trail", "trail_pct") if name in exits}
         if not self.is_open:
             return Bracket("")
+        instrument, reason = text("instrument", instrument), words(reason)
         if profit is None and loss is None and not trail:
             message = "a bracket needs take_profit=, stop_loss=, trail= or trail_pct="
             return Bracket(self.refuse(instrument, reason, "bracket", "an exit", "none", message))
@@ -240,10 +257,9 @@ class StrategyDesk:
         terms: Terms,
     ) -> OrderIntended:
         self._placed += 1
-        if side not in _SIDES:
-            raise Defect("side", "BUY or SELL", side, f"{side!r} is no side of an order: BUY or SELL")
-        if tif not in _TIFS:
-            raise Defect("tif", ", ".join(_TIFS), tif, f"{tif!r} is no time in force: {', '.join(_TIFS)}")
+        if not _is_one_of(_SIDES, side):
+            raise Defect("side", "BUY or SELL", side, f"{shown(side)} is no side of an order: BUY or SELL")
+        _check_tif(tif)
         intent = OrderIntended(
             self._present.ts,
             f"{self._prefix}{self._placed}",
@@ -263,18 +279,21 @@ class StrategyDesk:
     def _with(self, intent: OrderIntended, terms: Terms) -> OrderIntended:
         touch, trail, share = terms.get("touch"), terms.get("trail"), terms.get("trail_pct")
         trails = trail is not None or share is not None
-        at_close, group = terms.get("at_close", False), terms.get("oca", "")
+        at_close, group = flag("at_close", terms.get("at_close", False)), text("oca", terms.get("oca", ""))
+        till = terms.get("good_till")
         if touch is not None and intent.stop is not None:
             message = "an order has a stop or a touch price, not both: both would be its trigger"
-            raise Defect("price", "one trigger", f"stop={plain(intent.stop)} touch={touch}", message)
+            raise Defect(
+                "price", "one trigger", f"stop={plain(intent.stop)} touch={shown(touch, str)}", message
+            )
         return replace(
             intent,
             type=order_type(intent.limit, intent.stop, touch=touch, trails=trails, at_close=at_close),
             stop=intent.stop if touch is None else exact("touch", touch),
             trail=exact("trail", trail),
             trail_pct=exact("trail_pct", share),
-            good_till=terms.get("good_till"),
-            outside_rth=terms.get("outside_rth", False),
+            good_till=None if till is None else moment("good_till", till),
+            outside_rth=flag("outside_rth", terms.get("outside_rth", False)),
             oca=f"{self._prefix}{group}" if group else "",
         )
 
@@ -292,6 +311,7 @@ class StrategyDesk:
         """Request a new version of an order; what is not given stays as it is."""
         if not self.is_open:
             return
+        order, reason = text("order", order), words(reason)
         known = self.orders.get(order)
         # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
         version = max(self._versions.get(order, 1), known.version if known else 1) + 1
@@ -308,25 +328,37 @@ class StrategyDesk:
                 exact("trail_pct", trail_pct),
             )
             size = held if quantity is None else amount(quantity)
+            changed = _checked(times or {})
         except Defect as defect:
-            as_it_was = ModifyIntended(*who, held, *had[:2], reason, *had[2:], **(times or {}))
+            as_it_was = ModifyIntended(*who, held, *had[:2], reason, *had[2:])
             self._request(Malformed(as_it_was, defect.why))
             return
         now = [old if new is None else new for new, old in zip(given, had, strict=True)]
-        self._request(ModifyIntended(*who, size, now[0], now[1], reason, now[2], now[3], **(times or {})))
+        self._request(ModifyIntended(*who, size, now[0], now[1], reason, now[2], now[3], **changed))
 
     def cancel(self, order: str, reason: str) -> None:
         """Request that an order is withdrawn."""
         if not self.is_open:
             return
+        order, reason = text("order", order), words(reason)
         known = self.orders.get(order)
         instrument = known.instrument if known else ""
         self._request(CancelIntended(self._present.ts, order, self.account, self.id, instrument, reason))
 
     def record(self, name: str, value: float) -> None:
-        """Record one value of a named series."""
-        if self.is_open:
-            self._request(Recorded(self._present.ts, self.id, name, float(value)))
+        """Record one value of a named series; of what is no finite number, the refusal."""
+        if not self.is_open:
+            return
+        name = text("name", name)
+        try:
+            self._request(Recorded(self._present.ts, self.id, name, recordable(name, value)))
+        except Defect as defect:
+            self._decline(defect.why)
+
+    def _decline(self, why: Refusal) -> None:
+        """Put the refusal of what is no order on record: it is of version 0, as of a cancel of nothing."""
+        terms = (why.rule, why.limit, why.value, why.message)
+        self._request(RiskRefused(self._present.ts, "", 0, self.account, self.id, "", *terms))
 
     @property
     def signal_rules(self) -> SignalRules:
@@ -344,6 +376,7 @@ class StrategyDesk:
 
     def size(self, instrument: str, volatility: float | None) -> Sized:
         """Return how large a position is to be, by the configuration; it is recorded."""
+        volatility = known("volatility", volatility)
         found, decision = self._sizing.size(instrument, volatility, self._present.ts)
         if self.is_open:
             self._request(decision)
@@ -353,7 +386,7 @@ class StrategyDesk:
         """Ask for what brings a holding to its size; return the order's id, empty if there is none."""
         if not self.is_open:
             return ""
-        found = self._sizing.resize(instrument, volatility, self._present.ts)
+        found = self._sizing.resize(instrument, known("volatility", volatility), self._present.ts)
         if found is None:
             return ""
         self._request(found.decision)
@@ -367,8 +400,22 @@ class StrategyDesk:
             raise UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while handling one event")
         self._requests.append(request)
 
-    def set_timer(self, name: str, due: int) -> None:
-        """Set or move the timer `name`; a time that is past already is now: time never goes back."""
+    def set_timer(self, name: str, at: int | None = None, after_s: float | None = None) -> None:
+        """Set or move the timer `name`; a time that is past already is now: time never goes back.
+
+        A time that no clock will ever show is refused, which is recorded, and the timer stays as it was.
+        """
+        name = text("name", name)
+        try:
+            due = (
+                after("after_s", self._present.ts, 0 if after_s is None else after_s)
+                if at is None
+                else moment("at", at)
+            )
+        except Defect as defect:
+            if self.is_open:
+                self._decline(replace(defect.why, message=f"timer {shown(name)}: {defect.why.message}"))
+            return
         self._agenda.set(
             f"timer:{self.id}:{name}",
             max(due, self._present.ts),
@@ -378,8 +425,30 @@ class StrategyDesk:
 
     def clock_time(self, instrument: str, clock: str) -> int:
         """Return when it is `clock` on the present session date of the instrument's exchange."""
+        instrument, clock = text("instrument", instrument), text("clock", clock)
         exchange = self.instruments.instrument(instrument).exchange
         session = self.instruments.session(exchange, self._present.ts)
         if session is None:
             raise UsageError(f"no session of {exchange} is known now: clock timers need one")
         return local(session.date, clock, session.timezone)
+
+
+def _is_one_of(names: tuple[str, ...], value: object) -> bool:
+    return isinstance(value, str) and value in names
+
+
+def _check_tif(tif: object) -> None:
+    if not _is_one_of(_TIFS, tif):
+        raise Defect("tif", ", ".join(_TIFS), tif, f"{shown(tif)} is no time in force: {', '.join(_TIFS)}")
+
+
+def _checked(times: Times) -> Times:
+    """Return what a change is to change of an order's times; raises `Defect` for what no event can hold."""
+    found = times.copy()
+    if (tif := times.get("tif")) is not None:
+        _check_tif(tif)
+    if (till := times.get("good_till")) is not None:
+        found["good_till"] = moment("good_till", till)
+    if (outside := times.get("outside_rth")) is not None:
+        found["outside_rth"] = flag("outside_rth", outside)
+    return found

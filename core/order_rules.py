@@ -119,7 +119,7 @@ def _prices(terms: OrderIntended | ModifyIntended, kind: OrderType) -> Refusal |
         elif name not in needed:
             message = f"{kind}: takes no {name}, but {plain(value)} was given"
             return Refusal("price", f"no {name}", plain(value), message)
-        elif value <= ZERO:
+        elif not ZERO < value <= PRICE_MAX:
             return _no_price(f"{name} price", value)
     return None
 
@@ -159,7 +159,8 @@ def bracket_defect(
 
 
 QUANTITY_MAX = Decimal(10**12)
-"""More than this is a mistake in whatever worked it out: no market has it."""
+PRICE_MAX = Decimal(10**12)
+"""More than these are a mistake in whatever worked them out: no market has them."""
 
 
 def _quantity(quantity: Decimal) -> Refusal | None:
@@ -176,7 +177,7 @@ def _trail(terms: OrderIntended | ModifyIntended) -> Refusal | None:
     given = [value for value in (terms.trail, terms.trail_pct) if value is not None]
     if len(given) != 1:
         return Refusal("price", "one distance", str(len(given)), "TRAIL: needs either trail or trail_pct")
-    if given[0] <= ZERO:
+    if not ZERO < given[0] <= PRICE_MAX:
         return _no_price("trail", given[0])
     if terms.trail_pct is not None and terms.trail_pct >= 1:
         value = plain(terms.trail_pct)
@@ -184,7 +185,7 @@ def _trail(terms: OrderIntended | ModifyIntended) -> Refusal | None:
         return Refusal("price", "a fraction below 1", value, message)
     if terms.limit is not None:
         return Refusal("price", "no limit", plain(terms.limit), "TRAIL: takes no limit")
-    if terms.stop is not None and terms.stop <= ZERO:
+    if terms.stop is not None and not ZERO < terms.stop <= PRICE_MAX:
         return _no_price("stop price", terms.stop)
     return None
 
@@ -207,4 +208,7 @@ def _time(tif: TimeInForce, kind: OrderType, good_till: int | None, ts: int) -> 
 
 
 def _no_price(name: str, price: Decimal) -> Refusal:
+    if price > PRICE_MAX:
+        message = f"a {name} of {plain(price)} is beyond any market: at most {plain(PRICE_MAX)}"
+        return Refusal("price", plain(PRICE_MAX), plain(price), message)
     return Refusal("price", "above 0", plain(price), f"a {name} of {plain(price)} is no price")

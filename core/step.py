@@ -146,6 +146,7 @@ class Step:
             CancelIntended: self._settle_cancel,
             OrderRetried: self._settle_retry,
             Recorded: self._settle_series,
+            RiskRefused: self._settle_series,
             CompositeSignal: self._settle_ground,
             OrderSized: self._settle_ground,
             SignalSourcesChanged: self._settle_series,
@@ -334,7 +335,10 @@ class Step:
         self._grounds[key] = record(request, at, self._grounds.get(key))
 
     def _settle_series(
-        self, request: Recorded | SignalSourcesChanged | AtrMeasured, at: int, record: Record
+        self,
+        request: Recorded | RiskRefused | SignalSourcesChanged | AtrMeasured,
+        at: int,
+        record: Record,
     ) -> None:
         record(request, at, None)
 

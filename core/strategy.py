@@ -9,7 +9,6 @@ request made in a handler shows up in them with the next input.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from math import isfinite
 from typing import (
     Any,
     ClassVar,
@@ -26,7 +25,7 @@ from typing import (
 import msgspec
 
 from core.clock import wall
-from core.errors import InvalidEvent, UsageError
+from core.errors import UsageError
 from core.events import (
     Bar,
     DataGapChanged,
@@ -44,7 +43,9 @@ from core.events import (
     TimerFired,
     Trade,
 )
-from core.money import price
+from core.money import ZERO, price
+from core.requests import Defect, is_negative
+from core.requests import share as share_of
 from core.resolutions import resolution_of
 from core.signals.composite import Composite, Reading, SignalRules
 from core.sizing import BeyondMargin, Holding, MarginSizing, rebalanced
@@ -226,7 +227,7 @@ class Desk(Protocol):
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series."""
 
-    def set_timer(self, name: str, due: int) -> None:
+    def set_timer(self, name: str, at: int | None = None, after_s: float | None = None) -> None:
         """Set or move the timer `name`."""
 
     def clock_time(self, instrument: str, clock: str) -> int:
@@ -434,7 +435,7 @@ class Strategy(Generic[P]):
         **terms: Unpack[Terms],
     ) -> str:
         """Ask for a change of the position: buy a positive quantity, sell a negative one; return the id."""
-        if _is_negative(quantity):
+        if is_negative(quantity):
             return self.desk.place(instrument, "SELL", -quantity, limit, stop, tif, reason, terms)
         return self.desk.place(instrument, "BUY", quantity, limit, stop, tif, reason, terms)
 
@@ -476,10 +477,14 @@ class Strategy(Generic[P]):
         What is not named stays. While equity or a price are unknown, and for weights beyond the leverage of
         `sizing`, an order in each instrument is refused, with the numbers, by the rule `sizing` or `margin`.
         """
-        exact = {name: Decimal(str(weight)) for name, weight in weights.items()}
+        exact = dict.fromkeys(weights, ZERO)
         try:
+            exact = {name: share_of(name, weight) for name, weight in weights.items()}
             holdings = {name: self._holding(name) for name in exact}
             changes = rebalanced(exact, self._known_equity(), holdings, sizing)
+        except Defect as defect:
+            why = (defect.why.rule, defect.why.limit, defect.why.value, str(defect))
+            return [self.desk.refuse(name, reason, *why) for name in sorted(exact)]
         except BeyondMargin as error:
             why = ("margin", error.limit, error.value, str(error))
             return [self.desk.refuse(name, reason, *why) for name in sorted(exact)]
@@ -495,7 +500,11 @@ class Strategy(Generic[P]):
 
         Raises `UsageError` while equity or price are unknown, and beyond the leverage of `sizing`.
         """
-        return sizing.quantity(Decimal(str(share)), self._known_equity(), self._holding(instrument))
+        try:
+            wanted = share_of(instrument, share)
+        except Defect as defect:
+            raise UsageError(str(defect)) from defect
+        return sizing.quantity(wanted, self._known_equity(), self._holding(instrument))
 
     def _known_equity(self) -> Decimal:
         equity = self.equity()
@@ -531,17 +540,15 @@ class Strategy(Generic[P]):
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series; it is in the log, in SQL (`recorded`) and in reports.
 
-        Raises `InvalidEvent` for NaN and infinity, which no log takes.
+        NaN and infinity, which no log takes, are refused: what is recorded then is the refusal.
         """
-        if not isfinite(value):
-            raise InvalidEvent(f"series {name!r}: {value!r} cannot be recorded: expected a finite number")
         self.desk.record(name, value)
 
     def set_timer(self, name: str, *, at: int | None = None, after_s: float | None = None) -> None:
         """Set a timer to a time (ns UTC) or to some seconds from now; the same name moves it."""
         if (at is None) == (after_s is None):
             raise UsageError(f"timer {name!r}: give either at= (ns UTC) or after_s=")
-        self.desk.set_timer(name, at if at is not None else self.now + round((after_s or 0) * 1e9))
+        self.desk.set_timer(name, at, after_s)
 
     def local_time(self, instrument: str) -> datetime:
         """Return the time of the event being handled on the clock of the instrument's exchange."""
@@ -557,13 +564,6 @@ class Strategy(Generic[P]):
 
 
 AnyStrategy = Strategy[Any]
-
-
-def _is_negative(quantity: Any) -> bool:
-    # Whatever is no number is the desk's to refuse.
-    if isinstance(quantity, Decimal) and quantity.is_nan():
-        return False
-    return isinstance(quantity, int | float | Decimal) and quantity < 0
 
 
 HANDLERS: dict[type[Event], str] = {

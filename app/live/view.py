@@ -133,7 +133,7 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     ),
     ModifyIntended: lambda e: f"{e.order}: to be changed ({e.reason})",
     CancelIntended: lambda e: f"{e.order}: to be cancelled ({e.reason})",
-    RiskRefused: lambda e: f"{e.order} refused by {e.rule}: {e.message}",
+    RiskRefused: lambda e: f"{e.order or e.strategy} refused by {e.rule}: {e.message}",
     Filled: lambda e: f"{e.order} {e.side} {cell(e.quantity)} {e.instrument} filled at {cell(e.price)}",
     OrderStatusChanged: lambda e: f"{e.order} {e.status}" + (f": {e.message}" if e.message else ""),
     SendFailed: lambda e: f"{e.order} not sent: {e.message}",

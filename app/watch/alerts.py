@@ -149,7 +149,7 @@ def _break(event: BreakFound) -> Alert:
 
 def _refused(event: RiskRefused) -> Alert:
     severity: Severity = "critical" if event.rule == "max_daily_loss" else "info"
-    return Alert(severity, f"refused {event.rule}", f"{event.order}: {event.message}")
+    return Alert(severity, f"refused {event.rule}", f"{event.order or event.strategy}: {event.message}")
 
 
 def _message(event: BrokerMessage) -> Alert | None:

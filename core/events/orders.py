@@ -166,7 +166,8 @@ class RiskRefused(Event, frozen=True, gc=False, omit_defaults=True):
     """The intent may not go out: `value` would exceed `limit` of `rule`; `message` says so in words.
 
     `headroom` is what is left of the limit: negative by as much as is too much. `version` 0 is a cancel of
-    what is no order of its strategy's: nothing has changed.
+    what is no order of its strategy's, or, without an order, a value or time that no event can hold: nothing
+    has changed.
     """
 
     order: str

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 import msgspec
 
 from core.events import CompositeSignal, Event, SignalSourcesChanged
+from core.requests import Defect, moment, number, shown
 from core.signals.composite import Composite, Reading, SignalRules, compose
 from core.views import DecidedView, SignalsView
 
+_MOST = 1.0 + 1e-9
+"""The largest value, and what arithmetic with floats may add to it."""
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -42,7 +45,8 @@ class Judge:
         self, source: str, instrument: str, computed: Mapping[str, Reading | None], now: int
     ) -> Reading | str:
         if source in computed:
-            return computed[source] or "not ready"
+            reading = computed[source]
+            return "not ready" if reading is None else _usable(source, reading)
         signal = self._received.current(source, instrument, now)
         if signal is not None:
             return Reading(signal.value, signal.confidence, signal.as_of)
@@ -72,3 +76,17 @@ class Judge:
                 )
             )
         return news
+
+
+def _usable(source: str, reading: Reading) -> Reading | str:
+    """Return a computed reading in plain numbers; what is none, or out of range, is why it says nothing."""
+    value = number(f"{source}: value", reading.value)
+    confidence = number(f"{source}: confidence", reading.confidence)
+    if not abs(value) <= _MOST:
+        return f"value {shown(reading.value, str)}: expected a number from -1 to 1"
+    if not 0.0 <= confidence <= _MOST:
+        return f"confidence {shown(reading.confidence, str)}: expected a number from 0 to 1"
+    try:
+        return Reading(value, confidence, moment(f"{source}: as_of", reading.as_of))
+    except Defect as defect:
+        return str(defect)
