@@ -8,6 +8,7 @@ digests in `seal.json` are the check of the Parquet files: DuckDB checks nothing
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -16,10 +17,10 @@ from eventstore.layout import MANIFEST_NAME, Layout, sealed_range
 
 MANIFEST_FORMAT = 1
 _MAX_RETRIES = 100
-_ADVICE = (
-    "no event can be read without it; restore it from a backup of the log; next: tape verify, which checks "
-    "all the rest"
-)
+_ADVICE = "no event can be read without it; next: tape verify, which says whether it can be made again"
+
+Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+"""Sixteen bytes in hexadecimal: a hash of the chain, or the UUID of a store."""
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -72,8 +73,8 @@ class SealedSegment(msgspec.Struct, frozen=True):
     last_seq: int
     previous_number: int
     previous_length: int
-    previous_hash: str
-    chain: str
+    previous_hash: Hash
+    chain: Hash
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,12 +85,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int
-    store: str
+    store: Hash
     first_seq: int
     last_seq: int
-    previous_hash: str
-    chain: str
-    segments: list[SealedSegment]
+    previous_hash: Hash
+    chain: Hash
+    segments: Annotated[list[SealedSegment], msgspec.Meta(min_length=1)]
     types: dict[str, TypeExtent]
     fields: dict[str, list[str]] = {}
     sessions: list[str]

@@ -1,7 +1,7 @@
-"""Rebuilding sealed tables from the compressed journal beside them, by the protocol of sealing.
+"""Rebuilding sealed tables and manifests from the compressed journal beside them, by the protocol of sealing.
 
-Parquet is derived: as long as a directory's archive has its digest and its chain, everything else in
-it can be made again. The whole directory is built aside, compared event by event with the archive and
+Both are derived: as long as the chain in a directory's archive holds and joins its neighbours, everything
+else in it can be made again. The whole directory is built aside, compared event by event with the archive and
 synced; only then does the damaged one go to `quarantine/` and the new one take its place. For that
 moment it bears a name by which an interrupted rebuild is known and taken back. Nothing is deleted.
 """
@@ -19,7 +19,8 @@ from eventstore import verify
 from eventstore.files import Files
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
 from eventstore.lock import Lock
-from eventstore.manifest import Manifest, SealedPart, digest_of, read_manifest
+from eventstore.manifest import MANIFEST_FORMAT, Manifest, SealedPart, digest_of
+from eventstore.outline import outline
 from eventstore.schema import SCHEMA_VERSION, fields_of, kinds
 from eventstore.sealing import (
     compare_tables,
@@ -33,11 +34,11 @@ from eventstore.sealing import (
 
 
 def rebuild(root: Path, files: Files | None = None, *, deep: bool = False) -> list[Path]:
-    """Make damaged sealed tables again from their archives; return the directories that were replaced.
+    """Make damaged sealed directories again from their archives; return those that were replaced.
 
-    With `deep`, tables that have their digest are compared with the archive too. Empty if no table is
+    With `deep`, tables that have their digest are compared with the archive too. Empty if nothing is
     damaged. Raises `LogLocked` beside a writer, `CorruptLog` if nothing can be rebuilt because archives
-    or manifests are damaged themselves, and `StoreError` if the system refuses; a directory is then
+    are damaged themselves, and `StoreError` if the system refuses; a directory is then
     either as it was or whole.
     """
     files, layout = files or Files(), Layout(Path(root))
@@ -62,7 +63,7 @@ def _rebuild(layout: Layout, files: Files, *, deep: bool) -> list[Path]:
     for directory in verify.visible_directories(layout):
         findings = verify.check_sealed(directory, deep=deep)
         if findings and all(finding.rebuildable for finding in findings):
-            _replace(layout, SealedPart(directory, read_manifest(directory)), files)
+            _replace(layout, _described(directory), files)
             rebuilt.append(directory)
         refused += [finding for finding in findings if not finding.rebuildable]
     if refused and not rebuilt:
@@ -70,20 +71,40 @@ def _rebuild(layout: Layout, files: Files, *, deep: bool) -> list[Path]:
     return rebuilt
 
 
+def _described(directory: Path) -> SealedPart:
+    """Return a directory as its archive describes it; what its own manifest says is not asked."""
+    found = outline(directory)
+    return SealedPart(
+        directory,
+        Manifest(
+            format=MANIFEST_FORMAT,
+            **msgspec.structs.asdict(found),
+            types={},
+            sessions=[],
+            files={ARCHIVE_NAME: digest_of(directory / ARCHIVE_NAME)},
+            schema_version=SCHEMA_VERSION,
+            writer=writer_version(),
+        ),
+    )
+
+
 def _refusal(refused: list[verify.Finding]) -> str:
-    first = Path(refused[0].path)
-    if first.name == ARCHIVE_NAME:
-        directory = first.parent
-        damaged = {finding.path for finding in verify.check_sealed(directory)}
-        left = [path.name for path in sorted(directory.glob("*.parquet")) if str(path) not in damaged]
-        remains = f"what remains of it are {len(left)} whole tables" if left else "no table of it is whole"
+    first = next((finding for finding in refused if Path(finding.path).name == ARCHIVE_NAME), refused[0])
+    path = Path(first.path)
+    if path.name != ARCHIVE_NAME:
         return (
-            f"{first}: {refused[0].message}: tables are rebuilt from this file, so nothing was changed; "
-            f"{remains}; restore {directory.name} from a backup"
+            f"{path}: {first.message}: it cannot be rebuilt and nothing was changed; restore it from a backup"
         )
+    directory = path.parent
+    damaged = {finding.path for finding in verify.check_sealed(directory)}
+    left = [table.name for table in sorted(directory.glob("*.parquet")) if str(table) not in damaged]
+    whole = str(directory / MANIFEST_NAME) not in damaged
+    remains = (
+        f"what remains of it are {len(left)} whole tables" if left and whole else "no table of it is whole"
+    )
     return (
-        f"{first}: {refused[0].message}: it is not a table, so it cannot be rebuilt and nothing was changed; "
-        "restore it from a backup"
+        f"{path}: {first.message}: the rest is rebuilt from this file, so nothing was changed; "
+        f"{remains}; restore {directory.name} from a backup"
     )
 
 

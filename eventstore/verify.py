@@ -17,6 +17,7 @@ from eventstore import archive
 from eventstore.codec import decode_records
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
 from eventstore.manifest import SealedPart, SealedSegment, digest_of, hidden, read_manifest
+from eventstore.outline import outline
 from eventstore.recovery import Damage, Lost, inspect
 from eventstore.run_checks import verify_run
 from eventstore.sealing import compare_tables
@@ -27,13 +28,13 @@ REBUILDING = ".rebuilding"
 """Ends the name in `quarantine/` of a directory whose rebuilt form is about to take its place."""
 
 Remedy = Literal["none", "rebuild", "accept_loss", "restore"]
-"""What helps: nothing is needed, tables can be made again, the journal may go on, only a backup does."""
+"""What helps: nothing is needed, files can be made again, the journal may go on, only a backup does."""
 
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing that is wrong; `offset` is a byte offset in `path`, where that means something.
 
-    `rebuildable` says that the archive beside it is intact, so that the table can be made again.
+    `rebuildable` says that the archive beside it is intact, so that table or manifest can be made again.
     """
 
     path: str
@@ -84,9 +85,9 @@ class _Tally:
         if offset is None and text.startswith("offset "):
             number = text.removeprefix("offset ").split(":", 1)[0]
             offset = int(number) if number.isdigit() else None
-        finding = Finding(str(path), text, offset)
-        if finding not in self.findings:
-            self.findings.append(finding)
+        known = {(finding.path, finding.message, finding.offset) for finding in self.findings}
+        if (str(path), text, offset) not in known:
+            self.findings.append(Finding(str(path), text, offset))
 
 
 def verify(root: Path, *, deep: bool = False, progress: Callable[[str], None] = lambda _: None) -> Report:
@@ -141,28 +142,44 @@ def check_sealed(directory: Path, *, deep: bool = False) -> list[Finding]:
 
 
 def _check_sealed(directory: Path, tally: _Tally, *, deep: bool) -> None:
+    before = len(tally.findings)
     try:
-        manifest = read_manifest(directory)
+        _check_directory(directory, tally, deep=deep)
     except FileNotFoundError:
-        if directory.is_dir():
-            tally.add(directory / MANIFEST_NAME, "the manifest is missing")
-        return  # else: replaced by a compaction since it was listed
+        if not directory.is_dir():
+            return  # replaced by a compaction since it was listed
+        tally.add(directory / MANIFEST_NAME, "the manifest is missing")
     except (CorruptLog, UnsupportedFormat) as error:
         tally.add(directory / MANIFEST_NAME, str(error))
+    except OSError as error:
+        tally.add(Path(error.filename or directory), f"cannot be read: {error.strerror or error}")
+    if len(tally.findings) > before:
+        _judge(directory, tally, before)
+
+
+def _judge(directory: Path, tally: _Tally, before: int) -> None:
+    """Mark findings as rebuildable if the archive describes the directory by itself; else say why not."""
+    archived = directory / ARCHIVE_NAME
+    try:
+        outline(directory)
+    except (StoreError, OSError) as error:
+        if all(finding.path != str(archived) for finding in tally.findings[before:]):
+            tally.add(archived, error.strerror or "" if isinstance(error, OSError) else str(error))
         return
-    part = SealedPart(directory, manifest)
+    tally.findings[before:] = [
+        msgspec.structs.replace(finding, rebuildable=True) for finding in tally.findings[before:]
+    ]
+
+
+def _check_directory(directory: Path, tally: _Tally, *, deep: bool) -> None:
+    part = SealedPart(directory, read_manifest(directory))
     before = len(tally.findings)
     tally.sealed += 1
     _check_manifest(part, tally)
     _check_archive(part, tally)
-    rest = len(tally.findings)
     _check_files(part, tally)
     if deep and len(tally.findings) == before:
         _guarded(tally, directory, lambda: compare_tables(directory, archived_segments(part)))
-    if rest == before and not any(f.path == str(directory / ARCHIVE_NAME) for f in tally.findings[before:]):
-        tally.findings[before:] = [
-            msgspec.structs.replace(finding, rebuildable=True) for finding in tally.findings[before:]
-        ]
 
 
 def _check_files(part: SealedPart, tally: _Tally) -> None:

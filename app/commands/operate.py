@@ -132,17 +132,21 @@ def seal(call: Call, timeout: float) -> None:
     call.out.next("verify")
 
 
+def _told(problems: int) -> str:
+    return "no damage" if not problems else "1 problem" if problems == 1 else f"{problems} problems"
+
+
 @verb("verify")
 @click.option("--deep", is_flag=True, help="Also compare every sealed event with its archived journal.")
 @click.option(
     "--accept-loss", metavar="REASON", help="Go on without what is damaged; REASON goes into the log."
 )
-@click.option("--rebuild", is_flag=True, help="Make damaged tables again from the archive beside them.")
+@click.option("--rebuild", is_flag=True, help="Make damaged sealed files again from the archive beside them.")
 def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> int:
     """Check every byte of the log; exit code 1 if there is damage.
 
-    With --accept-loss, the log goes on behind its good prefix; with --rebuild, sealed tables are made
-    again and all is checked again. Either way damaged files are set aside in quarantine/.
+    With --accept-loss, the log goes on behind its good prefix; with --rebuild, sealed tables and
+    manifests are made again and all is checked again. Either way damaged files are set aside in quarantine/.
     """
     from app.operation.operating import RESTORE, accept, check, next_command, rebuild_tables  # noqa: PLC0415
 
@@ -169,7 +173,7 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
             "runs": found.runs,
             "chain": found.chain,
         },
-        title=f"{call.root}: {'no damage' if found.ok else f'{len(found.findings)} problems'}",
+        title=f"{call.root}: {_told(len(found.findings))}",
     )
     cells = [(item.path, "" if item.offset is None else item.offset, item.message) for item in found.findings]
     if cells:

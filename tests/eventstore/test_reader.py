@@ -121,7 +121,7 @@ def test_a_damaged_manifest_says_what_to_do(root, tmp_path, data):
     manifest.unlink()
     if data is not None:
         manifest.write_bytes(data)
-    with pytest.raises(CorruptLog, match=r"seal\.json: .*restore it from a backup of the log; next: tape"):
+    with pytest.raises(CorruptLog, match=r"seal\.json: .*no event can be read without it; next: tape verify"):
         list(LogReader(copy).entries(Selection()))
 
 

@@ -1,8 +1,9 @@
-"""Damaged tables are made again from the archive beside them; damaged archives are refused."""
+"""Damaged tables and manifests are made again from the archive beside them; damaged archives are refused."""
 
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.errors import CorruptLog, DataMissing, LogLocked
@@ -10,6 +11,7 @@ from eventstore import rebuilding
 from eventstore.compacting import compact
 from eventstore.layout import Layout
 from eventstore.manifest import digest_of, read_manifest
+from eventstore.outline import outline
 from eventstore.parquet import TypedWriter
 from eventstore.rebuilding import rebuild
 from eventstore.sealing import encode_manifest
@@ -150,10 +152,119 @@ def test_a_damaged_archive_does_not_keep_another_directory_from_being_rebuilt(ro
     assert report.remedy == "restore"
 
 
-def test_a_damaged_manifest_is_refused(root):
-    (_sealed(root) / "seal.json").write_bytes(b"{}")
+def _restated(**changes):
+    def damage(path: Path) -> None:
+        path.write_bytes(encode_manifest(msgspec.structs.replace(read_manifest(path.parent), **changes)))
+
+    return damage
+
+
+MANIFEST_DAMAGE = {
+    "no object": lambda path: path.write_bytes(b"{}"),
+    "empty": lambda path: path.write_bytes(b""),
+    "no text": lambda path: path.write_bytes(b"\xff\x00"),
+    "flipped": _flip,
+    "cut": _cut,
+    "missing": Path.unlink,
+    "other chain": _restated(chain="00" * 16),
+    "no segments": _restated(segments=[]),
+    "no digests": _restated(files={}),
+    "no counts": _restated(types={}),
+    "no hash": _restated(chain="none"),
+    "other range": _restated(last_seq=7),
+}
+
+
+@pytest.mark.parametrize("name", MANIFEST_DAMAGE)
+def test_a_damaged_manifest_is_made_again_byte_for_byte(root, name):
+    expected, before = read_all(root), _content(_sealed(root))
+    MANIFEST_DAMAGE[name](_sealed(root) / "seal.json")
+    assert verify(root).remedy == "rebuild"
+    assert rebuild(root) == [_sealed(root)]
+    assert verify(root, deep=True).findings == []
+    assert _content(_sealed(root)) == before
+    assert read_all(root) == expected
+    open_log(root).close()
+
+
+def test_all_manifests_of_a_log_are_made_again_with_their_tables(tmp_path):
+    root = tmp_path / "log"
+    for _ in range(3):
+        _write(root, everything=False)
+    compact(root)
+    _write(root, everything=False)
+    expected = read_all(root)
+    directories = Layout(root).sealed_directories()
+    before = [_content(directory) for directory in directories]
+    assert len(directories) > 1
+    for directory in directories:
+        (directory / "seal.json").unlink()
+        next(directory.glob("*.parquet")).unlink()
+    assert rebuild(root) == directories
+    assert [_content(directory) for directory in directories] == before
+    assert read_all(root) == expected
+
+
+def test_without_manifest_and_archive_a_directory_is_refused_and_both_are_named(root):
+    _flip(_sealed(root) / "journal.evj.zst")
+    (_sealed(root) / "seal.json").unlink()
+    before = _content(_sealed(root))
+    report = verify(root)
+    assert report.remedy == "restore"
+    assert {Path(f.path).name for f in report.findings} >= {"journal.evj.zst", "seal.json"}
+    with pytest.raises(CorruptLog, match=r"journal\.evj\.zst: .* no table of it is whole; restore"):
+        rebuild(root)
+    assert _content(_sealed(root)) == before
+
+
+def test_an_archive_with_a_flipped_bit_describes_its_directory_rightly_or_not_at_all(root):
+    expected, path = outline(_sealed(root)), _sealed(root) / "journal.evj.zst"
+    (_sealed(root) / "seal.json").unlink()
+    data, refused = path.read_bytes(), 0
+    for place in [*range(16), *range(16, len(data), len(data) // 200)]:
+        changed = bytearray(data)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            found = outline(_sealed(root))
+        except CorruptLog:
+            refused += 1
+        else:
+            assert found == expected
+    assert refused > 150
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another log with the same number of events."""
+    return _write(tmp_path / "other", everything=True)
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["with mark", "without mark"])
+def test_the_archive_of_another_log_is_not_taken_for_a_lost_manifest(root, other, marked):
+    assert _sealed(root).name == _sealed(other).name
+    shutil.copyfile(_sealed(other) / "journal.evj.zst", _sealed(root) / "journal.evj.zst")
+    (_sealed(root) / "seal.json").unlink()
+    if not marked:
+        Layout(root).hwm.unlink()
+    with pytest.raises(CorruptLog, match=r"belongs to another log|ends otherwise than"):
+        rebuild(root)
+
+
+def test_without_a_look_at_the_neighbours_the_archive_of_another_log_would_be_taken(root, other, monkeypatch):
+    """The negative control of the test above."""
+    shutil.copyfile(_sealed(other) / "journal.evj.zst", _sealed(root) / "journal.evj.zst")
+    (_sealed(root) / "seal.json").unlink()
+    monkeypatch.setattr("eventstore.outline._check_neighbours", lambda *_: None)
+    assert rebuild(root) == [_sealed(root)]
+    assert verify(root).findings != []
+
+
+def test_a_manifest_of_a_newer_program_is_left_alone(root):
+    path = _sealed(root) / "seal.json"
+    path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 2'))
     assert verify(root).remedy == "restore"
-    with pytest.raises(CorruptLog, match=r"seal\.json: .* restore it from a backup"):
+    with pytest.raises(CorruptLog, match=r"seal\.json|upgrade truetape"):
         rebuild(root)
 
 
