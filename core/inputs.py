@@ -1,11 +1,12 @@
 """A batch of inputs as the loop takes them: events, one after another, and a seq where it is asked for.
 
 Most market events lead to nothing, so their seq is never looked at: to make an `int` of each would cost a
-quiet replay a twentieth of its time. Ticks are built a few at a time, in the memory of those before them:
-built by the thousand, they would be spread over the gaps that orders leave, out of the processor's cache,
-and cost twice as much. This module keeps no event for longer than its batch.
+quiet replay a twentieth of its time. Each event is built when its turn comes, in the memory of the one
+before it: built by the thousand, they would be spread over the gaps that orders leave, out of the processor's
+cache, and cost twice as much. This module keeps no event for longer than its batch.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from operator import length_hint
 from typing import Any, TypeVar
@@ -13,18 +14,29 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.events import Event, Quote, Trade
+from core.events import Event
 
 E = TypeVar("E", bound=Event)
 
-TICKS_AT_ONCE = 512
-"""So many are built at a time. Bars are taken by the batch: a slice of them must not be cut without need."""
+
+class Table(Sequence[Event]):
+    """Events that are columns until they are asked for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def times(self, start: int, stop: int) -> list[int]:
+        """Return the `ts` of these rows, each an object of its own, by which its event can be told."""
+
+    @abstractmethod
+    def build(self, times: Iterator[int], start: int, stop: int) -> Iterator[Event]:
+        """Return what builds the events of these rows one by one, each around the next of the `times`."""
 
 
 class Batch:
     """Events in processing order with their seqs; iterating gives `(seq, event)` pairs.
 
-    `seqs[i]` belongs to `events[start + i]`; the events may be built when they are asked for.
+    `seqs[i]` belongs to `events[start + i]`.
     """
 
     __slots__ = ("_events", "_seqs", "_start")
@@ -35,47 +47,38 @@ class Batch:
         self._start = start
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
-        for inputs in self.pieces():
-            yield from inputs
+        return iter(self.inputs())
 
-    def pieces(self) -> Iterator["Inputs"]:
-        """Yield the batch as inputs, which last until the next are asked for."""
-        size = len(self._seqs)
-        step = TICKS_AT_ONCE if size and isinstance(self._events[self._start], Trade | Quote) else size
-        for first in range(0, size, step or 1):
-            seqs = self._seqs[first : first + step]
-            begin = self._start + first
-            inputs = Inputs(seqs, self._events[begin : begin + len(seqs)])
-            yield inputs
-            inputs.release()
+    def inputs(self) -> "Inputs":
+        """Return the batch as inputs."""
+        start, stop = self._start, self._start + len(self._seqs)
+        if isinstance(self._events, Table):
+            return Rows(self._seqs, self._events, start, stop)
+        return Inputs(self._seqs, self._events[start:stop])
 
 
 class Inputs:
     """Events in processing order with their seqs; iterating gives `(seq, event)` pairs."""
 
-    __slots__ = ("_events", "_left", "_seqs")
+    __slots__ = ("_left", "_marks", "_seqs")
 
     def __init__(self, seqs: NDArray[np.int64], events: Sequence[Event]) -> None:
         self._seqs: memoryview[int] | list[int] = seqs.data  # whose items are plain integers
-        self._events = events
-        self._left: Iterator[Event] = iter(())
+        self._marks: Sequence[Any] = events  # by which an event that was taken is known again
+        self._left: Iterator[Any] = iter(())
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
-        return zip(self._seqs, self._events, strict=True)
+        return zip(self._seqs, self.events(), strict=True)
 
     def events(self) -> Iterator[Any]:
         """Return the events; `seq` and `seq_of` speak of those taken from this iterator."""
-        self._left = iter(self._events)
+        self._left = iter(self._marks)
         return self._left
-
-    def release(self) -> None:
-        """Let go of the events: the inputs are over."""
-        self._events = ()
 
     @property
     def seq(self) -> int:
         """The seq of the event that was taken last."""
-        return self._seqs[len(self._events) - length_hint(self._left) - 1]
+        return self._seqs[len(self._marks) - length_hint(self._left) - 1]
 
     def seq_of(self, event: Event) -> int:
         """Return the seq of an event that was taken, looking back from the last one."""
@@ -86,11 +89,32 @@ class Inputs:
         end = self._place(events[-1]) + 1
         return list(zip(self._seqs[end - len(events) : end], events, strict=True))
 
-    def _place(self, event: Event) -> int:
-        place = len(self._events) - length_hint(self._left) - 1
-        while self._events[place] is not event:
+    def _place(self, mark: object) -> int:
+        marks = self._marks
+        place = len(marks) - length_hint(self._left) - 1
+        while marks[place] is not mark:
             place -= 1
         return place
+
+
+class Rows(Inputs):
+    """Inputs that are rows of a table: an event is known by its time, since none is kept."""
+
+    __slots__ = ("_start", "_stop", "_table")
+
+    def __init__(self, seqs: NDArray[np.int64], table: Table, start: int, stop: int) -> None:
+        super().__init__(seqs, [])
+        self._table = table
+        self._start, self._stop = start, stop
+
+    def events(self) -> Iterator[Any]:
+        """Return the events, each built when its turn comes."""
+        self._marks = self._table.times(self._start, self._stop)
+        self._left = iter(self._marks)
+        return self._table.build(self._left, self._start, self._stop)
+
+    def _place(self, mark: Any) -> int:
+        return super()._place(mark.ts)
 
 
 class Arriving(Inputs):
@@ -106,7 +130,7 @@ class Arriving(Inputs):
         """Return the events, each taken from the pairs when its turn comes."""
         seqs: list[int] = []
         events: list[Event] = []
-        self._seqs, self._events = seqs, events
+        self._seqs, self._marks = seqs, events
         for seq, event in self._pairs:
             seqs.append(seq)
             events.append(event)

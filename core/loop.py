@@ -158,8 +158,7 @@ class Loop:
     # -- inputs --------------------------------------------------------------------------------
 
     def _take(self, batch: Iterable[tuple[int, Any]]) -> None:
-        for inputs in batch.pieces() if isinstance(batch, Batch) else (Arriving(batch),):
-            self._take_in(inputs)
+        self._take_in(batch.inputs() if isinstance(batch, Batch) else Arriving(batch))
 
     def _take_in(self, inputs: Inputs) -> None:
         # The hot path: a tick while nothing is due. Everything else goes through `_slice`. What a lane

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidEvent
 from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, EventType, StrategyFailed, Unknown
+from core.inputs import Table
 from eventstore import columns
 
 SCHEMA_VERSION = 1
@@ -141,19 +142,18 @@ def entries_to_batch(kind: EventType, entries: Sequence[Entry], *, recv: bool = 
     return to_batch(kind, seqs, recvs if recv else None, ats, causes, events)
 
 
-class Events(Sequence[Event]):
+class Events(Table):
     """The events of a batch, built when they are asked for; string columns may be dictionary-encoded.
 
-    Nothing is kept of what was built: a few events at a time, dropped before the next are built, stay in
-    the processor's cache, wherever else in memory a busy session leaves its gaps.
+    Nothing is kept of what was built.
     """
 
-    __slots__ = ("_columns", "_length", "_type")
+    __slots__ = ("_columns", "_length", "_ts", "_type")
 
     def __init__(self, kind: EventType, batch: pa.RecordBatch) -> None:
         self._type = kind.type
         self._length = len(batch)
-        self._columns = [cut(batch.column(name)) for name, cut in _plan(kind.type)]
+        self._ts, *self._columns = (cut(batch.column(name)) for name, cut in _plan(kind.type))
 
     def __len__(self) -> int:
         return self._length
@@ -172,10 +172,18 @@ class Events(Sequence[Event]):
         return self._built(at, at + 1)[0]
 
     def __iter__(self) -> Iterator[Event]:
-        return iter(self._built(0, self._length))
+        return self.build(iter(self._ts(0, self._length)), 0, self._length)
+
+    def times(self, start: int, stop: int) -> list[int]:
+        """Return the `ts` of these rows, each a number of its own."""
+        return list(self._ts(start, stop))
+
+    def build(self, times: Iterator[int], start: int, stop: int) -> Iterator[Event]:
+        """Return what builds the events of these rows one by one, each around the next of the `times`."""
+        return map(self._type, times, *[column(start, stop) for column in self._columns])
 
     def _built(self, start: int, stop: int) -> list[Event]:
-        return list(map(self._type, *[column(start, stop) for column in self._columns]))
+        return list(self.build(iter(self._ts(start, stop)), start, stop))
 
 
 def to_events(kind: EventType, batch: pa.RecordBatch) -> Sequence[Event]:

@@ -58,9 +58,9 @@ class Hours:
 
     def only(self, chunk: MarketChunk) -> MarketChunk:
         """Return the bars of a chunk that count; all else in it stays."""
-        # A bar that ends within regular hours began before their close. Only others have to be looked at, and
-        # what has no start among them (a tick, a halt) lies in its own instant, and always counts.
-        kept = self.holds(chunk.ts, chunk.ts)
+        # A bar counts if its last nanosecond does. Only others have to be looked at, and what has no start
+        # among them (a tick, a halt) lies in its own instant, and always counts.
+        kept = self.holds(chunk.ts - 1, chunk.ts)
         rows = np.flatnonzero(~kept)
         if not len(rows):
             return chunk

@@ -1,10 +1,10 @@
 """Batches of inputs: seqs are looked up late, and are those of the events that were taken."""
 
 import numpy as np
+from msgspec.structs import replace
 
-import core.inputs as inputs_module
-from core.events import Bar, Trade
-from core.inputs import Arriving, Batch, Inputs
+from core.events import Trade
+from core.inputs import Arriving, Batch, Inputs, Table
 
 EVENTS = [Trade(n, "feed", "ZVXA", 1.0, 1.0, "V") for n in range(5)]
 SEQS = np.array([3, 4, 9, 10, 40], dtype=np.int64)
@@ -58,20 +58,47 @@ def test_what_arrives_is_numbered_when_it_is_taken_and_not_before():
     assert taken == [3]
 
 
-def test_a_batch_of_ticks_comes_in_pieces_that_are_let_go(monkeypatch):
-    monkeypatch.setattr(inputs_module, "TICKS_AT_ONCE", 2)
-    batch = Batch(SEQS[1:], EVENTS, 1)
-    pieces, taken = [], []
-    for inputs in batch.pieces():
-        taken.append([(inputs.seq, event) for event in inputs.events()])
-        pieces.append(inputs)
-    assert taken == [list(zip(SEQS[a:b].tolist(), EVENTS[a:b], strict=True)) for a, b in ((1, 3), (3, 5))]
-    assert [list(inputs.events()) for inputs in pieces] == [[], []]
-    assert list(batch) == list(zip(SEQS[1:].tolist(), EVENTS[1:], strict=True))
+class Ticks(Table):
+    """The events of this module as a table that tells which of them were built."""
+
+    def __init__(self, events):
+        self.events, self.built = events, []
+
+    def __len__(self):
+        return len(self.events)
+
+    def __getitem__(self, place):
+        return self.events[place]
+
+    def times(self, start, stop):
+        return [event.ts for event in self.events[start:stop]]
+
+    def build(self, times, start, stop):
+        for ts, event in zip(times, self.events[start:stop], strict=True):
+            self.built.append(ts)
+            yield replace(event, ts=ts)
 
 
-def test_a_batch_of_bars_stays_whole_so_that_no_slice_is_cut(monkeypatch):
-    monkeypatch.setattr(inputs_module, "TICKS_AT_ONCE", 2)
-    bars = [Bar(n, n - 1, "feed", "ZVXA", 1.0, 1.0, 1.0, 1.0, 1.0) for n in range(5)]
-    assert [list(inputs.events()) for inputs in Batch(SEQS, bars).pieces()] == [bars]
-    assert list(Batch(SEQS[:0], []).pieces()) == []
+def test_a_batch_of_a_list_begins_where_it_is_told_to():
+    inputs = Batch(SEQS[1:], EVENTS, 1).inputs()
+    assert [(inputs.seq, event) for event in inputs.events()] == list(
+        zip(SEQS[1:].tolist(), EVENTS[1:], strict=True)
+    )
+    assert list(Batch(SEQS[:0], []).inputs().events()) == []
+
+
+def test_an_event_of_a_table_is_built_when_its_turn_comes_and_keeps_its_seq():
+    table = Ticks([Trade(10**18 + n // 2, "feed", "ZVXA", 1.0 + n, 1.0, "V") for n in range(7)])
+    inputs = Batch(SEQS, table, 1).inputs()
+    taken = []
+    for event in inputs.events():
+        taken.append((inputs.seq, event))
+        assert len(table.built) == len(taken)
+    assert taken == list(zip(SEQS.tolist(), table[1:6], strict=True))
+    assert [inputs.seq_of(event) for _, event in taken] == SEQS.tolist()  # times repeat, and tell them apart
+    assert inputs.pairs([event for _, event in taken[1:4]]) == taken[1:4]
+
+
+def test_a_batch_of_a_table_gives_pairs_more_than_once():
+    batch = Batch(SEQS[:2], Ticks(EVENTS))
+    assert list(batch) == list(batch) == list(zip([3, 4], EVENTS[:2], strict=True))

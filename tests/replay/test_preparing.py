@@ -3,8 +3,10 @@
 from decimal import Decimal
 
 import msgspec
+import numpy as np
 import pytest
 
+from adapters.replay.preparing import Preparation, prepared
 from adapters.replay.source import LogSource
 from app.composition.seating import StrategySpec
 from app.data.importing import ImportRequest, run_import
@@ -13,6 +15,7 @@ from app.replay.planning import DataOptions, Period, Planner
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UsageError
 from core.events import Bar, CorporateAction, FeedDefined, QuoteBar, Trade
+from core.ports import MarketChunk
 from core.strategy import Subscription
 from eventstore.memory import MemoryLog
 from eventstore.reader import LogReader
@@ -90,6 +93,13 @@ def test_bars_are_those_of_regular_hours_unless_all_are_asked_for():
 def test_a_bar_counts_if_any_of_it_lies_in_regular_hours():
     hours = [Bar(end, end - 60 * MIN, "t/minute", "ACME", 1, 1, 1, 1, 1) for end in (OPEN, OPEN + 30 * MIN)]
     assert inputs(log_of(*hours)) == hours[1:]
+
+
+def test_bars_up_to_the_close_are_not_looked_at():
+    ends = np.array([OPEN + MIN, CLOSE, OPEN + DAY + MIN, CLOSE + DAY])
+    chunk = MarketChunk(np.arange(4), ends, [])  # there is nothing to look at
+    hours = tuple((OPEN + n * DAY, CLOSE + n * DAY) for n in range(2))
+    assert list(prepared(iter([chunk]), Preparation(hours))) == [chunk]
 
 
 def test_ticks_are_replayed_in_all_hours():
