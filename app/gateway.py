@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from adapters.ibkr.gateway.accounts import Accounts
-from adapters.ibkr.gateway.book import Book, rebuild
+from adapters.ibkr.gateway.book import NO_TIME, Book, rebuild
 from adapters.ibkr.gateway.contracts import Contracts
 from adapters.ibkr.gateway.datarequests import DataRequests
 from adapters.ibkr.gateway.faults import Fault, Faults, parse
@@ -44,8 +44,6 @@ from core.events import (
     Event,
     FeedDefined,
     InstrumentDefined,
-    Recovered,
-    SegmentSealed,
     SessionScheduled,
     SessionStarted,
 )
@@ -59,7 +57,6 @@ from eventstore.reader import LogReader
 from projections.sessions import Sessions
 
 ACCOUNT = "DU1000001"
-_NO_TIME = (InstrumentDefined, FeedDefined, SessionScheduled, SegmentSealed, Recovered)
 _DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 
 
@@ -233,7 +230,7 @@ class _Parts:
         self._day = day
         self._journal = journal
         self._request = request
-        self._world = World(day.sessions, day.definitions, request.currency)
+        self._world = World(day.sessions, day.definitions, request.currency, every_order=True)
         self._contracts = Contracts(day.sessions.instruments())
         self._agenda = Agenda()
         self._commission = commission_model(request.commission)
@@ -268,9 +265,7 @@ class _Parts:
         """Fold the book that there is and return its last time; `None` for one that begins."""
         layout = Layout(self._journal.root)
         if layout.exists() and self._journal.last_seq > 1:
-            reader = LogReader(self._journal.root)
-            last = last_ts(reader)
-            rebuild(self._book, reader.entries())
+            last = rebuild(self._book, LogReader(self._journal.root).entries())
             if last is not None:
                 return last
         self._begin_book()
@@ -367,6 +362,6 @@ def last_ts(reader: EntryReader) -> int | None:
     last: int | None = None
     for batch in reader.entries():
         for entry in batch:
-            if not isinstance(entry.event, _NO_TIME):
+            if not isinstance(entry.event, NO_TIME):
                 last = max(last or 0, entry.event.ts)
     return last

@@ -32,12 +32,20 @@ MOVEMENTS_KEPT = 500
 class World:
     """The projections of a session, wired; every definition of the log is folded at the start.
 
-    What they keep does not grow with a session's length, but for some 20 bytes an execution.
+    What they keep does not grow with a session's length, but for some 20 bytes an execution; with
+    `every_order`, no order that ended is forgotten.
     """
 
-    def __init__(self, sessions: Sessions, definitions: Sequence[Entry], currency: str) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        definitions: Sequence[Entry],
+        currency: str,
+        *,
+        every_order: bool = False,
+    ) -> None:
         self.quotes = Quotes()
-        self.orders = Orders(ORDERS_KEPT)
+        self.orders = Orders(None if every_order else ORDERS_KEPT)
         self.positions = Positions(MOVEMENTS_KEPT)
         self.account = Account(self.quotes, self.positions, currency)
         self.risk = Risk(self.positions, self.account)

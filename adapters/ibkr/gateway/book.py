@@ -12,17 +12,23 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.gateway.contracts import Contract, Contracts
+from core.clock import DAY_NS
 from core.events import (
     CommissionReported,
     Entry,
     Event,
+    FeedDefined,
     FillCorrected,
     Filled,
+    InstrumentDefined,
     ModifyIntended,
     OrderAmended,
     OrderIntended,
     OrderSendStarted,
     OrderStatusChanged,
+    Recovered,
+    SegmentSealed,
+    SessionScheduled,
 )
 from core.money import ZERO
 from core.ports import Recorder
@@ -34,6 +40,8 @@ EXEC_ID_BASE = 0x65000000
 _FIRST_ACCOUNT = 1_000_001
 _ACCOUNTS = 7_000
 DONE = frozenset({"Filled", "Cancelled", "Rejected", "Refused"})
+NO_TIME = (InstrumentDefined, FeedDefined, SessionScheduled, SegmentSealed, Recovered)
+"""Events whose time is not one up to which a book has come."""
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 
 
@@ -79,7 +87,11 @@ class Fills(msgspec.Struct, frozen=True):
 
 
 class Book:
-    """Orders and executions, recorded and folded."""
+    """Orders and executions, recorded and folded.
+
+    `orders` must forget none: a broker reports each execution of a day, however many there were. What a
+    request needs is found by day or among the orders that are not over, never by going through all.
+    """
 
     def __init__(
         self,
@@ -102,6 +114,8 @@ class Book:
         self._groups: dict[str, list[Held]] = {}
         self._first_ids: dict[int, int] = {}
         self._exec_count = 0
+        self._executed: dict[int, dict[str, None]] = {}  # executions by the UTC day that they speak of
+        self._ended: dict[int, dict[str, Held]] = {}  # orders that are over by the UTC day of their end
         self._realises = realises
         self._realised: dict[str, Decimal | None] = {}
         self._commissions: dict[str, CommissionReported] = {}
@@ -110,7 +124,7 @@ class Book:
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             OrderIntended: self._intended,
             ModifyIntended: self._modified,
-            OrderAmended: self._changed,
+            OrderAmended: self._amended,
             OrderSendStarted: self._sent,
             OrderStatusChanged: self._status,
             Filled: self._filled,
@@ -155,16 +169,24 @@ class Book:
             held.since = event.ts
         held.waits = event.status == "PreSubmitted"
         held.message = event.message or held.message
+        self._note_end(held, event.ts)
+
+    def _note_end(self, held: Held, ts: int) -> None:
+        if self.done(held):
+            self._ended.setdefault(ts // DAY_NS, {})[held.key] = held
 
     def _sent(self, event: OrderSendStarted) -> None:
         held = self._held[event.order]
         held.live, held.since = True, event.ts
 
-    def _filled(self, _event: Filled) -> None:
+    def _filled(self, event: Filled) -> None:
         self._exec_count += 1
+        self._executed.setdefault(event.ts // DAY_NS, {})[event.exec_id] = None
+        self._note_end(self._held[event.order], event.ts)
 
     def _corrected(self, event: FillCorrected) -> None:
         self._revisions[event.exec_id] = max(self._revisions.get(event.exec_id, 0), event.revision)
+        self._executed.setdefault(event.ts // DAY_NS, {})[event.exec_id] = None
 
     def _charged(self, event: CommissionReported) -> None:
         self._commissions[event.exec_id] = event
@@ -184,6 +206,10 @@ class Book:
             self._groups.setdefault(ticket.oca_group, []).append(held)
         known = self._first_ids.get(ticket.client_id, 0)
         self._first_ids[ticket.client_id] = max(known, ticket.order_id)
+
+    def _amended(self, event: OrderAmended) -> None:
+        self._changed(event)
+        self._note_end(self._held[event.order], event.ts)
 
     def _changed(self, event: ModifyIntended | OrderAmended) -> None:
         held = self._held[event.order]
@@ -218,17 +244,22 @@ class Book:
         """Return whether an order is over."""
         return self.view(held).state in DONE
 
-    def all(self) -> list[Held]:
-        """Return all orders, in the order in which they came."""
-        return list(self._held.values())
+    def unfinished(self) -> list[Held]:
+        """Return the orders that are not over, transmitted or not, in the order in which they came."""
+        held = [self._held[order.id] for order in self.orders.working()]
+        return [h for h in held if not self.done(h)]
 
     def open(self) -> list[Held]:
         """Return the orders that clients see as open, in the order in which they came.
 
         What is not transmitted yet is nobody's open order.
         """
-        held = [self._held[order.id] for order in self.orders.working()]
-        return [h for h in held if h.live and not self.done(h)]
+        return [held for held in self.unfinished() if held.live]
+
+    def ended(self, since: int) -> list[Held]:
+        """Return the orders that came to their end at `since` or later, in that order."""
+        found = {key: held for day in _days(self._ended, since) for key, held in self._ended[day].items()}
+        return [held for held in found.values() if self.view(held).updated_ts >= since]
 
     def children(self, held: Held) -> list[Held]:
         """Return the orders whose parent is `held`, in the order in which they came."""
@@ -251,9 +282,12 @@ class Book:
         value = sum((e.quantity * e.price for e in executions), ZERO)
         return Fills(total, round(float(value / total), 8), float(executions[-1].price))
 
-    def executions(self) -> list[Execution]:
-        """Return all executions, by time."""
-        return self.orders.executions()
+    def executions(self, since: int = 0) -> list[Execution]:
+        """Return the executions at `since` or later, by time; a corrected one has that of its correction."""
+        ids = dict.fromkeys(each for day in _days(self._executed, since) for each in self._executed[day])
+        found = [execution for exec_id in ids if (execution := self.orders.execution(exec_id)) is not None]
+        later = [execution for execution in found if execution.ts >= since]
+        return sorted(later, key=lambda execution: (execution.ts, execution.exec_id))
 
     def commission(self, exec_id: str) -> CommissionReported | None:
         """Return what an execution cost, if it is known."""
@@ -296,11 +330,17 @@ def _serial(account: str) -> int:
     return (int(digits or 0) - _FIRST_ACCOUNT) % _ACCOUNTS
 
 
-def rebuild(book: Book, batches: Iterable[Sequence[Entry]]) -> int:
-    """Fold a book's log into it and return how many entries there were."""
-    count = 0
+def _days(kept: Mapping[int, object], since: int) -> list[int]:
+    """Return the days that may have something at `since` or later; of those there are few."""
+    return sorted(day for day in kept if day >= since // DAY_NS)
+
+
+def rebuild(book: Book, batches: Iterable[Sequence[Entry]]) -> int | None:
+    """Fold a book's log into it; return its last time, `None` if it has definitions only."""
+    last: int | None = None
     for batch in batches:
         for entry in batch:
             book.take(entry)
-            count += 1
-    return count
+            if not isinstance(entry.event, NO_TIME) and (last is None or entry.event.ts > last):
+                last = entry.event.ts
+    return last

@@ -15,10 +15,11 @@ from adapters.ibkr.gateway.requests import ExecutionsRequest
 from adapters.ibkr.gateway.times import day, local_time, moment
 from adapters.ibkr.gateway.trading import Refusal, Trading
 from adapters.ibkr.gateway.wire import Cursor
-from core.clock import DAY_NS, SECOND_NS
+from core.clock import DAY_NS, HOUR_NS, SECOND_NS
 from core.views import Execution, Position
 
 Handler = Callable[[Client, Cursor], None]
+_LONGEST_DAY_NS = 25 * HOUR_NS
 
 
 class Reports:
@@ -215,15 +216,18 @@ class Reports:
             raise Refusal(321, f"{message} orders.")
 
     def _completed_orders(self, client: Client, _cursor: Cursor) -> None:
-        for held in self._trading.book.all():
-            if held.live and self._trading.book.done(held):
-                client.post(self._trading.telling.completed_frame(held, client.version))
+        """Answer with the orders of the day that are over, as IB does."""
+        book, telling, now = self._trading.book, self._trading.telling, self._now()
+        for held in book.ended(now - _LONGEST_DAY_NS):
+            zone = held.contract.timezone
+            if held.live and day(book.view(held).updated_ts, zone) == day(now, zone):
+                client.post(telling.completed_frame(held, client.version))
         client.post([102])
 
     def _executions(self, client: Client, cursor: Cursor) -> None:
         asked = requests.executions(cursor, client.version)
         telling, book = self._trading.telling, self._trading.book
-        for execution in book.executions():
+        for execution in book.executions(self._earliest(asked)):
             if self._wanted(asked, execution):
                 client.post(telling.execution_frame(execution.exec_id, client.version, asked.req_id))
                 charge = book.commission(execution.exec_id)
@@ -253,6 +257,12 @@ class Reports:
             return made in asked.dates
         days = asked.days or 0
         return made >= day(self._now() - days * DAY_NS, timezone)
+
+    def _earliest(self, asked: ExecutionsRequest) -> int:
+        """Return a time before which nothing is of the days asked for, in whatever time zone."""
+        if asked.dates:
+            return min(moment(date, "UTC") for date in asked.dates) - _LONGEST_DAY_NS
+        return self._now() - (asked.days or 0) * DAY_NS - _LONGEST_DAY_NS
 
 
 def _bot_sld(side: str) -> str:

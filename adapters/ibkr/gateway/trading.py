@@ -197,7 +197,7 @@ class Trading:
 
     def cancel_all(self) -> None:
         """Cancel every order of every client."""
-        for held in self.book.all():
+        for held in self.book.unfinished():
             if not self.book.done(held):
                 self._cancel(held, "global cancel")
 
@@ -248,13 +248,13 @@ class Trading:
 
     def left(self, client_id: int) -> None:
         """Drop what a client that is gone never let go: such orders live in its session only."""
-        for held in self.book.all():
+        for held in self.book.unfinished():
             if held.ticket.client_id == client_id and not held.live and not self.book.done(held):
                 self._cancel(held, "its client left before it was transmitted")
 
     def resume(self) -> None:
         """Give the engine what was live when the gateway ended, and drop what was never transmitted."""
-        for held in self.book.all():
+        for held in self.book.unfinished():
             if not held.live and not self.book.done(held):
                 self._cancel(held, "the gateway ended before it was transmitted")
         self._broker.resume(
@@ -271,11 +271,11 @@ class Trading:
 
     def _resumed(self) -> list[Held]:
         """Return the orders that work, and those that have ended while others depend on what they filled."""
-        working = [held for held in self.book.all() if held.live and not self.book.done(held)]
-        parents = {parent.key for held in working if (parent := self.book.parent(held)) is not None}
-        keys = {held.key for held in working}
-        relatives = {each.key for key in parents for each in self.book.children(self.book.get(key))}
-        return [held for held in self.book.all() if held.key in keys | parents | relatives]
+        working = self.book.open()
+        parents = [parent for held in working if (parent := self.book.parent(held)) is not None]
+        relatives = [child for parent in parents for child in self.book.children(parent)]
+        found = {held.key: held for held in (*parents, *relatives, *working)}
+        return sorted(found.values(), key=lambda held: held.ticket.perm_id)
 
     def take(self, facts: Iterable[Event]) -> None:
         """Record what the engine says and tell whom it concerns."""
