@@ -140,18 +140,23 @@ class CsvFile:
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]
 
 
 def _scan(path: Path) -> tuple[str, int, str]:
     """Return digest, number of lines and encoding of a text file, in bounded memory."""
     digest = blake2b(digest_size=16)
     newlines = returns = lines = 0
+    has_zeros = False
     try:
         with path.open("rb") as file:
             while data := file.read(BLOCK_BYTES):
-                if not newlines:
-                    _refuse_no_text(path, data)
+                if not newlines and _has_no_header(data):
+                    raise _no_text(path)
+                has_zeros = has_zeros or b"\0" in data
                 digest.update(data)
                 body = data.rstrip(b"\r\n")
                 if body:  # blank ends are no rows
@@ -164,18 +169,22 @@ def _scan(path: Path) -> tuple[str, int, str]:
                 "again"
             )
         encoding = next((name for name in ("utf-8", "gb18030") if _decodes(path, name)), "latin-1")
+        if encoding != "utf-8" and has_zeros:
+            raise _no_text(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     return digest.hexdigest(), lines, encoding
 
 
-def _refuse_no_text(path: Path, data: bytes) -> None:
-    """Refuse what has zero bytes, or the mark of UTF-16, where a header line should be."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:PEEK_BYTES].split(b"\n", 1)[0]:
-        raise UsageError(
-            f"{path}: is UTF-16 or UTF-32 text, or no text at all; save it as CSV in UTF-8 and import it "
-            "again"
-        )
+def _has_no_header(data: bytes) -> bool:
+    """Return whether zero bytes or the mark of UTF-16 are where a header line should be."""
+    return data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:PEEK_BYTES].split(b"\n", 1)[0]
+
+
+def _no_text(path: Path) -> UsageError:
+    return UsageError(
+        f"{path}: is UTF-16 or UTF-32 text, or no text at all; save it as CSV in UTF-8 and import it again"
+    )
 
 
 def _decodes(path: Path, encoding: str) -> bool:
@@ -214,7 +223,8 @@ class ParquetFile:
             for _ in self._file.iter_batches(batch_size=BLOCK_ROWS):
                 pass
         except (OSError, pa.ArrowException) as error:
-            raise UsageError(f"{path}: not a readable Parquet file ({error}); write it again") from error
+            why = " ".join(str(error).split())
+            raise UsageError(f"{path}: not a readable Parquet file ({why}); write it again") from error
         self.digest, self.rows = digest.hexdigest(), self._file.metadata.num_rows
         self.header = self._file.schema_arrow.names
 

@@ -436,10 +436,11 @@ NO_TEXT = "time,price,size\n2025-07-02 13:30:00,1,1\n2025-07-02 13:30:01,1,2\n"
     [
         *[(NO_TEXT.encode(e), "UTF-16 or UTF-32") for e in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")],
         (bytes(range(256)) * 8, "no text at all"),
+        (b"a\rb\n" + bytes(range(256)) * 8, "no text at all"),
         (NO_TEXT.replace("\n", "\r").encode(), "carriage return alone"),
         (NO_TEXT.replace("price,size", "price,price").encode(), "two columns are named 'price'"),
     ],
-    ids=["utf-16", "utf-16-le", "utf-16-be", "utf-32", "binary", "returns", "twice"],
+    ids=["utf-16", "utf-16-le", "utf-16-be", "utf-32", "binary", "binary below", "returns", "twice"],
 )
 def test_what_is_no_table_is_refused_and_never_read_as_nothing(tmp_path, data, message):
     (tmp_path / "t.csv").write_bytes(data)
