@@ -11,6 +11,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from itertools import repeat
 from typing import Any
 
@@ -22,8 +23,11 @@ from core.events import Bar, Event, QuoteBar, RowRejected
 
 CHUNK_ROWS = 10_000
 ROW_TEXT_MAX = 500
+_LONG_NS = 10_000 * 10**9
 _BARS = frozenset[type[Event]]({Bar, QuoteBar})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
+_WITH_COMMA = re.compile(r"[+-]?[\d.,' ]*\d[,'][\d.,' ]*\Z", re.ASCII)
+_OPEN_QUOTE = "a quote is not closed on its line: fields with line breaks are not read"
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\Z", re.IGNORECASE | re.ASCII)
 
 FloatColumn = NDArray[np.float64]
@@ -153,9 +157,13 @@ def check_order(parsed: Parsed, ts: IntColumn, previous_ts: int) -> None:
             continue
         above = int(ts[kept[place - 1]]) if place else previous_ts
         if ts[row] < above:
-            parsed.reasons[row] = f"time is {(above - ts[row]) / 1e9:g} s before the row above"
+            parsed.reasons[row] = f"time is {_span(above - int(ts[row]))} before the row above"
         else:
-            parsed.reasons[row] = f"time is {(ts[row] - ts[kept[place]]) / 1e9:g} s after the row below"
+            parsed.reasons[row] = f"time is {_span(int(ts[row] - ts[kept[place]]))} after the row below"
+
+
+def _span(ns: int) -> str:
+    return f"{ns / 1e9:g} s" if ns < _LONG_NS else str(timedelta(seconds=ns // 10**9))
 
 
 def _longest_rise(values: Sequence[int]) -> list[int]:
@@ -251,6 +259,8 @@ def parse(
         columns, reasons = _columns_by_row(lines(), names, numbers, texts, optional, delimiter)
     else:
         reasons = {}
+    if b'"' in data:
+        reasons |= {row: _OPEN_QUOTE for row, line in enumerate(lines()) if line.count('"') % 2}
     parsed = Parsed(file, first_line, count, columns, reasons, lines)
     for name in numbers:
         bad = np.isinf(columns[name]) if name in optional else ~np.isfinite(columns[name])
@@ -318,10 +328,16 @@ def _columns_by_row(
             if value is None and name in optional and not fields[place].strip():
                 value = math.nan
             if value is None:
-                reasons[row] = f"field {name}: {fields[place].strip()!r} is not a number"
+                reasons[row] = (
+                    f"field {name}: {fields[place].strip()!r} is not a number{_comma(fields[place])}"
+                )
                 break
             columns[name][row] = value
     return columns, reasons
+
+
+def _comma(text: str) -> str:
+    return "; write a decimal point, and nothing between thousands" if _WITH_COMMA.match(text.strip()) else ""
 
 
 def not_finite(field: str, text: str) -> str:

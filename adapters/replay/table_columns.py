@@ -94,6 +94,9 @@ def lay_out(file: str, header: Sequence[str], kind: str | None, mapping: Mapping
         )
     columns = {"ts": " + ".join(header[place] for place in times)}
     columns |= {field: header[place] for field, place in (numbers | texts).items()}
+    for column in (header[place] for place in (*times, *numbers.values(), *texts.values())):
+        if list(header).count(column) > 1:
+            raise UsageError(f"{file}: two columns are named {column!r}: which is meant? Rename one of them")
     return Layout(kind, numbers, texts, times, columns)
 
 

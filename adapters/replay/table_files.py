@@ -1,13 +1,13 @@
 """CSV and Parquet files as blocks of named columns.
 
-Owns encodings (UTF-8 with or without BOM, GBK), delimiters, headers and the streaming of large files.
-Knows nothing of trades or quotes; never writes.
+Owns encodings (UTF-8 with or without BOM, GBK, else Latin-1), delimiters, headers and the streaming of
+large files. Knows nothing of trades or quotes; never writes.
 """
 
 import csv
 import json
 from codecs import getincrementaldecoder
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from core.errors import UsageError
 BLOCK_BYTES = 2 << 20
 BLOCK_ROWS = 50_000
 PEEK_ROWS = 200
+PEEK_BYTES = 1 << 16
 _DELIMITERS = ",;\t|"
 
 
@@ -36,10 +37,11 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct):
-    """Some rows in file order: their columns, and their times apart."""
+    """Some rows in file order: their columns, and their times apart; `shown` gives a row's time as text."""
 
     parsed: Parsed
     times: Times
+    shown: Callable[[int], str]
 
 
 class TableFile(Protocol):
@@ -49,6 +51,7 @@ class TableFile(Protocol):
     digest: str
     rows: int
     header: Sequence[str]
+    note: str
 
     def peek(self) -> list[list[str]]:
         """Return the first rows as text."""
@@ -66,6 +69,7 @@ class CsvFile:
         self.name = path.name
         self._path = path
         self.digest, lines, self._encoding = _scan(path)
+        self.note = {"utf-8": "", "gb18030": "read as GBK"}.get(self._encoding, "read as Latin-1")
         head = self._lines_at_start()
         if not head:
             raise UsageError(f"{path}: the file is empty; expected a header line and rows")
@@ -79,9 +83,9 @@ class CsvFile:
 
     def _lines_at_start(self) -> list[str]:
         with self._path.open("rb") as file:
-            data = file.read(1 << 16)
+            data = file.read(PEEK_BYTES)
         text = data.decode(self._encoding, errors="replace").removeprefix("\ufeff")
-        return [line for line in text.splitlines()[: PEEK_ROWS + 1] if line.strip()]
+        return [line for line in text.replace("\r\n", "\n").split("\n")[: PEEK_ROWS + 1] if line.strip()]
 
     def peek(self) -> list[list[str]]:
         """Return the first rows as text."""
@@ -109,7 +113,7 @@ class CsvFile:
             texts = parsed.columns[times[0]]
             if len(times) == 2:
                 texts = texts + np.full(parsed.rows, " ", dtype=object) + parsed.columns[times[1]]
-            yield Block(parsed, read_times(texts, wanted.time_format))
+            yield Block(parsed, read_times(texts, wanted.time_format), texts.__getitem__)
             line += parsed.rows
 
     def _pieces(self, *, whole: bool) -> Iterator[tuple[bytes, int]]:
@@ -136,37 +140,70 @@ class CsvFile:
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]
 
 
 def _scan(path: Path) -> tuple[str, int, str]:
-    """Return digest, number of lines and encoding of a text file, in one pass and bounded memory."""
-    digest, decoder = blake2b(digest_size=16), getincrementaldecoder("utf-8")()
-    newlines = lines = 0
-    encoding = "utf-8"
+    """Return digest, number of lines and encoding of a text file, in bounded memory."""
+    digest = blake2b(digest_size=16)
+    newlines = returns = lines = 0
+    has_zeros = False
     try:
         with path.open("rb") as file:
             while data := file.read(BLOCK_BYTES):
-                if not newlines and data.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    raise UsageError(f"{path}: is UTF-16 text; save it as UTF-8 and import it again")
+                if not newlines and _has_no_header(data):
+                    raise _no_text(path)
+                has_zeros = has_zeros or b"\0" in data
                 digest.update(data)
                 body = data.rstrip(b"\r\n")
                 if body:  # blank ends are no rows
                     lines = newlines + body.count(b"\n") + 1
                 newlines += data.count(b"\n")
-                try:
-                    decoder.decode(data)
-                except UnicodeDecodeError:
-                    encoding = "gb18030"  # a superset of GBK
+                returns += data.count(b"\r")
+        if returns > 1 and not newlines:
+            raise UsageError(
+                f"{path}: its lines end with a carriage return alone; save it with line feeds and import it "
+                "again"
+            )
+        encoding = next((name for name in ("utf-8", "gb18030") if _decodes(path, name)), "latin-1")
+        if encoding != "utf-8" and has_zeros:
+            raise _no_text(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     return digest.hexdigest(), lines, encoding
+
+
+def _has_no_header(data: bytes) -> bool:
+    """Return whether zero bytes or the mark of UTF-16 are where a header line should be."""
+    return data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:PEEK_BYTES].split(b"\n", 1)[0]
+
+
+def _no_text(path: Path) -> UsageError:
+    return UsageError(
+        f"{path}: is UTF-16 or UTF-32 text, or no text at all; save it as CSV in UTF-8 and import it again"
+    )
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    decoder = getincrementaldecoder(encoding)()
+    with path.open("rb") as file:
+        try:
+            while data := file.read(BLOCK_BYTES):
+                decoder.decode(data)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
 class ParquetFile:
     """A Parquet file with flat columns."""
 
     header: Sequence[str]
+    note = ""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa  # noqa: PLC0415  (heavy: only where files are read)
@@ -178,11 +215,16 @@ class ParquetFile:
                 digest = blake2b(digest_size=16)
                 while data := file.read(BLOCK_BYTES):
                     digest.update(data)
-            self._file = parquet.ParquetFile(path)
         except OSError as error:
             raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except pa.ArrowException as error:
-            raise UsageError(f"{path}: not a readable Parquet file ({error}); write it again") from error
+        try:
+            self._file = parquet.ParquetFile(path)
+            # All of it, before a row of it is in the log: the whole file would bring that row once more.
+            for _ in self._file.iter_batches(batch_size=BLOCK_ROWS):
+                pass
+        except (OSError, pa.ArrowException) as error:
+            why = " ".join(str(error).split())
+            raise UsageError(f"{path}: not a readable Parquet file ({why}); write it again") from error
         self.digest, self.rows = digest.hexdigest(), self._file.metadata.num_rows
         self.header = self._file.schema_arrow.names
 
@@ -194,18 +236,38 @@ class ParquetFile:
 
     def blocks(self, wanted: Wanted, *, whole: bool = False) -> Iterator[Block]:
         """Yield all rows in blocks, in one block if `whole`."""
-        import pyarrow as pa  # noqa: PLC0415
-
         line = 1
         for batch in self._file.iter_batches(batch_size=max(1, self.rows) if whole else BLOCK_ROWS):
             parsed = Parsed(self.name, line, len(batch), {}, {}, _lines_of(batch))
             for field, place in wanted.numbers.items():
                 parsed.columns[field] = _numbers(batch.column(place), field, parsed, field in wanted.optional)
             for field, place in wanted.texts.items():
-                values = batch.column(place).cast(pa.string()).fill_null("").to_pylist()
-                parsed.columns[field] = np.array(values, dtype=object)
-            yield Block(parsed, arrow_times(batch.column(wanted.times[0])))
+                parsed.columns[field] = _texts(batch.column(place))
+            times = [batch.column(place) for place in wanted.times]
+            yield Block(parsed, _times(times, wanted.time_format), _shown(times))
             line += len(batch)
+
+
+def _texts(column: Any) -> Column:
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        values = column.cast(pa.string()).fill_null("").to_pylist()
+    except pa.ArrowException:  # lists, structs, bytes that are no text
+        values = [_text(value) for value in column.to_pylist()]
+    return np.array(values, dtype=object)
+
+
+def _times(columns: Sequence[Any], time_format: str | None) -> Times:
+    """Read one column of times, or a column of dates and one of times of day."""
+    if len(columns) == 1 and time_format is None:
+        return arrow_times(columns[0])
+    shown = _shown(columns)
+    return read_times(np.array([shown(row) for row in range(len(columns[0]))], dtype=object), time_format)
+
+
+def _shown(columns: Sequence[Any]) -> Callable[[int], str]:
+    return lambda row: " ".join(_text(column[row].as_py()) for column in columns)
 
 
 def _numbers(column: Any, field: str, parsed: Parsed, optional: bool) -> Column:
@@ -230,4 +292,6 @@ def _lines_of(batch: Any) -> Any:
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
     return value.isoformat() if is_bare(value) or hasattr(value, "isoformat") else str(value)

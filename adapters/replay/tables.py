@@ -77,6 +77,7 @@ class TablePlan(msgspec.Struct, frozen=True):
     words: str
     sample: Time
     length_ns: int
+    note: str = ""
 
     @property
     def daily(self) -> bool:
@@ -85,7 +86,7 @@ class TablePlan(msgspec.Struct, frozen=True):
 
     def describe(self) -> str:
         """Return one line for the user."""
-        return f"{self.name}: {self.words}"
+        return f"{self.name}: {self.words}{self.note and f'; {self.note}'}"
 
 
 def parse_mapping(text: str) -> dict[str, str]:
@@ -120,9 +121,8 @@ def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) 
     _check_instrument(options)
     for path in files:
         if not path.is_file():
-            raise DataMissing(
-                f"{path}: {'is a directory: name the files in it' if path.is_dir() else 'no such file'}"
-            )
+            what = "is no file that can be read twice" if path.exists() else "no such file"
+            raise DataMissing(f"{path}: {'is a directory: name the files in it' if path.is_dir() else what}")
     if options.exchange is not None:
         options = msgspec.structs.replace(options, exchange=exchange_code(options.exchange))
     opened = CsvFile if file_format == "csv" else ParquetFile
@@ -182,7 +182,7 @@ class Table:
         feed = options.feed or f"{file_format}/{_resolution(length)}"
         clock = self._clock_words(times[0], daily, length, layout)
         words = f"{file_format} {layout.kind}: {layout.describe()}{clock}"
-        return TablePlan(self._file.name, layout.kind, feed, layout, words, times[0], length)
+        return TablePlan(self._file.name, layout.kind, feed, layout, words, times[0], length, self._file.note)
 
     def _sample_times(self, layout: Layout, rows: Sequence[Sequence[str]]) -> list[Time]:
         held = [row for row in rows if len(row) > max(layout.times)]
@@ -266,7 +266,9 @@ class Table:
     def _utc(self, block: Block) -> IntColumn:
         """Return ns UTC, rejecting what cannot be read; a bare date stays midnight of the wall clock."""
         parsed, times = block.parsed, block.times
-        parsed.reject(times.bad, lambda _: "field ts: not a time")
+        parsed.reject(
+            times.bad, lambda row: f"field ts: {block.shown(row)!r} is not a time between 1900 and 2100"
+        )
         if self.plan.daily and self.plan.sample.bare:
             return times.ns
         if self._timezone is None:

@@ -1,6 +1,7 @@
 """`import` and `export`: market data in, slices of the log out."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -110,8 +111,8 @@ def import_(
     if imported.result.is_refused:
         told = "" if imported.result.rejected else ", when they came first"
         call.out.note(
-            f"no row was accepted: all {imported.result.read:,} were rejected{told}; do --map and "
-            "--time-format fit the file?"
+            f"no row was accepted: all {imported.result.read:,} were rejected{told}; do --map, "
+            "--time-format, --timezone and --exchange fit the file?"
         )
         return ExitCode.FOUND
     return ExitCode.OK
@@ -211,9 +212,8 @@ def _show(call: Call, result: Any) -> None:
         if len(result.gaps) > 10:
             call.out.line(f"… and {len(result.gaps) - 10:,} more (--json lists all)")
     if result.dates:
-        call.out.next(
-            f"replay {result.dates[-1]} --strategy sma_cross --set instrument={result.instruments[0]}"
-        )
+        chosen = quote(f"instrument={result.instruments[0]}")
+        call.out.next(f"replay {result.dates[-1]} --strategy sma_cross --set {chosen}")
     else:
         call.out.next("status")
 

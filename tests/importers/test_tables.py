@@ -1,6 +1,6 @@
 """CSV and Parquet tables: mapping, clocks, encodings, and a reason for each row that is refused."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import pyarrow as pa
@@ -178,6 +178,30 @@ def test_chinese_headers_are_read_in_utf8_and_gbk(tmp_path, encoding, bom):
     assert result.dates == ["2025-07-02"]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text", "note"),
+    [("utf-8", "été", ""), ("gbk", "中", "; read as GBK"), ("latin-1", "été", "; read as Latin-1")],
+)
+def test_text_is_read_in_the_encoding_that_fits_all_of_it_and_that_is_said(tmp_path, encoding, text, note):
+    rows = f"time,price,size,conditions\n2025-07-02 13:30:00,1,1,{text}\n2025-07-02 13:30:01,1,1,\n"
+    path = write(tmp_path / "t.csv", rows, encoding)
+    [plan] = plan_tables([path], "csv", TableOptions(instrument="X", timezone="UTC"))
+    assert plan.describe().endswith(f"times of UTC{note}")
+    _, found = imported(path, instrument="X", timezone="UTC")
+    assert [trade.conditions for trade in only(found, Trade)] == [text, ""]
+
+
+def test_a_field_with_a_line_break_is_rejected_whole_and_never_cut(tmp_path):
+    rows = 'time,price,size,conditions\n2025-07-02 13:30:00,1,1,"a\nb"\n2025-07-02 13:30:01,1,2,"c,d"\n'
+    result, found = imported(write(tmp_path / "t.csv", rows), instrument="X", timezone="UTC")
+    assert [(trade.size, trade.conditions) for trade in only(found, Trade)] == [(2, "c,d")]
+    assert [(e.line, e.reason.split(":")[0]) for e in only(found, RowRejected)] == [
+        (2, "a quote is not closed on its line"),
+        (3, "a quote is not closed on its line"),
+    ]
+    assert (result.read, result.accepted, result.rejected) == (3, 1, 2)
+
+
 def test_a_column_of_instruments_is_merged_by_time(tmp_path):
     text = "ts,symbol,price,size\n" + "".join(
         f"{1751463000 + i},{name},{i + 1},{n}\n" for n, name in enumerate(("BBB", "AAA")) for i in range(3)
@@ -195,6 +219,7 @@ def test_a_column_of_instruments_is_merged_by_time(tmp_path):
     assert (result.accepted, result.rejected) == (6, 0)
 
 
+_COMMA = "; write a decimal point, and nothing between thousands"
 HOSTILE = [
     ("2025-07-02 13:30:01", "expected 3 fields, found 1"),
     ("2025-07-02 13:30:01,x,1", "field price: 'x' is not a number"),
@@ -203,13 +228,17 @@ HOSTILE = [
     ("2025-07-02 13:30:01,-1,1", "negative price -1"),
     ("2025-07-02 13:30:01,1,-2", "negative size -2"),
     ("2025-07-02 13:29:59,1,1", "time is 1 s before the row above"),
-    ("tomorrow,1,1", "field ts: not a time"),
-    ("2025-13-45 13:30:01,1,1", "field ts: not a time"),
-    ("9999-12-31 13:30:01,1,1", "field ts: not a time"),
-    ("0001-01-01 13:30:01,1,1", "field ts: not a time"),
-    ("99999999999999999999,1,1", "field ts: not a time"),
+    ("tomorrow,1,1", "field ts: 'tomorrow' is not a time between 1900 and 2100"),
+    ("2025-13-45 13:30:01,1,1", "field ts: '2025-13-45 13:30:01' is not a time between 1900 and 2100"),
+    ("9999-12-31 13:30:01,1,1", "field ts: '9999-12-31 13:30:01' is not a time between 1900 and 2100"),
+    ("0001-01-01 13:30:01,1,1", "field ts: '0001-01-01 13:30:01' is not a time between 1900 and 2100"),
+    ("99999999999999999999,1,1", "field ts: '99999999999999999999' is not a time between 1900 and 2100"),
     ("2025-07-05 13:30:01,1,1", "2025-07-05 is not a session of XNYS"),
     ("", "expected 3 fields, found 0"),
+    ("2024-07-02 13:30:01,1,1", "time is 364 days, 23:59:59 before the row above"),
+    ('2025-07-02 13:30:01,"1,5",1', f"field price: '1,5' is not a number{_COMMA}"),
+    ('2025-07-02 13:30:01,"1,000.50",1', f"field price: '1,000.50' is not a number{_COMMA}"),
+    ('2025-07-02 13:30:01,"1,1', "a quote is not closed on its line: fields with line breaks are not read"),
 ]
 
 
@@ -324,6 +353,39 @@ def test_parquet_gives_what_csv_gives(tmp_path):
     assert result.feed == "parquet/tick"
 
 
+def test_parquet_columns_of_date_and_time_of_day_make_one_time(tmp_path):
+    days, clock = [date(2025, 7, 2)] * 2, [time(13, 30, 0, 250_000), time(13, 30, 1)]
+    table = pa.table({"date": days, "time": clock, "price": [1.5, 2.5], "size": [1, 2]})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    _, found = imported(tmp_path / "t.parquet", file_format="parquet", instrument="X", timezone="UTC")
+    begin = utc(2025, 7, 2, 13, 30)
+    assert [trade.ts for trade in only(found, Trade)] == [begin + 250_000_000, begin + 10**9]
+
+
+def test_parquet_texts_of_any_make_are_read(tmp_path):
+    columns = {"conditions": [["a", "b"], None], "venue": pa.array([b"P", b"\xff"]).dictionary_encode()}
+    table = pa.table({"ts": [1751463000, None], "price": [1.5, 2.5], "size": [1, 2], **columns})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    _, found = imported(tmp_path / "t.parquet", file_format="parquet", instrument="X")
+    assert [(trade.conditions, trade.venue) for trade in only(found, Trade)] == [("['a', 'b']", "P")]
+    [rejected] = only(found, RowRejected)
+    assert rejected.reason == "field ts: '' is not a time between 1900 and 2100"
+
+
+def test_a_damaged_parquet_file_is_refused_before_a_row_of_it_is_imported(tmp_path):
+    path, rows = tmp_path / "t.parquet", 1000
+    times = [1751463000 + n for n in range(rows)]
+    parquet.write_table(
+        pa.table({"ts": times, "price": [1.5] * rows, "size": times}), path, row_group_size=100
+    )
+    data = bytearray(path.read_bytes())
+    place = parquet.ParquetFile(path).metadata.row_group(9).column(2).data_page_offset
+    data[place : place + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=r"not a readable Parquet file"):
+        imported(path, file_format="parquet", instrument="X")
+
+
 def test_parquet_dates_are_daily_bars(tmp_path):
     path = tmp_path / "d.parquet"
     one = pa.array([1.0, 1.0])
@@ -364,6 +426,26 @@ def test_what_cannot_be_known_is_asked_for(tmp_path, text, options, message):
     path = write(tmp_path / "t.csv", text)
     with pytest.raises(UsageError, match=message):
         imported(path, **{"instrument": "XYZ", **options})
+
+
+NO_TEXT = "time,price,size\n2025-07-02 13:30:00,1,1\n2025-07-02 13:30:01,1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        *[(NO_TEXT.encode(e), "UTF-16 or UTF-32") for e in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")],
+        (bytes(range(256)) * 8, "no text at all"),
+        (b"a\rb\n" + bytes(range(256)) * 8, "no text at all"),
+        (NO_TEXT.replace("\n", "\r").encode(), "carriage return alone"),
+        (NO_TEXT.replace("price,size", "price,price").encode(), "two columns are named 'price'"),
+    ],
+    ids=["utf-16", "utf-16-le", "utf-16-be", "utf-32", "binary", "binary below", "returns", "twice"],
+)
+def test_what_is_no_table_is_refused_and_never_read_as_nothing(tmp_path, data, message):
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(UsageError, match=message):
+        imported(tmp_path / "t.csv", instrument="X", timezone="UTC")
 
 
 def test_files_that_are_not_there_or_not_tables_are_named(tmp_path):
