@@ -31,6 +31,13 @@ PAGES = (
 )
 _BLOCK = re.compile(r"^```([^\n`]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXAMPLE = re.compile(r"\bexamples/[\w/.-]*\w")
+ENVIRONMENT = {
+    "PYTHONPATH": str(PROJECT),
+    "PYTHONUNBUFFERED": "1",  # prose and answers, in the order in which they are made
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "NO_COLOR": "1",
+    "COLUMNS": "100",
+}
 _TIMEOUT_S = 240
 _PROGRESS = re.compile(r"^\w+: [\d,]+ of [\d,]+\n", re.MULTILINE)
 """What long work says of itself every few seconds: more on a slow machine."""
@@ -60,7 +67,7 @@ class Page:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(body, "utf-8")
         elif kind == "python" and "run" in settings:
-            self._printed = self._run([sys.executable, "-c", body])
+            self._printed = _tidied(self._run([sys.executable, "-c", body]))
         elif kind == "text" and printed is not None:
             body = printed
         return f"```{match[1]}\n{body}```"
@@ -73,27 +80,22 @@ class Page:
         return "".join(f"$ {command}\n{self._output(command, head)}" for command in commands)
 
     def _output(self, command: str, head: int) -> str:
-        line = command.replace("\n> ", "\n")
-        tape = f'tape() {{ "{sys.executable}" "{PROJECT / "cli.py"}" "$@"; }}; pytest() {{ '
-        tape += f'"{sys.executable}" -m pytest -p no:cacheprovider "$@"; }}'
-        lines = self._run(["bash", "-c", f"{tape}\n{line}"]).splitlines(keepends=True)
+        lines = _tidied(self.shell(command.replace("\n> ", "\n"))).splitlines(keepends=True)
         if head and len(lines) > head:
             lines = [*lines[:head], "…\n"]
         return "".join(lines)
 
+    def shell(self, line: str) -> str:
+        """Return what a command line prints."""
+        tape = f'tape() {{ "{sys.executable}" "{PROJECT / "cli.py"}" "$@"; }}; pytest() {{ '
+        tape += f'"{sys.executable}" -m pytest -p no:cacheprovider "$@"; }}'
+        return self._run(["bash", "-c", f"{tape}\n{line}"])
+
     def _run(self, command: list[str]) -> str:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(PROJECT),
-            "PYTHONUNBUFFERED": "1",  # prose and answers, in the order in which they are made
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "NO_COLOR": "1",
-            "COLUMNS": "100",
-        }
         done = subprocess.run(  # noqa: S603  (the commands are this project's own pages)
             command,
             cwd=self.directory,
-            env=environment,
+            env={**os.environ, **ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -102,15 +104,20 @@ class Page:
             text=True,
             encoding="utf-8",
         )
-        text = re.sub(r"( passed.*) in \d+\.\d+s", r"\1", done.stdout)  # pytest's closing line
-        text = _PROGRESS.sub("", text)
-        return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        return done.stdout
 
 
-def render(name: str) -> str:
+def _tidied(text: str) -> str:
+    """Return output without what differs from one machine to another."""
+    text = re.sub(r"( passed.*) in \d+\.\d+s", r"\1", text)  # pytest's closing line
+    text = _PROGRESS.sub("", text)
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def render(name: str, page: type[Page] = Page) -> str:
     """Return a page with the output that its examples have now."""
     with tempfile.TemporaryDirectory(prefix="tape-docs-") as scratch:
-        return Page(name, Path(scratch)).render()
+        return page(name, Path(scratch)).render()
 
 
 if __name__ == "__main__":

@@ -32,16 +32,16 @@ def main() -> None:
         os.nice(_NICENESS)
     for line in sys.stdin.buffer:
         job = msgspec.json.decode(line, type=SealJob)
-        answer = _answer(job)
-        if not _sent(answer):
+        reply = answer(job)
+        if not _sent(reply):
             return
-        if answer.result:
-            _refresh_views(Path(job.root))
+        if reply.result:
+            refresh_views(Path(job.root))
 
 
-def _sent(answer: SealReply) -> bool:
+def _sent(reply: SealReply) -> bool:
     try:
-        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(reply) + b"\n")
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         # The writer was killed. What is sealed is found when the log is opened next; nobody is there to
@@ -51,7 +51,8 @@ def _sent(answer: SealReply) -> bool:
     return True
 
 
-def _answer(job: SealJob) -> SealReply:
+def answer(job: SealJob) -> SealReply:
+    """Do a job; return what came of it. A failure is an answer too."""
     try:
         if job.segment is None:
             return SealReply(compacted=compact(Path(job.root), budget_s=job.budget_s))
@@ -64,7 +65,8 @@ def _answer(job: SealJob) -> SealReply:
         )
 
 
-def _refresh_views(root: Path) -> None:
+def refresh_views(root: Path) -> None:
+    """Write the views of a log again, now that it has other files."""
     # For people with plain DuckDB only: no reason to call a seal failed.
     with suppress(OSError):
         write_views_sql(root)

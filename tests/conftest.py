@@ -2,13 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 import cli
+from app.operation import writing
+from eventstore.seal_client import SealWorker
+from tests.once import once
+from tests.sealing import SealsHere
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
@@ -51,6 +55,14 @@ class Done(NamedTuple):
 Tape = Callable[..., Done]
 
 
+def new_run(root: Path, *command: object, code: int = 0) -> str:
+    """Run a command that adds one run to the log at `root`; return the run's id."""
+    before = set((root / "runs").glob("*"))
+    assert cli.main(["-q", "--log", str(root), *map(str, command)]) == code
+    (run,) = set((root / "runs").glob("*")) - before
+    return run.name
+
+
 @pytest.fixture
 def tape(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tape:
     """Run a command in an empty directory."""
@@ -65,15 +77,48 @@ def tape(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
     return run
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sealed_here() -> Iterator[None]:
+    """Seal in the process of the tests: a worker costs more to start than most logs of tests to seal.
+
+    `eventstore.seal_client` itself, and every command that a test starts as a process, has its worker.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "SealWorker", SealsHere)
+        yield
+
+
+@pytest.fixture
+def sealed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seal in a process of its own, as users' commands do."""
+    monkeypatch.setattr(writing, "SealWorker", SealWorker)
+
+
 @pytest.fixture(scope="session")
-def sample_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ib_gateway_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of the built-in sample, which gateways serve; tests only read it."""
+
+    def make(place: Path) -> None:
+        from app.data.importing import import_builtin_sample  # noqa: PLC0415  # not for tests of the core
+
+        import_builtin_sample(place / "log")
+
+    return once(tmp_path_factory, "sample", make) / "log"
+
+
+@pytest.fixture(scope="session")
+def sample_log(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of the built-in sample with one run of two strategies on 2025-07-03; tests only read it."""
-    root = tmp_path_factory.mktemp("sample") / "log"
-    command = ["-q", "--log", str(root), "replay", "2025-07-03", "--strategy", "sma_cross"]
-    command += ["--strategy", "buy_and_hold", "--set", "instrument=ZVXA"]
-    command += ["--set", "sma_cross.fast=40", "--set", "sma_cross.slow=120"]
-    assert cli.main(command) == 0
-    return root
+
+    def make(place: Path) -> None:
+        root = place / "log"
+        shutil.copytree(ib_gateway_log, root)
+        command = ["-q", "--log", str(root), "replay", "2025-07-03", "--strategy", "sma_cross"]
+        command += ["--strategy", "buy_and_hold", "--set", "instrument=ZVXA"]
+        command += ["--set", "sma_cross.fast=40", "--set", "sma_cross.slow=120"]
+        assert cli.main(command) == 0
+
+    return once(tmp_path_factory, "run", make) / "log"
 
 
 @pytest.fixture

@@ -74,9 +74,13 @@ def test_help_costs_little_more_than_importing_click():
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    pairs = [(cost_s("cli.py", "--help"), cost_s("-c", "import click")) for _ in range(15)]
-    ours, clicks = (min(column) for column in zip(*pairs, strict=True))
-    assert ours < 1.9 * clicks
+    ours, clicks = [], []
+    for _ in range(15):
+        ours.append(cost_s("cli.py", "--help"))
+        clicks.append(cost_s("-c", "import click"))
+        if len(ours) >= 3 and min(ours) < 1.9 * min(clicks):
+            break  # company makes a process dearer, never cheaper: what is cheap once is cheap
+    assert min(ours) < 1.9 * min(clicks)
 
 
 @pytest.mark.parametrize("verb", [verb for verbs in cli.GROUPS.values() for verb in verbs])

@@ -51,6 +51,7 @@ def spawn(*args: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.usefixtures("sealed_elsewhere")
 def test_an_import_counts_every_row_once(tape, trades, tmp_path):
     done = tape("--log", tmp_path / "log", "import", trades, *TABLE, "--json")
     assert done.code == 0
@@ -206,6 +207,7 @@ def test_a_holder_that_does_not_answer_is_named(tape, tmp_path):
     assert list((log / "control").iterdir()) == []
 
 
+@pytest.mark.usefixtures("sealed_elsewhere")
 def test_sealing_without_a_writer_seals_all_and_again_nothing(tape, log):
     first = tape("--log", log, "seal", "--json").json
     assert tape("--log", log, "seal", "--json").json["events"] == 0

@@ -2,13 +2,20 @@
 
 import ast
 import importlib.util
+import io
+import os
 import re
+import shlex
 import shutil
+import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+import cli
 from tests.conftest import sampled
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -28,6 +35,41 @@ def load_builder():
 BUILDER = load_builder()
 
 
+class Here(BUILDER.Page):
+    """A page whose commands run in this process; what only a shell or another program can do runs there."""
+
+    def shell(self, line: str) -> str:
+        words = shlex.shlex(line, posix=True, punctuation_chars=True)
+        words.whitespace_split = True
+        command, *args = words
+        if command != "tape" or any(re.fullmatch(r"[();<>|&]+|.*\$.*", word) for word in args):
+            return super().shell(line)
+        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryFile() as file:
+            patch.chdir(self.directory)
+            for name, value in BUILDER.ENVIRONMENT.items():
+                patch.setenv(name, value)
+            with printing_to(file.fileno()):
+                cli.main(args)
+            file.seek(0)
+            return file.read().decode("utf-8")
+
+
+@contextmanager
+def printing_to(target: int) -> Iterator[None]:
+    """Send what this process and its children print to a file, in the order in which it is printed."""
+    kept = {number: os.dup(number) for number in (1, 2)}
+    for number in kept:
+        os.dup2(target, number)
+    out = io.TextIOWrapper(os.fdopen(os.dup(target), "wb", 0), "utf-8", write_through=True)
+    try:
+        with out, redirect_stdout(out), redirect_stderr(out):
+            yield
+    finally:
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
+
+
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\b[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
@@ -37,7 +79,7 @@ def blocks(text: str, language: str) -> list[str]:
 @pytest.mark.parametrize("name", sampled(BUILDER.PAGES, 3))
 def test_examples_print_what_the_page_shows(name):
     shown = (PROJECT / name).read_text("utf-8")
-    assert BUILDER.render(name).splitlines() == shown.splitlines(), (
+    assert BUILDER.render(name, Here).splitlines() == shown.splitlines(), (
         f"run: python docs/build_examples.py {name}"
     )
 
@@ -161,7 +203,6 @@ def test_every_view_is_described_with_its_columns(sql):
 
 
 def test_there_is_one_version():
-    import cli  # noqa: PLC0415
     from app.version import VERSION  # noqa: PLC0415
 
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]

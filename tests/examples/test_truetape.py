@@ -19,9 +19,9 @@ LADDER = ROOT / "examples" / "limit_ladder.py"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(ib_gateway_log, tmp_path_factory):
     """A log of the sample with two runs on 2025-07-02: buy_and_hold, then the ladder of the examples."""
-    root = tmp_path_factory.mktemp("examples") / "log"
+    root = Path(shutil.copytree(ib_gateway_log, tmp_path_factory.mktemp("examples") / "log"))
     command = ["-q", "--log", str(root), "replay", "2025-07-02", "--set", "instrument=ZVXA"]
     assert cli.main([*command, "--strategy", "buy_and_hold"]) == 0
     assert cli.main([*command, "--strategy", f"{LADDER}:LimitLadder"]) == 0

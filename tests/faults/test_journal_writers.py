@@ -14,10 +14,9 @@ from eventstore.files import Files
 from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.lock import Lock, holder
+from tests.conftest import sampled
 from tests.faults.journals import UnsyncedFiles, event_of, read_all
 from tests.faults.test_journal_kills import CHILD, ROOT, start
-
-STARTS = 10
 
 
 def end(child: "subprocess.Popen[str]") -> None:
@@ -71,8 +70,9 @@ def race(root: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_of_several_starts_at_once_exactly_one_wins(tmp_path: Path) -> None:
-    for n in range(STARTS):
+@pytest.mark.parametrize("starts", sampled([3, 20], 2))
+def test_of_several_starts_at_once_exactly_one_wins(starts: int, tmp_path: Path) -> None:
+    for n in range(starts):
         assert race(tmp_path / str(n)) == ["held"]
 
 

@@ -10,6 +10,7 @@ import pytest
 import cli
 from tests.conftest import Done
 from tests.live.rig import Books, Rig, link, new_log
+from tests.once import once
 
 UNTIL = "2025-07-02T13:45:00Z"
 
@@ -52,10 +53,13 @@ def books(tmp_path: Path) -> Callable[[Any], Books]:
 @pytest.fixture(scope="session")
 def traded_log(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample, and a demo of its first quarter of an hour; tests only read it."""
-    root = tmp_path_factory.mktemp("traded") / "log"
-    shutil.copytree(ib_gateway_log, root)
-    assert cli.main(["-q", "--log", str(root), "live", "--demo", "--until", UNTIL]) == 0
-    return root
+
+    def make(place: Path) -> None:
+        root = place / "log"
+        shutil.copytree(ib_gateway_log, root)
+        assert cli.main(["-q", "--log", str(root), "live", "--demo", "--until", UNTIL]) == 0
+
+    return once(tmp_path_factory, "traded", make) / "log"
 
 
 @pytest.fixture

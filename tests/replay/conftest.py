@@ -9,18 +9,22 @@ from adapters.replay.sample import import_sample
 from adapters.replay.sample_names import DAYS
 from eventstore.reader import LogReader
 from tests.eventstore.sealed_logs import open_log
+from tests.once import once
 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's first day, sealed; tests only read it."""
-    root = tmp_path_factory.mktemp("sample") / "log"
-    journal = open_log(root)
-    import_sample(journal, LogReader(root), DAYS[:1])
-    journal.roll()
-    journal.commit(sync=True)
-    journal.close()
-    return root
+
+    def make(place: Path) -> None:
+        root = place / "log"
+        journal = open_log(root)
+        import_sample(journal, LogReader(root), DAYS[:1])
+        journal.roll()
+        journal.commit(sync=True)
+        journal.close()
+
+    return once(tmp_path_factory, "first-day", make) / "log"
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Orders that a replay refuses for what it does not read, and warm-up by events."""
 
+import shutil
+
 import pytest
 
-from adapters.replay.sample import import_sample
 from app.composition.seating import StrategySpec
 from app.replay.options import ReplayOptions
 from app.replay.planning import parse_period
@@ -10,7 +11,6 @@ from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import OrderSendStarted, RiskRefused
 from core.ports import Selection
-from eventstore.journal import Journal
 from eventstore.reader import LogReader
 
 STRAY = """
@@ -42,12 +42,8 @@ class Warm(Stray):
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory):
-    root = tmp_path_factory.mktemp("refusals") / "log"
-    journal = Journal.open(root)
-    import_sample(journal, LogReader(root))
-    journal.close()
-    return root
+def log(ib_gateway_log, tmp_path_factory):
+    return shutil.copytree(ib_gateway_log, tmp_path_factory.mktemp("refusals") / "log")
 
 
 def run(log, path, name, day):

@@ -1,10 +1,13 @@
 """Runs to report on: replayed from the built-in sample, once a session; tests only read them."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-import cli
+from tests.conftest import new_run
+from tests.once import once
 
 RECORDING = '''
 from truetape import Parameters, Strategy
@@ -31,11 +34,21 @@ RUIN = ["--cash", "100", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA
 
 
 @pytest.fixture(scope="session")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def logs(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A log with the runs `crosses` (two days, two strategies), `nasty`, `none` (no trade), `ruin` (equity
     below zero) and `failed`, by their directories."""
-    place = tmp_path_factory.mktemp("reports")
-    root = place / "log"
+
+    def make(place: Path) -> None:
+        shutil.copytree(ib_gateway_log, place / "log")
+        (place / "runs.json").write_text(json.dumps(replayed(place, place / "log")))
+
+    place = once(tmp_path_factory, "reports", make)
+    runs = json.loads((place / "runs.json").read_text())
+    return {"root": place / "log", **{name: place / "log" / "runs" / run for name, run in runs.items()}}
+
+
+def replayed(place: Path, root: Path) -> dict[str, str]:
+    """Make the runs; return their ids by name."""
     source = place / "recording.py"
     source.write_text(RECORDING)
     crosses = ["--strategy", "sma_cross", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA"]
@@ -46,7 +59,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     failing.write_text(
         RECORDING.replace("self.count += 1", "self.count += 1\n        assert self.count < 2500")
     )
-    found = {"root": root}
+    found = {}
     for name, date, more, config in (
         ("crosses", "2025-07-02..2025-07-03", crosses, []),
         ("nasty", "2025-07-03", ["--strategy", f"{source}:Recording"], []),
@@ -54,8 +67,6 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("ruin", "2025-07-02", RUIN, []),
         ("failed", "2025-07-03", ["--strategy", f"{failing}:Recording"], []),
     ):
-        before = set((root / "runs").glob("*"))
-        code = cli.main(["-q", "--log", str(root), *config, "replay", date, *more])
-        assert code == (8 if name == "failed" else 0)
-        (found[name],) = set((root / "runs").glob("*")) - before
+        code = 8 if name == "failed" else 0
+        found[name] = new_run(root, *config, "replay", date, *more, code=code)
     return found
