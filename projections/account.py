@@ -7,7 +7,7 @@ price or exchange rate that is missing makes equity unknown; nothing is ever con
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from core.events import CashAdjusted, FxRateReported, InstrumentDefined
 from core.money import CONTEXT, ZERO, divide, money, money_once, price
@@ -19,6 +19,8 @@ _subtract = CONTEXT.subtract
 _multiply = CONTEXT.multiply
 
 FUTURE = "FUT"
+
+_Holding: TypeAlias = tuple[str, Decimal, Decimal | None]  # instrument, quantity, average cost of a future
 
 
 class Executed(PositionsView, Protocol):
@@ -35,10 +37,6 @@ class Executed(PositionsView, Protocol):
     @property
     def paid(self) -> Mapping[tuple[str, str], Decimal]:
         """Commissions by account and currency."""
-
-    @property
-    def holdings(self) -> int:
-        """The number of pairs of account and instrument that ever had a position."""
 
     def held(self, account: str) -> Mapping[str, Decimal]:
         """Return the account's quantities that are not zero, by instrument, sorted."""
@@ -73,10 +71,11 @@ class Account(Projection):
         self._instruments: dict[str, InstrumentDefined] = {}
         self._adjusted: dict[tuple[str, str], Decimal] = {}
         self._rates: dict[tuple[str, str], Decimal] = {}
-        self._cash: dict[tuple[str, str], Decimal] = {}  # balances asked for, while `_changes` holds
+        # What was asked for, while nothing moves: the positions tell by the number of their changes.
         self._changes = 0
-        self._currencies: dict[str, list[str]] = {}  # by account, while these counts hold
-        self._currencies_of = (0, 0, 0, 0)
+        self._cash: dict[tuple[str, str], Decimal] = {}  # balances by account and currency
+        self._currencies: dict[str, list[str]] = {}  # by account
+        self._held: dict[str, list[_Holding]] = {}  # by account
         super().__init__(
             {
                 InstrumentDefined: self._instrument,
@@ -90,10 +89,8 @@ class Account(Projection):
 
         Trades in an instrument that was never defined are left out: their currency is unknown.
         """
-        # The positions may be folded after this; how often they changed says whether a balance still holds.
         if self._changes != self._positions.changes:
-            self._changes = self._positions.changes
-            self._cash.clear()
+            self._forget()
         cached = self._cash.get((account, currency))
         if cached is None:
             cached = self._cash[account, currency] = self._balance(account, currency)
@@ -106,11 +103,12 @@ class Account(Projection):
     def equity(self, account: str, currency: str) -> Decimal | None:
         """Return cash plus positions at their marks in `currency`; `None` if a rate or price is unknown."""
         total = self.total_cash(account, currency)
-        held = self._positions.held(account)
+        held = self._holdings(account)
         if not held:
             return total
-        for instrument, quantity in held.items():
-            value = self._worth(account, instrument, quantity, currency)
+        for holding in held:
+            # What a position adds to equity: its market value, or for a future its open profit.
+            value = self._valued(*holding, currency)
             if total is None or value is None:
                 return None
             total = _add(total, value)
@@ -135,11 +133,8 @@ class Account(Projection):
 
     def currencies(self, account: str) -> list[str]:
         """Return the currencies in which the account ever had cash or positions, sorted."""
-        positions = self._positions
-        known = (len(self._adjusted), len(positions.paid), positions.holdings, len(self._instruments))
-        if self._currencies_of != known:
-            self._currencies_of = known
-            self._currencies.clear()
+        if self._changes != self._positions.changes:
+            self._forget()
         found = self._currencies.get(account)
         if found is None:
             found = self._currencies[account] = self._used(account)
@@ -173,18 +168,34 @@ class Account(Projection):
 
     def market_value(self, position: Position, currency: str) -> Decimal | None:
         """Return quantity * mark * multiplier in `currency` (a future's notional value), or `None`."""
-        return self._valued(position.instrument, position.quantity, currency)
+        return self._valued(position.instrument, position.quantity, None, currency)
 
-    def _worth(self, account: str, instrument: str, quantity: Decimal, currency: str) -> Decimal | None:
-        # What a position adds to equity: its market value, or for a future its open profit.
+    def _holdings(self, account: str) -> list[_Holding]:
+        """Return what the account holds, with what it cost where equity has the open profit only."""
+        if self._changes != self._positions.changes:
+            self._forget()
+        found = self._held.get(account)
+        if found is None:
+            found = self._held[account] = [
+                (instrument, quantity, self._cost(account, instrument))
+                for instrument, quantity in self._positions.held(account).items()
+            ]
+        return found
+
+    def _cost(self, account: str, instrument: str) -> Decimal | None:
         definition = self._instruments.get(instrument)
         if definition is None or definition.kind != FUTURE:
-            return self._valued(instrument, quantity, currency)
-        cost = self._positions.position(account, instrument).average_cost
-        return self._valued(instrument, quantity, currency, cost)
+            return None
+        return self._positions.position(account, instrument).average_cost
+
+    def _forget(self) -> None:
+        self._changes = self._positions.changes
+        self._cash.clear()
+        self._currencies.clear()
+        self._held.clear()
 
     def _valued(
-        self, instrument: str, quantity: Decimal, currency: str, cost: Decimal | None = None
+        self, instrument: str, quantity: Decimal, cost: Decimal | None, currency: str
     ) -> Decimal | None:
         definition = self._instruments.get(instrument)
         mark = self._quotes.mark(instrument)
@@ -221,14 +232,13 @@ class Account(Projection):
     def _instrument(self, entry: Any) -> None:
         event: InstrumentDefined = entry.event
         self._instruments[event.instrument] = event
-        self._cash.clear()
-        self._currencies.clear()
+        self._forget()
 
     def _cash_adjusted(self, entry: Any) -> None:
         event: CashAdjusted = entry.event
         key = (event.account, event.currency)
         self._adjusted[key] = _add(self._adjusted.get(key, ZERO), event.amount)
-        self._cash.clear()
+        self._forget()
 
     def _rate(self, entry: Any) -> None:
         event: FxRateReported = entry.event
@@ -257,8 +267,7 @@ class Account(Projection):
         """Replace the state by a snapshot."""
         self.base_currency = state.base_currency
         self._instruments = dict(state.instruments)
-        self._cash.clear()
-        self._currencies.clear()
+        self._forget()
         self._adjusted = {(account, currency): amount for account, currency, amount in state.adjusted}
         self._rates = {(base, quote): rate for base, quote, rate in state.rates}
         self.applied_seq = state.applied_seq

@@ -130,11 +130,6 @@ class Positions(Projection):
         }
         return found if len(found) < 2 else dict(sorted(found.items()))
 
-    @property
-    def holdings(self) -> int:
-        """The number of pairs of account and instrument that ever had a position."""
-        return len(self._holdings)
-
     def proceeds(self) -> Iterator[tuple[str, str, Decimal]]:
         """Yield account, instrument and what its trades brought in, without multiplier."""
         for (account, instrument), holding in self._holdings.items():

@@ -60,9 +60,10 @@ class EquityTrack(msgspec.Struct, gc=False):
         if date is not None and (self.date is None or date > self.date):
             self.date, self.baseline = date, self.equity
         self.equity = equity
-        self.peak = max(self.peak, equity)
-        fall = _subtract(self.peak, equity)
-        self.drawdown = divide(fall, self.peak) if fall and self.peak > ZERO else ZERO
+        if equity >= self.peak:
+            self.peak, self.drawdown = equity, ZERO
+            return
+        self.drawdown = divide(_subtract(self.peak, equity), self.peak) if self.peak > ZERO else ZERO
         self.drawdown_max = max(self.drawdown_max, self.drawdown)
 
     def deposit(self, amount: Decimal) -> None:

@@ -16,7 +16,7 @@ class Calendar:
         self._days: dict[str, dict[str, SessionScheduled]] = {}
         self._begins: dict[str, list[tuple[int, str]]] = {}
         # The session that was found last on each exchange, from its begin to before what ends that answer.
-        self._found: dict[str, tuple[int, int, SessionScheduled]] = {}
+        self._found: dict[str | None, tuple[int, int, SessionScheduled]] = {}
         for session in sessions:
             self.schedule(session)
 
@@ -37,12 +37,22 @@ class Calendar:
         The end belongs to the session, because a last bar's `ts` is its end; where the next session
         begins at that very instant, the next one is returned.
         """
-        if exchange is None:
-            found = (self.session(name, ts) for name in sorted(self._days))
-            return next((session for session in found if session is not None), None)
         last = self._found.get(exchange)
         if last is not None and last[0] <= ts < last[1]:
             return last[2]
+        return self._any(ts) if exchange is None else self._search(exchange, ts)
+
+    def _any(self, ts: int) -> SessionScheduled | None:
+        names = sorted(self._days)
+        for name in names:
+            session = self.session(name, ts)
+            if session is not None:
+                if name == names[0]:  # no other can come before it
+                    self._found[None] = self._found[name]
+                return session
+        return None
+
+    def _search(self, exchange: str, ts: int) -> SessionScheduled | None:
         begins = self._begins.get(exchange, [])
         # A session's key is (begin, date), and any date sorts below this bound.
         index = bisect_right(begins, (ts, "\U0010ffff"))

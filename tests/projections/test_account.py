@@ -102,6 +102,28 @@ def test_equity_asked_after_each_event_is_what_it_is_if_asked_once():
     )
 
 
+def test_equity_of_futures_asked_after_each_event_is_what_it_is_if_asked_once():
+    where = {"instrument": "LATE-202509"}
+    told = [
+        deposit(1000),
+        trade("LATE-202509", 101.5),
+        fill("1", "BUY", 2, 100, ts=1, **where),
+        future("LATE-202509"),
+        fill("2", "BUY", 2, 101, ts=2, **where),
+        trade("LATE-202509", 102.25),
+        future("LATE-202509", multiplier=10),
+        fill("3", "SELL", 3, 102, ts=3, **where),
+        fill("4", "SELL", 1, 103, ts=4, **where),
+    ]
+    books = Books()
+    asked = []
+    for event in told:
+        books.take(event)
+        asked.append(books.equity())
+    assert asked == [Books(*told[: number + 1]).equity() for number in range(len(told))]
+    assert asked[2:] == [None, *map(D, (1150, 1200, 1350, 1070, "1062.5", 1070))]
+
+
 def test_equity_without_a_mark_is_unknown():
     assert Books(deposit(1000), fill("1", "BUY", 10, 50)).equity() is None
 

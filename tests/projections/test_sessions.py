@@ -84,34 +84,41 @@ def test_feeds_are_known_by_name():
     assert repr(sessions) == "<sessions: 0 instruments, 1 feeds, 0 sessions>"
 
 
-DAYS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)), max_size=6)
+DAYS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12), st.sampled_from("XXY")), max_size=6)
+ASKED = st.lists(st.tuples(st.sampled_from(["X", None]), st.integers(-2, 60)), min_size=1, max_size=20)
 
 
 def days(found):
-    """Sessions by begin and length; some overlap, some replace another of the same date."""
+    """Sessions by begin, length and exchange; some overlap, some replace another of the same date."""
     return [
-        SessionScheduled(0, "X", f"d{begin // 10}", "UTC", begin, begin, begin + length, begin + length)
-        for begin, length in found
+        SessionScheduled(0, exchange, f"d{begin // 10}", "UTC", begin, begin, begin + length, begin + length)
+        for begin, length, exchange in found
     ]
 
 
-def anew(sessions, ts):
-    """Return what a calendar answers that was asked nothing before."""
-    return Calendar(sessions).session("X", ts)
+def anew(sessions, asked):
+    """Return what calendars answer that were asked nothing before."""
+    return [Calendar(sessions).session(exchange, ts) for exchange, ts in asked]
 
 
-@given(DAYS, st.lists(st.integers(-2, 60), min_size=1, max_size=20))
-def test_what_was_found_before_changes_no_answer(found, times):
+@given(DAYS, ASKED)
+def test_what_was_found_before_changes_no_answer(found, asked):
     calendar = Calendar(days(found))
-    assert [calendar.session("X", ts) for ts in times] == [anew(days(found), ts) for ts in times]
-    for session in days([(begin + 3, length) for begin, length in found]):  # what comes later counts at once
+    assert [calendar.session(exchange, ts) for exchange, ts in asked] == anew(days(found), asked)
+    for session in days([(begin + 3, *rest) for begin, *rest in found]):  # what comes later counts at once
         calendar.schedule(session)
         known = calendar.sessions()
-        assert [calendar.session("X", ts) for ts in times] == [anew(known, ts) for ts in times]
+        assert [calendar.session(exchange, ts) for exchange, ts in asked] == anew(known, asked)
+
+
+def test_an_exchange_that_comes_first_is_asked_first_whatever_was_found_on_another():
+    first, other = days([(10, 5, "X"), (0, 30, "Y")])
+    calendar = Calendar([first, other])
+    assert [calendar.session(None, ts) for ts in (5, 12, 20)] == [other, first, other]
 
 
 def test_a_calendar_that_remembers_too_long_is_caught():
-    calendar = Calendar(days([(0, 5), (10, 5)]))
+    calendar = Calendar(days([(0, 5, "X"), (10, 5, "X")]))
     assert calendar.session("X", 12) is not None
     calendar._found["X"] = (0, 99, calendar.session("X", 12))
     assert calendar.session("X", 7) is not None  # which is in no session
