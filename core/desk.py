@@ -314,7 +314,7 @@ class StrategyDesk:
         order, reason = text("order", order), words(reason)
         known = self.orders.get(order)
         # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
-        version = max(self._versions.get(order, 1), known.version if known else 1) + 1
+        version = max(self._versions.get(order, 1), self.orders.last_version(order)) + 1
         self._versions[order] = version
         instrument = known.instrument if known else ""
         who = (self._present.ts, order, version, self.account, self.id, instrument)
