@@ -316,7 +316,7 @@ class StrategyDesk:
         order, reason = text("order", order), words(reason)
         known = self._latest(order)
         # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
-        version = max(self._versions.get(order, 1), known.version if isinstance(known, Order) else 1) + 1
+        version = max(self._versions.get(order, 1), self.orders.last_version(order)) + 1
         self._versions[order] = version
         folded = self.orders.get(order)
         self._said[order] = folded.message if folded else ""

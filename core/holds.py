@@ -209,6 +209,11 @@ def ended(intent: Intent, ts: int, outcome: HoldOutcome, why: str) -> HoldEnded:
     return HoldEnded(ts, intent.order, version_of(intent), *who, outcome, why)
 
 
+def lapsed(order: Order, version: int, ts: int, why: str) -> HoldEnded:
+    """Return what says that a version which an earlier session held is not wanted any more."""
+    return HoldEnded(ts, order.id, version, order.account, order.strategy, order.instrument, "expired", why)
+
+
 def version_of(intent: Intent) -> int:
     """Return which version of its order an intent is."""
     return intent.version if isinstance(intent, ModifyIntended) else 1

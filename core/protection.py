@@ -177,7 +177,7 @@ class Protection:
         if left != quantity or now != (first.limit, first.stop, first.trail, first.trail_pct):
             if not self._may_try(first.id, (quantity, now)):
                 return asked
-            version = max(self._versions.get(first.id, 1), first.version) + 1
+            version = max(self._versions.get(first.id, 1), self._orders.last_version(first.id)) + 1
             self._versions[first.id] = version
             who = (first.account, first.strategy, first.instrument)
             size = money(CONTEXT.add(first.filled, quantity))

@@ -55,7 +55,7 @@ from core.events import (
     TradingResumed,
 )
 from core.halting import PROFILE, Closing, KillSwitch
-from core.holds import Held, Hold, HoldRule, Holds, Release, ended, fresh, intent_of
+from core.holds import Held, Hold, HoldRule, Holds, Release, ended, fresh, intent_of, lapsed
 from core.order_rules import Refusal, is_exit
 from core.protection import Protection, Sweep
 from core.requests import Bracketed, Malformed
@@ -450,13 +450,12 @@ class Step:
             self._end_hold(each, "expired", why, at, record)
             if tell:
                 self._feed_order(each.intent)
-        left = [] if known or self._gate.free else self.orders.working()
-        for order in left:
-            if order.state == HELD and order.account == self._account:
-                held = Held(intent_of(order, order.created_ts), at, 0)
-                record(ended(held.intent, self.present.ts, "expired", why), at, None)
+        left = [] if known or self._gate.free else self.orders.held()
+        for order, version in left:
+            if order.account == self._account:
+                record(lapsed(order, version, self.present.ts, why), at, None)
                 if tell:
-                    self._feed_order(held.intent)
+                    self._tell_order(order.id)
 
     def _settle_closing(self, request: Closing, at: int, record: Record) -> None:
         intent = request.intent

@@ -184,6 +184,12 @@ class OrdersView(Protocol):
     def working(self, strategy: str | None = None, instrument: str | None = None) -> Sequence[Order]:
         """Return the orders that may still fill, oldest first."""
 
+    def held(self) -> Sequence[tuple[Order, int]]:
+        """Return the orders of which something is held, and which version, oldest order first."""
+
+    def last_version(self, order: str) -> int:
+        """Return the highest number of an order's versions, refused ones included; 1 if it is unknown."""
+
     def was_filled(self, order: str, before: int) -> bool:
         """Return whether an order had filled whole, as it was before its version `before`."""
 

@@ -80,7 +80,7 @@ class Orders(Projection):
     """
 
     name = "orders"
-    version = 2
+    version = 3
     state_type = OrdersState
 
     def __init__(self, keep: int | None = None) -> None:
@@ -135,6 +135,11 @@ class Orders(Projection):
             and (instrument is None or record.intent.instrument == instrument)
         ]
 
+    def held(self) -> list[tuple[Order, int]]:
+        """Return what is held, oldest order first: orders, and their versions that wait."""
+        records = sorted((r for r in self._orders.values() if r.waiting and r.intent), key=_age)
+        return [(record.view(), version) for record in records for version in record.waiting]
+
     def was_filled(self, order: str, before: int) -> bool:
         """Return whether an order had filled whole, as it was before its version `before`."""
         record = self._orders.get(order)
@@ -178,6 +183,11 @@ class Orders(Projection):
         times = (first.good_till, first.outside_rth)
         own = Version(1, record.quantity, *prices, *times, tif=first.tif)
         return [own, *(v for v in record.versions if v.number not in record.dropped)]
+
+    def last_version(self, order: str) -> int:
+        """Return the highest number of an order's versions, refused ones included; 1 if it is unknown."""
+        record = self._orders.get(order)
+        return 1 if record is None else record.last_version()
 
     def execution(self, exec_id: str) -> Execution | None:
         """Return one execution in its highest revision, or `None`."""
@@ -317,7 +327,7 @@ class Orders(Projection):
         trail = (event.trail, event.trail_pct)
         fixed = (event.good_till, event.outside_rth, event.parent, event.oca)
         terms = (event.quantity, event.limit, event.stop, AMENDED, *trail, *fixed)
-        record.add_version(Version(event.version, *terms, event.tif))
+        record.amend(Version(event.version, *terms, event.tif))
         record.acknowledged = max(record.acknowledged, event.version)
         record.touch(event.ts)
         self._settle(record)

@@ -66,7 +66,8 @@ class OrderRecord(msgspec.Struct, gc=False):
     highest version the broker confirmed. `ended` is how the broker closed the order, `held_back` how it
     ended on our side (`Refused`, `SendFailed`, `Expired`), that it is `Held` there or that its fate is
     `Unknown`. `fate` is `unknown` or
-    `presumed_lost` while reconciliation has not found it at the broker; any sign of it clears that.
+    `presumed_lost` while reconciliation has not found it at the broker; any sign of it clears that. `waiting`
+    are the versions that are held.
     """
 
     id: str
@@ -87,6 +88,7 @@ class OrderRecord(msgspec.Struct, gc=False):
     versions: tuple[Version, ...] = ()
     dropped: tuple[int, ...] = ()
     executions: tuple[str, ...] = ()
+    waiting: tuple[int, ...] = ()
 
     def copy(self) -> "OrderRecord":
         """Return a copy that shares nothing mutable, with decimals in canonical form."""
@@ -105,6 +107,16 @@ class OrderRecord(msgspec.Struct, gc=False):
         if all(known.number != version.number for known in self.versions):
             self.versions = tuple(sorted((*self.versions, version), key=lambda known: known.number))
 
+    def amend(self, version: Version) -> None:
+        """Note a version of the broker's own: it stands, also where a refused one had its number."""
+        self.versions = tuple(known for known in self.versions if known.number != version.number)
+        self.dropped = tuple(number for number in self.dropped if number != version.number)
+        self.add_version(version)
+
+    def last_version(self) -> int:
+        """Return the highest number that a version ever had, those that never stood included."""
+        return max((1, *(known.number for known in self.versions), *self.dropped))
+
     def drop(self, version: int, why: str, message: str) -> None:
         """Note that a version did not and will not leave: the first ends the order, a later one is void."""
         self.message = message
@@ -116,6 +128,7 @@ class OrderRecord(msgspec.Struct, gc=False):
     def hold(self, version: int, why: str) -> None:
         """Note that a version waits for the gate to open; what a send without a byte left behind is over."""
         self.message = why
+        self.waiting = (*self.waiting, version)
         if version == 1:
             self.held_back, self.progress, self.sent_version = HELD, INTENDED, 0
         elif version in self.dropped:
@@ -123,6 +136,7 @@ class OrderRecord(msgspec.Struct, gc=False):
 
     def unhold(self, version: int, outcome: str, why: str) -> None:
         """Note how a hold ended."""
+        self.waiting = tuple(known for known in self.waiting if known != version)
         if outcome == "released":
             self.held_back = "" if version == 1 else self.held_back
         elif outcome == "cancelled" and version == 1:

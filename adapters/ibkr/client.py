@@ -57,8 +57,9 @@ class IbClient(Dialogue):
     def inputs(self, timeout_s: float) -> list[Event]:
         """Return what happened; waits at most `timeout_s` for something to happen."""
         self._channel.folded()
-        # A comparison reads the folds, so it is made when all that was heard is in them.
-        events = self._sending.outcomes() or self._compared()
+        # A comparison reads the folds, so it is made when all that was heard is in them. What a connection
+        # did not take any more is told behind its end: an order that wrote no byte waits for the next one.
+        events = [] if self._fault is not None else self._sending.outcomes() or self._compared()
         wait_s = 0.0 if events else self._patience_s(timeout_s)
         try:
             events += self._taken(wait_s)

@@ -7,6 +7,7 @@ from core.events import (
     BreakFound,
     ConnectionChanged,
     DataStateChanged,
+    Entry,
     HaltRequested,
     HoldEnded,
     OrderHeld,
@@ -23,6 +24,7 @@ from core.holds import HoldRule, Holds
 from core.loop import Loop
 from core.protection import Protection
 from core.risk import RiskGate
+from projections.orders import Orders
 from tests.core.bench import ACCOUNT, BEGIN, Bench, S, Script, trade
 
 pytestmark = pytest.mark.risk
@@ -66,9 +68,9 @@ def session(plan, *events, rule=MINUTE, bench=None):
     return bench
 
 
-def silent(plan):
+def silent(plan, **given):
     """A bench whose broker says nothing of what it is sent."""
-    bench = Bench(Script(plan))
+    bench = Bench(Script(plan), **given)
     bench.broker.accept = lambda _effects, _ts: ()
     return bench
 
@@ -273,7 +275,47 @@ def test_the_sessions_end_ends_what_is_held():
     assert outcomes(bench) == [("s-1-1", 1, "expired")]
 
 
+WHILE_AWAY = {1: RESTS_AND_MOVES[1], 3: RESTS_AND_MOVES[2]}
+
+
+def of_a_killed_session():
+    """What a session left that was killed while it held a change of an order at work."""
+    told = [e.event for e in moved(tick(4), plan=WHILE_AWAY).tape.entries]
+    until = next(n for n, event in enumerate(told) if isinstance(event, OrderHeld) and event.version == 2)
+    placed = next(n for n, event in enumerate(told) if isinstance(event, OrderSendStarted))
+    events = [*told[: placed + 1], WORKS, *told[placed + 1 : until + 1]]
+    return [Entry(n, None, n, None, event) for n, event in enumerate(events, 1)]
+
+
+def test_what_a_killed_session_held_expires_in_the_next_one_changes_too():
+    bench = Bench(Script(), past=of_a_killed_session())
+    assert bench.world.orders.get("s-1-1").limit == 6
+    session({}, *OPEN, tick(5), bench=bench)
+    assert outcomes(bench) == [("s-1-1", 2, "expired")]
+    assert [e.reason for e in bench.recorded(HoldEnded)] == ["its session ended before it could leave"]
+    order = bench.world.orders.get("s-1-1")
+    assert (order.state, order.version, order.limit) == ("Submitted", 1, 5)
+    assert next(iter(bench.step.seats.values())).strategy.news == ["s-1-1 Submitted"]
+    assert [v.number for v in bench.world.orders.versions("s-1-1")] == [1]  # none for the broker to reject
+    assert bench.world.orders.held() == []
+
+
+def test_a_change_after_one_that_expired_has_a_number_of_its_own_and_stands():
+    again = {1: lambda s: s.modify("s-1-1", limit=7, reason="again")}
+    bench = silent(again, past=of_a_killed_session())
+    session({}, *OPEN, tick(5), tick(6), bench=bench)
+    assert sent(bench) == [("s-1-1", 3)]
+    assert (bench.world.orders.get("s-1-1").version, bench.world.orders.get("s-1-1").limit) == (3, 7)
+
+
 # Negative controls: what these tests must catch
+
+
+def test_a_session_that_ends_only_the_orders_that_were_held_is_caught(monkeypatch):
+    monkeypatch.setattr(Orders, "held", lambda self: [(o, 1) for o in self.working() if o.state == "Held"])
+    bench = session({}, *OPEN, tick(5), bench=Bench(Script(), past=of_a_killed_session()))
+    assert outcomes(bench) == []
+    assert bench.world.orders.get("s-1-1").limit == 6
 
 
 def test_a_step_that_forgets_what_it_holds_is_caught(monkeypatch):

@@ -308,6 +308,19 @@ def test_terms_that_nobody_sent_become_the_order_s():
     assert (order.limit, order.exposed) == (D("10.5"), 300)
 
 
+def test_terms_of_the_broker_s_own_never_get_the_number_of_a_refused_change():
+    books = Books()
+    books.send()
+    books.hear(books.open())
+    books.modify(limit="11")
+    books.compare(books.open(limit=D(10)))
+    assert [v.number for v in books.orders.versions("a-1-1")] == [1]  # version 2 is refused for good
+    books.hear(books.open(quantity=D(300)))
+    found = books.compare(books.open(quantity=D(300)))
+    assert [(e.version, e.quantity) for e in found if isinstance(e, OrderAmended)] == [(3, 300)]
+    assert (books.orders.get("a-1-1").version, books.orders.get("a-1-1").exposed) == (3, 300)
+
+
 def test_another_time_in_force_and_other_hours_become_the_order_s():
     books, there = Books(), {"tif": "GTC", "outside_hours": True}
     books.send()

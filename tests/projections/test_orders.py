@@ -8,6 +8,7 @@ from core.events import (
     CancelIntended,
     CancelSendStarted,
     ModifyIntended,
+    OrderAmended,
     OrderSendStarted,
     OrderSent,
     RiskApproved,
@@ -263,3 +264,24 @@ def test_a_snapshot_that_kept_all_can_be_continued_in_a_window():
     orders.load(whole.encoded())
     feed(orders, *finished("o-3", first=9))
     assert [order.id for order in orders.orders()] == ["o-3"]
+
+
+def test_what_the_broker_made_of_an_order_stands_under_the_number_of_a_refused_change():
+    orders = folded(
+        intent(),
+        approved(),
+        started(),
+        sent(),
+        modify(2, 50),
+        refused(2),
+        OrderAmended(5, "o1", 2, D(60), D("10"), None),
+    )
+    assert (orders.get("o1").version, orders.get("o1").exposed) == (2, 60)
+    assert [v.number for v in orders.versions("o1")] == [1, 2]
+
+
+def test_the_last_version_counts_what_never_stood():
+    assert folded().last_version("o1") == 1
+    assert folded(intent()).last_version("o1") == 1
+    assert folded(intent(), modify(2, 50), refused(2), modify(3, 60)).last_version("o1") == 3
+    assert folded(intent(), modify(2, 50), refused(2)).last_version("o1") == 2

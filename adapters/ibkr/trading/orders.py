@@ -218,7 +218,8 @@ class OrderChannel:
         shown = shown_version(known, versions, sent, said.terms, self.zone)
         if shown is None and known.working:
             if (known.oca or known.parent) and only_smaller(known, sent, said.terms, self.zone):
-                return self._reduced(known, max(v.number for v in versions) + 1, said, ts)
+                number = max(self._orders.last_version(order), *(v.number for v in versions)) + 1
+                return self._reduced(known, number, said, ts)
             self._doubt = f"{order} has other terms at the broker than any that were sent"
         elif shown is not None and shown < last and any(v.reason == AMENDED for v in versions):
             self._doubt = f"{order} is at the broker with terms that it had before"

@@ -62,6 +62,9 @@ class Book(Protocol):
     def versions(self, order: str) -> Sequence[Version]:
         """Return the versions of an order that may be at the broker."""
 
+    def last_version(self, order: str) -> int:
+        """Return the highest number that a version of an order ever had."""
+
     def executions(self, order: str | None = None) -> list[Execution]:
         """Return the executions of an order, or all."""
 
@@ -215,7 +218,7 @@ def _live(order: Order, perm: int, said: OpenOrder, folds: Folds, ts: int) -> It
     assert sent is not None
     number = shown_version(order, versions, sent, said.terms, folds.zone)
     if number is None:
-        number = max(v.number for v in versions) + 1
+        number = folds.orders.last_version(order.id) + 1
         yield amendment(order, number, sent, said.terms, ts, folds.zone)
     for version in versions:
         if version.number > number:
