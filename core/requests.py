@@ -4,6 +4,7 @@ A strategy may ask for anything. What makes no order is put on record all the sa
 """
 
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,10 +51,15 @@ def exact(name: str, value: Decimal | float | None) -> Decimal | None:
         raise Defect("price", "a finite number", value, message) from error
 
 
+@lru_cache(maxsize=4_096)  # hot: most orders are of a quantity that was asked for before
+def _amount(value: Decimal | int) -> Decimal:
+    return money(Decimal(value))
+
+
 def amount(value: Decimal | int) -> Decimal:
     """Return a quantity as exact money; raises `Defect` for what is no number."""
     try:
-        return money(Decimal(value))
+        return _amount(value)
     except (InvalidEvent, InvalidOperation, TypeError, ValueError) as error:
         message = f"quantity {value!r}: expected a number below 1e30, such as 100"
         raise Defect("quantity", "a number below 1e30", value, message) from error
