@@ -270,9 +270,9 @@ class StrategyDesk:
             instrument,
             side,
             amount(quantity),
-            order_type(limit, stop),
-            exact("limit", limit),
-            exact("stop", stop),
+            "MKT" if limit is stop is None else order_type(limit, stop),
+            None if limit is None else exact("limit", limit),
+            None if stop is None else exact("stop", stop),
             tif,
             reason,
         )

@@ -112,9 +112,11 @@ class Loop:
     def record(self, event: Event, at: int, cause: int | None) -> int:
         """Append an output, fold it, and return its seq."""
         seq = self._append(event, at, cause)
-        entry = Entry(seq, None, at, cause, event)
-        for fold in self._folds.get(type(event), _NO_FOLDS):
-            fold(entry)
+        folds = self._folds.get(type(event))
+        if folds is not None:
+            entry = Entry(seq, None, at, cause, event)
+            for fold in folds:
+                fold(entry)
         return seq
 
     def _start(self, ts: int, warm_up: Source | None) -> None:
@@ -193,7 +195,7 @@ class Loop:
                     self._name(told, inputs)
                     told = None
                     self._scan(inputs.seq, event)
-                    due = self._due()
+                    due = 0 if self._bars else agenda.due
                 if handler is not None:
                     told = event
                     present.ts = ts

@@ -79,7 +79,10 @@ def order_type(
 
 def order_defect(intent: OrderIntended) -> Refusal | None:
     """Return what is wrong with a new order by itself, or `None`."""
-    found = _quantity(intent.quantity) or _prices(intent, intent.type)
+    quantity = intent.quantity
+    found = None if ZERO < quantity <= QUANTITY_MAX else _quantity(quantity)
+    if found is None:
+        found = _prices(intent, intent.type)
     if found is None and (intent.tif != "DAY" or intent.type == "MOC" or intent.good_till is not None):
         found = _time(intent.tif, intent.type, intent.good_till, intent.ts)
     return found
@@ -106,11 +109,11 @@ def _new_time(intent: ModifyIntended, order: Order) -> Refusal | None:
 
 
 def _prices(terms: OrderIntended | ModifyIntended, kind: OrderType) -> Refusal | None:
+    if kind == "MKT" and terms.limit is terms.stop is terms.trail is terms.trail_pct is None:
+        return None  # hot: a market order has none of them
     needed = PRICES[kind]
     if kind == "TRAIL":
         return _trail(terms)
-    if kind == "MKT" and terms.limit is terms.stop is terms.trail is terms.trail_pct is None:
-        return None  # hot: a market order has none of them
     for name in ("limit", "stop", "trail", "trail_pct"):
         value: Decimal | None = getattr(terms, name)
         if value is None:

@@ -7,6 +7,7 @@ instrument) is a mistake in the strategy's own lines, and is raised there.
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from math import inf, isfinite
 from numbers import Real
 from typing import Any, SupportsFloat, SupportsIndex
@@ -100,10 +101,15 @@ def exact(name: str, value: Decimal | float | None) -> Decimal | None:
         raise Defect("price", "a finite number", value, message) from error
 
 
+@lru_cache(maxsize=4_096)  # hot: most orders are of a quantity that was asked for before
+def _amount(value: Decimal | float) -> Decimal:
+    return money(_decimal(value))
+
+
 def amount(value: Decimal | float) -> Decimal:
     """Return a quantity as exact money; raises `Defect` for what is no number, or a negative one."""
     try:
-        found = money(_decimal(value))
+        found = _amount(value)
     except _NO_NUMBER as error:
         message = f"quantity {shown(value)}: expected a number below 1e30, such as 100"
         raise Defect("quantity", "a number below 1e30", value, message) from error

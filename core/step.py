@@ -472,10 +472,10 @@ class Step:
         cause: int,
         record: Record,
     ) -> None:
-        who = (intent.account, intent.strategy, intent.instrument)
-        if isinstance(intent, ModifyIntended):
+        if type(intent) is ModifyIntended:
             self._holds.leaves(intent)
-        send = OrderSendStarted(intent.ts, intent.order, verdict.version, *who)
+        account, strategy, instrument = intent.account, intent.strategy, intent.instrument
+        send = OrderSendStarted(intent.ts, intent.order, verdict.version, account, strategy, instrument)
         self.effects.append(Effect(record(send, at, cause), intent))
 
     def _settle_retry(self, request: OrderRetried, at: int, record: Record) -> None:

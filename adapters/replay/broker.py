@@ -369,7 +369,7 @@ class SimulatedBroker:
                 quantity = ZERO
             elif quantity > 0:
                 self._filler.take(order, event, quantity)
-        if quantity > 0:
+        if quantity > ZERO:
             if self._slips and order.type in Resting.MARKET_LIKE and order.opens is None:
                 at = self._filler.slipped(order, at)
             self._working.fill(order, at, quantity, facts, ts, venue)

@@ -33,7 +33,7 @@ class Filler:
         self._quotes = quotes
         self._instruments = instruments
         self._taken: dict[tuple[str, str], float] = {}  # displayed size or volume already taken
-        self._whole_fees: dict[tuple[str, Decimal, float], Decimal] = {}
+        self._whole_fees: dict[tuple[str, float], tuple[Decimal, Decimal]] = {}  # the last quantity, its fee
         self._bar_ts: dict[str, int] = {}  # the bar whose volume `_taken` speaks of
 
     def renew(self, event: Trade | Quote) -> None:
@@ -124,15 +124,15 @@ class Filler:
     def _fee(self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float) -> Decimal:
         """Return what the schedule asks for the order so far, less what was charged before."""
         whole = not order.filled and quantity == order.quantity
-        key = (definition.instrument, quantity, at)
-        if whole and (known := self._whole_fees.get(key)) is not None:
-            return known  # the same order again: nothing in a schedule depends on more than this
+        key = (definition.instrument, at)
+        if whole and (known := self._whole_fees.get(key)) is not None and known[0] == quantity:
+            return known[1]  # the same order again: nothing in a schedule depends on more than this
         exact = price(at)
         fee = self._commission.commission(
             definition, order.filled, order.charged, quantity, exact, order.traded_value
         )
         if whole and len(self._whole_fees) < _WHOLE_FEES_MAX:
-            self._whole_fees[key] = fee
+            self._whole_fees[key] = (quantity, fee)
         order.charged = CONTEXT.add(order.charged, fee)
         value = CONTEXT.multiply(CONTEXT.multiply(quantity, exact), definition.multiplier)
         order.traded_value = CONTEXT.add(order.traded_value, value)

@@ -49,6 +49,7 @@ class RiskGate:
         self._state = state
         self._priced = priced
         self._gate = gate
+        self._tradable: set[str] = set()  # instruments that were found to be defined and priced
         self.profile = limits.profile
 
     def judge(self, intent: Intent, entry_stop: Decimal | None = None) -> RiskApproved | RiskRefused:
@@ -81,11 +82,12 @@ class RiskGate:
     def approve(self, intent: Intent, tightest: _Least | None = None) -> RiskApproved:
         """Return the approval of an intent, with the numbers of the rule that has least left."""
         version = intent.version if type(intent) is ModifyIntended else 1
-        who = (intent.account, intent.strategy, intent.instrument)
+        account, strategy, instrument = intent.account, intent.strategy, intent.instrument
         if tightest is None:
-            return RiskApproved(intent.ts, intent.order, version, *who, self.profile)
+            return RiskApproved(intent.ts, intent.order, version, account, strategy, instrument, self.profile)
         rule, reading = tightest
-        return RiskApproved(intent.ts, intent.order, version, *who, self.profile, rule, *_numbers(reading))
+        who = (account, strategy, instrument, self.profile)
+        return RiskApproved(intent.ts, intent.order, version, *who, rule, *_numbers(reading))
 
     @property
     def free(self) -> bool:
@@ -123,11 +125,14 @@ class RiskGate:
 
     def _check_instrument(self, intent: Intent) -> Refusal | None:
         name = intent.instrument
+        if name in self._tradable:
+            return None
         try:
             self._state.instruments.instrument(name)
         except UnknownInstrument as error:
             return Refusal("instrument", "a defined instrument", name, str(error))
         if self._priced is None or name in self._priced:
+            self._tradable.add(name)
             return None
         message = f"no strategy subscribes to {name}, so it has no prices in this session"
         return Refusal("instrument", "an instrument with prices", name, message)
