@@ -37,6 +37,7 @@ from core.events import Event, HaltChanged
 
 Handler = Callable[[Client, Cursor], None]
 SLICES_A_TURN = 512
+OVER = "over"
 _FARMS = (
     (2104, "Market data farm connection is OK:usfarm"),
     (2106, "HMDS data farm connection is OK:ushmds"),
@@ -263,13 +264,15 @@ class Session:
         client.post([49, 1, self.wall_ns // SECOND_NS])
 
     def _time_in_millis(self, client: Client, cursor: Cursor) -> None:
+        # A field that only a client of ours sends: the time (ns) that is not to be passed.
+        until = cursor.integer("until") if cursor.rest() else None
         if self.market.speed == "step" and self._waits(client):
-            # A field that only a client of ours sends: the time (ns) that is not to be passed.
-            until = cursor.integer("until") if cursor.rest() else None
             before = client.posted
             while client.posted == before and self.market.step(until):
                 self._happened()
-        client.post([109, self.wall_ns // 1_000_000])
+        # It alone is told of the end: that time is passed as well where a fault lets the day run.
+        over = [OVER] if until is not None and self.market.over else []
+        client.post([109, self.wall_ns // 1_000_000, *over])
 
     def _waits(self, client: Client) -> bool:
         """Return whether the client can hear of anything: else lock step would run through the whole day."""
