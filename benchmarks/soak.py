@@ -44,6 +44,10 @@ SILENCE_S, PATIENCE_S = 1.0, 60.0
 """A day is over when all its ticks have come and then nothing for a second, or nothing for a minute."""
 
 
+class GatewayEnded(RuntimeError):
+    """A gateway ended by itself; the message has its words."""
+
+
 class Sample(NamedTuple):
     """Where the session stood: `blocks` are Python's allocated objects and pieces of memory."""
 
@@ -104,7 +108,9 @@ class Gateways:
     def __init__(self, log: Path, place: Path, dates: list[str]) -> None:
         self._log = log
         self._book = place / "book"
+        self._words = place / "gateway-errors.txt"
         self._dates = iter(dates)
+        self._date = ""
         self._process: subprocess.Popen[bytes] | None = None
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.port = server.getsockname()[1]
@@ -115,7 +121,7 @@ class Gateways:
         date = next(self._dates, None)
         if date is None:
             return False
-        command = [sys.executable, str(PROJECT / "cli.py"), "--log", str(self._log), "gateway", date, "-q"]
+        command = [sys.executable, str(PROJECT / "cli.py"), "-v", "--log", str(self._log), "gateway", date]
         options = [
             "--port",
             str(self.port),
@@ -126,13 +132,22 @@ class Gateways:
             "--book",
             str(self._book),
         ]
-        self._process = subprocess.Popen(
-            [*command, *options, "--start", "open"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self._words.open("wb") as words:
+            self._process = subprocess.Popen(
+                [*command, *options, "--start", "open"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+            )
+        self._date = date
         return True
+
+    def failure(self) -> str:
+        """Return what the gateway said if it ended by itself; empty while it runs."""
+        code = None if self._process is None else self._process.poll()
+        if code is None:
+            return ""
+        return f"the gateway of {self._date} ended with code {code}:\n{self._words.read_text()}"
 
     def end(self) -> None:
         """End the gateway that runs."""
@@ -152,11 +167,15 @@ class Soak:
         self._process = psutil.Process()
         self._inputs, self._heard_s, self._began = 0, time.monotonic(), 0
         self.day = 1
+        self.failure = ""
         self.samples: list[Sample] = []
         self.snapshots: list[tracemalloc.Snapshot] = []
 
     def __call__(self, session: LiveSession) -> None:
         """Look at the session."""
+        if failure := self._gateways.failure():
+            self.failure, session.stopping = failure, "its gateway ended"
+            return
         inputs, now = session.inputs, time.monotonic()
         if inputs - self._inputs > 2:  # more than heartbeats
             self._inputs, self._heard_s = inputs, now
@@ -196,7 +215,7 @@ def gateways_of(log: Path, place: Path, dates: list[str]) -> Iterator[Gateways]:
 def soak(
     place: Path, count: int, ticks: int, *, fast: int = 50, slow: int = 200, say: Any = print
 ) -> list[Sample]:
-    """Run a session over so many days; return a sample for the end of each."""
+    """Run a session over so many days; return a sample for the end of each. Raises `GatewayEnded`."""
     dates = days(count)
     served, own = make_logs(place, dates, ticks)
     with gateways_of(served, place, dates) as gateways:
@@ -214,6 +233,8 @@ def soak(
         )
         watch = Soak(gateways, ticks, say)
         run_live(own, request, watch=watch)
+        if watch.failure:
+            raise GatewayEnded(watch.failure)
     if watch.snapshots:
         for line in watch.snapshots[-1].compare_to(watch.snapshots[len(watch.snapshots) // 3], "lineno")[:25]:
             say(line)
@@ -249,7 +270,10 @@ def main() -> None:
     if asked.trace:
         tracemalloc.start()
     with tempfile.TemporaryDirectory(prefix="tape-soak-") as scratch:
-        samples = soak(Path(scratch), asked.days, asked.ticks, fast=asked.fast, slow=4 * asked.fast)
+        try:
+            samples = soak(Path(scratch), asked.days, asked.ticks, fast=asked.fast, slow=4 * asked.fast)
+        except GatewayEnded as error:
+            sys.exit(str(error))
     print(json.dumps(growth(samples), indent=2))
 
 

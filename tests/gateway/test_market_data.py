@@ -157,3 +157,40 @@ def test_past_ticks_end_where_asked(port):
         found = raw.seek(98)
         assert found[2] == "10"
         assert found[-1] == "1"
+
+
+def test_a_spread_is_the_average_of_both_sides_between_their_extremes(port):
+    with connected(port) as raw:
+        bars = history(raw, "3600 S", "5 mins", "BID_ASK")
+        bids, asks = (history(raw, "3600 S", "5 mins", what) for what in ("BID", "ASK"))
+        assert [bar[0] for bar in bars] == [bar[0] for bar in bids]
+        assert all(D(b[3]) <= D(b[1]) < D(b[4]) <= D(b[2]) for b in bars)
+        # Bars of one side begin where the one before ended, those of both with what was shown first.
+        assert all(D(own[3]) >= D(bid[3]) for own, bid in zip(bars, bids, strict=True))
+        assert all(D(own[2]) <= D(ask[2]) for own, ask in zip(bars, asks, strict=True))
+        assert {tuple(bar[5:]) for bar in bars} == {("-1", "-1", "-1")}
+
+
+def test_the_schedule_names_the_sessions_in_the_time_of_the_exchange(ib_gateway):
+    with connected(ib_gateway(date="2025-07-03", speed="step", start="open").port) as raw:
+        raw.send(20, 5, *ZVXA, 0, "", "1 day", "2 D", 1, "SCHEDULE", 2, 0, "")
+        found = raw.seek(106)
+        assert found[1:6] == ["5", "20250702-09:30:00", "20250703-13:00:00", "America/New_York", "2"]
+        assert found[6:] == [
+            *("20250702-09:30:00", "20250702-16:00:00", "20250702"),
+            *("20250703-09:30:00", "20250703-13:00:00", "20250703"),
+        ]
+
+
+def test_real_time_bars_of_quotes_hold_what_was_quoted(port):
+    with connected(port) as raw:
+        for number, what in enumerate(("TRADES", "BID", "MIDPOINT", "ASK"), 1):
+            raw.send(50, 3, number, *ZVXA, 5, what, 0, "")
+        found: dict[str, list[str]] = {}
+        while len(found) < 4:
+            until(raw, 50)
+            found = {message[2]: message for message in raw.messages if message[0] == "50"}
+        trades, bid, middle, ask = (found[str(number)] for number in (1, 2, 3, 4))
+        assert [m[8:] for m in (bid, middle, ask)] == [["-1", "-1", "-1"]] * 3
+        assert D(trades[8]) > 0
+        assert D(bid[7]) < D(middle[7]) < D(ask[7])

@@ -66,7 +66,7 @@ def test_a_malformed_request_is_answered_and_the_connection_stays(port):
 
 def test_an_unknown_request_is_answered_with_322(port):
     with connected(port) as raw:
-        raw.send(22, 4, 9)
+        raw.send(54, 3, 9)
         assert raw.error(322)[0] == "9"
 
 

@@ -3,11 +3,16 @@
 import pytest
 
 from app.live.recording import LiveRecorder
-from benchmarks.soak import growth, soak
+from benchmarks import soak as soaking
+from benchmarks.soak import GatewayEnded, growth, soak
 
 DAYS, TICKS = 3, 2500
 BLOCKS_AN_ORDER = 150
 """What the history of an order may take: its events' values in several folds."""
+
+
+def silent(*_told, **_options):
+    """Print nothing."""
 
 
 def kept_for_ticks(samples):
@@ -20,7 +25,7 @@ def kept_for_ticks(samples):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_ticks_of_a_session(tmp_path):
-    samples = soak(tmp_path, DAYS, TICKS, say=lambda *_, **__: None)
+    samples = soak(tmp_path, DAYS, TICKS, say=silent)
     assert [sample.day for sample in samples] == list(range(1, DAYS + 1))
     assert samples[-1].inputs > DAYS * TICKS
     assert samples[-1].orders > 10
@@ -37,4 +42,12 @@ def test_a_session_that_keeps_every_tick_is_caught(tmp_path, monkeypatch):
         return append(self, event, at, cause)
 
     monkeypatch.setattr(LiveRecorder, "append", keeping)
-    assert kept_for_ticks(soak(tmp_path, DAYS, TICKS, say=lambda *_, **__: None)) > 1
+    assert kept_for_ticks(soak(tmp_path, DAYS, TICKS, say=silent)) > 1
+
+
+@pytest.mark.slow
+def test_a_gateway_that_ends_by_itself_ends_the_soak_with_its_words(tmp_path, monkeypatch):
+    logs = soaking.make_logs
+    monkeypatch.setattr(soaking, "make_logs", lambda place, dates, ticks: logs(place, dates[:1], ticks))
+    with pytest.raises(GatewayEnded, match=r"2025-01-07 ended with code 7:[^$]*no market data of 2025-01-07"):
+        soak(tmp_path, 2, 500, say=silent)

@@ -2,39 +2,29 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-
-import msgspec
+from math import nan
 
 from adapters.ibkr.gateway import answers, requests
 from adapters.ibkr.gateway.answers import Fields
 from adapters.ibkr.gateway.clients import Client, Stream
 from adapters.ibkr.gateway.contracts import Contract, read_contract
 from adapters.ibkr.gateway.feeds import TICK_BY_TICK, Feeds
-from adapters.ibkr.gateway.history import Candle, Frame, bar_date, quote_bars, trade_bars
+from adapters.ibkr.gateway.growing import TRADED, BarStream, grow
+from adapters.ibkr.gateway.history import Candle, Frame, bar_date, quote_bars, spread_bars, trade_bars
 from adapters.ibkr.gateway.requests import HistoryRequest
-from adapters.ibkr.gateway.times import bar_ns, duration_ns, moment, stamp
+from adapters.ibkr.gateway.times import bar_ns, duration_ns, local_time, moment, stamp
 from adapters.ibkr.gateway.trading import Refusal, Trading
 from adapters.ibkr.gateway.wire import Cursor
 from core.clock import DAY_NS, SECOND_NS
-from core.events import Bar, Event, SessionScheduled, Trade
+from core.events import Event, SessionScheduled
 from projections.sessions import Sessions
 
 Handler = Callable[[Client, Cursor], None]
 LINES_MAX = 100
-_WHAT = {"TRADES", "MIDPOINT", "BID", "ASK", "ADJUSTED_LAST"}
+_GROWING = frozenset({"TRADES", "MIDPOINT", "BID", "ASK"})
+_WHAT = _GROWING | {"ADJUSTED_LAST", "BID_ASK"}
+_INVALID = "Error validating request.-'bX' : cause - "
 _NO_DATA = "Historical Market Data Service error message:HMDS query returned no data: "
-
-
-class BarStream(msgspec.Struct):
-    """Bars kept up to date for a client: the one in the making is told once a second."""
-
-    req_id: int
-    contract: Contract
-    length_ns: int
-    date_format: int
-    real_time: bool = False
-    candle: Candle | None = None
-    told_second: int = 0
 
 
 class DataRequests:
@@ -111,14 +101,14 @@ class DataRequests:
         cursor.skip(1)
         kind = cursor.integer("marketDataType")
         if kind not in (1, 2, 3, 4):
-            raise Refusal(321, f"Error validating request.-'bX' : cause - Invalid market data type {kind}")
+            raise Refusal(321, f"{_INVALID}Invalid market data type {kind}")
         client.data_type = kind
 
     def _tick_by_tick(self, client: Client, cursor: Cursor) -> None:
         asked = requests.tick_by_tick(cursor)
         contract = self._trading.resolve(asked.contract)
         if asked.kind not in TICK_BY_TICK:
-            raise Refusal(321, f"Error validating request.-'bX' : cause - Invalid tick type {asked.kind!r}")
+            raise Refusal(321, f"{_INVALID}Invalid tick type {asked.kind!r}")
         self._new(client, asked.req_id)
         self._feeds.subscribe(client, Stream(asked.req_id, contract.instrument, asked.kind), contract)
         self._start()
@@ -131,8 +121,10 @@ class DataRequests:
     def _history(self, client: Client, cursor: Cursor) -> None:
         asked = requests.history(cursor, client.version)
         contract = self._trading.resolve(asked.contract)
-        if asked.what not in _WHAT:
-            raise Refusal(321, f"Error validating request.-'bX' : cause - whatToShow {asked.what!r}")
+        if asked.what == "SCHEDULE":
+            self._schedule(client, asked, contract)
+            return
+        _check_what(asked.what, _GROWING | TRADED if asked.keep_up else _WHAT)
         length = bar_ns(asked.bar_size)
         end = min(moment(asked.end, contract.timezone), self._now() + 1) if asked.end else self._now() + 1
         begin = self._begin(contract, asked, end)
@@ -148,7 +140,7 @@ class DataRequests:
         if asked.keep_up:
             candle = candles[-1] if candles else None
             client.bars[asked.req_id] = BarStream(
-                asked.req_id, contract, length, asked.date_format, candle=candle
+                asked.req_id, contract, length, asked.date_format, asked.what, candle=candle
             )
             self._start()
 
@@ -162,19 +154,38 @@ class DataRequests:
         index = bisect_right(begins, end - 1) - days
         return begins[max(index, 0)] if begins else end - length
 
+    def _schedule(self, client: Client, asked: HistoryRequest, contract: Contract) -> None:
+        """Answer with the sessions that begin in the window, in the time of the exchange."""
+        if bar_ns(asked.bar_size) != DAY_NS:
+            raise Refusal(321, f"{_INVALID}SCHEDULE is told for bars of 1 day only")
+        zone, now = contract.timezone, self._now() + 1
+        end = moment(asked.end, zone) if asked.end else now
+        begin = self._begin(contract, asked, end)
+        found = [s for s in self._sessions.sessions(contract.calendar) if begin <= s.begin < end]
+        spans = [(s.open, s.close) if asked.rth else (s.begin, s.end) for s in found]
+
+        def shown(ts: int) -> str:
+            return f"{local_time(ts, zone):%Y%m%d-%H:%M:%S}"
+
+        first, last = (spans[0][0], spans[-1][1]) if spans else (begin, end)
+        rows = [(shown(a), shown(b), s.date.replace("-", "")) for (a, b), s in zip(spans, found, strict=True)]
+        head: Fields = [106, asked.req_id, shown(first), shown(last), zone, len(rows)]
+        client.post([*head, *(value for row in rows for value in row)])
+
     def _session(self, contract: Contract) -> Callable[[int], SessionScheduled | None]:
         return lambda ts: self._sessions.session(contract.calendar, ts)
 
     def _candles(self, contract: Contract, asked: HistoryRequest, frame: Frame) -> list[Candle]:
         archive = self._feeds.archive(contract.instrument)
-        if asked.what in ("TRADES", "ADJUSTED_LAST"):
+        if asked.what in TRADED:
             return trade_bars(archive, frame)
+        if asked.what == "BID_ASK":
+            return spread_bars(archive, frame)
         return quote_bars(archive, frame, asked.what)
 
     def _row(self, c: Candle, asked: HistoryRequest, contract: Contract, length: int) -> Fields:
         date = bar_date(c.start, length, contract.timezone, asked.date_format)
-        traded = asked.what in ("TRADES", "ADJUSTED_LAST")
-        tail: Fields = [c.volume, round(c.wap, 6), c.count] if traded else [-1, -1, -1]
+        tail: Fields = [c.volume, round(c.wap, 6), c.count] if asked.what in TRADED else [-1, -1, -1]
         return [date, c.open, c.high, c.low, c.close, *tail]
 
     def _head(self, client: Client, cursor: Cursor) -> None:
@@ -210,50 +221,27 @@ class DataRequests:
         client.post([kind, asked.req_id, len(rows), *(value for row in rows for value in row), True])
 
     def _real_time_bars(self, client: Client, cursor: Cursor) -> None:
-        cursor.skip(1)
-        req_id, wanted = cursor.integer("reqId"), read_contract(cursor)
-        contract = self._trading.resolve(wanted)
-        client.bars[req_id] = BarStream(req_id, contract, 5 * SECOND_NS, 2, real_time=True)
+        asked = requests.real_time_bars(cursor)
+        contract = self._trading.resolve(asked.contract)
+        _check_what(asked.what, _GROWING)
+        client.bars[asked.req_id] = BarStream(
+            asked.req_id, contract, 5 * SECOND_NS, 2, asked.what, real_time=True
+        )
         self._start()
 
-    # -- bars that grow ------------------------------------------------------------------------
-
     def grow(self, client: Client, instrument: str, event: Event) -> None:
-        """Add a print to the client's bars of the instrument and tell what is due."""
-        if not isinstance(event, Trade | Bar) or (isinstance(event, Trade) and event.suspicious):
-            return
-        for stream in client.bars.values():
-            if isinstance(stream, BarStream) and stream.contract.instrument == instrument:
-                self._grow(client, stream, event)
+        """Add an event to the client's bars of the instrument and tell what is due."""
+        grow(client, instrument, event, self._best)
 
-    def _grow(self, client: Client, stream: BarStream, event: Trade | Bar) -> None:
-        if isinstance(event, Trade):
-            ts, values = event.ts, (event.price,) * 4
-            volume = event.size
-        else:
-            ts, values, volume = event.start, (event.open, event.high, event.low, event.close), event.volume
-        start = ts - ts % stream.length_ns
-        candle = stream.candle
-        if candle is None or start > candle.start:
-            if candle is not None and stream.real_time:
-                client.post([50, 3, stream.req_id, candle.start // SECOND_NS, *_values(candle)])
-            elif candle is not None:
-                self._tell(client, stream, candle)
-            candle = stream.candle = Candle(start, *values)
-        candle.take(values[1], values[2], values[3], volume, 1)
-        second = ts // SECOND_NS
-        if not stream.real_time and second != stream.told_second:
-            stream.told_second = second
-            self._tell(client, stream, candle)
-
-    def _tell(self, client: Client, stream: BarStream, c: Candle) -> None:
-        date = bar_date(c.start, stream.length_ns, stream.contract.timezone, stream.date_format)
-        prices = [c.open, c.close, c.high, c.low]
-        client.post([90, stream.req_id, c.count, date, *prices, round(c.wap, 6), c.volume])
+    def _best(self, instrument: str) -> tuple[float, float]:
+        archive = self._feeds.archive(instrument)
+        return (archive.bids[-1], archive.asks[-1]) if archive.bids else (nan, nan)
 
 
-def _values(c: Candle) -> Fields:
-    return [c.open, c.high, c.low, c.close, c.volume, round(c.wap, 6), c.count]
+def _check_what(what: str, known: frozenset[str]) -> None:
+    if what not in known:
+        expected = ", ".join(sorted(known))
+        raise Refusal(321, f"{_INVALID}whatToShow {what!r} is not simulated: expected one of {expected}")
 
 
 def _end_bars(client: Client, cursor: Cursor) -> None:

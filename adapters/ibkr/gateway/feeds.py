@@ -194,6 +194,7 @@ class Feeds:
                 self._sides(client, stream, best)
             elif stream.kind in ("BidAsk", "MidPoint"):
                 self._tick_by_tick_quote(client, stream, event.ts)
+        self.on_bars(instrument, event)
 
     def _halt(self, event: HaltChanged) -> None:
         for subscription in self._by_instrument.get(event.instrument, ()):

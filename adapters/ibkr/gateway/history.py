@@ -150,7 +150,7 @@ def quote_bars(archive: Archive, frame: Frame, what: str) -> list[Candle]:
     """Return bars of `BID`, `ASK` or `MIDPOINT`."""
     bars: list[Candle] = []
     for ts, bid, _, ask, _ in archive.quotes(frame.begin, frame.end):
-        price = bid if what == "BID" else ask if what == "ASK" else (bid + ask) / 2
+        price = side_price(what, bid, ask)
         start = frame.start_of(ts)
         if start is None or price != price:  # noqa: PLR0124  # NaN: that side shows nothing
             continue
@@ -158,6 +158,62 @@ def quote_bars(archive: Archive, frame: Frame, what: str) -> list[Candle]:
             opened = bars[-1].close if bars else price
             bars.append(Candle(start, opened, opened, opened, opened))
         bars[-1].take(price, price, price, 0.0, 0)
+    return bars
+
+
+def side_price(what: str, bid: float, ask: float) -> float:
+    """Return the price that `BID`, `ASK` or `MIDPOINT` names; NaN where a side shows nothing."""
+    return bid if what == "BID" else ask if what == "ASK" else (bid + ask) / 2
+
+
+class _Spread(msgspec.Struct):
+    """A bar of `BID_ASK` in the making: sums of the sides, each weighted by how long it stood."""
+
+    start: int
+    since: int
+    bid: float
+    ask: float
+    low: float
+    high: float
+    bids: float = 0.0
+    asks: float = 0.0
+    weight: float = 0.0
+
+    def stand(self, until: int) -> None:
+        """Let the present sides stand up to a time."""
+        span = float(until - self.since)
+        self.bids += self.bid * span
+        self.asks += self.ask * span
+        self.weight += span
+        self.since = until
+
+    def candle(self, end: int) -> Candle:
+        """Return the bar, whose last sides stood up to `end`."""
+        self.stand(end)
+        average = (self.bids / self.weight, self.asks / self.weight) if self.weight else (self.bid, self.ask)
+        return Candle(self.start, round(average[0], 8), self.high, self.low, round(average[1], 8))
+
+
+def spread_bars(archive: Archive, frame: Frame) -> list[Candle]:
+    """Return bars of `BID_ASK`, as IB defines them.
+
+    Open and close are the averages over time of bid and ask, high is the highest ask, low the lowest bid.
+    """
+    bars: list[Candle] = []
+    now: _Spread | None = None
+    for ts, bid, _, ask, _ in archive.quotes(frame.begin, frame.end):
+        start = frame.start_of(ts)
+        if start is None or bid != bid or ask != ask:  # noqa: PLR0124  # NaN: that side shows nothing
+            continue
+        if now is None or now.start != start:
+            if now is not None:
+                bars.append(now.candle(min(ts, now.start + frame.length_ns)))
+            now = _Spread(start, ts, bid, ask, bid, ask)
+            continue
+        now.stand(ts)
+        now.bid, now.ask, now.low, now.high = bid, ask, min(now.low, bid), max(now.high, ask)
+    if now is not None:
+        bars.append(now.candle(min(frame.end, now.start + frame.length_ns)))
     return bars
 
 

@@ -30,6 +30,7 @@ class Reference:
             81: self._matching,
             91: self._market_rule,
             78: self._option_parameters,
+            79: lambda client, cursor: client.post([77, cursor.integer("reqId"), 0]),
             80: lambda client, _cursor: client.post([78, 0]),
             82: lambda client, _cursor: client.post([80, 0]),
             85: lambda client, _cursor: client.post([85, 0]),

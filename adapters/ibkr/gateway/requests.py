@@ -167,7 +167,9 @@ def market_data(cursor: Cursor) -> MarketDataRequest:
     if cursor.boolean("deltaNeutralContract"):
         cursor.skip(3)
     generic = frozenset(part.strip() for part in cursor.text("genericTickList").split(",") if part.strip())
-    return MarketDataRequest(req_id, contract, generic, cursor.boolean("snapshot"))
+    once = cursor.boolean("snapshot")
+    regulatory = cursor.boolean("regulatorySnapshot") if cursor.rest() else False
+    return MarketDataRequest(req_id, contract, generic, once or regulatory)
 
 
 class TickByTickRequest(msgspec.Struct, frozen=True):
@@ -217,6 +219,22 @@ def history(cursor: Cursor, version: int) -> HistoryRequest:
         date_format=date_format,
         keep_up=version >= 124 and contract.kind != "BAG" and cursor.boolean("keepUpToDate"),
     )
+
+
+class RealTimeRequest(msgspec.Struct, frozen=True):
+    """A request for bars of five seconds."""
+
+    req_id: int
+    contract: Wanted
+    what: str
+
+
+def real_time_bars(cursor: Cursor) -> RealTimeRequest:
+    """Read request 50, whose first field is its version."""
+    cursor.skip(1)
+    req_id, contract = cursor.integer("reqId"), read_contract(cursor)
+    cursor.skip(1)  # barSize: there is one
+    return RealTimeRequest(req_id, contract, cursor.text("whatToShow").upper())
 
 
 class HistoryTicksRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from adapters.ibkr.gateway.reports import Reports
 from adapters.ibkr.gateway.telling import Outbox
 from adapters.ibkr.gateway.times import local_time
 from adapters.ibkr.gateway.trading import Refusal, Trading
+from adapters.ibkr.gateway.unavailable import NO_ANSWER, request_id, unavailable
 from adapters.ibkr.gateway.wire import (
     VERSION_MAX,
     VERSION_MIN,
@@ -37,13 +38,12 @@ from core.events import Event, HaltChanged
 
 Handler = Callable[[Client, Cursor], None]
 SLICES_A_TURN = 512
+OVER = "over"
 _FARMS = (
     (2104, "Market data farm connection is OK:usfarm"),
     (2106, "HMDS data farm connection is OK:ushmds"),
     (2158, "Sec-def data farm connection is OK:secdefil"),
 )
-_WITHOUT_VERSION = frozenset({78, 81, 83, 87, 92, 93, 94, 95, 96, 97, 98})
-_SILENT = frozenset({12, 13, 14, 71})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,17 +196,16 @@ class Session:
         kind = cursor.integer("message")
         handler = self._routes.get(kind)
         if handler is None:
-            if kind not in _SILENT:
-                message_ = f"Error processing request.-'bX' : cause - request {kind} is not simulated"
-                self.error(client, _req_id(fields, kind, client.version), 322, message_)
+            if kind not in NO_ANSWER:
+                self.error(client, request_id(fields, kind, client.version), *unavailable(kind))
             return
         try:
             handler(client, cursor)
         except Refusal as refusal:
-            self.error(client, _req_id(fields, kind, client.version), refusal.code, refusal.message)
+            self.error(client, request_id(fields, kind, client.version), refusal.code, refusal.message)
         except BadFrame as error:
             text = f"Error validating request.-'bX' : cause - {error}"
-            self.error(client, _req_id(fields, kind, client.version), 321, text)
+            self.error(client, request_id(fields, kind, client.version), 321, text)
 
     def error(self, client: Client, req_id: int, code: int, text: str) -> None:
         """Tell a client of an error or notice."""
@@ -221,7 +220,7 @@ class Session:
 
     def _asking(self, handler: Handler) -> Handler:
         def ask(client: Client, cursor: Cursor) -> None:
-            due, req_id = self.faults.count("history"), _req_id(cursor.fields, 20, client.version)
+            due, req_id = self.faults.count("history"), request_id(cursor.fields, 20, client.version)
             if not self._mischief.before(due, client, req_id):
                 handler(client, cursor)
                 self._mischief.after(due, client, req_id)
@@ -263,13 +262,15 @@ class Session:
         client.post([49, 1, self.wall_ns // SECOND_NS])
 
     def _time_in_millis(self, client: Client, cursor: Cursor) -> None:
+        # A field that only a client of ours sends: the time (ns) that is not to be passed.
+        until = cursor.integer("until") if cursor.rest() else None
         if self.market.speed == "step" and self._waits(client):
-            # A field that only a client of ours sends: the time (ns) that is not to be passed.
-            until = cursor.integer("until") if cursor.rest() else None
             before = client.posted
             while client.posted == before and self.market.step(until):
                 self._happened()
-        client.post([109, self.wall_ns // 1_000_000])
+        # It alone is told of the end: that time is passed as well where a fault lets the day run.
+        over = [OVER] if until is not None and self.market.over else []
+        client.post([109, self.wall_ns // 1_000_000, *over])
 
     def _waits(self, client: Client) -> bool:
         """Return whether the client can hear of anything: else lock step would run through the whole day."""
@@ -339,14 +340,3 @@ class Session:
     def frozen_s(self) -> float | None:
         """How long nothing is to be read or written, once; `None` if all is well."""
         return self._mischief.take_freeze()
-
-
-def _req_id(fields: list[str], kind: int, version: int) -> int:
-    """Return the id that an error about a request belongs to; -1 if it has none."""
-    at = 1 if kind in _WITHOUT_VERSION else 2
-    at = {3: 1 if version >= 145 else 2, 4: 1 if version >= 192 else 2, 20: 1 if version >= 124 else 2}.get(
-        kind, at
-    )
-    if kind in (6, 15, 58, 59, 61, 64, 91, 99) or at >= len(fields):
-        return -1
-    return int(fields[at]) if fields[at].lstrip("-").isdigit() else -1

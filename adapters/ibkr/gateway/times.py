@@ -16,6 +16,12 @@ _MOMENT = re.compile(r"(\d{8})[- ]{1,2}(\d{1,2}:\d{2}(?::\d{2})?)(?: (\S+))?")
 _DURATION = re.compile(r"\s*(\d+)\s*([SDWMY])\s*", re.IGNORECASE)
 _UNIT_NS = {"S": SECOND_NS, "D": DAY_NS, "W": 7 * DAY_NS, "M": 31 * DAY_NS, "Y": 366 * DAY_NS}
 _BAR = re.compile(r"\s*(\d+)\s*(sec|min|hour|day|week|month|[SDWM])s?\s*", re.IGNORECASE)
+_LEGAL = {"sec": "1 5 10 15 30", "s": "1 5 10 15 30", "min": "1 2 3 5 10 15 20 30", "hou": "1 2 3 4 8"}
+"""How many of a unit a bar may have; of those not named here, one."""
+_SIZES = (
+    "1 secs, 5 secs, 10 secs, 15 secs, 30 secs, 1 min, 2 mins, 3 mins, 5 mins, 10 mins, 15 mins, 20 mins, "
+    "30 mins, 1 hour, 2 hours, 3 hours, 4 hours, 8 hours, 1 day, 1W, 1M"
+)
 _BAR_NS = {
     "sec": SECOND_NS,
     "s": SECOND_NS,
@@ -81,8 +87,10 @@ def duration_ns(shown: str) -> int:
 
 
 def bar_ns(shown: str) -> int:
-    """Return how long a bar of `1 min`, `5 secs` or `1 day` is, in ns; raises `BadFrame`."""
+    """Return how long a bar of `1 min`, `5 secs` or `1 day` is, in ns; raises `BadFrame` for another."""
     match = _BAR.fullmatch(shown)
-    if match is None or not int(match[1]):
-        raise BadFrame(f"bar size {shown!r}: expected such as 5 secs, 1 min, 1 hour or 1 day")
-    return int(match[1]) * _BAR_NS[match[2].lower()]
+    unit = "" if match is None else match[2].lower()
+    count = 0 if match is None else int(match[1])
+    if str(count) not in _LEGAL.get(unit[:3], "1").split():
+        raise BadFrame(f"Historical data bar size setting {shown!r} is invalid. Legal ones are: {_SIZES}")
+    return count * _BAR_NS[unit]

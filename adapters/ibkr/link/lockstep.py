@@ -13,6 +13,8 @@ from core.clock import SECOND_NS
 from core.errors import BrokerError, ConnectionLost
 
 _MS = 1_000_000
+_TIME, _OVER = b"109\0", b"\0over\0"
+"""How an answer with the gateway's time begins, and how it ends when nothing is left of its day."""
 
 
 class Wire(Protocol):
@@ -40,6 +42,7 @@ class LockStep:
         self._in_step = False  # our clock is the gateway's since the connection began
         self._known = True  # whether the day can have gone on without us
         self._asked = False
+        self._ended = False  # the gateway has said that its day is over
         self._waiting = self._passed = self._stood = False
 
     def acted(self) -> None:
@@ -69,7 +72,7 @@ class LockStep:
         """
         fault: BrokerError | None = None
         messages: list[Message] = []
-        self._waiting, self._acted = self._acted, False
+        self._waiting, self._acted, self._ended = self._acted, False, False
         until = self.now_ns if self._waiting else due_ns
         try:
             self._ask(wire, until, messages)
@@ -81,7 +84,8 @@ class LockStep:
         told = [message.time_ms for message in messages if isinstance(message, CurrentTime)]
         for time_ms in told:
             self.told(time_ms)
-        self._passed = self._in_step and self.now_ns > until  # nothing was left to happen up to there
+        # Nothing was left to happen up to there. Its time alone does not say so: a fault may let the day run.
+        self._passed = self._in_step and self._ended and self.now_ns > until
         self._in_step = bool(told)
         if 0 <= until - self.now_ns < _MS:
             self.now_ns = until  # the answer is in ms
@@ -93,7 +97,9 @@ class LockStep:
         wire.send(codec.requests.req_step(until))
         deadline = self._monotonic() + round(self._deadline_s * SECOND_NS)
         while not any(isinstance(message, CurrentTime) for message in messages):
-            messages += codec.decode(wire.turn(min(1.0, self._deadline_s)))
+            frames = wire.turn(min(1.0, self._deadline_s))
+            self._ended |= any(frame.startswith(_TIME) and frame.endswith(_OVER) for frame in frames)
+            messages += codec.decode(frames)
             if self._monotonic() > deadline:
                 raise ConnectionLost(f"no step of the gateway within {self._deadline_s:g} s")
 
