@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 import cli
 from app.operation import writing
@@ -30,6 +31,19 @@ def sampled(rows: Iterable[Any], every: int) -> list[Any]:
         )
         for number, row in enumerate(rows)
     ]
+
+
+settings.register_profile("ordinary", max_examples=50, deadline=None)
+settings.register_profile("extended", max_examples=150, deadline=None)
+settings.load_profile("ordinary")
+
+
+def examples(most: int) -> int:
+    """Return how many examples a property is tried with: `most` under `--hypothesis-profile extended`.
+
+    The ordinary run tries a third.
+    """
+    return most * settings.default.max_examples // 150
 
 
 @pytest.fixture(scope="session")
