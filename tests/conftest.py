@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 import cli
 from app.operation import writing
+from core.clock import local
+from core.events import MARKET_DATA, ImportFinished, ImportStarted, SegmentSealed
+from eventstore.journal import Journal
+from eventstore.reader import LogReader
 from eventstore.seal_client import SealWorker
 from tests.once import once
 from tests.sealing import SealsHere
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
+MORNING_END_NS = local("2025-07-02", "10:00", "America/New_York")
 
 
 def sampled(rows: Iterable[Any], every: int) -> list[Any]:
@@ -30,6 +36,19 @@ def sampled(rows: Iterable[Any], every: int) -> list[Any]:
         )
         for number, row in enumerate(rows)
     ]
+
+
+settings.register_profile("ordinary", max_examples=50, deadline=None)
+settings.register_profile("extended", max_examples=150, deadline=None)
+settings.load_profile("ordinary")
+
+
+def examples(most: int) -> int:
+    """Return how many examples a property is tried with: `most` under `--hypothesis-profile extended`.
+
+    The ordinary run tries a third.
+    """
+    return most * settings.default.max_examples // 150
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +138,30 @@ def sample_log(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -
         assert cli.main(command) == 0
 
     return once(tmp_path_factory, "run", make) / "log"
+
+
+@pytest.fixture(scope="session")
+def morning_log(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of the sample's first half hour: enough for a strategy that acts early; tests only read it."""
+
+    def make(place: Path) -> None:
+        root = place / "log"
+        journal = Journal.open(root, sealer=SealsHere(root))
+        for batch in LogReader(ib_gateway_log).entries():
+            for event in (entry.event for entry in batch):
+                late = type(event) in MARKET_DATA and event.ts >= MORNING_END_NS
+                if not late and not isinstance(event, ImportStarted | ImportFinished | SegmentSealed):
+                    journal.append(event)
+        journal.commit(sync=True)
+        journal.close()
+
+    return once(tmp_path_factory, "morning", make) / "log"
+
+
+@pytest.fixture
+def morning(morning_log: Path, tmp_path: Path) -> Path:
+    """A copy of the log of the first half hour that a test may change."""
+    return Path(shutil.copytree(morning_log, tmp_path / "log"))
 
 
 @pytest.fixture

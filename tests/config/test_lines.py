@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.configuration.lines import json_lines, toml_lines
+from tests.conftest import examples
 
 
 def test_toml_keys_are_found_in_tables_inline_tables_and_arrays_of_tables():
@@ -53,7 +54,7 @@ NESTED = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), NESTED, min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_top_key_of_any_json_text_stands_on_its_line(data):
     lines = json_lines(
         "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in data.items()) + "\n}"

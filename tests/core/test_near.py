@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from core.risk import Limits, RiskGate
 from core.risk.near import NEARLY
 from core.risk.rules import RULES
+from tests.conftest import examples
 from tests.core.bench import MIN, OPEN, Bench, FillModel, trade
 from tests.core.test_risk import STEPS, Asking
 
@@ -67,7 +68,7 @@ def test_every_rule_with_a_number_has_a_quick_answer():
     assert {rule.name for rule in RULES.values() if rule.near is None} == flags
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS, st.sampled_from([0, 1500]))
 def test_a_quick_answer_never_hides_a_breach_and_is_near_the_exact_one(steps, latency_ms):
     assert disagreements(steps, latency_ms) == []

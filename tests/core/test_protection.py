@@ -14,6 +14,7 @@ from core.exit_rules import ExitRules
 from core.order_rules import STOPS, is_exit
 from core.protection import Protection, Sweep
 from core.risk import Limits
+from tests.conftest import examples
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
 pytestmark = pytest.mark.risk
@@ -234,7 +235,7 @@ KINDS = [
 ]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(ACTIONS, st.sampled_from(KINDS))
 def test_stops_cover_what_is_open_after_every_input(steps, rules):
     assert uncovered(steps, rules) == []

@@ -21,6 +21,7 @@ from core.events import (
 from core.risk import Limits, RiskGate, exposure
 from core.risk.rules import active
 from core.sizing_rules import METHODS, SizingRules
+from tests.conftest import examples
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 
 pytestmark = pytest.mark.risk
@@ -361,7 +362,7 @@ def worst(world, name, order):
     return abs(held + sign * pending) * price
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(STEPS, st.sampled_from([0, 1500]))
 def test_no_sequence_of_requests_lets_an_approval_exceed_a_limit(steps, latency_ms):
     assert breaches(steps, latency_ms) == []
@@ -400,7 +401,7 @@ def sizes(method, share):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SIZED, st.sampled_from([0, 1500]), st.sampled_from(METHODS), st.sampled_from([None, 0.04, 0.09]))
 def test_what_is_sized_and_resized_never_exceeds_a_limit(steps, latency_ms, method, share):
     assert breaches(steps, latency_ms, sizes(method, share)) == []

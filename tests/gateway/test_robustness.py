@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.ibkr.gateway.clients import Client
+from tests.conftest import examples
 from tests.gateway.raw import Raw, connected, frame
 
 FIELD = st.one_of(
@@ -38,7 +39,9 @@ def started(session, version: str = "v100..200") -> Client:
 
 @pytest.mark.parametrize("version", ["v100..157", "v100..200"])
 @given(kind=st.integers(1, 110), fields=st.lists(FIELD, max_size=40))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_request_ends_the_session(session, version, kind, fields):
     client = started(session, version)
     session.receive(client, frame(kind, *fields))
@@ -50,7 +53,9 @@ def test_no_request_ends_the_session(session, version, kind, fields):
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_bytes_end_the_session(session, data):
     client = started(session)
     session.receive(client, data)

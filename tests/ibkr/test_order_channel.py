@@ -21,9 +21,12 @@ from core.events import (
     OrderBound,
     OrderStatusChanged,
 )
+from tests.conftest import examples
 from tests.ibkr.books import ACCOUNT, Books, D, commission
 
-FEW = settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(
+    max_examples=examples(150), deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 CONTROL = settings(FEW, max_examples=400, phases=(Phase.generate,), report_multiple_bugs=False)
 ORDERS = ("a-1-1", "a-1-2")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from adapters.replay import rows
 from adapters.replay.rows import Rows, count_lines, merged, parse
 from core.events import Trade
+from tests.conftest import examples
 
 NAMES = ("time", "price", "venue")
 
@@ -46,7 +47,7 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(values, values, st.sampled_from(["N", "Q", ""])), min_size=1, max_size=30))
 def test_the_vectorised_path_reads_what_the_row_by_row_path_reads(table):
     text = "\n".join(",".join(row) for row in table)
@@ -61,7 +62,7 @@ def test_the_vectorised_path_reads_what_the_row_by_row_path_reads(table):
         assert fast.columns[name].tolist() == slow.columns[name].tolist()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=12), min_size=1, max_size=20

@@ -1,7 +1,7 @@
-"""A live session that kills itself at a named point: `python crash_child.py LOG PORT ACCOUNT POINT N UNTIL`.
+"""A live session that kills itself at a named point; `main` runs it, in a process of its own.
 
 The points lie in subclasses that stand in for the recorder, the connection and the loop, so nothing of it is
-in the program. Prints `done` at a clean end. `BROKEN` in the environment swaps in a known mistake.
+in the program. `broken` swaps in a known mistake.
 """
 
 import os
@@ -52,8 +52,13 @@ APPENDED = {
     "held": OrderHeld,
     "hold_ended": HoldEnded,
 }
-POINT, LEFT = sys.argv[4], [int(sys.argv[5])]
 PLACE_ORDER = b"3\0"
+
+
+class Point:
+    """Where to die, and how often it may be passed before."""
+
+    name, left = "-", 1
 
 
 def die() -> None:
@@ -62,9 +67,9 @@ def die() -> None:
 
 def passes(point: str) -> None:
     """Die if this is the point, at its n-th time."""
-    if point == POINT:
-        LEFT[0] -= 1
-        if LEFT[0] <= 0:
+    if point == Point.name:
+        Point.left -= 1
+        if Point.left <= 0:
             die()
 
 
@@ -97,7 +102,7 @@ class Dying(Transport):
         order = data[4:6] == PLACE_ORDER
         if order:
             passes("before_send")
-            if POINT == "partial" and LEFT[0] <= 1:
+            if Point.name == "partial" and Point.left <= 1:
                 self._socket.send(data[: len(data) // 2])
             passes("partial")
         super().send(data)
@@ -222,27 +227,32 @@ BROKEN = {
 }
 
 
-def main() -> None:
-    root, port, account, until = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[6])
+def main(
+    root: Path,
+    port: int,
+    account: str,
+    point: tuple[str, int],
+    until: int,
+    *,
+    broken: str = "",
+    retries: int = 0,
+    strategy: str = "tides",
+) -> None:
+    """Trade until a time (ns UTC), or until the point is passed so many times."""
+    Point.name, Point.left = point
     session.LiveRecorder = Recorder
     for module in ("adapters.ibkr.wire.codec", "adapters.ibkr.link.dialing", "adapters.ibkr.link.connection"):
         held = sys.modules.get(module)
         if held is not None and hasattr(held, "Transport"):
             held.Transport = Dying
-    if os.environ.get("BROKEN") == "sends_first":
+    if broken == "sends_first":
         assembling.Loop = SendsFirst
-    session.IbClient = BROKEN.get(os.environ.get("BROKEN", ""), IbClient)
-    UNDONE.get(os.environ.get("BROKEN", ""), lambda: None)()
-    name = os.environ.get("STRATEGY") or "tides"
-    set_up = SET_UPS.get(name, {"link": {}, "request": {}})
+    session.IbClient = BROKEN.get(broken, IbClient)
+    UNDONE.get(broken, lambda: None)()
+    set_up = SET_UPS.get(strategy, {"link": {}, "request": {}})
     start_ns = until - 3600 * 10**9
     link = LinkSettings(port=port, account=account, lock_step=True, start_ns=start_ns, **set_up["link"])
-    specs = (StrategySpec(f"{HERE / f'{name}.py'}:{name.capitalize()}", {}, name),)
-    retry = RetryRule(attempts=int(os.environ.get("RETRIES") or 0))
+    specs = (StrategySpec(f"{HERE / f'{strategy}.py'}:{strategy.capitalize()}", {}, strategy),)
+    retry = RetryRule(attempts=retries)
     given = {"link": link, "strategies": specs, "account": account, "until_ts": until, "retry": retry}
     run_live(root, LiveRequest(mode="demo", **given, **set_up["request"]))
-    print("done", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,9 @@
 """A live session, here or in a process of its own, and its log against the gateway's own book."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,10 @@ from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStar
 from core.ports import Selection
 from core.retry import RetryRule
 from eventstore.journal import Journal
+from tests import forked
+from tests.live import crash_child
 
-CHILD = Path(__file__).with_name("crash_child.py")
-PROJECT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
 ACCOUNT = "DU1000001"
 OPEN_S = 1_751_463_000
 CRASH_UNTIL, END = OPEN_S + 100, OPEN_S + 150
@@ -41,20 +40,14 @@ def trade(
     strategy: str = "tides",
 ) -> int:
     """Run a session in a process of its own; return its exit code."""
-    chosen = {"BROKEN": broken, "RETRIES": str(retries), "STRATEGY": strategy}
-    command = [sys.executable, str(CHILD), str(log), str(port), ACCOUNT, point, str(number)]
-    done = subprocess.run(
-        [*command, str(until_s * SECOND)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), **chosen},
-        check=False,
+    errors = log.with_name("errors.txt")
+    chosen = {"broken": broken, "retries": retries, "strategy": strategy}
+    session = partial(crash_child.main, **chosen)
+    code = forked.run(
+        session, log, port, ACCOUNT, (point, number), until_s * SECOND, errors=errors, timeout_s=90
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
-    assert (done.returncode == 0) == (done.stdout == "done\n")
-    return done.returncode
+    assert code in (0, -signal.SIGKILL), errors.read_text()[-3000:]
+    return code
 
 
 def play(
@@ -77,9 +70,7 @@ def play(
         mode="demo",
         link=LinkSettings(port=port, account=ACCOUNT, lock_step=True, start_ns=until - 3600 * SECOND),
         strategies=(
-            StrategySpec(
-                f"{CHILD.with_name(strategy)}.py:{strategy.capitalize()}", parameters or {}, strategy
-            ),
+            StrategySpec(f"{HERE / strategy}.py:{strategy.capitalize()}", parameters or {}, strategy),
         ),
         account=ACCOUNT,
         until_ts=until,

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.plugins.project import Project
+
 RULE = '''from truetape import risk_rule
 
 
@@ -10,27 +12,11 @@ def mine(case):
     """Mine."""
     {body}
 '''
-STRATEGY = '''from truetape import Parameters, Strategy
-
-
-class In(Parameters):
-    instrument: str
-
-
-class Ladder(Strategy[In]):
-    """Buys, wants to buy more, sells."""
-
-    def __init__(self, params):
-        super().__init__(params)
-        self.seen = 0
-
-    def on_trade(self, trade):
-        self.seen += 1
-        if self.seen in (10, 200):
-            self.buy(self.params.instrument, 10, reason="up")
-        elif self.seen == 400:
-            self.sell(self.params.instrument, 10, reason="out")
-'''
+LADDER = """if self.seen in (10, 200):
+    self.buy(name, 10, reason="up")
+elif self.seen == 400:
+    self.sell(name, 10, reason="out")
+"""
 CONFIG = """[risk_management]
 max_position_size = 1.0
 max_portfolio_risk = 1.0
@@ -42,35 +28,24 @@ HELD = "return case.held.get(case.proposal.instrument, 0)"
 
 
 @pytest.fixture
-def project(tape, log, tmp_path):
-    """Return what writes a rule and runs a command under it."""
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "ladder.py").write_text(STRATEGY)
-    who = ["--strategy", "ladder.py:Ladder", "--set", "instrument=ZVXA"]
-
-    def run(body, *command, limit="0", text=RULE, more=""):
-        (tmp_path / "plugins" / "rules.py").write_text(text.format(body=body))
-        (tmp_path / "tape.toml").write_text(CONFIG.format(limit=limit) + more)
-        given = command or ("replay", "2025-07-02", *who, "--json")
-        return tape("--log", log, *given)
-
-    run.who = who
-    run.tape = lambda *args: tape("--log", log, *args)
-    return run
+def project(tape, morning, tmp_path):
+    """A project with a risk rule."""
+    return Project(tape, morning, tmp_path, "rules.py", LADDER)
 
 
-def refusals(project):
-    told = project.tape("events", "--run", "latest", "--type", "risk_refused", "--json").json
-    return [row["data"] for row in told]
+def ruled(project, body, *command, limit="0", text=RULE, more=""):
+    """Run a command, or a replay, under a rule with this body."""
+    project.write(text.format(body=body), CONFIG.format(limit=limit) + more)
+    return project.tape(*command) if command else project.replay()
 
 
 def test_an_entry_above_the_limit_is_refused_with_numbers_and_an_exit_is_not_asked_about(project):
-    done = project(HELD)
+    done = ruled(project, HELD)
     assert (done.code, done.json["refused"], done.json["fills"]) == (0, 1, 2)
-    (no,) = refusals(project)
+    (no,) = project.told("risk_refused")
     assert (no["rule"], no["limit"], no["value"]) == ("mine", "0", "10")
     assert "mine is 10, above 0" in no["message"]
-    assert project(HELD, limit="10").json["refused"] == 0
+    assert ruled(project, HELD, limit="10").json["refused"] == 0
 
 
 @pytest.mark.parametrize(
@@ -84,9 +59,9 @@ def test_an_entry_above_the_limit_is_refused_with_numbers_and_an_exit_is_not_ask
     ],
 )
 def test_one_that_fails_refuses_the_entry_by_name_and_stops_no_exit(said, reason, project):
-    done = project(f"return {said} if case.held else None")
+    done = ruled(project, f"return {said} if case.held else None")
     assert (done.code, done.json["refused"], done.json["fills"]) == (0, 1, 2)
-    (no,) = refusals(project)
+    (no,) = project.told("risk_refused")
     assert no["rule"] == "mine"
     assert reason in no["message"]
 
@@ -94,30 +69,28 @@ def test_one_that_fails_refuses_the_entry_by_name_and_stops_no_exit(said, reason
 def test_a_class_is_a_rule_too_and_is_found_by_its_path(project, tmp_path):
     text = "from truetape import risk_rule\n\n\n@risk_rule\nclass Other:\n"
     text += "    def __call__(self, case):\n        {body}\n"
-    done = project(HELD, text=text, more='path = "plugins/rules.py:Other"\n')
+    done = ruled(project, HELD, text=text, more='path = "plugins/rules.py:Other"\n')
     assert done.json["refused"] == 1
     assert "risk rule  plugins/rules.py:Other" in project.tape("plugins").out
 
 
 def test_the_source_of_a_rule_belongs_to_the_run(project):
-    first = project(HELD).json["run"]
-    assert project(HELD).json["run"] == first
-    again = project(HELD + "  # of another mind", "replay", first)
+    first = ruled(project, HELD).json["run"]
+    assert ruled(project, HELD).json["run"] == first
+    again = ruled(project, HELD + "  # of another mind", "replay", first)
     assert again.code == 0
     assert "the code of rule mine" in again.err
-    changed = project("return None", "replay", first)
+    changed = ruled(project, "return None", "replay", first)
     assert (changed.code, "the code of rule mine" in changed.err) == (1, True)
 
 
 def test_a_demo_decides_as_the_replay_does_and_is_proven(project):
-    replayed = project(HELD).json
-    live = project(
-        HELD, "-q", "live", "--demo", "2025-07-02", *project.who, "--until", "2025-07-02T13:45:00Z", "--json"
-    )
+    replayed = ruled(project, HELD).json
+    live = project.demo()
     assert live.code == 0
     assert (live.json["refused"], live.json["fills"]) == (replayed["refused"], replayed["fills"])
-    assert project(HELD, "replay", "2025-07-02", "--fills", "recorded").code == 0
-    changed = project("return None", "replay", "2025-07-02", "--fills", "recorded")
+    assert ruled(project, HELD, "replay", "2025-07-02", "--fills", "recorded").code == 0
+    changed = ruled(project, "return None", "replay", "2025-07-02", "--fills", "recorded")
     assert changed.code == 1
 
 
@@ -142,6 +115,6 @@ def test_a_demo_decides_as_the_replay_does_and_is_proven(project):
     ],
 )
 def test_one_that_does_not_load_stops_the_run_before_its_first_event(text, more, said, project):
-    done = project("return 0", text=text, more=more)
+    done = ruled(project, "return 0", text=text, more=more)
     assert done.code == 2
     assert said in done.err

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.plugins.project import Project
+
 SIZER = '''from truetape import sizer
 
 
@@ -12,59 +14,33 @@ def mine(case):
     """Mine."""
     {body}
 '''
-STRATEGY = '''from truetape import Parameters, Strategy
-
-
-class In(Parameters):
-    instrument: str
-
-
-class Sized(Strategy[In]):
-    """Buys what its sizer says, twice, and sells what it holds."""
-
-    def __init__(self, params):
-        super().__init__(params)
-        self.seen = 0
-
-    def on_trade(self, trade):
-        self.seen += 1
-        name = self.params.instrument
-        if self.seen in (10, 200) and (units := self.size(name)):
-            self.buy(name, units, reason="in")
-        elif self.seen == 400 and self.position(name):
-            self.sell(name, self.position(name), reason="out")
-'''
+SIZED = """if self.seen in (10, 200) and (units := self.size(name)):
+    self.buy(name, units, reason="in")
+elif self.seen == 400 and self.position(name):
+    self.sell(name, self.position(name), reason="out")
+"""
 
 
 @pytest.fixture
-def project(tape, log, tmp_path):
-    """Return what writes a sizer and runs a command with it."""
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "sized.py").write_text(STRATEGY)
-    who = ["--strategy", "sized.py:Sized", "--set", "instrument=ZVXA"]
-
-    def run(body, *command, text=SIZER, named="mine", more=""):
-        (tmp_path / "plugins" / "sizers.py").write_text(text.format(body=body))
-        (tmp_path / "tape.toml").write_text(f'[sizing]\nsizer = "{named}"\n{more}')
-        return tape("--log", log, *(command or ("replay", "2025-07-02", *who, "--json")))
-
-    run.who = who
-    run.tape = lambda *args: tape("--log", log, *args)
-    return run
+def project(tape, morning, tmp_path):
+    """A project with a sizer."""
+    return Project(tape, morning, tmp_path, "sizers.py", SIZED)
 
 
-def sizes(project):
-    told = project.tape("events", "--run", "latest", "--type", "order_sized", "--json").json
-    return [row["data"] for row in told]
+def sized(project, body, *command, text=SIZER, named="mine", more=""):
+    """Run a command, or a replay, with a sizer with this body."""
+    project.write(text.format(body=body), f'[sizing]\nsizer = "{named}"\n{more}')
+    return project.tape(*command) if command else project.replay()
 
 
 def test_what_it_says_is_rounded_capped_and_recorded_with_what_it_knew(project):
-    done = project(
+    done = sized(
+        project,
         "return case.parameters['share'] * float(case.equity / case.unit)",
         more="max_share = 0.01\nparameters = { share = 0.5 }\n",
     )
     assert (done.code, done.json["fills"]) == (0, 3)
-    first, second = sizes(project)
+    first, second = project.told("order_sized")
     assert (first["method"], first["capped_by"], first["quantity"]) == ("mine", "max_share", "11")
     assert int(first["wanted"]) > 500
     assert json.loads(first["inputs"])["sizer"] == "mine"
@@ -82,9 +58,9 @@ def test_what_it_says_is_rounded_capped_and_recorded_with_what_it_knew(project):
     ],
 )
 def test_one_that_fails_is_named_and_enters_nothing_while_exits_go_on(said, reason, project):
-    done = project(f"return {said} if case.held else 10")
+    done = sized(project, f"return {said} if case.held else 10")
     assert (done.code, done.json["fills"], done.json["refused"]) == (0, 2, 0)
-    second = sizes(project)[1]
+    second = project.told("order_sized")[1]
     assert (second["quantity"], second["capped_by"][: len(reason)]) == ("0", reason)
 
 
@@ -92,29 +68,26 @@ def test_a_class_is_a_sizer_too_is_found_by_its_path_and_listed(project):
     text = (
         "from truetape import sizer\n\n\n@sizer\nclass Ten:\n    def __call__(self, case):\n        {body}\n"
     )
-    done = project("return 10", text=text, named="plugins/sizers.py:Ten")
+    done = sized(project, "return 10", text=text, named="plugins/sizers.py:Ten")
     assert done.json["fills"] == 3
     assert "sizer  plugins/sizers.py:Ten" in project.tape("plugins").out
 
 
 def test_the_source_of_a_sizer_belongs_to_the_run(project):
-    first = project("return 10").json["run"]
-    assert project("return 10").json["run"] == first
-    again = project("return 10  # of another mind", "replay", first)
+    first = sized(project, "return 10").json["run"]
+    assert sized(project, "return 10").json["run"] == first
+    again = sized(project, "return 10  # of another mind", "replay", first)
     assert (again.code, "the code of sizer mine" in again.err) == (0, True)
-    changed = project("return 11", "replay", first)
+    changed = sized(project, "return 11", "replay", first)
     assert (changed.code, "the code of sizer mine" in changed.err) == (1, True)
 
 
 def test_a_demo_sizes_as_the_replay_does_and_is_proven(project):
-    replayed = project("return 10").json
-    until = "2025-07-02T13:45:00Z"
-    live = project(
-        "return 10", "-q", "live", "--demo", "2025-07-02", *project.who, "--until", until, "--json"
-    )
+    replayed = sized(project, "return 10").json
+    live = project.demo()
     assert (live.code, live.json["fills"]) == (0, replayed["fills"])
-    assert project("return 10", "replay", "2025-07-02", "--fills", "recorded").code == 0
-    assert project("return 12", "replay", "2025-07-02", "--fills", "recorded").code == 1
+    assert sized(project, "return 10", "replay", "2025-07-02", "--fills", "recorded").code == 0
+    assert sized(project, "return 12", "replay", "2025-07-02", "--fills", "recorded").code == 1
 
 
 @pytest.mark.parametrize(
@@ -133,23 +106,23 @@ def test_a_demo_sizes_as_the_replay_does_and_is_proven(project):
     ],
 )
 def test_one_that_does_not_load_stops_the_run_before_its_first_event(text, named, said, project):
-    done = project("return 0", text=text, named=named)
+    done = sized(project, "return 0", text=text, named=named)
     assert done.code == 2
     assert said in done.err
 
 
 def test_kelly_that_could_never_have_its_trades_is_refused(project):
-    done = project("return 1", named="", more='method = "kelly"\nkelly_trades = 10\n')
+    done = sized(project, "return 1", named="", more='method = "kelly"\nkelly_trades = 10\n')
     assert done.code == 2
     assert "kelly_least = 30: only the last kelly_trades = 10 are looked at" in done.err
     fallback = 'method = "kelly"\nkelly_fallback = "fixed_fractional"\n'
-    assert "kelly_fallback" in project("return 1", named="", more=fallback).err
+    assert "kelly_fallback" in sized(project, "return 1", named="", more=fallback).err
 
 
 def test_kelly_runs_on_the_sample_and_says_what_stood_in(project):
-    done = project("return 1", named="", more='method = "kelly"\nkelly_least = 2\nquantity = 7\n')
+    done = sized(project, "return 1", named="", more='method = "kelly"\nkelly_least = 2\nquantity = 7\n')
     assert (done.code, done.json["fills"]) == (0, 3)
-    assert [(one["quantity"], one["reason"]) for one in sizes(project)] == [
+    assert [(one["quantity"], one["reason"]) for one in project.told("order_sized")] == [
         ("7", "fixed stands in for kelly: 0 of 2 closed trades"),
         ("7", "fixed stands in for kelly: 0 of 2 closed trades"),
     ]

@@ -19,6 +19,7 @@ from projections.holding import Holding
 from projections.idset import Ids
 from projections.orders import Orders
 from projections.positions import Positions
+from tests.conftest import examples
 from tests.projections.build import ACCOUNT, D
 from tests.properties.histories import (
     INSTRUMENTS,
@@ -31,7 +32,9 @@ from tests.properties.histories import (
     projections,
 )
 
-FEW = settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(
+    max_examples=examples(100), deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 # A control only has to fail: the first counterexample will do, unshrunk.
 CONTROL = settings(FEW, max_examples=300, phases=(Phase.generate,), report_multiple_bugs=False)
 REPEATED = (Filled, FillCorrected, CommissionReported)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from core.effects import Effect
 from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, FillModel
+from tests.conftest import examples
 from tests.core.bench import CLOSE, MIN, OPEN, Bench, S, Script, bar, quote, quote_bar, trade
 
 D = Decimal
@@ -282,7 +283,7 @@ BRACKETS = given(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @BRACKETS
 def test_exits_never_exceed_the_entry_and_nothing_fills_after_its_end(
     moves, entry, side, changes, latency, sized
@@ -292,7 +293,7 @@ def test_exits_never_exceed_the_entry_and_nothing_fills_after_its_end(
     check(bench)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     closes=st.lists(st.tuples(PRICE, PRICE, PRICE, PRICE), min_size=2, max_size=20),
     entry=ENTRY,
@@ -329,7 +330,7 @@ class Grouped(Script):
             s.buy("ACME", quantity, limit=10 + n / 10, oca="g", tif="GTC", reason="one of a group")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     moves=st.lists(MOVE, min_size=2, max_size=40),
     quantities=st.lists(st.integers(1, 40), min_size=2, max_size=4),

@@ -23,6 +23,7 @@ from core.events import (
 )
 from core.ports import Coverage, MarketChunk, Selection
 from eventstore.memory import MemoryLog
+from tests.conftest import examples
 from tests.core.bench import OPEN, trade
 
 
@@ -87,7 +88,7 @@ def merged(lanes):
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(LANES)
 def test_a_merge_of_streams_is_a_sort_whatever_the_chunks(lanes):
     streams = numbered(lanes)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app.report.arrival import _Latest, _Orders, _quotes, arrivals
 from core.ports import RUN_BASE
 from eventstore.sql import connect
+from tests.conftest import examples
 
 NAMES = ("A", "B")
 VENUES = ("", "N", "Q")
@@ -29,7 +30,7 @@ def plainly(rows, ts, seq, begin):
     orders=ORDERS,
     begin=TIMES,
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_the_last_row_before_each_order_is_found_in_whatever_batches(batches, orders, begin):
     # A seq is there once in a log: later batches go on counting.
     rows = [[(ts, seq + 50 * n, price) for ts, seq, price in batch] for n, batch in enumerate(batches)]
@@ -54,7 +55,7 @@ QUOTE = st.tuples(
 
 
 @given(quotes=st.lists(QUOTE, max_size=20), cut=st.integers(0, 20), orders=ORDERS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_each_venue_and_side_keeps_its_own_last_price(quotes, cut, orders):
     rows = [(*quote[:3], seq, *quote[3:]) for seq, quote in enumerate(quotes, 1)]
     wanted = {name: _Orders([(ts, seq, "o") for ts, seq in orders]) for name in NAMES}

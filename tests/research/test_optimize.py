@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+import cli
 from app.optimize.reading import SharedReader
 from app.optimize.trials import TrialStore
 from core.errors import ExitCode
@@ -23,7 +24,8 @@ from tests.research.conftest import make_log
 DAYS = ["2025-06-30", "2025-07-01", "2025-07-02", "2025-07-03"]
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-SEARCH = ("optimize", "searched.py:Searched", "--range", "below=51:53:0.5", "--range", "hold=3:12:3")
+SEARCH = ("optimize", "searched.py:Searched", "--jobs", "1")
+SEARCH += ("--range", "below=51:53:0.5", "--range", "hold=3:12:3")
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,26 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(made: Path, tmp_path: Path) -> Path:
     """The current directory of a command: a log, and the strategy."""
     shutil.copytree(made, tmp_path / "tape-log")
+    shutil.copy(HERE / "searched.py", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def made_and_searched(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log in which `SEARCH` has run."""
+    place = tmp_path_factory.mktemp("searched")
+    shutil.copytree(made, place / "tape-log")
+    shutil.copy(HERE / "searched.py", place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        assert cli.main(["-q", *SEARCH]) == 0
+    return place / "tape-log"
+
+
+@pytest.fixture
+def searched(made_and_searched: Path, tmp_path: Path) -> Path:
+    """The current directory of a command that searches again: all trials of `SEARCH` are known."""
+    shutil.copytree(made_and_searched, tmp_path / "tape-log")
     shutil.copy(HERE / "searched.py", tmp_path)
     return tmp_path
 
@@ -83,9 +105,9 @@ def test_a_bayesian_search_does_not_depend_on_the_number_of_processes(here: Path
     assert [r["parameters"] for r in other.json["rows"]] != [r["parameters"] for r in one.json["rows"]]
 
 
-def test_what_ran_before_is_not_run_again(here: Path, tape: Tape) -> None:
+def test_what_ran_before_is_not_run_again(searched: Path, tape: Tape) -> None:
     first = tape(*SEARCH, "--json")
-    store = TrialStore(here / "tape-log")
+    store = TrialStore(searched / "tape-log")
     ids = list(store.ids())
     assert len(ids) == 20
     (store.directory / f"{ids[3]}.json").unlink()
@@ -102,7 +124,7 @@ def test_what_ran_before_is_not_run_again(here: Path, tape: Tape) -> None:
 
 
 def test_a_search_that_was_killed_goes_on_and_leaves_no_process(here: Path, tape: Tape) -> None:
-    command = [*SEARCH[:2], "--range", "below=51:53:0.2", "--range", "hold=3:12:1", "--jobs", "2"]
+    command = [*SEARCH[:4], "--range", "below=51:53:0.4", "--range", "hold=3:12:1", "--jobs", "2"]
     store = TrialStore(here / "tape-log")
     running = subprocess.Popen(
         [sys.executable, str(PROJECT / "cli.py"), *command],
@@ -118,13 +140,13 @@ def test_a_search_that_was_killed_goes_on_and_leaves_no_process(here: Path, tape
         running.kill()
         running.wait()
     done = len(list(store.ids()))
-    assert 10 <= done < 110, "killed in the middle"
+    assert 10 <= done < 60, "killed in the middle"
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert alive == [], "workers end when their leader is gone"
     done = len(list(store.ids()))
     told = tape(*command, "--json").json
     assert told["counts"]["known"] == done
-    assert told["counts"]["trials"] == told["counts"]["scored"] == 110
+    assert told["counts"]["trials"] == told["counts"]["scored"] == 60
     kept = {row["run"]: row["score"] for row in told["rows"]}
     forget(here / "tape-log")
     whole = tape(*command, "--json").json
@@ -140,7 +162,7 @@ def until(condition: Any) -> None:
 
 
 def test_a_trial_that_fails_is_a_row_with_its_reason(here: Path, tape: Tape) -> None:
-    done = tape(*SEARCH[:2], "--choice", "fault=,raise,exit", "--range", "hold=3:5:1", "--jobs", 2, "--json")
+    done = tape(*SEARCH[:4], "--choice", "fault=,raise,exit", "--range", "hold=3:5:1", "--jobs", 2, "--json")
     assert done.code == ExitCode.OK, done.err
     assert done.json["counts"]["scored"] == 3
     assert done.json["counts"]["failed"] == 6
@@ -155,7 +177,7 @@ def test_a_trial_that_fails_is_a_row_with_its_reason(here: Path, tape: Tape) -> 
 
 
 def test_a_search_without_any_result_says_so(here: Path, tape: Tape) -> None:
-    done = tape(*SEARCH[:2], "--choice", "fault=raise", "--range", "hold=3:4:1")
+    done = tape(*SEARCH[:4], "--choice", "fault=raise", "--range", "hold=3:4:1")
     assert done.code == ExitCode.FOUND
     assert "2 failed" in done.out
     assert "as planted" in done.err
@@ -166,15 +188,15 @@ def test_what_a_strategy_prints_is_not_the_answer(here: Path, tape: Tape) -> Non
     assert json.loads(done.out)["counts"]["scored"] == 20
 
 
-def test_a_trial_is_a_run_that_can_be_made_whole(here: Path, tape: Tape) -> None:
+def test_a_trial_is_a_run_that_can_be_made_whole(searched: Path, tape: Tape) -> None:
     told = tape(*SEARCH, "--json").json
     assert told["runs"] == [told["best"]["run"]]
-    assert (here / "tape-log" / "runs" / told["best"]["run"]).is_dir()
+    assert (searched / "tape-log" / "runs" / told["best"]["run"]).is_dir()
     worst = [row for row in told["rows"] if row["score"] is not None][-1]
-    assert not (here / "tape-log" / "runs" / worst["run"]).exists()
+    assert not (searched / "tape-log" / "runs" / worst["run"]).exists()
     run = tape("replay", worst["run"], "--json")
     assert run.code == ExitCode.OK, run.err
-    trial = TrialStore(here / "tape-log").get(worst["run"])
+    trial = TrialStore(searched / "tape-log").get(worst["run"])
     assert trial is not None
     assert run.json["run"] == worst["run"]
     assert run.json["run_hash"] == trial.summary["run_hash"]
@@ -184,9 +206,9 @@ def test_a_trial_is_a_run_that_can_be_made_whole(here: Path, tape: Tape) -> None
     assert report["figures"]["profit_factor"] == pytest.approx(worst["measures"]["profit_factor"])
 
 
-def test_a_trial_that_comes_out_different_as_a_run_is_named(here: Path, tape: Tape) -> None:
+def test_a_trial_that_comes_out_different_as_a_run_is_named(searched: Path, tape: Tape) -> None:
     told = tape(*SEARCH, "--json").json
-    store = TrialStore(here / "tape-log")
+    store = TrialStore(searched / "tape-log")
     trial = store.get(told["rows"][-1]["run"])
     assert trial is not None
     trial.summary["run_hash"] = "0" * 32
@@ -197,13 +219,13 @@ def test_a_trial_that_comes_out_different_as_a_run_is_named(here: Path, tape: Ta
 
 
 @pytest.mark.extended
-def test_every_trial_can_be_kept_as_a_whole_run(here: Path, tape: Tape) -> None:
+def test_every_trial_can_be_kept_as_a_whole_run(searched: Path, tape: Tape) -> None:
     light = tape(*SEARCH, "--json").json
     whole = tape(*SEARCH, "--json", "--keep", "all").json
     assert whole["counts"]["known"] == 1, "the best was whole already"
     assert without_circumstance(whole) == without_circumstance(light)
     assert {row["run"] for row in whole["rows"]} == {
-        path.name for path in (here / "tape-log" / "runs").iterdir() if path.is_dir()
+        path.name for path in (searched / "tape-log" / "runs").iterdir() if path.is_dir()
     }
 
 
@@ -228,7 +250,7 @@ def test_walk_forward_tries_what_was_chosen_where_it_was_not(here: Path, tape: T
     assert told["best"] is None
 
 
-def test_the_least_drawdown_is_the_best(here: Path, tape: Tape) -> None:
+def test_the_least_drawdown_is_the_best(searched: Path, tape: Tape) -> None:
     told = tape(*SEARCH, "--objective", "max_drawdown", "--json").json
     scores = [row["score"] for row in told["rows"]]
     assert scores == sorted(scores)
@@ -237,14 +259,14 @@ def test_the_least_drawdown_is_the_best(here: Path, tape: Tape) -> None:
     assert other["study"] != told["study"]
 
 
-def test_conditions_leave_combinations_out(here: Path, tape: Tape) -> None:
+def test_conditions_leave_combinations_out(searched: Path, tape: Tape) -> None:
     told = tape(*SEARCH, "--where", "hold * 10 < below and hold > 2", "--json").json
     assert told["counts"]["skipped"] == 15
     assert {row["parameters"]["hold"] for row in told["rows"]} == {3}
 
 
 def test_the_page_needs_nothing_else_and_is_small(here: Path, tape: Tape) -> None:
-    command = (*SEARCH[:2], "--range", "below=51:53:0.2", "--range", "hold=3:12:1")
+    command = (*SEARCH[:4], "--range", "below=51:53:0.2", "--range", "hold=3:12:1")
     done = tape(*command, "--html", "page.html")
     assert "wrote page.html" in done.out
     page = (here / "page.html").read_text("utf-8")
@@ -272,7 +294,7 @@ def test_the_page_needs_nothing_else_and_is_small(here: Path, tape: Tape) -> Non
 def test_rubbish_is_refused_with_a_hint(
     here: Path, tape: Tape, arguments: tuple[str, ...], words: str
 ) -> None:
-    done = tape(*SEARCH[:2], *arguments)
+    done = tape(*SEARCH[:4], *arguments)
     assert done.code == ExitCode.USAGE
     assert words in done.err
     assert not (here / "tape-log" / "optimize").exists()
