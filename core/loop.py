@@ -244,16 +244,19 @@ class Loop:
                 if following == ts:
                     others.append(event)
                     continue
+                late = False
                 if ts >= due:  # as a rule a sample of equity, and nothing after the scan
                     self._name(told, inputs)
                     told = None
                     self._advance(ts, inputs.seq_of(bar), BEFORE_PRICES)
                     due = agenda.due
+                    late = ts >= due
                 if bar.instrument is not name:
                     name = bar.instrument
                     lane = lanes[name]
-                    book, resting, derived, on_bar = lane.book, lane.resting, lane.derived, lane.on_bar
-                if resting or others or ts >= due or derived:
+                    book, on_bar = lane.book, lane.on_bar
+                    busy = lane.derived or lane.resting
+                if busy or others or late:
                     self._name(told, inputs)
                     told = None
                     self._take_slice([bar, *others], inputs)

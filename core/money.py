@@ -40,7 +40,13 @@ def _canonical(value: Decimal | int | str) -> Decimal:
 @lru_cache(maxsize=65_536)
 def price(value: float) -> Decimal:
     """Return a market price as exact money: the shortest decimal that reads back as `value`."""
-    return _canonical(repr(float(value)))
+    text = repr(float(value))
+    whole, _, places = text.partition(".")
+    if (
+        value and len(places) <= 8 and places.isdecimal()
+    ):  # as a rule; `repr` ends in no zero but that of 100.0
+        return Decimal(whole if places == "0" else text)
+    return _canonical(text)
 
 
 def money_once(value: Decimal) -> Decimal:

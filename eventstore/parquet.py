@@ -25,9 +25,11 @@ from eventstore.schema import Column, arrow_schema, columns_of, dictionary_colum
 
 ROW_GROUP_ROWS = 65_536
 ZSTD_LEVEL = 3
+_BUFFER_BYTES = 65_536
 # With more distinct values than this share of the rows, a dictionary is larger than the split bytes.
 _DICTIONARY_SHARE = 0.25
 _SAMPLE_ROWS = 1_024
+_FEW_ROWS = 16
 _PREFIX_DELTA = "DELTA_BYTE_ARRAY"
 
 
@@ -50,6 +52,7 @@ class TypedWriter:
         self._strings = [*dictionary_columns(kind), "extra"]
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
+        self._file: Any = None
         self._writer: Any = None
 
     def __enter__(self) -> Self:
@@ -60,8 +63,8 @@ class TypedWriter:
     ) -> None:
         if kind is None:
             self.close()
-        elif self._writer is not None:
-            self._writer.close()
+        else:
+            self.abandon()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows; complete row groups go to the file at once."""
@@ -80,17 +83,21 @@ class TypedWriter:
         if self._pending or self._writer is None:
             self._flush()
         self._writer.close()
+        self._file.close()
 
     def abandon(self) -> None:
         """Close what is open, complete or not; whoever calls removes the file."""
         if self._writer is not None:
             self._writer.close()
+            self._file.close()
 
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._pending, self._schema).combine_chunks()
         self._pending, self._pending_rows = [], 0
         if self._writer is None:
-            self._writer = _open_writer(self.path, table, self._strings)
+            # Arrow writes each page and its header by itself: a small table would be a hundred system calls.
+            self._file = pa.BufferedOutputStream(pa.OSFile(str(self.path), "wb"), _BUFFER_BYTES)
+            self._writer = _open_writer(self._file, table, self._strings)
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
@@ -186,7 +193,7 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_writer(path: Path, first: pa.Table, strings: list[str]) -> Any:
+def _open_writer(file: pa.NativeFile, first: pa.Table, strings: list[str]) -> Any:
     floats = [f.name for f in first.schema if f.type == pa.float64()]
     few = [name for name in floats if _has_few_values(first.column(name).chunk(0))] if len(first) else []
     decimals = [f.name for f in first.schema if f.type == columns.DECIMAL]
@@ -195,7 +202,7 @@ def _open_writer(path: Path, first: pa.Table, strings: list[str]) -> Any:
     repeating = [name for name in strings if _repeats(first.column(name).chunk(0))] if len(first) else strings
     encodings |= {name: _PREFIX_DELTA for name in strings if name not in repeating}
     return pq.ParquetWriter(
-        path,
+        file,
         first.schema,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
@@ -213,4 +220,5 @@ def _has_few_values(column: pa.Array) -> bool:
 
 def _repeats(column: pa.Array) -> bool:
     sample = column.slice(0, _SAMPLE_ROWS)
-    return len(set(columns.strings(sample))) <= max(16, len(sample) // 2)
+    most = max(_FEW_ROWS, len(sample) // 2)
+    return len(sample) <= most or len(set(columns.strings(sample))) <= most

@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Set
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -45,10 +45,10 @@ def write_views_sql(root: Path, files: Files | None = None, *, renew_schema: boo
     """
     files, layout = files or Files(), Layout(Path(root))
     layout.schema.mkdir(exist_ok=True)
+    there = frozenset() if renew_schema else frozenset(path.name for path in layout.schema.iterdir())
     for kind in kinds():
-        path = layout.schema / file_name(kind)
-        if renew_schema or not path.exists():
-            _put(files, layout, path, _empty_file(kind))
+        if (name := file_name(kind)) not in there:
+            _put(files, layout, layout.schema / name, _empty_file(kind))
     # Again if it is out of date by then: whoever began before a first run was published may end last.
     for _ in range(_MAX_RETRIES):
         if not _put(files, layout, layout.views_sql, views_sql(layout).encode()):
@@ -64,8 +64,12 @@ def refresh_views_sql(root: Path) -> None:
 
 def views_sql(layout: Layout) -> str:
     """Return the script: one `raw` view per event type, then the views that people use."""
+    return _script(frozenset(path.name for path in layout.root.glob(f"{_RUNS}/*.parquet")))
+
+
+@lru_cache(maxsize=4)  # a process that replays a log again and again asks for one of them
+def _script(in_runs: Set[str]) -> str:
     statements = [_HEADER + "CREATE SCHEMA IF NOT EXISTS raw", MACROS.rstrip(";")]
-    in_runs = {path.name for path in layout.root.glob(f"{_RUNS}/*.parquet")}
     statements += [raw_view(kind, _sources(kind, in_runs)) for kind in kinds()]
     statements += [f"CREATE OR REPLACE VIEW {view.name} AS\n{view.sql.strip()}" for view in VIEWS]
     statements.append(f"CREATE OR REPLACE VIEW events AS\n{events_view(())}")

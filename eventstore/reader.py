@@ -169,9 +169,8 @@ class LogReader:
                     ) from error
 
     def _end(self, selection: Selection) -> int:
-        sealed = self._catalogue.parts()
         wanted = selection.last_seq
-        if wanted is not None and sealed and wanted <= sealed[-1].last_seq:
+        if wanted is not None and (sealed := self._catalogue.parts()) and wanted <= sealed[-1].last_seq:
             return wanted
         last = self.last_seq()
         return last if wanted is None else min(wanted, last)

@@ -25,7 +25,7 @@ from eventstore.selecting import bounds_overlap, mask, may_hold
 
 _CONVERT_ROWS = 8_192
 """So many rows are a chunk: where streams are merged, that many events of each are built at a time."""
-_CONVERT_ROWS_FIRST = 512
+_CONVERT_ROWS_FIRST = 1_024
 """So many are built first of a batch, then twice as many each time: the first event waits for few others."""
 
 Check = Callable[[SealedPart, str], None]

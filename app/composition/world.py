@@ -10,7 +10,7 @@ from core.risk import RiskState
 from core.signals.composite import SignalRules
 from core.sizing_rules import SizingRules
 from projections.account import Account
-from projections.base import Projection
+from projections.base import Projection, fold
 from projections.decided import Decided
 from projections.gate import Gate
 from projections.orders import Orders
@@ -67,8 +67,7 @@ class World:
             self.signals,
             self.decided,
         )
-        for entry in definitions:
-            self.apply(entry)
+        fold(self._all, [definitions])
 
     def go_live(self, *, delayed_data: bool) -> Gate:
         """Put up the gate that live orders pass, and know orders by the broker's names; return the gate."""

@@ -34,6 +34,7 @@ from projections.actions import Actions
 from projections.sessions import Sessions
 
 Prices = Literal["auto", "adjusted", "raw"]
+_ACTIONS = frozenset[type[Event]]({CorporateAction})
 _SIZED = re.compile(r"/(\d+)(sec|min|hour|day)(?:/|$)")
 _SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86_400}
 
@@ -127,9 +128,10 @@ class Planner:
         self._reader = reader
         self._sessions = sessions
         self._data = data
-        self._actions = _actions(reader) if data is not None else Actions()
         self._coverage = reader.coverage()
-        frames = [entry for batch in reader.entries(Selection(types=FRAMES)) for entry in batch]
+        found = [entry for batch in reader.entries(Selection(types=FRAMES | _ACTIONS)) for entry in batch]
+        self._actions = _actions(found) if data is not None else Actions()
+        frames = [entry for entry in found if type(entry.event) in FRAMES]
         self._spans = spans_of([frames], reader.last_seq())
         self._digests = _digests(frames, self._spans)
 
@@ -418,11 +420,10 @@ def _meaning(definition: Event) -> dict[str, Any]:
     return {**meaning, "con_id": None} if "con_id" in meaning else meaning
 
 
-def _actions(reader: EntryReader) -> Actions:
+def _actions(entries: Iterable[Entry]) -> Actions:
     found = Actions()
-    for batch in reader.entries(Selection(types=frozenset({CorporateAction}))):
-        for entry in batch:
-            assert isinstance(entry.event, CorporateAction)
+    for entry in entries:
+        if isinstance(entry.event, CorporateAction):
             found.take(entry.event, entry.seq)
     return found
 

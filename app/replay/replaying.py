@@ -47,6 +47,7 @@ from core.strategy import Subscription
 from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
 from eventstore.runs import RunReader
+from projections.base import fold
 from projections.sessions import Sessions
 
 ACCOUNT = "SIM"
@@ -54,6 +55,9 @@ LONG_NS = 31 * DAY_NS
 """Equity is sampled each minute of a period up to this length, and each hour of a longer one."""
 SESSION = 1
 """A run is a session of its own, whatever its log holds: ids and hashes do not depend on the log's past."""
+
+_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
+_RATES = frozenset[type[Event]]({FxRateReported})
 
 Progress = Callable[[int, int], None]
 """Called with the inputs taken and the inputs expected."""
@@ -104,12 +108,11 @@ class Replay:
         self._reader = reader
         self._options = options
         self._config = (config, config_hash)
-        wanted = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
-        self._definitions = [e for batch in reader.entries(Selection(types=wanted)) for e in batch]
-        self._rates = [e for b in reader.entries(Selection(types=frozenset({FxRateReported}))) for e in b]
+        found = [e for batch in reader.entries(Selection(types=_DEFINITIONS | _RATES)) for e in batch]
+        self._definitions = [entry for entry in found if type(entry.event) in _DEFINITIONS]
+        self._rates = [entry for entry in found if type(entry.event) in _RATES]
         self._sessions = Sessions()
-        for entry in self._definitions:
-            self._sessions.apply(entry)
+        fold([self._sessions], [self._definitions])
         self.seated = seat(specs)
         planner = Planner(reader, self._sessions, options.data)
         subscriptions = self._subscriptions()

@@ -66,6 +66,13 @@ def test_prices_that_are_no_numbers_are_refused(bad):
         price(bad)
 
 
+@pytest.mark.parametrize(
+    "value", [0.0, -0.0, 1.0, 100.0, 1e15, 1e16, 1e22, 1e-5, 1.5e-7, 4e-9, 0.1 + 0.2, -3.25]
+)
+def test_a_price_is_money_however_it_is_written(value):
+    assert price(value).as_tuple() == money(repr(value)).as_tuple()
+
+
 @pytest.fixture
 def hostile_context():
     """A context that would spoil every operation which relies on the thread's own."""
@@ -95,7 +102,8 @@ def test_a_float_quantised_with_the_threads_context_is_caught(hostile_context):
 
 @given(st.floats(min_value=1e-8, max_value=1e9))
 def test_a_price_is_the_shortest_decimal_that_reads_back(value):
-    assert price(value) == money(repr(value))
+    assert price(value).as_tuple() == money(repr(value)).as_tuple()
+    assert price(-value).as_tuple() == money(repr(-value)).as_tuple()
     cents = round(value, 2)
     assert float(price(cents)) == cents
 
