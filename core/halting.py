@@ -14,10 +14,9 @@ import msgspec
 from core.errors import UnknownInstrument
 from core.events import CancelIntended, HaltRequested, HaltVerified, OrderIntended, PositionReported
 from core.money import money
+from core.order_rules import CLOSING
 from core.views import GateView, InstrumentsView, OrdersView, Position
 
-CLOSING = "close"
-"""What ids of closing orders begin with."""
 PROFILE = "flatten"
 """The profile of their verdicts: a halt closes the gate for everything else."""
 OPERATOR = "operator"

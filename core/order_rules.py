@@ -28,6 +28,8 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 EXIT_PREFIX = "exit-"
 """What ids of automatic exits begin with."""
+CLOSING = "close"
+"""What ids of orders begin with that close positions after a halt."""
 STOPS = frozenset({"STP", "STP LMT", "TRAIL"})
 """The types that end a position when the market goes against it."""
 
@@ -35,6 +37,12 @@ STOPS = frozenset({"STP", "STP LMT", "TRAIL"})
 def is_exit(order: str) -> bool:
     """Return whether an order id is that of an automatic exit, which only reduces what its strategy holds."""
     return order.startswith(EXIT_PREFIX)
+
+
+def strategy_of(order: str) -> str:
+    """Return the strategy that an order's id names; empty for what closes positions after a halt."""
+    name = order.removeprefix(EXIT_PREFIX).rsplit("-", 2)
+    return name[0] if len(name) == 3 and name[0] != CLOSING else ""
 
 
 PRICES: Mapping[OrderType, frozenset[str]] = MappingProxyType(

@@ -25,7 +25,7 @@ from core.events import (
     SessionStarted,
     TradingResumed,
 )
-from core.halting import CLOSING
+from core.order_rules import CLOSING
 from projections.base import Projection, State
 
 UNPROTECTED = "unprotected"

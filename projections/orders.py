@@ -76,7 +76,8 @@ class Orders(Projection):
     With `keep`, the orders that cannot fill are a window: the latest `keep` (up to a quarter more) stay,
     with their executions, and those that came to their end before are forgotten. A forgotten order is
     unknown to `get`, and what is reported of it later changes nothing: its execution still counts in
-    `Positions`. Orders that may fill, or are presumed lost, are never forgotten.
+    `Positions`. Orders that may fill, or are presumed lost, are never forgotten, nor the entry of an exit
+    that may fill.
     """
 
     name = "orders"
@@ -473,9 +474,14 @@ class Orders(Projection):
 
     def _forget(self, keep: int) -> None:
         # Many at a time: the first key of a dict that loses its first keys is ever further away.
-        ended = list(islice(self._idle, len(self._idle) - keep))
-        for order in ended:
+        oldest = list(islice(self._idle, len(self._idle) - keep))
+        # An entry is asked about for as long as an exit of it works.
+        entries = {record.intent.parent for record in self._working.values() if record.intent is not None}
+        ended = [order for order in oldest if order not in entries]
+        for order in oldest:
             del self._idle[order]
+        self._idle.update((order, None) for order in oldest if order in entries)
+        for order in ended:
             for exec_id in self._orders.pop(order).executions:
                 del self._executions[exec_id]
         self._forgotten.update(ended)

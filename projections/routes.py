@@ -162,6 +162,10 @@ class Routes(Projection):
         """Return the last numbered message about the order, or `None`."""
         return self._annotations.get(order)
 
+    def fills(self, account: str, since_ts: int) -> list[ToldExecution]:
+        """Return what was told of an account's executions from a time on; at most `KEPT_NS` back."""
+        return [told for told in self._executions.values() if told.account == account and told.ts > since_ts]
+
     def execution(self, exec_id: str) -> ToldExecution | None:
         """Return what was told of an execution; `None` if nothing, or longer ago than it is told again."""
         return self._executions.get(exec_id)

@@ -119,6 +119,11 @@ class Sessions(Projection):
         """Return all definitions, sorted by id."""
         return [self._instruments[name] for name in sorted(self._instruments)]
 
+    @property
+    def count(self) -> int:
+        """How many instruments are defined."""
+        return len(self._instruments)
+
     def feed(self, feed: str) -> FeedDefined | None:
         """Return the definition of a feed, or `None`."""
         return self._feeds.get(feed)

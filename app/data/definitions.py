@@ -65,13 +65,14 @@ def scheduled(
     """
     found: dict[tuple[str, str], SessionScheduled] = {}
     for instrument in instruments:
-        for session in _sessions(instrument, first, last):
+        for session in hours(instrument, first, last):
             if sessions.session_on(session.exchange, session.date) is None:
                 found.setdefault((session.exchange, session.date), session)
     return sorted(found.values(), key=lambda s: (s.begin, s.exchange))
 
 
-def _sessions(instrument: InstrumentDefined, first: date, last: date) -> list[SessionScheduled]:
+def hours(instrument: InstrumentDefined, first: date, last: date) -> list[SessionScheduled]:
+    """Return the sessions of an instrument's exchange in a span of dates; see `scheduled`."""
     exchange = instrument.exchange
     try:
         found = calendar.sessions(_CALENDARS.get(exchange, exchange), first, last)

@@ -6,7 +6,7 @@ trading. The session is recorded as it happens, and a proof of it is a replay of
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from app.live.guarding import GuardedBroker
 from app.live.kill_file import KillFile
 from app.live.pacing import PacedLink
 from app.live.recording import LiveRecorder
+from app.live.scheduling import Schedule
 from app.live.source import Commands, LiveSource
 from app.live.supervising import Supervisor
 from app.live.warming import KEY as WARM_UP
@@ -363,17 +364,22 @@ def run_live(
         files = SignalFiles(root, request.files, LogReader(root), troubles=troubles)
         plugins = SignalPlugins(root, request.plugins, LogReader(root), troubles=troubles)
 
+        schedule: Schedule | None = None
+
         def asked(now: int) -> Sequence[Event]:
-            return [*operator(now), *files(now), *plugins(now)]
+            return [*operator(now), *files(now), *plugins(now), *(schedule(now) if schedule else ())]
 
         def serve(session: LiveSession) -> None:
             operator.answer()
             writer.serve()
             watch(session)
 
-        with closing(files), closing(plugins):
+        with ExitStack() as stack, closing(files), closing(plugins):
             if request.link.lock_step:
                 plugins.wait(request.link.start_ns or time.time_ns())
             session = LiveSession(writer.journal, request, asked, watch=serve, troubles=troubles)
             operator.sit(Desk(writer.journal.root, session.world, request.account))
+            if not request.link.lock_step:  # the day of a demo is in the log
+                schedule = Schedule(session.world.sessions, lambda: session.client.wanted)
+                stack.callback(schedule.close)
             return session.run()

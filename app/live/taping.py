@@ -19,6 +19,7 @@ from app.configuration.reading import Config, canonical
 from app.live.ending import Ending
 from app.live.preparing import patiently, prepare
 from app.live.recording import LiveRecorder
+from app.live.scheduling import Schedule
 from app.live.session import InstrumentNames
 from app.live.source import IDLE_S
 from app.operation.writing import Writer, writing
@@ -30,6 +31,7 @@ from core.events import (
     Event,
     InstrumentDefined,
     SessionEnded,
+    SessionScheduled,
     SessionStarted,
 )
 from eventstore.reader import LogReader
@@ -82,6 +84,8 @@ class Tape:
     def run(self, until_ts: int | None, watch: Watch, ending: Ending) -> Taped:
         """Record until `until_ts`, `stopping` or the end of the connection; returns what was recorded."""
         client, recorder = self.client, self._recorder
+        schedule = Schedule(self._world.sessions, lambda: client.wanted)
+        ahead = (lambda _now: ()) if self._link.lock_step else schedule
         first = recorder.append(self._started(client.now))
         recorder.append(client.feed(client.now), first)
         recorder.commit(sync=True)
@@ -89,12 +93,14 @@ class Tape:
             while not (self.stopping or client.failure or client.over):
                 if until_ts is not None and client.now >= until_ts:
                     break
-                self._take(client.inputs(IDLE_S))
+                happened = client.inputs(IDLE_S)
+                self._take([*ahead(client.now), *happened])
                 self._writer.serve()
                 watch(self)
                 if reason := ending.reason:
                     self.stopping = reason
         finally:
+            schedule.close()
             client.close()
             last = recorder.append(SessionEnded(client.now, self.session, self.stopping or "finished"))
             recorder.commit(sync=True)
@@ -128,7 +134,7 @@ class Tape:
         )
 
 
-_TOLD = frozenset[type[Event]]({DataStateChanged, InstrumentDefined})
+_TOLD = frozenset[type[Event]]({DataStateChanged, InstrumentDefined, SessionScheduled})
 
 
 def run_tape(

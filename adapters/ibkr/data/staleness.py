@@ -1,14 +1,19 @@
 """When silence means that data are missing: in an instrument's regular hours, and longer than it may last.
 
 Pure. Outside its hours an instrument may be as quiet as it likes. Where the log knows no hours of an
-exchange, every moment counts: doubt closes the gate. It never decides what follows from a stale line.
+exchange, or none any more, every moment counts: doubt closes the gate. It never decides what follows from a
+stale line.
 """
 
 from collections.abc import Mapping
 from typing import Protocol
 
-from core.clock import SECOND_NS
+from core.clock import DAY_NS, SECOND_NS
 from core.events import InstrumentDefined, SessionScheduled
+
+UNKNOWN_AFTER_NS = 4 * DAY_NS
+"""So long after the last session that is known the hours of an exchange count as unknown: no weekend lasts
+longer, and in a longer holiday a gate that is closed does no harm."""
 
 
 class Hours(Protocol):
@@ -36,7 +41,8 @@ class Staleness:
             return None
         session = self._hours.session(instrument.exchange, ts)
         if session is None:
-            if self._hours.sessions(instrument.exchange):
+            known = self._hours.sessions(instrument.exchange)
+            if known and ts < known[-1].end + UNKNOWN_AFTER_NS:
                 return None
         elif session.open <= ts < session.close:
             since = max(since, session.open)  # the night before does not count

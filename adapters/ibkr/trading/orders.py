@@ -39,6 +39,7 @@ from core.events import (
     OrderStatusChanged,
 )
 from core.money import money
+from core.order_rules import strategy_of
 from core.views import GateView, InstrumentsView, Order
 from projections.gate import UNPROTECTED
 from projections.records import AMENDED, Version
@@ -183,7 +184,8 @@ class OrderChannel:
         # An order id that was issued again: the order that had it before is over and has its permanent id.
         known = self._orders.get(order)
         perms = self._routes.perm_ids(order)
-        return bool(perm_id and perms and perm_id not in perms and known is not None and not known.working)
+        over = known is None or not known.working  # one that is forgotten had ended
+        return bool(perm_id and perms and perm_id not in perms and over)
 
     def _bind(self, order: str, perm_id: int | None, order_id: int | None, ts: int) -> Iterable[Event]:
         known = self._routes.perm_ids(order)
@@ -251,6 +253,8 @@ class OrderChannel:
     ) -> Iterable[Event]:
         word = STATUSES.get(status)
         known = self._orders.get(order)
+        if known is None and word is not None and word not in _ENDED:
+            self._doubt = f"{order} ended long ago and is at the broker"
         if word is None or known is None:
             return ()
         if word in _ENDED and perm_id and self._has_twin(order, perm_id):
@@ -330,13 +334,15 @@ class OrderChannel:
             who = (
                 order or f"external-{said.perm_id or said.exec_id}",
                 said.account,
-                self._strategy(before, known),
+                self._strategy(before, known, order or ""),
                 self._instrument(said, known),
             )
             when = parse_time(said.time, self.zone) or ts
             what = (side, money(said.quantity), money(said.price), said.exchange)
             if known is not None and known.state in ("Cancelled", "Rejected", "Lost"):
                 self._doubt = f"{known.id} was taken for {known.state} and has filled"
+            elif known is None and order is not None and revision == 1:
+                self._doubt = f"{order} ended long ago and has filled"
             self._fills[exec_id] = who
             self._revisions.setdefault(exec_id, set()).add(revision)
             if revision > 1:
@@ -347,11 +353,12 @@ class OrderChannel:
         return [*events, *(self._commission(waiting, ts) if waiting is not None else ())]
 
     @staticmethod
-    def _strategy(before: ToldExecution | None, known: Order | None) -> str:
-        # The order may be forgotten by now: a correction stays with who was told of the execution.
+    def _strategy(before: ToldExecution | None, known: Order | None, order: str) -> str:
+        # The order may be forgotten by now: a correction stays with who was told of the execution, and an
+        # execution that nobody has told yet is of whom the order's id names.
         if known is not None:
             return known.strategy
-        return before.strategy if before is not None else ""
+        return before.strategy if before is not None else strategy_of(order)
 
     def _instrument(self, said: Execution, known: Order | None) -> str:
         if known is not None:

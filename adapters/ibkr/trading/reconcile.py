@@ -337,12 +337,21 @@ def _back(ours: dict[str, Found], folds: Folds, ts: int) -> Iterator[Event]:
     working = {order.id for order in folds.orders.working()}
     lost = set(folds.routes.lost())
     for name in sorted(ours.keys() - working):
-        order = folds.orders.get(name)
-        if order is not None and ours[name].live and order.state != "Filled":
+        order, live = folds.orders.get(name), ours[name].live
+        if order is None and live:
+            yield _forgotten(name, next(iter(live.values())), folds, ts)
+        if order is not None and live and order.state != "Filled":
             yield OrderResolved(ts, name, "live", f"taken for {order.state}, and among the open orders")
             yield _status(order, "Submitted", "", ts)
             if name in lost:
                 yield lost_order_seen(order, ts)
+
+
+def _forgotten(name: str, said: OpenOrder, folds: Folds, ts: int) -> BreakFound:
+    """Return the alarm about an order that ended so long ago that no more is known of it, and that works."""
+    instrument = folds.names.instrument(said.contract.con_id, said.contract.symbol)
+    message = f"{name} ended in the log long ago and works at the broker: cancel it in TWS, then accept"
+    return BreakFound(ts, said.terms.account, instrument, "lost_order", "ended", "working", message)
 
 
 def _overfilled(evidence: Evidence, folds: Folds, ts: int) -> Iterator[Event]:
@@ -379,8 +388,9 @@ def _cash(account: str, evidence: Evidence, folds: Folds, ts: int) -> Iterator[E
     A fill whose commission is still to come has cost the broker's balance already, or soon will; a fresh one
     may not be in it yet. Neither is a deposit, so the balance then waits for the next look.
     """
-    fills = [e for e in folds.orders.executions() if e.account == account and ts - e.ts < DAY_NS]
-    settled = all(e.commission is not None and ts - e.ts >= CASH_SETTLES_NS for e in fills)
+    # The orders of a busy day are forgotten before it ends; what was told of executions is not.
+    fills = folds.routes.fills(account, ts - DAY_NS)
+    settled = all(fill.charge and ts - fill.ts >= CASH_SETTLES_NS for fill in fills)
     for (owner, currency), theirs in sorted(evidence.cash.items()):
         ours = folds.account.cash(account, currency)
         if owner != account or theirs == ours:
