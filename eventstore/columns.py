@@ -47,6 +47,29 @@ def encode(values: Any, kind: pa.DataType) -> pa.Array:
     return _primitive(kind, data, len(values), valid)
 
 
+class Encoder:
+    """Encodes columns of several tables; one that equals the last of its name is not encoded again.
+
+    The events that an order goes through name it, and their time, by the same objects.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[list[Any], pa.Array]] = {}
+
+    def encode(self, name: str, values: Any, kind: pa.DataType) -> pa.Array:
+        """Return `encode(values, kind)`."""
+        if not isinstance(values, list) or kind == pa.float64():  # 0.0 equals -0.0, but is another value
+            return encode(values, kind)
+        known = self._last.get(name)
+        if known is not None and known[0] == values and known[1].type == kind:
+            return known[1]
+        array = encode(values, kind)
+        self._last[name] = values, array
+        return array
+
+
 def constant(value: Any, kind: pa.DataType, length: int) -> pa.Array:
     """Return a column that holds one value, or null, everywhere."""
     return pa.nulls(length, kind) if value is None else encode([value] * length, kind)
@@ -247,8 +270,10 @@ def _spread(indices: NDArray[np.int32], valid: NDArray[np.bool_] | None, table: 
 def _integers(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     if isinstance(values, np.ndarray):
         return values, None
-    if _is_constant(values) and values[0] is not None:  # a version, as a rule
-        return np.full(len(values), values[0], dtype=np.int64), None
+    if _is_constant(values):  # a version, as a rule, or a time that no order names
+        given = values[0] is not None
+        data = np.full(len(values), values[0] if given else 0, dtype=np.int64)
+        return data, None if given else np.zeros(len(values), np.bool_)
     try:
         return np.fromiter(values, np.int64, len(values)), None
     except TypeError:  # None is no integer; asking first would cost as much as the conversion

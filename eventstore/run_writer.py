@@ -115,13 +115,19 @@ class RunRecorder:
             return
         rows = np.fromiter(self._envelopes, np.int64, len(self._envelopes)).reshape(-1, 3)
         self._envelopes.clear()
-        positions = rows[:, 1].copy()
-        source = positions < RUN_BASE
-        positions[source] = self._ordinals(positions[source])
-        self._taken.append((rows, positions))
+        self._taken.append((rows, self._positions(rows[:, 1])))
         self._pending += len(rows)
         if self._pending >= _FLUSH_EVENTS:
             self._flush()
+
+    def _positions(self, ats: NDArray[np.int64]) -> NDArray[np.int64]:
+        # Several events in a row name one input, as a rule: each input is looked up once.
+        first = np.concatenate(([True], ats[1:] != ats[:-1]))
+        distinct = ats[first]
+        source = distinct < RUN_BASE
+        distinct[source] = self._ordinals(distinct[source])
+        positions: NDArray[np.int64] = distinct[np.cumsum(first) - 1]
+        return positions
 
     @property
     def events(self) -> int:
@@ -151,13 +157,14 @@ class RunRecorder:
         first_seq = self._next - len(ats)
         marks = np.array([ORDER_MARKS[event_type] for event_type in self._values], dtype="S8")
         self._order.update(marks[codes[(marks != b"")[codes]]].tobytes())
+        encoder = columns.Encoder()
         for code, (event_type, values) in enumerate(self._values.items()):
             if not values:
                 continue
             rows = np.flatnonzero(codes == code)
             table = self._table(event_type)
             cause = columns.from_numpy(causes[rows], causes[rows] > 0)
-            batch = values_to_batch(table.kind, first_seq + rows, None, ats[rows], cause, values)
+            batch = values_to_batch(table.kind, first_seq + rows, None, ats[rows], cause, values, encoder)
             table.write(batch, positions[rows])
             values.clear()
         self._taken, self._pending = [], 0

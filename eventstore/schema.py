@@ -118,8 +118,12 @@ def values_to_batch(
     ats: Values,
     causes: Values,
     values: list[Any],
+    encoder: columns.Encoder | None = None,
 ) -> pa.RecordBatch:
-    """Return events as one typed batch as `to_batch` does, of their `values_of` end to end."""
+    """Return events as one typed batch as `to_batch` does, of their `values_of` end to end.
+
+    An `encoder` that batches of several types share makes what they have in common once.
+    """
     # Cutting columns out of one list costs less than one pass over the events a field, and less than a zip,
     # which would keep a tuple an event for the collector to walk.
     width = len(columns_of(kind.type))
@@ -130,7 +134,10 @@ def values_to_batch(
         envelope += [ats, causes]
     elif list(ats) != list(seqs) or list(causes).count(None) != len(causes):
         raise InvalidEvent(f"{kind.tag} events must be inputs (at = seq, no cause): they are market data")
-    arrays = [columns.encode(v, f.type) for v, f in zip((*envelope, *fields), list(schema)[:-1], strict=True)]
+    made = encoder or columns.Encoder()
+    arrays = [
+        made.encode(f.name, v, f.type) for v, f in zip((*envelope, *fields), list(schema)[:-1], strict=True)
+    ]
     arrays.append(pa.nulls(len(seqs), pa.string()))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
