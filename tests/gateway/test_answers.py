@@ -74,3 +74,12 @@ def test_a_regulatory_snapshot_ends_as_any_other(raw):
     raw.send(1, 11, ID, *ZVXA, 0, "", 0, 1, "")
     assert raw.drain()[-1][:3] == ["57", "1", str(ID)]
     assert raw.client.streams == {}
+
+
+def test_a_part_of_a_share_is_refused_to_clients_that_read_whole_numbers_only(ib_gateway_log, tmp_path):
+    with inside(ib_gateway_log, tmp_path / "old", server_version=157) as raw:
+        raw.place(1, quantity="0.5")
+        assert [m[2:4] for m in raw.drain()] == [["1", "10243"]]
+    with inside(ib_gateway_log, tmp_path / "new") as raw:
+        raw.place(1, quantity="0.5")
+        assert "Submitted" in [m[2] for m in raw.drain() if m[0] == "3"]
