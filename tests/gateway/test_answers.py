@@ -1,5 +1,7 @@
 """What is not simulated, or asked for wrongly, is answered with an error that names its request."""
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from adapters.ibkr.gateway import session as gateway_session
@@ -30,7 +32,6 @@ WITH_ID = {
 WITHOUT_ID = {
     "advisors": (321, [18, 1, 1]),
     "replacing advisors": (321, [19, 1, 3, "<x/>", 5]),
-    "scanner parameters": (322, [24, 1]),
     "an unknown market rule": (321, [91, 26]),
 }
 
@@ -63,6 +64,13 @@ def test_a_gateway_that_answers_without_the_id_is_caught(raw, monkeypatch):
     monkeypatch.setattr(gateway_session, "request_id", lambda *_: -1)
     found, wanted = answers(raw)
     assert found != wanted
+
+
+def test_the_list_of_scanners_is_empty(raw):
+    raw.send(24, 1)
+    [[kind, version, text]] = raw.drain()
+    assert (kind, version) == ("19", "1")
+    assert [len(part) for part in ET.fromstring(text)] == [0, 0, 0]
 
 
 def test_soft_dollar_tiers_are_none(raw):
