@@ -18,6 +18,7 @@ from adapters.ibkr.gateway.accounts import Accounts
 from adapters.ibkr.gateway.book import NO_TIME, Book, rebuild
 from adapters.ibkr.gateway.contracts import Contracts
 from adapters.ibkr.gateway.datarequests import DataRequests
+from adapters.ibkr.gateway.daybreak import DayBreak
 from adapters.ibkr.gateway.faults import Fault, Faults, parse
 from adapters.ibkr.gateway.feeds import Feeds
 from adapters.ibkr.gateway.market import Market, Speed
@@ -213,10 +214,14 @@ class _Day:
         """Return where the day begins."""
         sessions = self.scheduled()
         if start == "begin":
-            return min(session.begin for session in sessions)
+            return self.begin_ts()
         if start == "open":
             return min(session.open for session in sessions)
         return local(self.date, start, self.timezone)
+
+    def begin_ts(self) -> int:
+        """Return where the date's sessions begin."""
+        return min(session.begin for session in self.scheduled())
 
     def end_ts(self) -> int:
         """Return where the day ends."""
@@ -261,11 +266,13 @@ class _Parts:
             self._accounts.realised,
         )
 
+        self._day_break = DayBreak(self._accounts, day.begin_ts(), money(request.cash))
+
     def open_book(self) -> int | None:
         """Fold the book that there is and return its last time; `None` for one that begins."""
         layout = Layout(self._journal.root)
         if layout.exists() and self._journal.last_seq > 1:
-            last = rebuild(self._book, LogReader(self._journal.root).entries())
+            last = rebuild(self._book, self._day_break.batches(LogReader(self._journal.root).entries()))
             if last is not None:
                 return last
         self._begin_book()
@@ -295,7 +302,7 @@ class _Parts:
         feeds = Feeds(world.quotes)
         self._look_back(feeds)
         accounts = self._accounts
-        accounts.start_day(money(request.cash))
+        self._day_break.end()
         trading = Trading(
             self._book,
             self._broker,
@@ -305,7 +312,9 @@ class _Parts:
             accounts.preview,
             accounts.refuses,
         )
-        start_ts = self._start_ts() if resumed is None else resumed
+        start_ts = self._start_ts()
+        if resumed is not None and resumed >= day.begin_ts():
+            start_ts = resumed  # else the book ends before the day
         market = Market(
             LogSource(day.reader, day.plan.slices),
             self._broker,

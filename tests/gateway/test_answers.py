@@ -1,5 +1,7 @@
 """What is not simulated, or asked for wrongly, is answered with an error that names its request."""
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from adapters.ibkr.gateway import session as gateway_session
@@ -30,7 +32,6 @@ WITH_ID = {
 WITHOUT_ID = {
     "advisors": (321, [18, 1, 1]),
     "replacing advisors": (321, [19, 1, 3, "<x/>", 5]),
-    "scanner parameters": (322, [24, 1]),
     "an unknown market rule": (321, [91, 26]),
 }
 
@@ -65,6 +66,13 @@ def test_a_gateway_that_answers_without_the_id_is_caught(raw, monkeypatch):
     assert found != wanted
 
 
+def test_the_list_of_scanners_is_empty(raw):
+    raw.send(24, 1)
+    [[kind, version, text]] = raw.drain()
+    assert (kind, version) == ("19", "1")
+    assert [len(part) for part in ET.fromstring(text)] == [0, 0, 0]
+
+
 def test_soft_dollar_tiers_are_none(raw):
     raw.send(79, ID)
     assert raw.drain() == [["77", str(ID), "0"]]
@@ -74,3 +82,12 @@ def test_a_regulatory_snapshot_ends_as_any_other(raw):
     raw.send(1, 11, ID, *ZVXA, 0, "", 0, 1, "")
     assert raw.drain()[-1][:3] == ["57", "1", str(ID)]
     assert raw.client.streams == {}
+
+
+def test_a_part_of_a_share_is_refused_to_clients_that_read_whole_numbers_only(ib_gateway_log, tmp_path):
+    with inside(ib_gateway_log, tmp_path / "old", server_version=157) as raw:
+        raw.place(1, quantity="0.5")
+        assert [m[2:4] for m in raw.drain()] == [["1", "10243"]]
+    with inside(ib_gateway_log, tmp_path / "new") as raw:
+        raw.place(1, quantity="0.5")
+        assert "Submitted" in [m[2] for m in raw.drain() if m[0] == "3"]

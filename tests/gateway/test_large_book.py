@@ -70,8 +70,6 @@ def test_the_next_day_tells_of_the_day_before_when_it_is_asked(ib_gateway_log, t
     with inside(ib_gateway_log, tmp_path / "book") as raw:
         trade(raw)
     with inside(ib_gateway_log, tmp_path / "book", date="2025-07-03") as raw:
-        raw.subscribe()
-        raw.send(105)
         assert told(raw) == ([], [], ["1"])
         assert len(told(raw, days=1)[0]) == ORDERS
 

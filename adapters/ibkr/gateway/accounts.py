@@ -65,6 +65,8 @@ class Accounts:
         self._contracts = contracts
         self._commissions = commissions
         self._start_equity: Decimal | None = None
+        self._realised_before: dict[str, Decimal] = {}  # by instrument, what earlier days realised
+        self._paid_before = ZERO
 
     # -- positions -----------------------------------------------------------------------------
 
@@ -109,8 +111,11 @@ class Accounts:
             self.market_value(position),
             self.average_cost(position),
             self.unrealised(position),
-            position.realised,
+            self._realised_today(position),
         ]
+
+    def _realised_today(self, position: Position) -> Decimal:
+        return money(position.realised - self._realised_before.get(position.instrument, ZERO))
 
     def realised(self, fill: Filled) -> Decimal | None:
         """Return what a fill about to be booked realises; `None` if it only opens."""
@@ -137,8 +142,10 @@ class Accounts:
         return money(total)
 
     def start_day(self, equity: Decimal) -> None:
-        """Count the day's profit from this equity."""
+        """Count the day's profit from this equity, and from what is realised and paid by now."""
         self._start_equity = equity
+        self._realised_before = {p.instrument: p.realised for p in self._positions.positions()}
+        self._paid_before = self._cash.commissions(self.account, self.currency)
 
     def margin(self, extra: tuple[str, Decimal] | None = None) -> Margin:
         """Return the margin of what is held, with `extra` (instrument, signed quantity) added."""
@@ -205,8 +212,8 @@ class Accounts:
     def pnl(self) -> PnL:
         """Return the account's profit; realised after commissions."""
         unrealised = sum((self.unrealised(p) for p in self.positions()), ZERO)
-        realised = sum((p.realised for p in self._positions.positions()), ZERO)
-        paid = self._cash.commissions(self.account, self.currency)
+        realised = sum((self._realised_today(p) for p in self._positions.positions()), ZERO)
+        paid = self._cash.commissions(self.account, self.currency) - self._paid_before
         start = self._start_equity
         daily = ZERO if start is None else self.equity() - start
         return PnL(money(daily), money(unrealised), money(realised - paid))
@@ -214,7 +221,8 @@ class Accounts:
     def pnl_single(self, instrument: str) -> tuple[Decimal, Decimal, Decimal, Decimal]:
         """Return quantity, open and realised profit and value of one position."""
         position = self.position(instrument)
-        return position.quantity, self.unrealised(position), position.realised, self.market_value(position)
+        realised = self._realised_today(position)
+        return position.quantity, self.unrealised(position), realised, self.market_value(position)
 
     # -- previews ------------------------------------------------------------------------------
 

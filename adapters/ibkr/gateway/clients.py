@@ -83,7 +83,7 @@ class Client:
 
     def write(self, data: bytes) -> None:
         """Queue bytes."""
-        if self.muted or self.stage == "closed":
+        if self.muted or self.reset or self.stage == "closed":
             return
         self.out.append(data)
         self.out_bytes += len(data)

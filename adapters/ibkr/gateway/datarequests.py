@@ -23,6 +23,7 @@ Handler = Callable[[Client, Cursor], None]
 LINES_MAX = 100
 _GROWING = frozenset({"TRADES", "MIDPOINT", "BID", "ASK"})
 _WHAT = _GROWING | {"ADJUSTED_LAST", "BID_ASK"}
+_SCHEDULES = 165  # older clients cannot read them
 _INVALID = "Error validating request.-'bX' : cause - "
 _NO_DATA = "Historical Market Data Service error message:HMDS query returned no data: "
 
@@ -121,7 +122,7 @@ class DataRequests:
     def _history(self, client: Client, cursor: Cursor) -> None:
         asked = requests.history(cursor, client.version)
         contract = self._trading.resolve(asked.contract)
-        if asked.what == "SCHEDULE":
+        if asked.what == "SCHEDULE" and client.version >= _SCHEDULES:
             self._schedule(client, asked, contract)
             return
         _check_what(asked.what, _GROWING | TRADED if asked.keep_up else _WHAT)

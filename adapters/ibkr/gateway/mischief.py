@@ -4,21 +4,21 @@ Acts on connections set flags that the server heeds; acts on messages are distor
 way out; acts on the session change what it says. Every act has a test that sees it on the wire.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from adapters.ibkr.gateway import distortions
 from adapters.ibkr.gateway.clients import Client, Distortion
+from adapters.ibkr.gateway.contracts import Contracts
+from adapters.ibkr.gateway.datarequests import DataRequests
 from adapters.ibkr.gateway.faults import Fault
+from adapters.ibkr.gateway.feeds import Feeds
+from adapters.ibkr.gateway.market import Market
 from adapters.ibkr.gateway.times import duration_ns
+from adapters.ibkr.gateway.trading import Trading
 from adapters.ibkr.gateway.wire import message
 from core.clock import SECOND_NS
-
-if TYPE_CHECKING:
-    from adapters.ibkr.gateway.session import Session
 
 _TEXTS = {
     100: "Max rate of messages per second has been exceeded:max=50 rec=51",
@@ -45,10 +45,35 @@ _EARLY = frozenset({"swap", "drop", "repeat", "late", "alter", "refuse", "split"
 _INSIDE_BYTES = 9  # less than any tick takes: what is cut off is part of a message
 
 
+class Victim(Protocol):
+    """The session that the acts are done to."""
+
+    market: Market
+    trading: Trading
+    feeds: Feeds
+    data: DataRequests
+    contracts: Contracts
+    clients: list[Client]
+    skew_ns: int
+    ids_back: int
+
+    def ready(self) -> list[Client]:
+        """Return the clients that may be told of things."""
+
+    def disconnect(self, client: Client) -> None:
+        """Forget a connection."""
+
+    def error(self, client: Client, req_id: int, code: int, text: str) -> None:
+        """Tell a client of an error or notice."""
+
+    def halt(self, instrument: str, *, on: bool) -> None:
+        """Halt or resume an instrument."""
+
+
 class Mischief:
     """Does what a script says."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Victim) -> None:
         self._session = session
         self._restart_s: float | None = None
         self._freeze_s: float | None = None

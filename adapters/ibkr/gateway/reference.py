@@ -13,6 +13,10 @@ from projections.sessions import Sessions
 
 Handler = Callable[[Client, Cursor], None]
 _HOURS_DAYS = 8
+_NO_SCANNERS = (
+    '<?xml version="1.0" encoding="UTF-8"?><ScanParameterResponse><InstrumentList/><LocationTree/>'
+    "<ScanTypeList/></ScanParameterResponse>"
+)
 
 
 class Reference:
@@ -30,6 +34,7 @@ class Reference:
             81: self._matching,
             91: self._market_rule,
             78: self._option_parameters,
+            24: lambda client, _cursor: client.post([19, 1, _NO_SCANNERS]),
             79: lambda client, cursor: client.post([77, cursor.integer("reqId"), 0]),
             80: lambda client, _cursor: client.post([78, 0]),
             82: lambda client, _cursor: client.post([80, 0]),

@@ -17,6 +17,10 @@ from core.errors import UsageError
 READ_BYTES = 65_536
 BACKPRESSURE_BYTES = 1 << 20
 """At full speed the market waits while a client has this much to read."""
+STALLED_S = 60.0
+"""So long it waits for a client that reads nothing; then that client is cut off."""
+CONNECTIONS_MAX = 128
+"""Further ones are closed at once: each takes a file that the book may need."""
 
 
 class Line:
@@ -25,7 +29,8 @@ class Line:
     def __init__(self, sock: socket.socket, client: Client) -> None:
         self.sock = sock
         self.client = client
-        self.rest = b""
+        self.rest = memoryview(b"")
+        self.took_s = 0.0  # when it took bytes for the last time, or had none to take
         self.quiet_until_s = 0.0
         self.deaf_until_s = 0.0
 
@@ -118,6 +123,7 @@ class Server:
         waits = [until - now for until in (self._frozen_until_s, self._away_until_s) if until]
         for line in self._lines.values():
             waits += [until - now for until in (line.quiet_until_s, line.deaf_until_s) if until]
+            waits += [line.took_s + STALLED_S - now] if line.client.out_bytes > BACKPRESSURE_BYTES else []
         if self._frozen_until_s <= now and not self._crowded() and not self.session.waiting:
             market = self.session.market.wait_s()
             waits += [] if market is None else [market]
@@ -182,6 +188,9 @@ class Server:
             sock, _ = self._listener.accept()
         except OSError:
             return  # gone before it was taken
+        if len(self._lines) >= CONNECTIONS_MAX:
+            sock.close()
+            return
         sock.setblocking(False)  # noqa: FBT003  # its only argument
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         line = Line(sock, self.session.connect())
@@ -207,9 +216,13 @@ class Server:
         if client.reset:
             self._drop(line, abort=True)
             return
+        if client.out_bytes <= BACKPRESSURE_BYTES or client.coalescing:
+            line.took_s = now
         try:
             self._flush(line, now)
         except BlockingIOError:
+            if now - line.took_s >= STALLED_S:
+                self._drop(line, abort=True)
             return
         except OSError:
             self._drop(line)
@@ -226,18 +239,19 @@ class Server:
             return
         while client.out or line.rest:
             if not line.rest:
-                line.rest = b"".join(client.out)
+                line.rest = memoryview(b"".join(client.out))
                 client.out.clear()
             size = client.piece or len(line.rest)
             sent = line.sock.send(line.rest[:size])
-            line.rest = line.rest[sent:]
-            client.out_bytes = len(line.rest)
+            line.rest, line.took_s = line.rest[sent:], now
+            client.out_bytes -= sent
             if client.piece:
                 line.quiet_until_s = now + client.pause_s
                 return
         if client.bursts:
             data, quiet_s = client.bursts.pop(0)
-            line.rest = data[line.sock.send(data) :]
+            line.rest = memoryview(data)[line.sock.send(data) :]
+            client.out_bytes += len(line.rest)
             line.quiet_until_s = now + quiet_s
 
     def _drop(self, line: Line, *, abort: bool = False) -> None:

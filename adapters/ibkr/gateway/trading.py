@@ -37,6 +37,8 @@ from core.ports import Broker
 
 __all__ = ["Refusal", "Trading"]
 
+_FRACTIONS = 163  # older clients read quantities as whole numbers, and may end with one that is none
+
 
 class Engine(Broker, Protocol):
     """A broker that can be given what was at work before."""
@@ -74,6 +76,8 @@ class Trading:
         known = self.book.find(client.id, asked.order_id)
         contract = self.resolve(asked.contract)
         terms = asked_terms(asked, contract, self.book.account, self._now())
+        if client.version < _FRACTIONS and terms.quantity % 1:
+            raise Refusal(10243, "Fractional-sized order cannot be placed via API.")
         if why := self._refuses(contract.instrument):
             raise Refusal(201, f"Order rejected - reason:{why}")
         if asked.what_if:
