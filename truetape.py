@@ -23,6 +23,7 @@ if not Path(getattr(core, "__file__", None) or "").resolve().is_relative_to(Path
         f"put it behind truetape on the path"
     )
 
+from core.asking import Bracket
 from core.data_source import DataSource
 from core.events import (
     Bar,
@@ -56,7 +57,7 @@ from core.signals.sources import ComputedSignals
 from core.sizers import sizer
 from core.sizing import LEAN, MarginSizing, fixed_fractional, volatility_target
 from core.sizing_rules import SizingFacts as SizingCase
-from core.strategy import Bracket, Parameters, Strategy, Subscription, WarmUp
+from core.strategy import Parameters, Strategy, Subscription, WarmUp
 from core.views import ClosedTrade, Order, Position
 
 if TYPE_CHECKING:

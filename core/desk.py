@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 from msgspec.structs import replace
 
 from core.agenda import AFTER_SCAN, Agenda
+from core.asking import Bracket, Exits, Terms, Times
 from core.clock import local
 from core.errors import UsageError
 from core.events import (
@@ -41,7 +42,6 @@ from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
 from core.sizing_desk import SizingDesk, SizingViews
 from core.sizing_rules import OwnSizer, Sized, SizingRules
-from core.strategy import Bracket, Exits, Terms, Times
 from core.views import (
     AccountView,
     DecidedView,

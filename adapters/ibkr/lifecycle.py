@@ -20,8 +20,9 @@ from adapters.ibkr.link.notices import Notices
 from adapters.ibkr.link.pacing import Lane
 from adapters.ibkr.link.sending import Sending
 from adapters.ibkr.reminders import Reminders
+from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.orders import OrderChannel
-from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds
+from adapters.ibkr.trading.reconcile import PATIENCE_S
 from adapters.ibkr.trading.recovery import Recovery
 from adapters.ibkr.trading.snapshot import PAUSE_S
 from adapters.ibkr.wire.distribution import installed

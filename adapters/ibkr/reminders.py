@@ -6,10 +6,10 @@ position: executions alone do.
 
 from decimal import Decimal
 
+from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.missing_commissions import MissingCommissions
 from adapters.ibkr.trading.missing_fills import MissingFills
 from adapters.ibkr.trading.orders import OrderChannel
-from adapters.ibkr.trading.reconcile import Folds
 from adapters.ibkr.wire.messages import ExecutionsEnd, Message, OrderStatus
 from core.events import Event, Filled
 from core.money import ZERO

@@ -9,9 +9,9 @@ import click
 from app.commands.base import Call, verb
 
 if TYPE_CHECKING:
-    from app.report.building import Report
     from app.report.comparison import SideBySide
     from app.report.dealing import Group
+    from app.report.shape import Report
 
 _DAYS_SHOWN = 10
 _REASONS_SHOWN = 10

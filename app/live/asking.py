@@ -12,7 +12,7 @@ import msgspec
 
 from app.configuration.reading import Config
 from app.configuration.settings import SignalPluginSection
-from app.live.reading import SAID_MAX, Reading, stamped
+from app.live.reading import SAID_MAX, Reading, learnt
 from app.signals.child import Answer, Order
 from app.signals.plugins import PluginOrder
 from app.signals.reading import market_of, options_of
@@ -168,9 +168,7 @@ class SignalPlugins:
         source, name = plugin.order.options.source, plugin.name
         if plugin.order.model and (source, answer.digest) in self._said:
             return []  # an earlier session of the day asked the same model of the same closes
-        signals, late = stamped(answer.signals, name, now)
-        bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
-        rejections: list[Event] = [*bad, *late]
+        signals, rejections = learnt(answer, name, now)
         said = answer.problem[:SAID_MAX]
         told = SignalFileRead(now, source, name, answer.digest, len(signals), len(rejections), said)
         self.troubles.note(told)

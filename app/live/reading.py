@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import IO
 
@@ -76,17 +75,15 @@ class Reading:
         self._answer.close()
 
 
-def stamped(
-    signals: Iterable[SignalReceived], file: str, now: int
-) -> tuple[list[SignalReceived], list[RowRejected]]:
-    """Let signals begin now; those that have expired meanwhile are rejected."""
+def learnt(answer: Answer, file: str, now: int) -> tuple[list[SignalReceived], list[RowRejected]]:
+    """Return an answer's signals and rejections, which begin now; what has expired meanwhile is rejected."""
     good: list[SignalReceived] = []
-    late: list[RowRejected] = []
-    for one in signals:
+    bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
+    for one in answer.signals:
         moved = msgspec.structs.replace(one, ts=max(now, one.ts))
         wrong = problem(moved)
         if wrong is None:
             good.append(moved)
         else:
-            late.append(RowRejected(now, file, 0, wrong, one.instrument))
-    return good, late
+            bad.append(RowRejected(now, file, 0, wrong, one.instrument))
+    return good, bad

@@ -15,8 +15,8 @@ import msgspec
 from adapters.ibkr.client import IbClient, LinkSettings
 from adapters.ibkr.data.marketdata import DataLimits, MarketData
 from adapters.ibkr.data.resolving import name_of
+from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.orders import OrderChannel
-from adapters.ibkr.trading.reconcile import Folds
 from app.composition.assembling import assemble
 from app.composition.past import past_of
 from app.composition.ranging import warmed

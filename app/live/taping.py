@@ -12,8 +12,8 @@ import msgspec
 from adapters.ibkr.client import IbClient
 from adapters.ibkr.data.marketdata import DataLimits, MarketData
 from adapters.ibkr.link.link_settings import LinkSettings
+from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.orders import OrderChannel
-from adapters.ibkr.trading.reconcile import Folds
 from app.composition.past import past_of
 from app.configuration.reading import Config, canonical
 from app.live.ending import Ending

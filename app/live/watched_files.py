@@ -14,7 +14,7 @@ import msgspec
 
 from adapters.replay.signals.recommendations import SignalOptions
 from app.configuration.reading import Config
-from app.live.reading import SAID_MAX, Reading, stamped
+from app.live.reading import SAID_MAX, Reading, learnt
 from app.signals.child import Answer, Order
 from app.signals.reading import options_of
 from app.signals.troubles import Troubles, trouble_of
@@ -163,9 +163,7 @@ class SignalFiles:
             return self._tell(well) if self.troubles.of(well.source, well.file) else []
         if file.bad is not None and answer.digest == file.bad.digest != "":
             return self._tell(msgspec.structs.replace(file.bad, ts=now))  # its rows are in the log
-        signals, late = stamped(answer.signals, file.name, now)
-        bad = [msgspec.structs.replace(one, ts=now) for one in answer.rejections]
-        rejections: list[Event] = [*bad, *late]
+        signals, rejections = learnt(answer, file.name, now)
         told = file.told(now, answer.digest, len(signals), len(rejections), answer.problem)
         file.bad = told if trouble_of(told) else None
         if answer.digest and file.bad is None:

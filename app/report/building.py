@@ -14,33 +14,15 @@ import msgspec
 
 from app.report import metrics
 from app.report.cautions import cautions
-from app.report.days import Day, DayResult, MonthResult, day_results, days_of, month_results
-from app.report.dealing import Dealing, Group, OpenRow
+from app.report.days import Day, DayResult, day_results, days_of, month_results
+from app.report.dealing import Dealing
 from app.report.facts import Facts, Series
+from app.report.shape import Report
 from app.report.summary import Summary, summarise
 from core.money import ZERO
 from core.trips import Fill, RoundTrip
 from eventstore.runs import RunReader
 from eventstore.sql import connect
-
-
-class Report(msgspec.Struct, frozen=True):
-    """Everything that a report shows; money as exact decimals, shares as fractions, `None` is unknown."""
-
-    run: str
-    period: str
-    strategies: list[dict[str, Any]]
-    failed: str | None
-    figures: dict[str, Any]
-    refused_by_rule: dict[str, int]
-    by_instrument: list[Group]
-    by_strategy: list[Group]
-    by_exit_reason: list[Group]
-    monthly: list[MonthResult]
-    daily: list[DayResult]
-    positions: list[OpenRow]
-    assumptions: dict[str, Any]
-    cautions: list[str] = []
 
 
 class Material(msgspec.Struct):

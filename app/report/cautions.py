@@ -4,21 +4,19 @@ Each caution follows from the figures alone. Owns no figure and hides none.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from app.report.building import Report
+from app.report.shape import Report
 
 _DAYS_MIN = 30
 _TRADES_MIN = 30
 
 
-def cautions(report: "Report") -> list[str]:
+def cautions(report: Report) -> list[str]:
     """Return what to be careful with in a report, most important first."""
     return list(_cautions(report))
 
 
-def _cautions(report: "Report") -> Iterator[str]:
+def _cautions(report: Report) -> Iterator[str]:
     told = report.figures
     if report.failed:
         yield "The strategy failed: the figures end there."

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from app.replay.comparing import Comparison, compare
-from app.report.building import Material, Report
+from app.report.building import Material
 from app.report.lines import LINES
+from app.report.shape import Report
 
 _NUMBERS = frozenset(("money", "share", "ratio", "count", "length"))
 

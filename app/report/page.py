@@ -11,13 +11,14 @@ from typing import Any
 from app.output import cell, when
 from app.report import html
 from app.report.axes import TimeAxis
-from app.report.building import Material, Report
+from app.report.building import Material
 from app.report.charts import Dots, Line, chart
 from app.report.dealing import Group
 from app.report.facts import Series
 from app.report.html import Signed
 from app.report.lines import SECTIONS, shown, shown_as
 from app.report.metrics import underwater
+from app.report.shape import Report
 from app.report.tables import GROUP_COLUMNS, monthly_grid
 from core.trips import RoundTrip
 

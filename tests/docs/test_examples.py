@@ -84,6 +84,12 @@ def test_examples_print_what_the_page_shows(name):
     )
 
 
+def test_the_pages_have_blocks_to_parse():
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    assert len(blocks(text, "python")) > 10
+    assert len(blocks(text, "toml")) > 10
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_python_blocks_parse(name):
     for block in blocks((PROJECT / name).read_text("utf-8"), "python"):

@@ -255,5 +255,8 @@ def test_a_directory_of_another_program_never_becomes_a_log(tmp_path: Path) -> N
 
 def test_an_empty_directory_may_become_a_log_hidden_files_or_not(tmp_path: Path) -> None:
     (tmp_path / ".gitkeep").touch()
-    Journal.open(tmp_path).close()
-    Journal.open(tmp_path).close()
+    for n in (1, 2):
+        journal = Journal.open(tmp_path)
+        journal.append(event_of(n))
+        journal.close()
+    assert [e.event for e in read_all(tmp_path)] == [event_of(1), event_of(2)]

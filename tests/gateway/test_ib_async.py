@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -29,13 +30,12 @@ def connect(ib, gateway, client_id: int = 7):
     return contract
 
 
-def wait(ib, condition, seconds: float = 10.0) -> None:
-    """Let the client's loop run until something is so."""
-    for _ in range(2000):
-        if condition():
-            return
-        ib.waitOnUpdate(timeout=seconds)
-    raise AssertionError("it did not come")
+def wait(ib, condition, seconds: float = 60.0) -> None:
+    """Let the client's loop run until something is so; fail if it never is."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        ib.waitOnUpdate(timeout=1.0)
 
 
 def test_it_connects_without_a_warning_or_a_timeout(ib, ib_gateway, caplog):
@@ -79,6 +79,7 @@ def test_it_cancels_an_order(ib, ib_gateway):
     wait(ib, lambda: trade.orderStatus.status == "Submitted")
     ib.cancelOrder(trade.order)
     wait(ib, lambda: trade.orderStatus.status == "Cancelled")
+    assert (trade.orderStatus.filled, ib.openTrades(), ib.positions()) == (0, [], [])
 
 
 def test_it_sends_brackets(ib, ib_gateway):
@@ -87,6 +88,8 @@ def test_it_sends_brackets(ib, ib_gateway):
         ib.placeOrder(contract, order)
     wait(ib, lambda: sorted(t.orderStatus.status for t in ib.trades())[:1] == ["Filled"])
     wait(ib, lambda: {t.orderStatus.status for t in ib.openTrades()} == {"Submitted", "PreSubmitted"})
+    assert [t.order.orderType for t in ib.openTrades()] == ["LMT", "STP"]
+    assert [p.position for p in ib.positions()] == [50.0]
 
 
 def seen_by_another(gateway):
@@ -153,6 +156,7 @@ def test_a_cancel_of_its_bracket_cancels_the_exits(ib, ib_gateway):
     wait(ib, lambda: [t.orderStatus.status for t in trades] == ["Submitted", "PreSubmitted", "PreSubmitted"])
     ib.cancelOrder(trades[0].order)
     wait(ib, lambda: {t.orderStatus.status for t in trades} == {"Cancelled"})
+    assert (ib.openTrades(), ib.fills()) == ([], [])
 
 
 def test_it_previews_margins(ib, ib_gateway):

@@ -57,9 +57,12 @@ def test_no_request_ends_the_session(session, version, kind, fields):
     max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_no_bytes_end_the_session(session, data):
-    client = started(session)
+    other, client = started(session), started(session)
     session.receive(client, data)
     session.disconnect(client)
+    session.receive(other, frame(49, 1))
+    session.disconnect(other)
+    assert any(answer[4:7] == b"49\0" for answer in other.out)
 
 
 def test_a_client_that_sends_garbage_disturbs_no_other(ib_gateway):

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
+from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.orders import OrderChannel
-from adapters.ibkr.trading.reconcile import Folds, reconcile
+from adapters.ibkr.trading.reconcile import reconcile
 from adapters.ibkr.trading.snapshot import Evidence, Snapshot
 from adapters.ibkr.wire.messages import (
     AccountValue,

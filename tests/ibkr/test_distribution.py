@@ -60,6 +60,7 @@ def test_capabilities_are_those_of_the_signatures():
 
 
 def test_a_clean_installation_is_accepted(site):
+    assert list(found_in(site)) != []
     check(site)
 
 

@@ -131,7 +131,7 @@ class ForgetsEarlyCommissions(OrderChannel):
 
     def _commission(self, said, ts):
         found = super()._commission(said, ts)
-        self._waiting.clear()
+        self.executions.waiting.clear()
         return found
 
 
@@ -369,8 +369,9 @@ def test_the_kinds_that_the_channel_tells_of_fills_are_the_folds_own():
 class AsksOrders(OrderChannel):
     """Takes an execution for news if the orders, which forget, do not know it."""
 
-    def _is_news(self, exec_id, revision):
-        return self._orders.execution(exec_id) is None
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.executions.is_news = lambda exec_id, _: self._orders.execution(exec_id) is None
 
 
 def forgetful(channel=OrderChannel):

@@ -8,7 +8,7 @@ import pytest
 from adapters.ibkr.link.heartbeat import Heartbeat
 from adapters.ibkr.link.pacing import Lane
 from adapters.ibkr.link.sending import Sending
-from adapters.ibkr.trading.orders import Request
+from adapters.ibkr.trading.outgoing import Request
 from core.effects import Effect
 from core.errors import WriteFailed
 from core.events import CancelIntended, CancelSent, ModifyIntended, OrderIntended, OrderSent, SendFailed

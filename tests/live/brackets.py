@@ -1,6 +1,6 @@
 """A strategy that enters by brackets and little else, and ends flat."""
 
-from core.strategy import Bracket
+from core.asking import Bracket
 from truetape import Parameters, Strategy, Trade
 
 

@@ -227,7 +227,7 @@ def needs_the_execution_first(session: LiveSession) -> None:
 
     def commission(channel: Any, plain: Any, said: CommissionReport, ts: int) -> Iterable[Event]:
         events = list(plain(said, ts))
-        channel._waiting.clear()
+        channel.executions.waiting.clear()
         return events
 
     _instead(session, commission=commission)

@@ -1,6 +1,6 @@
 """A strategy that uses every type of order, every time in force, groups and brackets."""
 
-from core.strategy import Bracket
+from core.asking import Bracket
 from truetape import Filled, Order, Parameters, Strategy, Subscription, Trade
 
 SECOND = 1_000_000_000

@@ -5,13 +5,16 @@ parent's id that it names, or by its group, which the broker names after the per
 a window attached the exits. It is neither changed nor cancelled here.
 """
 
+from collections.abc import Iterable
 from typing import Protocol, get_args
 
-from adapters.ibkr.wire.messages import OpenOrder
+import msgspec
+
+from adapters.ibkr.wire.messages import OpenOrder, OrderStatus
 from adapters.ibkr.wire.terms import OrderTerms
 from adapters.ibkr.wire.times import parse_time
 from adapters.ibkr.wire.versions import shown_prices
-from core.events import ExternalOrderReported, OrderType, Side, TimeInForce
+from core.events import Event, ExternalOrderReported, OrderType, Side, TimeInForce
 from core.money import money
 from core.order_rules import order_type
 from core.views import Order
@@ -29,29 +32,70 @@ class Names(Protocol):
         """Return our name of a contract; one never defined gets a name from its id."""
 
 
+class Known(Protocol):
+    """Orders as folded."""
+
+    def get(self, order: str) -> Order | None:
+        """Return the order, or `None` if the id is unknown."""
+
+
 class Strangers:
-    """Which permanent ids the orders of others have, by client and order id, as far as they were shown."""
+    """Translates what is said of orders of others; reads the folds `routes` and `orders`."""
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Routes, orders: Known, names: Names, zone: str) -> None:
+        self._routes = routes
+        self._orders = orders
+        self._names = names
+        self._zone = zone
+        # By client and order id, as far as they were shown.
         self._perms: dict[tuple[int, int], int] = {}
+        # On their way into the folds.
+        self._told: dict[int, ExternalOrderReported] = {}
 
-    def parent_of(self, terms: OrderTerms, routes: Routes) -> str:
-        """Return the entry that an order of others belongs to, or nothing; takes note of the order."""
+    def folded(self) -> None:
+        """Take that all events returned so far are in the folds."""
+        self._told.clear()
+
+    def order(self, said: OpenOrder, ts: int) -> Iterable[Event]:
+        """Return an order as it is shown; nothing if that is known, or if it cannot count for risk."""
+        perm = said.terms.perm_id
+        event = external_order(said, self._names, self._parent_of(said.terms), ts, self._zone)
+        if perm is None or event is None:
+            return ()
+        known = self._known(perm, ts)
+        if known is not None and msgspec.structs.replace(event, ts=known.ts) == known:
+            return ()
+        self._told[perm] = event
+        return (event,)
+
+    def status(self, said: OrderStatus, ts: int) -> Iterable[Event]:
+        """Return an order that was shown before with its new status."""
+        known = self._known(said.perm_id, ts) if said.perm_id else None
+        if known is None or known.status == said.status or not said.perm_id:
+            return ()
+        event = self._told[said.perm_id] = msgspec.structs.replace(known, ts=ts, status=said.status)
+        return (event,)
+
+    def _known(self, perm_id: int, ts: int) -> ExternalOrderReported | None:
+        known = self._told.get(perm_id)
+        order = self._orders.get(f"external-{perm_id}") if known is None else None
+        return known if order is None else as_external(order, "Submitted" if order.working else "Gone", ts)
+
+    def _parent_of(self, terms: OrderTerms) -> str:
+        """Return the entry that an order belongs to, or nothing; takes note of the order."""
         client = terms.client_id or 0
         if terms.order_id and terms.perm_id:
             self._perms[client, terms.order_id] = terms.perm_id
         perm = terms.parent_perm_id
         if perm is None and terms.parent_id:
             perm = self._perms.get((client, terms.parent_id))
-        ours = routes.on_wire(client, terms.parent_id) if terms.parent_id and perm is None else None
-        if perm is None and terms.oca_group.isdigit() and int(terms.oca_group) in self._known():
-            perm = int(terms.oca_group)
+        ours = self._routes.on_wire(client, terms.parent_id) if terms.parent_id and perm is None else None
+        group = terms.oca_group
+        if perm is None and group.isdigit() and int(group) in self._perms.values():
+            perm = int(group)
         if perm is None or perm == terms.perm_id:
             return ours or ""
-        return routes.find(perm_id=perm, ref="") or f"external-{perm}"
-
-    def _known(self) -> set[int]:
-        return set(self._perms.values())
+        return self._routes.find(perm_id=perm, ref="") or f"external-{perm}"
 
 
 def external_order(

@@ -1,22 +1,20 @@
 """What the broker says of orders, as events.
 
 Identity is the permanent id, then the reference of the attempt; the order id on the wire counts only for
-messages of this connection. A status is advisory and is told once however often it is sent. A fill is what
-has an execution id: a higher revision of it is a correction. Error codes are annotations; only a closed list
-ends an order, and only one that the broker never acknowledged. A quantity that the broker made smaller
-because another order of the group filled becomes the order's. What is remembered here is on its way into the
-folds, so a restart loses none of it.
+messages of this connection. A status is advisory and is told once however often it is sent. Error codes are
+annotations; only a closed list ends an order, and only one that the broker never acknowledged. A quantity
+that the broker made smaller because another order of the group filled becomes the order's. What is
+remembered here is on its way into the folds, so a restart loses none of it. Executions and commissions are
+translated by `executions`, orders of others by `external`.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
-from adapters.ibkr.trading.external import SIDES, Names, Strangers, as_external, external_order
+from adapters.ibkr.trading.executions import Executions
+from adapters.ibkr.trading.external import Names, Strangers
 from adapters.ibkr.trading.families import entry_cancel, exit_missing
-from adapters.ibkr.trading.outgoing import Outgoing, Request, SentOrders
-from adapters.ibkr.trading.snapshot import split_exec_id
+from adapters.ibkr.trading.outgoing import Outgoing, SentOrders
 from adapters.ibkr.wire.messages import (
     CommissionReport,
     ErrorMessage,
@@ -25,29 +23,19 @@ from adapters.ibkr.wire.messages import (
     OpenOrder,
     OrderStatus,
 )
-from adapters.ibkr.wire.times import parse_time
 from adapters.ibkr.wire.versions import amendment, only_smaller, shown_version
 from core.clock import SECOND_NS
 from core.events import (
     BreakFound,
-    CommissionReported,
     Event,
-    ExternalOrderReported,
-    FillCorrected,
     Filled,
     OrderBound,
     OrderStatusChanged,
 )
-from core.money import money
-from core.order_rules import strategy_of
 from core.views import GateView, InstrumentsView, Order
 from projections.gate import UNPROTECTED
 from projections.records import AMENDED, Version
-from projections.retold import Told as ToldExecution
-from projections.retold import charged
 from projections.routes import Routes, Told
-
-__all__ = ["REJECTIONS", "OrderChannel", "Outgoing", "Request", "split_exec_id"]
 
 STATUSES = {
     "PendingSubmit": "PreSubmitted",
@@ -101,18 +89,13 @@ class OrderChannel:
         self.out = Outgoing(client_id, prefix, routes, orders, instruments, self.acknowledged, gate)
         self._routes = routes
         self._orders = orders
-        self._names = names
+        self.executions = Executions(routes, names, zone)
+        self._strangers = Strangers(routes, orders, names, zone)
         self._doubt = self._complaint = ""
         # On their way into the folds: what was said in this look and is not folded yet.
         self._told: dict[str, Told] = {}
         self._bound: dict[int, str] = {}
-        self._external: dict[int, ExternalOrderReported] = {}
         self._amended: dict[str, Version] = {}
-        self._strangers = Strangers()
-        self._fills: dict[str, tuple[str, str, str, str]] = {}
-        self._revisions: dict[str, set[int]] = {}
-        self._charged: dict[str, str] = {}
-        self._waiting: dict[str, CommissionReport] = {}
         self._over: dict[int, None] = {}
         self._cancelled = False
         self._answered: dict[str, int] = {}  # entries of brackets, since when the broker has shown them
@@ -131,10 +114,10 @@ class OrderChannel:
 
     def folded(self) -> None:
         """Take that all events returned so far are in the folds."""
-        for held in (self._told, self._bound, self._external, self._amended):
+        for held in (self._told, self._bound, self._amended):
             held.clear()
-        for known in (self._fills, self._revisions, self._charged):
-            known.clear()
+        self.executions.folded()
+        self._strangers.folded()
 
     def speaks_of(self, req_id: int | None) -> str:
         """Return the order that an id on the wire stands for, or nothing."""
@@ -203,7 +186,7 @@ class OrderChannel:
         self.out.seen(terms.order_id)
         order = self._find(terms.perm_id, terms.order_ref, terms.client_id, terms.order_id)
         if order is None:
-            return self._foreign(said, ts)
+            return self._strangers.order(said, ts)
         events = list(self._bind(order, terms.perm_id, terms.order_id, ts))
         text = "; ".join(part for part in (said.state.warning, said.state.reject_reason) if part)
         version, amended = self._shown(order, said, ts)
@@ -242,7 +225,7 @@ class OrderChannel:
     def _status(self, said: OrderStatus, ts: int) -> Iterable[Event]:
         order = self._find(said.perm_id, "", said.client_id, said.order_id)
         if order is None:
-            return self._foreign_status(said, ts)
+            return self._strangers.status(said, ts)
         events = list(self._bind(order, said.perm_id, said.order_id, ts))
         # A status does not say of which version it speaks: only the order's terms do.
         version = self._last_version(order)
@@ -291,106 +274,24 @@ class OrderChannel:
             return (lost_order_seen(order, ts),)
         return ()
 
-    # -- orders of others ----------------------------------------------------------------------
-
-    def _foreign(self, said: OpenOrder, ts: int) -> Iterable[Event]:
-        perm = said.terms.perm_id
-        parent = self._strangers.parent_of(said.terms, self._routes)
-        event = external_order(said, self._names, parent, ts, self.zone)
-        if perm is None or event is None:
-            return ()
-        known = self._known_external(perm, ts)
-        if known is not None and msgspec.structs.replace(event, ts=known.ts) == known:
-            return ()
-        self._external[perm] = event
-        return (event,)
-
-    def _foreign_status(self, said: OrderStatus, ts: int) -> Iterable[Event]:
-        known = self._known_external(said.perm_id, ts) if said.perm_id else None
-        if known is None or known.status == said.status or not said.perm_id:
-            return ()
-        event = self._external[said.perm_id] = msgspec.structs.replace(known, ts=ts, status=said.status)
-        return (event,)
-
-    def _known_external(self, perm_id: int, ts: int) -> ExternalOrderReported | None:
-        known = self._external.get(perm_id)
-        order = self._orders.get(f"external-{perm_id}") if known is None else None
-        return known if order is None else as_external(order, "Submitted" if order.working else "Gone", ts)
-
     # -- executions ----------------------------------------------------------------------------
 
     def _execution(self, said: Execution, ts: int) -> Iterable[Event]:
-        exec_id, revision = split_exec_id(said.exec_id)
-        side = SIDES.get(said.side)
-        if side is None or said.quantity is None or said.price is None:
-            return ()
         order = self._find(said.perm_id, said.order_ref, said.client_id, said.order_id)
         known = self._orders.get(order) if order is not None else None
-        before = self._routes.execution(exec_id)
-        events: list[Event] = []
-        if order is not None:
-            events += self._bind(order, said.perm_id, said.order_id, ts)
-        if self._is_news(exec_id, revision):
-            who = (
-                order or f"external-{said.perm_id or said.exec_id}",
-                said.account,
-                self._strategy(before, known, order or ""),
-                self._instrument(said, known),
-            )
-            when = parse_time(said.time, self.zone) or ts
-            what = (side, money(said.quantity), money(said.price), said.exchange)
-            if known is not None and known.state in ("Cancelled", "Rejected", "Lost"):
-                self._doubt = f"{known.id} was taken for {known.state} and has filled"
-            elif known is None and order is not None and revision == 1:
-                self._doubt = f"{order} ended long ago and has filled"
-            self._fills[exec_id] = who
-            self._revisions.setdefault(exec_id, set()).add(revision)
-            if revision > 1:
-                events.append(FillCorrected(when, exec_id, revision, *who, *what))
-            else:
-                events.append(Filled(when, exec_id, *who, *what))
-        waiting = self._waiting.pop(exec_id, None)
-        return [*events, *(self._commission(waiting, ts) if waiting is not None else ())]
-
-    @staticmethod
-    def _strategy(before: ToldExecution | None, known: Order | None, order: str) -> str:
-        # The order may be forgotten by now: a correction stays with who was told of the execution, and an
-        # execution that nobody has told yet is of whom the order's id names.
-        if known is not None:
-            return known.strategy
-        return before.strategy if before is not None else strategy_of(order)
-
-    def _instrument(self, said: Execution, known: Order | None) -> str:
-        if known is not None:
-            return known.instrument
-        return self._names.instrument(said.contract.con_id, said.contract.symbol)
-
-    def _is_news(self, exec_id: str, revision: int) -> bool:
-        # The same execution comes up to four times, and again with every look at the book. An older
-        # revision than the one that counts is kept: it says what was filled at first.
-        folded = self._routes.execution(exec_id)
-        known = folded.revisions if folded is not None else ()
-        return revision not in known and revision not in self._revisions.get(exec_id, ())
+        fill = self.executions.fill(said, order, known, ts)
+        if fill is None:
+            return ()
+        bound = self._bind(order, said.perm_id, said.order_id, ts) if order is not None else ()
+        if fill and known is not None and known.state in ("Cancelled", "Rejected", "Lost"):
+            self._doubt = f"{known.id} was taken for {known.state} and has filled"
+        elif fill and known is None and order is not None and type(fill[0]) is Filled:
+            self._doubt = f"{order} ended long ago and has filled"
+        early = self.executions.early_commission(said)
+        return [*bound, *fill, *(self._commission(early, ts) if early is not None else ())]
 
     def _commission(self, said: CommissionReport, ts: int) -> Iterable[Event]:
-        exec_id, _ = split_exec_id(said.exec_id)
-        folded = self._routes.execution(exec_id)
-        who = self._fills.get(exec_id) if folded is None else folded.who
-        if who is None:
-            # It came before its execution. Should the process end here, the next look at the book brings
-            # both again.
-            self._waiting[exec_id] = said
-            if len(self._waiting) > _REMEMBERED_MAX:
-                self._waiting.pop(next(iter(self._waiting)))
-            return ()
-        if said.amount is None:
-            return ()
-        amount = money(said.amount)
-        charge = charged(amount, said.currency)
-        if charge in ("" if folded is None else folded.charge, self._charged.get(exec_id)):
-            return ()
-        self._charged[exec_id] = charge
-        return (CommissionReported(ts, exec_id, *who, amount, said.currency),)
+        return self.executions.commission(said, ts)
 
     # -- errors --------------------------------------------------------------------------------
 

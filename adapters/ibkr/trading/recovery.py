@@ -9,8 +9,9 @@ brokers were seen to fill such orders. It sends nothing itself: the requests it 
 from collections.abc import Callable
 
 from adapters.ibkr.trading.families import entry_cancel, outlived
+from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.orders import OrderChannel
-from adapters.ibkr.trading.reconcile import PATIENCE_S, Folds, extra_orders, recheck, reconcile
+from adapters.ibkr.trading.reconcile import PATIENCE_S, extra_orders, recheck, reconcile
 from adapters.ibkr.trading.snapshot import PAUSE_S, Snapshot
 from adapters.ibkr.wire.encoder import Encoder
 from adapters.ibkr.wire.messages import Message
