@@ -5,8 +5,10 @@ named one by one, so a query sees that moment or, where a compaction has replace
 `replaced` tells. Nothing outside the log's directory can be read, and nothing be written.
 """
 
+import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from core.errors import UsageError
+from core.errors import CorruptLog, UsageError
 from core.events import BY_TAG, Entry, Event, EventType
 from eventstore.codec import decode_records
 from eventstore.hot import HotSegment, hot_segments, only_hot
@@ -104,6 +106,18 @@ class Database:
         directories = [part.path for part in self._tables.sealed] + [run.path for run in self._runs]
         return not all(path.is_dir() for path in directories)
 
+    def check_files(self, said: str) -> None:
+        """Raise `CorruptLog` for a file of that moment that is gone, of another size, or damaged and named.
+
+        DuckDB checks nothing of its own: `said` is what it complained of.
+        """
+        sealed = [(part.path, part.manifest.files, part.check) for part in self._tables.sealed]
+        for directory, files, check in [*sealed, *((run.path, run.files, run.check) for run in self._runs)]:
+            for name, expected in files.items():
+                path = directory / name
+                if posix(path) in said or not path.is_file() or path.stat().st_size != expected.size:
+                    _check(path, check)
+
     def _make(self, name: str) -> None:
         if name == "runs":
             self._make_runs()
@@ -156,8 +170,21 @@ def snapshot(layout: Layout) -> Tables:
         except FileNotFoundError:
             continue  # sealed and unlinked while it was being read: look again
         sealed = Catalogue(layout.root).parts()
-        return Tables(sealed, _together(rows[segment.path] for segment in only_hot(segments, sealed)))
+        hot = only_hot(segments, sealed)
+        _check_tiling(layout.root, sealed, hot)
+        return Tables(sealed, _together(rows[segment.path] for segment in hot))
     raise UsageError(f"{layout.root}: its files keep vanishing while they are read; try again")
+
+
+def _check_tiling(root: Path, sealed: Sequence[SealedPart], hot: Sequence[HotSegment]) -> None:
+    """Raise `CorruptLog` if seqs are in no file; a hot segment ends where the next file begins."""
+    spans = [*((part.first_seq, part.last_seq + 1) for part in sealed)]
+    spans += [(segment.first_seq, 0) for segment in hot]
+    expected = 1
+    for first, after in sorted(spans):
+        if 0 < expected < first:
+            raise CorruptLog(f"{root}: seqs {expected}..{first - 1} are in no file: run `tape verify`")
+        expected = after
 
 
 def _typed_rows(segment: HotSegment) -> _TypedRows:
@@ -199,9 +226,17 @@ def _files_of(runs: Sequence[RunReader]) -> _RunFiles:
         fields = run.summary.get("fields", {})
         for kind in kinds():
             path = run.path / file_name(kind)
-            if path.exists():
+            if path.name in run.files or path.exists():
                 found.setdefault(kind.tag, []).append((posix(path), fields.get(kind.tag)))
     return found
+
+
+def _check(path: Path, check: Callable[[str], None]) -> None:
+    try:
+        check(path.name)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CorruptLog(f"{path}: cannot be read: {why}: run `tape verify`") from error
 
 
 def _run_row(run: str, summary: dict[str, Any]) -> list[Any]:
@@ -214,9 +249,17 @@ def _run_value(value: Any) -> Any:
     return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
 
+def _spill_directory() -> Path:
+    return Path(tempfile.gettempdir()) / f"truetape-sql-{os.getpid()}"
+
+
 def _lock_down(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
     # Sealed files never change, so their footers are read once, not once a query and a scan.
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute(f"SET allowed_directories = [{literal(posix(root))}]")
+    # What does not fit goes to the system's temporary directory, within a limit: the log needs the disk.
+    connection.execute("SET memory_limit = '50%'")
+    connection.execute(f"SET temp_directory = {literal(posix(_spill_directory()))}")
+    connection.execute("SET max_temp_directory_size = '4GiB'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

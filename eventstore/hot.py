@@ -102,7 +102,14 @@ def _header(path: Path) -> SegmentHeader | None:
         # have become whole since.
         if not path.exists() or path.stat().st_size < SEGMENT_HEADER_BYTES:
             return None
-        header = read_header(path)
+        header = _whole_header(path)
     if header.number != segment_number(path):
         raise CorruptLog(f"{path}: offset 24: the header says segment {header.number}: it was renamed")
     return header
+
+
+def _whole_header(path: Path) -> SegmentHeader:
+    try:
+        return read_header(path)
+    except CorruptLog as error:
+        raise CorruptLog(f"{error}: run `tape verify`") from error

@@ -207,6 +207,9 @@ class Catalogue:
             return None  # removed by a compaction since it was listed
         except CorruptLog as error:
             raise CorruptLog(f"{error}; {_ADVICE}") from error
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise CorruptLog(f"{path / MANIFEST_NAME}: cannot be read: {why}; {_ADVICE}") from error
 
 
 def stable_listing(layout: Layout) -> list[Path]:

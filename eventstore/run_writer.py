@@ -27,7 +27,7 @@ from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.parquet import TypedWriter, file_name
 from eventstore.proof import ORDER_MARKS, entire, joined_hash, payload_of
-from eventstore.runs import DIFFERS, RunReader
+from eventstore.runs import DIFFERS, RunReader, document_digest
 from eventstore.schema import fields_of, kind_of, values_of, values_to_batch
 
 RUN_FORMAT = 1
@@ -216,7 +216,7 @@ class RunWriter(RunRecorder):
         document["files"] = {
             path.name: digest_of(path) for t in self._by_tag() for path in [self._open[t.kind.type].path]
         }
-        _write_json(self._path / "run.json", document)
+        _write_json(self._path / "run.json", {**document, "digest": document_digest(document)})
         _write_json(
             self._path / "meta.json", {**meta, "host": platform.node(), "python": platform.python_version()}
         )

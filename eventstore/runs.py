@@ -7,10 +7,11 @@ numbered from `RUN_BASE + 1`; below that, `at` and `cause` are seqs of the sourc
 Two hashes. `run_hash` covers every event with its envelope; a source seq in `at` enters as its
 ordinal among the inputs, so that equal data imported elsewhere hash alike. `decisions_hash` covers
 type, time and payload of decisions only, without seqs and order ids. `run.json` also states the digest
-of each Parquet file: what is read is compared with it first.
+of each Parquet file, and its own: what is read is compared with it first.
 """
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,19 @@ class RunReader:
         self.path = path
         self._checked: set[str] = set()
         try:
-            self.summary: dict[str, Any] = msgspec.json.decode((path / "run.json").read_bytes())
+            data = (path / "run.json").read_bytes()
+            self.summary = msgspec.json.decode(data, type=dict[str, Any])
+            self._check_document(self.summary.pop("digest", None))
             listed = self.summary.get("files", {})
             self.files = msgspec.convert(listed, dict[str, SealedFile])
-        except (OSError, msgspec.MsgspecError, AttributeError) as error:
+        except (OSError, msgspec.MsgspecError) as error:
             raise CorruptLog(
                 f"{path / 'run.json'}: not a run ({error}); remove the directory and replay again"
             ) from error
+
+    def _check_document(self, stated: str | None) -> None:
+        if stated is not None and stated != document_digest(self.summary):
+            raise CorruptLog(f"{self.path / 'run.json'}: it changed since it was written; {_REPLAY_AGAIN}")
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.summary.get('period')}>"
@@ -110,19 +117,24 @@ class RunReader:
         return path.name not in self.files and path.name not in _DOCUMENTS
 
 
+def document_digest(document: dict[str, Any]) -> str:
+    """Return the digest that `run.json` states of all else in it; older ones state none."""
+    as_read = msgspec.json.decode(msgspec.json.encode(document))
+    return blake2b(msgspec.json.encode(as_read, order="sorted"), digest_size=16).hexdigest()
+
+
 def list_runs(root: Path) -> list[RunReader]:
     """Return the published runs that can be read, oldest first (by `meta.json`, then id)."""
-    directory = Layout(root).runs
-    if not directory.is_dir():
-        return []
-    paths = [p for p in sorted(directory.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    found = [run for path in paths if (run := _readable(path)) is not None]
+    found = [run for path in _directories(root) if isinstance(run := _opened(path), RunReader)]
     return sorted(found, key=lambda run: (_published(run.path), run.id))
 
 
 def find_run(root: Path, name: str) -> RunReader:
     """Return the run with this id, unique id prefix, or `latest`; raises `DataMissing`."""
     runs = list_runs(root)
+    damaged = unreadable_runs(root)
+    if damaged and (not runs or (name in damaged)):
+        raise damaged.get(name) or next(iter(damaged.values()))
     if not runs:
         raise DataMissing(f"{root}: there are no runs yet; next: tape replay DATE")
     if name == "latest":
@@ -135,12 +147,23 @@ def find_run(root: Path, name: str) -> RunReader:
     return matches[0]
 
 
-def _readable(path: Path) -> RunReader | None:
-    """Return the run, or `None` if its `run.json` is damaged: `verify` names it, others go on without."""
+def unreadable_runs(root: Path) -> dict[str, CorruptLog]:
+    """Return why runs cannot be read, by their directories' names: `list_runs` leaves them out."""
+    return {path.name: found for path in _directories(root) if isinstance(found := _opened(path), CorruptLog)}
+
+
+def _directories(root: Path) -> list[Path]:
+    directory = Layout(root).runs
+    if not directory.is_dir():
+        return []
+    return [p for p in sorted(directory.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+
+
+def _opened(path: Path) -> RunReader | CorruptLog:
     try:
         return RunReader(path)
-    except CorruptLog:
-        return None
+    except CorruptLog as error:
+        return error
 
 
 def _published(path: Path) -> int:

@@ -72,7 +72,10 @@ class Sql:
         self._database = fresh
 
     def query(self, text: str, *, max_rows: int | None = None, timeout_s: float | None = None) -> Result:
-        """Run one reading statement; raises `UsageError` for anything else and for what DuckDB refuses."""
+        """Run one reading statement; raises `UsageError` for anything else and for what DuckDB refuses.
+
+        Raises `CorruptLog` if DuckDB fails and a file that it may have read is not as it was written.
+        """
 
         def fetch(connection: duckdb.DuckDBPyConnection) -> Result:
             cursor = connection.execute(text)
@@ -115,8 +118,11 @@ class Sql:
             for _ in range(_MAX_RETRIES):
                 try:
                     return self._once(text, timeout_s, action)
-                except duckdb.IOException:
-                    if not self._database.replaced():
+                except duckdb.InterruptException:
+                    raise
+                except duckdb.Error as error:
+                    if not isinstance(error, duckdb.IOException) or not self._database.replaced():
+                        self._database.check_files(str(error))
                         raise
                     self.refresh()
         raise UsageError(f"{self.root}: its files keep vanishing while they are read; try again")

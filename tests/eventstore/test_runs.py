@@ -16,7 +16,7 @@ from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.run_checks import verify_run
 from eventstore.run_writer import RunWriter
-from eventstore.runs import RunReader, find_run
+from eventstore.runs import RunReader, document_digest, find_run, list_runs, unreadable_runs
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log, sample_of, write_ticks
 
@@ -69,8 +69,10 @@ def _flip(path: Path, at: float) -> None:
 
 
 def _edit(run: Path, **changes: object) -> None:
-    document = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**document, **changes}))
+    """Change `run.json`, and put its own digest right."""
+    document = json.loads((run / "run.json").read_text()) | changes
+    del document["digest"]
+    (run / "run.json").write_text(json.dumps({**document, "digest": document_digest(document)}))
 
 
 def test_a_whole_run_has_no_problem(root, run):
@@ -97,6 +99,40 @@ def test_one_flipped_bit_is_refused_by_the_reader_and_named_by_verify(root, run,
         list(RunReader(run).entries())
     found = verify(root).findings
     assert [Path(finding.path).name for finding in found] == [name]
+
+
+def test_any_changed_word_of_run_json_is_found(root, run):
+    text = (run / "run.json").read_text()
+    places = [place for place in range(len(text)) if text[place].isalnum()]
+    for place in places[:: max(1, len(places) // 60)]:
+        other = "1" if text[place] == "0" else "0"
+        (run / "run.json").write_text(text[:place] + other + text[place + 1 :])
+        with pytest.raises(CorruptLog, match=r"run\.json: (it changed since it was written|not a run)"):
+            RunReader(run)
+    (run / "run.json").write_text(text)
+    assert verify(root).ok
+
+
+def test_a_run_of_an_older_program_has_no_digest_of_its_own(root, run):
+    document = json.loads((run / "run.json").read_text())
+    del document["digest"]
+    (run / "run.json").write_text(json.dumps(document))
+    assert verify(root).ok
+    text = (run / "run.json").read_text()
+    (run / "run.json").write_text(text.replace('"run_hash"', '"run_hush"'))
+    assert verify(root).ok, "the negative control: without the digest nothing tells"
+
+
+def test_the_only_run_being_damaged_is_not_told_as_none_being_there(root, run):
+    (run / "run.json").write_text("{")
+    assert list_runs(root) == []
+    assert list(unreadable_runs(root)) == ["r1"]
+    with pytest.raises(CorruptLog, match=r"run\.json: not a run"):
+        find_run(root, "latest")
+    _write(root, "r2")
+    assert find_run(root, "latest").id == "r2"
+    with pytest.raises(CorruptLog, match=r"r1/run\.json: not a run"):
+        find_run(root, "r1")
 
 
 def test_what_is_not_damaged_can_still_be_read(run):

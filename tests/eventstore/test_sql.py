@@ -1,13 +1,15 @@
 """SQL over sealed and hot data: the views agree with the folds, and nothing but reading is possible."""
 
+import shutil
 import signal
 import threading
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from core.errors import UsageError
+from core.errors import CorruptLog, UsageError
 from core.events import BY_TYPE
 from eventstore import sql
 from eventstore.sql import connect
@@ -250,3 +252,54 @@ def test_times_with_a_zone_are_text(log, root):
         assert (found.rows[0][0][:10], found.rows[0][1]) == ("2020-01-01", 1)
         with pytest.raises(UsageError, match="cast them: ::VARCHAR"):
             connection.query("SELECT [now()]")
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _exchange(path):
+    shutil.copyfile(path.with_name("order_intended.parquet"), path)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _cut, _exchange], ids=["gone", "cut", "exchanged"])
+def test_a_query_that_meets_a_damaged_file_says_which_it_is(root, tmp_path, damage):
+    copy = Path(shutil.copytree(root, tmp_path / "log"))
+    path = sorted((copy / "sealed").glob("*/trade.parquet"))[0]
+    damage(path)
+    with connect(copy) as log, pytest.raises(CorruptLog, match=rf"{path.name}: .*run `tape verify`"):
+        log.query("SELECT sum(price) FROM trades")
+
+
+def test_seqs_that_are_in_no_file_are_not_counted_as_none(root, tmp_path):
+    copy = Path(shutil.copytree(root, tmp_path / "log"))
+    shutil.rmtree(sorted((copy / "sealed").iterdir())[0])
+    with pytest.raises(CorruptLog, match=r"seqs 1\.\.\d+ are in no file: run `tape verify`"):
+        connect(copy)
+
+
+def test_without_the_look_for_gaps_lost_seqs_would_be_left_out_in_silence(root, tmp_path, monkeypatch):
+    """The negative control of the test above."""
+    copy = Path(shutil.copytree(root, tmp_path / "log"))
+    shutil.rmtree(sorted((copy / "sealed").iterdir())[0])
+    monkeypatch.setattr("eventstore.database._check_tiling", lambda *_: None)
+    with connect(copy) as log:
+        assert log.query("SELECT min(seq) > 1 FROM events").rows == [(True,)]
+
+
+def test_a_manifest_that_cannot_be_read_at_all_is_worded(root, tmp_path):
+    copy = Path(shutil.copytree(root, tmp_path / "log"))
+    manifest = next((copy / "sealed").glob("*/seal.json"))
+    manifest.unlink()
+    manifest.mkdir()
+    with pytest.raises(CorruptLog, match=r"seal\.json: cannot be read: .*next: tape verify"):
+        connect(copy)
+
+
+def test_what_does_not_fit_in_memory_is_not_written_where_the_user_works(log, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [(place, limit)] = log.query(
+        "SELECT current_setting('temp_directory'), current_setting('max_temp_directory_size')"
+    ).rows
+    assert Path(place).is_absolute()
+    assert limit == "4.0 GiB"
