@@ -39,7 +39,7 @@ class Agenda:
         self._count += 1
         heapq.heappush(self._heap, (due, phase, self._count, key))
         self._live[key] = (self._count, action)
-        self.due = min(self.due, due)
+        self.due = self._heap[0][0]
 
     def __contains__(self, key: str) -> bool:
         return key in self._live
@@ -47,16 +47,16 @@ class Agenda:
     def pop(self, until: int, phase: int) -> tuple[int, Action] | None:
         """Remove and return the next `(due, action)` at or before time `until` and phase `phase`."""
         heap = self._heap
-        while heap and heap[0][:2] <= (until, phase):
-            due, _, count, key = heapq.heappop(heap)
+        found = None
+        while found is None and heap:
+            due, part, count, key = heap[0]
+            if due > until or (due == until and part > phase):
+                break
+            heapq.heappop(heap)
             live = self._live.get(key)
             if live is not None and live[0] == count:
                 del self._live[key]
-                self._refresh()
-                return due, live[1]
-        self._refresh()
-        return None
-
-    def _refresh(self) -> None:
+                found = due, live[1]
         # Moved entries stay in the heap until they surface: `due` may be early because of them, never late.
-        self.due = self._heap[0][0] if self._heap else NEVER
+        self.due = heap[0][0] if heap else NEVER
+        return found
