@@ -10,11 +10,10 @@ from typing import Protocol
 
 from core.events import AccountMarked, CancelIntended, OrderIntended
 from core.money import ZERO, money
-from core.order_rules import is_exit
+from core.order_rules import DAY_STOP, is_exit
 from core.risk.rules import day_loss
 from core.views import OrdersView, Position
 
-PREFIX = "daystop-"
 Request = OrderIntended | CancelIntended
 
 
@@ -62,9 +61,9 @@ class DayStop:
         asked: list[Request] = [
             CancelIntended(mark.ts, o.id, o.account, o.strategy, o.instrument, "the day's loss limit")
             for o in working
-            if o.state != "CancelPending" and not (is_exit(o.id) or o.parent or o.id.startswith(PREFIX))
+            if o.state != "CancelPending" and not (is_exit(o.id) or o.parent or o.id.startswith(DAY_STOP))
         ]
-        closing = {(o.strategy, o.instrument) for o in working if o.id.startswith(PREFIX)}
+        closing = {(o.strategy, o.instrument) for o in working if o.id.startswith(DAY_STOP)}
         for held in self._ledgers.open_positions():
             if held.account == mark.account:
                 for strategy in self._ledgers.strategies(held.account, held.instrument):
@@ -80,7 +79,7 @@ class DayStop:
         return [
             OrderIntended(
                 ts,
-                f"{PREFIX}{strategy}-{self._session}-{self._count}",
+                f"{DAY_STOP}{strategy}-{self._session}-{self._count}",
                 held.account,
                 strategy,
                 held.instrument,

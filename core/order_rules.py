@@ -28,6 +28,8 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 EXIT_PREFIX = "exit-"
 """What ids of automatic exits begin with."""
+DAY_STOP = "daystop-"
+"""What ids of orders begin with that close a strategy's positions at the day's loss limit."""
 CLOSING = "close"
 """What ids of orders begin with that close positions after a halt."""
 STOPS = frozenset({"STP", "STP LMT", "TRAIL"})
@@ -41,7 +43,7 @@ def is_exit(order: str) -> bool:
 
 def strategy_of(order: str) -> str:
     """Return the strategy that an order's id names; empty for what closes positions after a halt."""
-    name = order.removeprefix(EXIT_PREFIX).rsplit("-", 2)
+    name = order.removeprefix(EXIT_PREFIX).removeprefix(DAY_STOP).rsplit("-", 2)
     return name[0] if len(name) == 3 and name[0] != CLOSING else ""
 
 

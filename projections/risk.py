@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from core.events import AccountMarked, CashAdjusted, OrderIntended, SessionScheduled
+from core.clock import MINUTE_NS
+from core.events import AccountMarked, CashAdjusted, ClockAdvanced, OrderIntended, SessionScheduled
 from core.money import CONTEXT, ZERO, divide, money, money_once
 from core.views import Position, PositionsView
 from projections.base import Projection, State
@@ -57,14 +58,21 @@ class EquityTrack(msgspec.Struct, gc=False):
 
         Days only go forward, so an exchange that is still in yesterday's session changes nothing.
         """
-        if date is not None and (self.date is None or date > self.date):
-            self.date, self.baseline = date, self.equity
+        if date is not None:
+            self.turn(date)
         self.equity = equity
         if equity >= self.peak:
             self.peak, self.drawdown = equity, ZERO
             return
         self.drawdown = divide(_subtract(self.peak, equity), self.peak) if self.peak > ZERO else ZERO
         self.drawdown_max = max(self.drawdown_max, self.drawdown)
+
+    def turn(self, date: str) -> bool:
+        """Begin the day `date` with the equity of the last mark; return whether it is a new one."""
+        if self.date is not None and date <= self.date:
+            return False
+        self.date, self.baseline = date, self.equity
+        return True
 
     def deposit(self, amount: Decimal) -> None:
         """Take cash that came in or went out."""
@@ -84,11 +92,13 @@ class RiskState(State, kw_only=True):
 class Risk(Projection):
     """Exposure, day P&L, peak and drawdown, order rate.
 
-    `exchange` fixes whose session dates count as days; without one, any session that holds the moment
-    does. Before any session is known, the whole log is one day.
+    `exchange` fixes whose session dates count as days; without one, those of all exchanges together do
+    (`Calendar.date`). Before any session is known, the whole log is one day. A day begins with whatever tells
+    the time: an equity that stays the same is not marked again.
     """
 
     name = "risk"
+    version = 2
     state_type = RiskState
 
     def __init__(self, positions: PositionsView, valuation: Valuation, exchange: str | None = None) -> None:
@@ -100,12 +110,14 @@ class Risk(Projection):
         self._days: dict[tuple[str, str], Decimal] = {}  # results of the day, as far as asked for
         self._intents: deque[OrderIntended] = deque()  # of the last minute
         self._counts: dict[str, int] = {}  # of them, by account
+        self._look_ts = 0  # from when on the date may have changed; it does so at full minutes
         super().__init__(
             {
                 SessionScheduled: self._session,
                 AccountMarked: self._marked,
                 CashAdjusted: self._cash_adjusted,
                 OrderIntended: self._intended,
+                ClockAdvanced: self._clock,
             }
         )
 
@@ -181,8 +193,7 @@ class Risk(Projection):
         event: AccountMarked = entry.event
         if event.equity is None:
             return
-        session = self._calendar.session(self._exchange, event.ts)
-        date = None if session is None else session.date
+        date = self._calendar.date(self._exchange, event.ts)
         key = (event.account, event.currency)
         self._days.pop(key, None)
         track = self._tracks.get(key)
@@ -199,8 +210,22 @@ class Risk(Projection):
             self._days.clear()
             track.deposit(event.amount)
 
+    def _clock(self, entry: Any) -> None:
+        if entry.event.ts >= self._look_ts:
+            self._turn(entry.event.ts)
+
+    def _turn(self, ts: int) -> None:
+        """Begin the day, if it is another one than that of the last mark."""
+        self._look_ts = (ts // MINUTE_NS + 1) * MINUTE_NS
+        date = self._calendar.date(self._exchange, ts)
+        for key, track in self._tracks.items():
+            if date is not None and track.turn(date):
+                self._days.pop(key, None)
+
     def _intended(self, entry: Any) -> None:
         event: OrderIntended = entry.event
+        if event.ts >= self._look_ts:
+            self._turn(event.ts)
         intents, counts = self._intents, self._counts
         intents.append(event)
         counts[event.account] = counts.get(event.account, 0) + 1

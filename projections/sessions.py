@@ -65,6 +65,18 @@ class Calendar:
         self._found[exchange] = (session.begin, min(until, session.end + 1), session)
         return session
 
+    def date(self, exchange: str | None, ts: int) -> str | None:
+        """Return the session date at a time, of one exchange or of all together; `None` outside sessions.
+
+        Where exchanges disagree, those that are open decide, and of them the earliest date: a day is not over
+        while it is traded on, wherever else it is midnight.
+        """
+        names = self._days if exchange is None else (exchange,)
+        found = [day for name in names if (day := self.session(name, ts)) is not None]
+        if len(found) > 1:
+            found = [day for day in found if day.open <= ts < day.close] or found
+        return min((day.date for day in found), default=None)
+
     def after(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the first session that opens after `ts`."""
         begins = self._begins.get(exchange, [])

@@ -1,5 +1,6 @@
 """`fetch` and `record`: market data from the broker into the log. `preview`: what an order would cost."""
 
+import time
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -161,11 +162,11 @@ def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: A
     No strategy runs, no order leaves, and the account is not looked at. A signal, or the log's kill file,
     ends it in order.
     """
-    from app.live.ending import Ending, StopAsked  # noqa: PLC0415
+    from app.live.ending import Ending, StopAsked, deadline  # noqa: PLC0415
     from app.live.signals import stopping  # noqa: PLC0415
     from app.live.taping import Tape, run_tape  # noqa: PLC0415
-    from app.look.books import parse_time  # noqa: PLC0415
 
+    until_ts = deadline(until, time.time_ns())
     link = _link(call, options)
     names = symbols or tuple(call.config.settings.trading.watchlist)
     with stopping(lambda: None) as asked, call.out.progress("events") as advance:
@@ -180,7 +181,7 @@ def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: A
                 link,
                 call.config,
                 names,
-                until_ts=parse_time(until) if until else None,
+                until_ts=until_ts,
                 watch=watch,
                 ending=ending,
             )

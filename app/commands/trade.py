@@ -48,8 +48,8 @@ def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
 
 def _asked(given: dict[str, Any]) -> Any:
     from app.gateway import parse_speed  # noqa: PLC0415
+    from app.live.ending import deadline  # noqa: PLC0415
     from app.live.running import LiveAsked  # noqa: PLC0415
-    from app.look.books import parse_time  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
     speed = None if given["speed"] in (None, "max") else parse_speed(given["speed"])
@@ -60,7 +60,7 @@ def _asked(given: dict[str, Any]) -> Any:
         settings=given["settings"],
         account=given["account"],
         observe=given["observe"],
-        until_ts=parse_time(given["until"]) if given["until"] else None,
+        until_ts=deadline(given["until"]),
         speed=None if speed is None else float(speed),
     )
 

@@ -1,4 +1,4 @@
-"""Whether `record` or `fetch` is to end before its time: a signal asked for it, or the kill file is there.
+"""When a session is to end: at the time that was given, or before, by a signal or the kill file.
 
 Asked at every look and while waiting for the broker. What was recorded up to then is durable, whichever way
 it ends; nothing is decided here of what that is.
@@ -8,7 +8,32 @@ from pathlib import Path
 
 from app.live.kill_file import KillFile
 from app.live.signals import Stopping
-from core.errors import ExitCode, TapeError
+from app.look.books import parse_time
+from core.clock import iso
+from core.errors import ExitCode, TapeError, UsageError
+
+_EXAMPLE = "2025-07-02T10:05-04:00; without an offset it is UTC"
+
+
+def deadline(text: str | None, begin: int | None = None) -> int | None:
+    """Return the time that `--until` names, in ns UTC; `None` without one.
+
+    Raises `UsageError` for what is no time, and for one that is not after `begin`, if that is given.
+    """
+    if text is None:
+        return None
+    try:
+        until = parse_time(text)
+    except UsageError as error:
+        raise UsageError(f"--until {text!r}: expected a time such as {_EXAMPLE}") from error
+    check_ahead(until, begin)
+    return until
+
+
+def check_ahead(until: int | None, begin: int | None) -> None:
+    """Raise `UsageError` if a session that begins at `begin` would end before."""
+    if until is not None and begin is not None and until <= begin:
+        raise UsageError(f"--until {iso(until)} is not ahead: the session begins at {iso(begin)}")
 
 
 class StopAsked(TapeError):

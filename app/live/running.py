@@ -1,5 +1,6 @@
 """What `live` runs: strategies, limits, account and broker, from the command line and the configuration."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.configuration.settings import RiskSection
 from app.live.accounts import account_for
 from app.live.asking import configured_models, configured_plugins
 from app.live.demo import DemoBook, demo_gateway
+from app.live.ending import check_ahead
 from app.live.linking import link_of
 from app.live.preparing import prepare_session
 from app.live.proving import Recorded, prove
@@ -101,6 +103,7 @@ def run_demo(
     if left is None:
         book.remove()
     account, start_ts = left or (f"DU{1_000_000 + _sessions(reader) + 1}", day.begin)
+    check_ahead(asked.until_ts, start_ts)
     if left is not None:
         say(f"going on with the demo of {date} that was cut short: account {account}")
     with demo_gateway(root, date, account, plain(chosen.cash), book) as gateway:
@@ -147,6 +150,7 @@ def run_broker(root: Path, config: Config, asked: LiveAsked, *, look: Look = lam
     """Trade at the configured TWS or Gateway until stopped, then prove the session."""
     if asked.speed is not None:
         raise UsageError("--speed: only a demo has one; time passes by itself at a broker")
+    check_ahead(asked.until_ts, time.time_ns())
     account = account_for(config, asked.account)
     specs = _configured(config, asked)
     limited = limits(config.settings.risk_management or RiskSection())

@@ -4,6 +4,7 @@ Made a few times a second at most, and less often where drawing is slow, so that
 twentieth of the loop's time. Shows what `app.live.telling` tells; decides nothing and asks nothing.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.live.missed import missed
+from app.live.repeats import Repeats, collapsed
 from app.live.telling import LiveStatus, Teller
 from app.output import cell, on_terminal, when
 from app.signals.troubles import trouble_of
@@ -55,7 +57,11 @@ def watching(verbosity: int) -> Iterator[Look]:
         with _screen() as look:
             yield look
     else:
-        yield PlainView().look
+        view = PlainView()
+        try:
+            yield view.look
+        finally:
+            view.tell_repeats(math.inf)
 
 
 class Pace:
@@ -77,29 +83,39 @@ class Pace:
 
 
 class PlainView:
-    """What matters as it happens, and a line about the whole every few seconds."""
+    """What matters as it happens, repeats counted, and a line about the whole every few seconds."""
 
-    def __init__(self) -> None:
-        self._pace = Pace(PLAIN_PERIOD_S)
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._pace = Pace(PLAIN_PERIOD_S, monotonic)
+        self._repeats = Repeats()
         self._shown = 0
         self._first = True
 
     def look(self, teller: Teller) -> None:
         """Print what is new."""
         for seq, event in teller.recent():
-            if seq > self._shown and type(event) in _IMPORTANT:
-                print(
-                    f"{when(event.ts // SECOND_NS * SECOND_NS)} {described(event)}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+            new = seq > self._shown and type(event) in _IMPORTANT
+            if new and self._repeats.tells(event, self._monotonic()):
+                self._print(event, described(event))
             self._shown = max(self._shown, seq)
         if self._pace.due():
-            begun = time.monotonic()
+            begun = self._monotonic()
+            self.tell_repeats(begun)
             if not self._first:
                 print(summary(teller.tell()), file=sys.stderr, flush=True)
             self._first = False
             self._pace.drew(begun)
+
+    def tell_repeats(self, now_s: float) -> None:
+        """Print how many repeats were not told, for those that are due."""
+        for count, event in self._repeats.due(now_s):
+            more = f"  (and {count - 1:,} more like it)" if count > 1 else ""
+            self._print(event, f"{described(event)}{more}")
+
+    @staticmethod
+    def _print(event: Event, text: str) -> None:
+        print(f"{when(event.ts // SECOND_NS * SECOND_NS)} {text}", file=sys.stderr, flush=True)
 
 
 def summary(told: LiveStatus) -> str:
@@ -180,9 +196,11 @@ def drawn(told: LiveStatus, recent: list[tuple[int, Event]]) -> Any:
     from rich.panel import Panel  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    shown = collapsed((event for _, event in recent if type(event) in _WORDS), _EVENTS)
+    lines = [(f"{count:,} x " if count > 1 else "", event) for count, event in shown]
     events = [
-        Text(f"{when(event.ts)[11:19]}  {described(event)}", no_wrap=True, overflow="ellipsis")
-        for event in [event for _, event in recent if type(event) in _WORDS][-_EVENTS:]
+        Text(f"{when(event.ts)[11:19]}  {times}{described(event)}", no_wrap=True, overflow="ellipsis")
+        for times, event in lines
     ]
     parts = [_head(told), _positions(told), _orders(told), _data(told), *events]
     title = f"{told.mode} session {told.session}: {', '.join(told.strategies) or 'no strategy'}"

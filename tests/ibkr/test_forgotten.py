@@ -232,6 +232,7 @@ def test_the_entry_of_an_exit_that_works_is_known_and_forgotten_after_it():
         ("sma-cross-12-345", "sma-cross"),
         ("exit-a-1-1", "a"),
         ("exit-sma-cross-2-1", "sma-cross"),
+        ("daystop-a-1-1", "a"),
         ("close-1-1", ""),
         ("external-900", ""),
         ("", ""),

@@ -10,8 +10,18 @@ from decimal import Decimal
 import pytest
 
 from app.live.pacing import PacedLink
-from app.live.view import SHARE_MAX, Pace, described
-from core.events import DataGapChanged, Filled, HaltVerified, RiskRefused
+from app.live.repeats import LONGEST_S, OVER_S, Repeats, collapsed
+from app.live.view import SHARE_MAX, Pace, PlainView, described
+from core.events import (
+    BrokerMessage,
+    ConnectionChanged,
+    DataGapChanged,
+    Filled,
+    HaltVerified,
+    OrderIntended,
+    RiskRefused,
+    SendFailed,
+)
 from tests.live.processes import EARLY, PROJECT
 
 
@@ -72,6 +82,104 @@ class Ticks:
 
     def leave(self):
         return []
+
+
+def refusal(n, rule="max_daily_loss", strategy="s"):
+    return RiskRefused(
+        n * 10**9, f"{strategy}-1-{n}", 1, "A", strategy, "ACME", rule, "", "", "the day stands at -5%"
+    )
+
+
+def wanted(n):
+    return OrderIntended(n, f"s-1-{n}", "A", "s", "ACME", "BUY", Decimal(1), "MKT", None, None, "DAY", "in")
+
+
+def told(seconds, every=1.0):
+    """Return when something was said of a refusal that comes each second, and how many were counted."""
+    repeats, said, counted = Repeats(), [], 0
+    for n in range(int(seconds / every)):
+        if repeats.tells(refusal(n), n * every):
+            said.append(n * every)
+        for count, _ in repeats.due(n * every):
+            said.append(n * every)
+            counted += count
+    return said, counted
+
+
+def test_a_refusal_at_each_tick_is_told_at_once_and_then_counted_ever_more_seldom():
+    said, counted = told(6.5 * 3600)
+    assert said[:4] == [0.0, 5.0, 15.0, 35.0]
+    assert said[-1] - said[-2] == LONGEST_S
+    assert len(said) < 40
+    assert counted + 1 >= 6.5 * 3600 - LONGEST_S
+
+
+def test_what_comes_again_after_a_pause_is_told_in_full():
+    repeats = Repeats()
+    assert repeats.tells(refusal(1), 0.0)
+    assert not repeats.tells(refusal(2), 1.0)
+    assert [count for count, _ in repeats.due(6.0)] == [1]
+    assert repeats.due(7.0 + OVER_S) == []
+    assert repeats.tells(refusal(3), 8.0 + OVER_S)
+
+
+def test_other_rules_strategies_and_events_are_told_by_themselves():
+    repeats = Repeats()
+    given = [
+        refusal(1),
+        refusal(2, rule="gate"),
+        refusal(3, strategy="t"),
+        BrokerMessage(1, 2104, "warning", "one", ""),
+        BrokerMessage(1, 2105, "warning", "two", ""),
+        SendFailed(1, "s-1-1", 1, 0, "reset"),
+        HaltVerified(1, "cancel", 1, 0, reached=False),
+        HaltVerified(1, "cancel", 1, 0, reached=False),
+    ]
+    assert all(repeats.tells(event, 0.0) for event in given)
+
+
+def test_the_panel_shows_repeats_once_with_their_number_and_not_the_intents_behind_them():
+    fill = Filled(1, "x", "s-1-1", "A", "s", "ACME", "BUY", Decimal(100), Decimal("10.5"))
+    flood = [event for n in range(2, 100) for event in (wanted(n), refusal(n))]
+    shown = collapsed([wanted(1), fill, *flood], 8)
+    assert [(count, type(event)) for count, event in shown] == [
+        (1, OrderIntended),
+        (1, Filled),
+        (98, RiskRefused),
+    ]
+    assert shown[-1][1].order == "s-1-99"
+
+
+def test_attempts_that_fail_for_the_same_reason_are_counted_and_a_connection_that_ends_is_told():
+    repeats = Repeats()
+    attempts = [ConnectionChanged(n, "connecting", None, "refused") for n in range(100)]
+    assert sum(repeats.tells(one, n) for n, one in enumerate(attempts)) == 1
+    assert all(repeats.tells(ConnectionChanged(n, "down", None, "reset"), 0.0) for n in range(3))
+
+
+class Flooded:
+    """A session that is refused something at each look."""
+
+    def __init__(self):
+        self.events = []
+
+    def recent(self):
+        return list(enumerate(self.events, 1))
+
+
+def test_plain_lines_do_not_flood(capsys):
+    clock, teller = Clock(), Flooded()
+    view = PlainView(clock)
+    view._pace._next_s = 5.0
+    for n in range(1_000):
+        teller.events.append(refusal(n))
+        clock.now = n / 1000
+        view.look(teller)
+    view.tell_repeats(float("inf"))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("s-1-0 refused by max_daily_loss: the day stands at -5%")
+    assert lines[1].endswith("(and 998 more like it)")
 
 
 def paced(link, speed=2.0):
