@@ -15,6 +15,8 @@ from core.sizing_rules import SizingRules
 from eventstore.checks import check
 from tests.core.bench import OPEN, Bench, S, Script, instrument, session, trade
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 NAN, INF = float("nan"), float("inf")
 NUMBERS = {

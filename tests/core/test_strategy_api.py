@@ -49,6 +49,8 @@ from tests.core.bench import (
     trade,
 )
 
+pytestmark = pytest.mark.risk
+
 D = Decimal
 
 
