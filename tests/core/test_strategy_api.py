@@ -49,8 +49,6 @@ from tests.core.bench import (
     trade,
 )
 
-pytestmark = pytest.mark.risk
-
 D = Decimal
 
 

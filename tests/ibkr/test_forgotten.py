@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.ibkr.trading import reconcile as comparing
-from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.trading.executions import Executions
 from app.composition.world import MOVEMENTS_KEPT, ORDERS_KEPT
 from core.events import (
     BreakFound,
@@ -280,7 +280,7 @@ def settles_by_known_orders(monkeypatch):
 def gives_late_fills_to_nobody(monkeypatch):
     """Leave the strategy of a forgotten order out."""
     monkeypatch.setattr(
-        OrderChannel, "_strategy", staticmethod(lambda before, known, _order: known.strategy if known else "")
+        Executions, "_strategy", staticmethod(lambda before, known, _order: known.strategy if known else "")
     )
 
 
