@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -43,6 +43,14 @@ class Output:
         """Print the command's answer as JSON on stdout; does nothing unless JSON was asked for."""
         if self.as_json:
             print(to_json(value))
+
+    def rows(self, found: Iterable[Mapping[str, Any]]) -> None:
+        """Print rows as JSON as they come, in the same bytes as `result` prints a list of them."""
+        empty = True
+        for row in found:
+            print("[\n  " if empty else ",\n  ", _row(row), sep="", end="")
+            empty = False
+        print("[]" if empty else "\n]")
 
     def line(self, text: str = "") -> None:
         """Print a line of the answer for people; silent under `--json`."""
@@ -140,9 +148,13 @@ def to_json(value: Any) -> str:
     """Return JSON: money as strings without exponent, times as they are, NaN and infinity as null."""
     if isinstance(value, list) and value:
         # One row a line: still one document, and readable and cheap where there are many rows.
-        rows = (json.dumps(jsonable(row), ensure_ascii=False, allow_nan=False) for row in value)
+        rows = (_row(row) for row in value)
         return "[\n  " + ",\n  ".join(rows) + "\n]"
     return json.dumps(jsonable(value), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def _row(value: Any) -> str:
+    return json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False)
 
 
 def jsonable(value: Any) -> Any:

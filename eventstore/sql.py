@@ -25,6 +25,7 @@ from eventstore.views import names
 
 _MAX_RETRIES = 20
 _BATCH_ROWS = 65_536
+_STREAM_ROWS = 4_096
 _PATIENCE_S = 0.1
 _AS_TEXT = ("TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
 """Columns that come as text: Python's datetime would cut nanoseconds off, and zones need a package more."""
@@ -92,6 +93,29 @@ class Sql:
             return Result(columns, [tuple(map(_plain, row)) for row in kept], truncated)
 
         return self._ask(text, timeout_s, fetch)
+
+    def stream(
+        self,
+        text: str,
+        take: Callable[[list[str], Iterator[list[tuple[Any, ...]]]], None],
+        *,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Run one reading statement and give `take` its columns and its rows, some at a time, as in `Result`.
+
+        No more than a few thousand rows are in memory. Raises what `query` does; an error may come after
+        rows that were taken already.
+        """
+        begun: list[bool] = []
+
+        def fetch(connection: duckdb.DuckDBPyConnection) -> None:
+            columns, cursor = _cursor(connection, text)
+            if begun:
+                raise UsageError(f"{self.root}: its files were replaced while they were read; try again")
+            begun.append(True)
+            take(columns, _pieces(cursor))
+
+        self._ask(text, timeout_s, fetch)
 
     def arrow(self, text: str, *, timeout_s: float | None = None) -> pa.Table:
         """Run one reading statement and return an Arrow table."""
@@ -186,6 +210,23 @@ def connect(root: Path, *, runs: bool = True) -> Sql:
 def _fetch(source: Any, max_rows: int | None) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = source.fetchall() if max_rows is None else source.fetchmany(max_rows + 1)
     return rows
+
+
+def _cursor(connection: duckdb.DuckDBPyConnection, text: str) -> tuple[list[str], Any]:
+    """Return the columns of a statement and what its rows are fetched from, a few at a time."""
+    cursor = connection.execute(text)
+    description = cursor.description or []
+    columns = [str(column[0]) for column in description]
+    if not any(str(column[1]) in _AS_TEXT for column in description):
+        return columns, cursor
+    connection.abort()
+    portable = _portable(connection.sql(text.strip().rstrip(";")))
+    return columns, connection.execute(portable.sql_query())
+
+
+def _pieces(cursor: Any) -> Iterator[list[tuple[Any, ...]]]:
+    while rows := cursor.fetchmany(_STREAM_ROWS):
+        yield [tuple(map(_plain, row)) for row in rows]
 
 
 def _fetch_relation(relation: duckdb.DuckDBPyRelation, max_rows: int | None) -> list[tuple[Any, ...]]:

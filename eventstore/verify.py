@@ -82,9 +82,10 @@ class _Tally:
 
     def add(self, path: Path, message: str, offset: int | None = None) -> None:
         text = message.removeprefix(f"{path}: ")
-        if offset is None and text.startswith("offset "):
-            number = text.removeprefix("offset ").split(":", 1)[0]
-            offset = int(number) if number.isdigit() else None
+        if text.startswith("offset "):
+            number, _, rest = text.removeprefix("offset ").partition(": ")
+            if number.isdigit():
+                offset, text = int(number) if offset is None else offset, rest
         known = {(finding.path, finding.message, finding.offset) for finding in self.findings}
         if (str(path), text, offset) not in known:
             self.findings.append(Finding(str(path), text, offset))
@@ -268,7 +269,9 @@ def _check_journal(layout: Layout, tally: _Tally) -> tuple[int, str]:
             path = getattr(error, "path", None)
             # What a listing adds for its readers is no damage: a finding of the directory says it.
             said = str(error.__cause__ if isinstance(error.__cause__, CorruptLog) else error)
-            tally.add(path or _path_in(said, layout.root), said, getattr(error, "offset", None))
+            place = path or _path_in(said, layout.root)
+            if place.name != MANIFEST_NAME or all(f.path != str(place) for f in tally.findings):
+                tally.add(place, said, getattr(error, "offset", None))
             prefix = getattr(error, "prefix", None)
             return (prefix.last_seq, prefix.chain.hex()) if prefix is not None else (0, "")
         hot = [segment for segment in found.hot if segment not in found.covered]

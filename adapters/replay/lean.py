@@ -281,7 +281,8 @@ def _read(path: Path) -> tuple[str, bytes]:
                 )
             if members[0].file_size > MEMBER_BYTES_MAX:
                 raise UsageError(
-                    f"{path}: {members[0].file_size} bytes unpacked, more than {MEMBER_BYTES_MAX}"
+                    f"{path}: {members[0].file_size} bytes unpacked, more than {MEMBER_BYTES_MAX}; "
+                    "fetch the file again"
                 )
             return digest_of(raw), archive.read(members[0])
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:

@@ -28,8 +28,9 @@ def status(call: Call) -> None:
             "trading": _trading(found),
             **_live(found.live),
             "events": f"{found.last_seq:,}, sealed up to {found.sealed_seq:,}",
-            "sealed": f"{found.sealed.count} directories, {size(found.sealed.bytes)}",
-            "hot": f"{found.hot.count} segments, {size(found.hot.bytes)}",
+            "sealed": f"{found.sealed.count} director{'y' if found.sealed.count == 1 else 'ies'}, "
+            f"{size(found.sealed.bytes)}",
+            "hot": f"{found.hot.count} segment{'s' * (found.hot.count != 1)}, {size(found.hot.bytes)}",
             "runs": f"{found.runs.count}, {size(found.runs.bytes)}, latest {found.latest_run or 'none'}",
             "sessions": _span(found.sessions),
             "disk free": size(found.free_bytes),
@@ -48,7 +49,12 @@ def status(call: Call) -> None:
     ]
     if cells:
         call.out.table(["feed", "instrument", "type", "events", "from", "to"], cells)
-    call.out.next(f"report {found.latest_run}" if found.latest_run else _first_replay(call, found))
+    if found.damage:
+        for damage in found.damage:
+            call.out.note(f"damaged: {damage}")
+        call.out.next("verify")
+    else:
+        call.out.next(f"report {found.latest_run}" if found.latest_run else _first_replay(call, found))
 
 
 def _first_replay(call: Call, found: Any) -> str:

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -43,7 +44,9 @@ def sql(
     from eventstore.sql import connect  # noqa: PLC0415  # imports duckdb
 
     with connect(call.root) as connection:
-        if query is not None:
+        if query is not None and not max_rows and (as_csv or call.out.as_json):
+            _stream(call, connection, query, timeout)
+        elif query is not None:
             _show(call, connection.query(query, max_rows=max_rows or None, timeout_s=timeout or None), as_csv)
         else:
             _converse(call, connection, max_rows, timeout)
@@ -60,6 +63,21 @@ def _show(call: Call, result: Any, as_csv: bool) -> None:
         call.out.table(columns, result.rows)
     if result.truncated:
         call.out.note(f"only the first {len(result.rows):,} rows are shown; --max-rows N shows more")
+
+
+def _stream(call: Call, connection: Any, query: str, timeout: float) -> None:
+    """Print all rows as they come: there may be more of them than memory holds."""
+
+    def take(columns: list[str], pieces: Iterator[list[tuple[Any, ...]]]) -> None:
+        names = _unique(columns)
+        if call.out.as_json:
+            call.out.rows(dict(zip(names, row, strict=True)) for rows in pieces for row in rows)
+            return
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([jsonable(value) for value in row] for rows in pieces for row in rows)
+
+    connection.stream(query, take, timeout_s=timeout or None)
 
 
 def _unique(columns: list[str]) -> list[str]:

@@ -22,7 +22,8 @@ from core.ports import Coverage, Selection
 from eventstore.layout import Layout
 from eventstore.platform import choose
 from eventstore.reader import LogReader
-from eventstore.runs import list_runs
+from eventstore.runs import list_runs, unreadable_runs
+from eventstore.watermark import read_mark
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -36,7 +37,8 @@ class Status(msgspec.Struct, frozen=True):
     """What `status` shows. `holder` is empty when no process writes the log.
 
     `live` is what the running session says of itself (`app.live.telling.LiveStatus`), `None` without one;
-    then what is open and pending is folded from the log.
+    then what is open and pending is folded from the log. `damage` is what a glance sees of it, in words:
+    `verify` checks all.
     """
 
     log: str
@@ -56,6 +58,7 @@ class Status(msgspec.Struct, frozen=True):
     sessions: list[str]
     coverage: list[dict[str, Any]]
     free_bytes: int
+    damage: list[str]
 
 
 def status(root: Path) -> Status:
@@ -79,7 +82,18 @@ def status(root: Path) -> Status:
         sessions=_sessions(reader),
         coverage=[_covered(item) for item in reader.coverage()],
         free_bytes=choose().free_bytes(root),
+        damage=_damage(root, layout, reader),
     )
+
+
+def _damage(root: Path, layout: Layout, reader: LogReader) -> list[str]:
+    """Return what is missing or cannot be read, as far as names and the high-water mark tell."""
+    mark = read_mark(layout)  # before the end of the log is looked for: beside a writer it only grows
+    last = reader.last_seq()
+    found = [str(error) for error in unreadable_runs(root).values()]
+    if mark is not None and mark.seq > last:
+        found.insert(0, f"{root}: ends at seq {last}, but seq {mark.seq} was durable")
+    return found
 
 
 def _told(live: dict[str, Any]) -> dict[str, Any]:

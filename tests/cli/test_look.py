@@ -260,3 +260,18 @@ def test_looking_changes_no_byte_of_the_log(tape, log):
 def test_the_next_command_looks_at_the_same_run(tape, sample_log, words):
     done = tape("--log", sample_log, *words.split(), "--run", "latest")
     assert done.err.rstrip().endswith("--run latest")
+
+
+def test_status_says_what_a_glance_sees_of_damage_and_names_the_next_step(tape, log):
+    assert tape("--log", log, "status", "--json").json["damage"] == []
+    [segment] = (log / "hot").iterdir()
+    segment.unlink()
+    next(log.glob("runs/*/run.json")).write_text("{")
+    done = tape("--log", log, "status")
+    assert done.code == 0
+    told = [line for line in done.err.splitlines() if line.startswith("damaged: ")]
+    assert [("was durable" in told[0]), ("run.json" in told[1])] == [True, True]
+    assert done.err.splitlines()[-1].endswith("verify")
+    assert tape("--log", log, "status", "--json").json["damage"] == [
+        line.removeprefix("damaged: ") for line in told
+    ]

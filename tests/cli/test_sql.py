@@ -40,6 +40,14 @@ def test_more_rows_than_asked_for_are_cut_and_said_to_be(tape, sample_log):
     assert "only the first 3 rows" in done.err
 
 
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+@pytest.mark.parametrize("query", ["FROM fills ORDER BY seq", "FROM fills LIMIT 0", "SELECT 1 AS a, 2 AS a;"])
+def test_all_rows_are_printed_in_the_bytes_of_some(tape, sample_log, form, query):
+    some = tape("--log", sample_log, "sql", query, form)
+    every = tape("--log", sample_log, "sql", query, form, "--max-rows", 0)
+    assert (every.code, every.out) == (0, some.out)
+
+
 @pytest.mark.parametrize(
     "query",
     [

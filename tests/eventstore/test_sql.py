@@ -303,3 +303,41 @@ def test_what_does_not_fit_in_memory_is_not_written_where_the_user_works(log, tm
     ).rows
     assert Path(place).is_absolute()
     assert limit == "4.0 GiB"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM trades ORDER BY seq",
+        "FROM events ORDER BY seq DESC ; ",
+        "SELECT 1 AS a, 2 AS a",
+        "DESCRIBE trades",
+    ],
+)
+def test_streamed_rows_are_those_of_a_query_and_few_of_them_are_held(log, monkeypatch, text):
+    monkeypatch.setattr(sql, "_STREAM_ROWS", 100)
+    held: list[int] = []
+    rows: list[tuple[object, ...]] = []
+
+    def take(columns, pieces):
+        assert columns == log.query(text, max_rows=1).columns if not rows else True
+        for piece in pieces:
+            held.append(len(piece))
+            rows.extend(piece)
+
+    with connect(log.root) as streaming:
+        streaming.stream(text, take)
+    assert rows == log.query(text).rows
+    assert max(held) <= 100
+
+
+def test_who_takes_no_more_rows_ends_the_query_and_the_connection_goes_on(log):
+    def take(columns, pieces):
+        next(pieces)
+        raise BrokenPipeError
+
+    endless = "SELECT a.time FROM trades a, trades b, trades c, trades d"
+    with connect(log.root) as streaming:
+        with pytest.raises(BrokenPipeError):
+            streaming.stream(endless, take)
+        assert streaming.query("SELECT 1").rows == [(1,)]

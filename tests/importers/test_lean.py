@@ -288,7 +288,9 @@ odd = st.one_of(
 )
 
 
-@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.lists(odd, min_size=5, max_size=9), max_size=12), st.sampled_from(["trade", "quote"]))
 def test_no_row_whatever_stops_an_import(tmp_path, table, kind):
     text = "\n".join(",".join(row) for row in [["34200000", "100", "1", "N", "0", "0"], *table])
