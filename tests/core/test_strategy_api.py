@@ -26,7 +26,6 @@ from core.events import (
     StrategyFailed,
     TimerFired,
 )
-from core.risk import Limits
 from core.strategies.buy_and_hold import BuyAndHold, BuyAndHoldParameters
 from core.strategies.sma_cross import SmaCross, SmaCrossParameters
 from core.strategy import Parameters, Strategy, Subscription
@@ -38,6 +37,7 @@ from tests.core.bench import (
     MIN,
     OPEN,
     Bench,
+    Limits,
     Nothing,
     S,
     Script,
