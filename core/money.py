@@ -21,10 +21,12 @@ _NAN = Decimal("NaN")
 @lru_cache(maxsize=65_536)
 def money(value: Decimal | int | str) -> Decimal:
     """Return `value` quantised to 1e-8 in canonical form; raises `InvalidEvent` if it is not finite."""
-    return _canonical(value)
+    return money_once(value)
 
 
-def _canonical(value: Decimal | int | str) -> Decimal:
+def money_once(value: Decimal | int | str) -> Decimal:
+    """Return `money(value)`, for numbers that hardly ever repeat: a quarter of the time of one not cached."""
+    # They would also push amounts that do repeat out of the cache.
     try:
         amount = CONTEXT.quantize(Decimal(value), QUANTUM)
     except InvalidOperation:
@@ -42,22 +44,15 @@ def price(value: float) -> Decimal:
     """Return a market price as exact money: the shortest decimal that reads back as `value`."""
     text = repr(float(value))
     whole, _, places = text.partition(".")
-    if (
-        value and len(places) <= 8 and places.isdecimal()
-    ):  # as a rule; `repr` ends in no zero but that of 100.0
+    if value and len(places) <= 8 and places.isdecimal():
+        # As a rule: it is canonical, since `repr` writes no zero at the end but that of 100.0.
         return Decimal(whole if places == "0" else text)
-    return _canonical(text)
-
-
-def money_once(value: Decimal) -> Decimal:
-    """Return `money(value)`, for numbers that hardly ever repeat: a quarter of the time of one not cached."""
-    # They would also push amounts that do repeat out of the cache.
-    return _canonical(value)
+    return money_once(text)
 
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Return the quotient, rounded once to 1e-8."""
-    return _canonical(CONTEXT.divide(numerator, denominator))
+    return money_once(CONTEXT.divide(numerator, denominator))
 
 
 def written(value: Decimal) -> str:
