@@ -6,9 +6,8 @@ built by the thousand, they would be spread over the gaps that orders leave, out
 and cost twice as much. This module keeps no event for longer than its batch.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from operator import length_hint
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,15 +57,16 @@ class Inputs:
     def __init__(self, seqs: NDArray[np.int64], events: Sequence[Event]) -> None:
         self._seqs: memoryview[int] | list[int] = seqs.data  # whose items are plain integers
         self._events = events
-        self._left: Iterator[Event] = iter(())
+        self._left: Callable[[], int] = int  # how many events are still to be taken: none
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
         return zip(self._seqs, self._events, strict=True)
 
     def events(self) -> Iterator[Any]:
         """Return the events; `seq` and `seq_of` speak of those taken from this iterator."""
-        self._left = iter(self._events)
-        return self._left
+        events: Any = iter(self._events)
+        self._left = events.__length_hint__  # hot: `operator.length_hint` would look it up each time
+        return cast("Iterator[Any]", events)
 
     def release(self) -> None:
         """Let go of the events: the inputs are over."""
@@ -75,7 +75,7 @@ class Inputs:
     @property
     def seq(self) -> int:
         """The seq of the event that was taken last."""
-        return self._seqs[len(self._events) - length_hint(self._left) - 1]
+        return self._seqs[len(self._events) - self._left() - 1]
 
     def seq_of(self, event: Event) -> int:
         """Return the seq of an event that was taken, looking back from the last one."""
@@ -87,7 +87,7 @@ class Inputs:
         return list(zip(self._seqs[end - len(events) : end], events, strict=True))
 
     def _place(self, event: Event) -> int:
-        place = len(self._events) - length_hint(self._left) - 1
+        place = len(self._events) - self._left() - 1
         while self._events[place] is not event:
             place -= 1
         return place
