@@ -7,9 +7,8 @@ cache, and cost twice as much. This module keeps no event for longer than its ba
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from operator import length_hint
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,20 +64,19 @@ class Inputs:
     def __init__(self, seqs: NDArray[np.int64], events: Sequence[Event]) -> None:
         self._seqs: memoryview[int] | list[int] = seqs.data  # whose items are plain integers
         self._marks: Sequence[Any] = events  # by which an event that was taken is known again
-        self._left: Iterator[Any] = iter(())
+        self._left: Callable[[], int] = int  # how many events are still to be taken: none
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
         return zip(self._seqs, self.events(), strict=True)
 
     def events(self) -> Iterator[Any]:
         """Return the events; `seq` and `seq_of` speak of those taken from this iterator."""
-        self._left = iter(self._marks)
-        return self._left
+        return self._walk()
 
     @property
     def seq(self) -> int:
         """The seq of the event that was taken last."""
-        return self._seqs[len(self._marks) - length_hint(self._left) - 1]
+        return self._seqs[len(self._marks) - self._left() - 1]
 
     def seq_of(self, event: Event) -> int:
         """Return the seq of an event that was taken, looking back from the last one."""
@@ -89,9 +87,14 @@ class Inputs:
         end = self._place(events[-1]) + 1
         return list(zip(self._seqs[end - len(events) : end], events, strict=True))
 
+    def _walk(self) -> Iterator[Any]:
+        marks: Any = iter(self._marks)
+        self._left = marks.__length_hint__  # hot: `operator.length_hint` would look it up each time
+        return cast("Iterator[Any]", marks)
+
     def _place(self, mark: object) -> int:
         marks = self._marks
-        place = len(marks) - length_hint(self._left) - 1
+        place = len(marks) - self._left() - 1
         while marks[place] is not mark:
             place -= 1
         return place
@@ -110,8 +113,7 @@ class Rows(Inputs):
     def events(self) -> Iterator[Any]:
         """Return the events, each built when its turn comes."""
         self._marks = self._table.times(self._start, self._stop)
-        self._left = iter(self._marks)
-        return self._table.build(self._left, self._start, self._stop)
+        return self._table.build(self._walk(), self._start, self._stop)
 
     def _place(self, mark: Any) -> int:
         return super()._place(mark.ts)

@@ -328,7 +328,8 @@ class Step:
         for request in requests:  # it may grow: refusals may lead to further requests, which the desk limits
             self._settlers[type(request)](request, at, record)
         requests.clear()
-        self._grounds.clear()
+        if self._grounds:
+            self._grounds.clear()
 
     def _settle_ground(self, request: CompositeSignal | OrderSized, at: int, record: Record) -> None:
         key = (request.strategy, request.instrument)
@@ -356,7 +357,7 @@ class Step:
 
     def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
         verdict = self._gate.judge(request)
-        if isinstance(verdict, RiskApproved):
+        if type(verdict) is RiskApproved:
             self._send(request, verdict, at, record(verdict, at, seq), record)
         elif why := self._hold_why(verdict, request):
             self._hold(request, seq, why, at, record)

@@ -31,6 +31,7 @@ _DICTIONARY_SHARE = 0.25
 _SAMPLE_ROWS = 1_024
 _FEW_ROWS = 16
 _PREFIX_DELTA = "DELTA_BYTE_ARRAY"
+_NUMBERS = frozenset({pa.int64(), pa.float64()})
 
 
 def file_name(kind: EventType) -> str:
@@ -49,6 +50,7 @@ class TypedWriter:
         self.path = path
         self.rows = 0
         self._schema = arrow_schema(kind, recv=recv)
+        self._of_run = not recv
         self._strings = [*dictionary_columns(kind), "extra"]
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
@@ -97,7 +99,7 @@ class TypedWriter:
         if self._writer is None:
             # Arrow writes each page and its header by itself: a small table would be a hundred system calls.
             self._file = pa.BufferedOutputStream(pa.OSFile(str(self.path), "wb"), _BUFFER_BYTES)
-            self._writer = _open_writer(self._file, table, self._strings)
+            self._writer = _open_writer(self._file, table, self._strings, of_run=self._of_run)
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
@@ -193,7 +195,7 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_writer(file: pa.NativeFile, first: pa.Table, strings: list[str]) -> Any:
+def _open_writer(file: pa.NativeFile, first: pa.Table, strings: list[str], *, of_run: bool) -> Any:
     floats = [f.name for f in first.schema if f.type == pa.float64()]
     few = [name for name in floats if _has_few_values(first.column(name).chunk(0))] if len(first) else []
     decimals = [f.name for f in first.schema if f.type == columns.DECIMAL]
@@ -209,6 +211,8 @@ def _open_writer(file: pa.NativeFile, first: pa.Table, strings: list[str]) -> An
         use_dictionary=[*repeating, *few, *decimals],
         column_encoding=encodings,
         write_page_checksum=True,
+        # A run's tables are short: bounds of texts and amounts lead past no row group of theirs.
+        write_statistics=[f.name for f in first.schema if f.type in _NUMBERS] if of_run else True,
         store_schema=True,
     )
 

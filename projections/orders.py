@@ -409,7 +409,8 @@ class Orders(Projection):
         else:
             record.executions = (exec_id,)
             record.filled = record.done = quantity
-            record.progress = SUBMITTED
+            if record.progress < SUBMITTED:  # noqa: PLR1730 - hot: max() is a call
+                record.progress = SUBMITTED
         if fill.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = fill.ts
         self._settle(record)

@@ -12,7 +12,7 @@ from core.matching import FillModel, Resting
 from core.money import CONTEXT, money, price
 from core.views import InstrumentsView, QuotesView
 
-_WHOLE_FEES_MAX = 100_000
+_WHOLE_MAX = 100_000
 _VOLUME = "volume"
 
 
@@ -33,7 +33,8 @@ class Filler:
         self._quotes = quotes
         self._instruments = instruments
         self._taken: dict[tuple[str, str], float] = {}  # displayed size or volume already taken
-        self._whole_fees: dict[tuple[str, float], tuple[Decimal, Decimal]] = {}  # the last quantity, its fee
+        # By instrument and price: the last quantity that filled whole, and what came of it.
+        self._whole: dict[tuple[str, float], tuple[Decimal, tuple[Decimal, Decimal]]] = {}
         self._bar_ts: dict[str, int] = {}  # the bar whose volume `_taken` speaks of
 
     def renew(self, event: Trade | Quote) -> None:
@@ -103,9 +104,9 @@ class Filler:
         """Count a fill in the order and report it, with its commission."""
         intent = order.intent
         self.count += 1
-        exec_id, exact = f"F-{self.count}", price(at)
+        exec_id = f"F-{self.count}"
         definition = self._instruments.instrument(intent.instrument)
-        fee = self._fee(order, definition, quantity, at)
+        exact, fee = self._charge(order, definition, quantity, at)
         order.filled = CONTEXT.add(order.filled, quantity) if order.filled else quantity
         name, account, strategy, instrument = intent.order, intent.account, intent.strategy, intent.instrument
         side, currency = intent.side, definition.currency
@@ -121,19 +122,21 @@ class Filler:
         slid = round(at + worse if order.side == "BUY" else at - worse, 8)
         return slid if slid > 0 else min(at, tick)
 
-    def _fee(self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float) -> Decimal:
-        """Return what the schedule asks for the order so far, less what was charged before."""
+    def _charge(
+        self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float
+    ) -> tuple[Decimal, Decimal]:
+        """Return the exact price, and what the schedule asks for the order so far less what was charged."""
         whole = not order.filled and quantity == order.quantity
         key = (definition.instrument, at)
-        if whole and (known := self._whole_fees.get(key)) is not None and known[0] == quantity:
+        if whole and (known := self._whole.get(key)) is not None and known[0] == quantity:
             return known[1]  # the same order again: nothing in a schedule depends on more than this
         exact = price(at)
         fee = self._commission.commission(
             definition, order.filled, order.charged, quantity, exact, order.traded_value
         )
-        if whole and len(self._whole_fees) < _WHOLE_FEES_MAX:
-            self._whole_fees[key] = (quantity, fee)
+        if whole and len(self._whole) < _WHOLE_MAX:
+            self._whole[key] = (quantity, (exact, fee))
         order.charged = CONTEXT.add(order.charged, fee)
         value = CONTEXT.multiply(CONTEXT.multiply(quantity, exact), definition.multiplier)
         order.traded_value = CONTEXT.add(order.traded_value, value)
-        return fee
+        return exact, fee

@@ -32,9 +32,10 @@ def match_tick(order: Resting, event: Event, quotes: QuotesView, trigger: Trigge
             return None
         order.type = "LMT" if order.type in ("STP LMT", "LIT") else "MKT"
         fresh, through = True, False
-    best = quotes.ask(instrument) if buys else quotes.bid(instrument)
-    if best is None and trade is not None and not quotes.has_quotes(instrument):
-        best = trade.price
+    if trade is not None and not quotes.has_quotes(instrument):
+        best: float | None = trade.price
+    else:
+        best = quotes.ask(instrument) if buys else quotes.bid(instrument)
     if order.type == "MKT":
         return best
     limit = order.limit

@@ -184,3 +184,40 @@ def test_the_rows_kept_are_those_that_arrow_keeps(kind, step):
     assert (
         columns.take_rows(batch, np.flatnonzero(keep)).to_pylist() == batch.filter(pa.array(keep)).to_pylist()
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        (pa.string(), ["a", "b"], ["a", "c"]),
+        (pa.int64(), [1, 2], [1, None]),
+        (pa.int64(), [None, None], [0, 0]),
+        (pa.float64(), [0.0, 1.0], [-0.0, 1.0]),  # equal, and not the same
+        (columns.DECIMAL, [Decimal(1), None], [Decimal(1), Decimal(2)]),
+    ],
+)
+def test_a_shared_encoder_makes_of_every_column_what_it_holds(kind, first, second):
+    encoder = columns.Encoder()
+    for values in (first, list(first), second, first):
+        made, alone = encoder.encode("x", values, kind), columns.encode(values, kind)
+        assert [str(v) for v in made.to_pylist()] == [str(v) for v in alone.to_pylist()]
+
+
+def test_a_shared_encoder_makes_an_equal_column_once_and_for_its_type_alone():
+    encoder = columns.Encoder()
+    ones = encoder.encode("x", [1, 1], pa.int64())
+    assert encoder.encode("x", [1, 1], pa.int64()) is ones
+    assert encoder.encode("y", [1, 1], pa.int64()) is not ones
+    assert encoder.encode("x", [True, True], pa.bool_()).to_pylist() == [True, True]
+
+
+def test_the_files_of_a_run_state_the_bounds_of_numbers_alone(tmp_path):
+    kind = kind_of(Trade)
+    trades = [event for n in range(40) if type(event := tick(n)) is Trade][:8]
+    entries = [Entry(n, None, n, None, trade) for n, trade in enumerate(trades, 1)]
+    for recv, bounds_of_venues in ((True, True), (False, False)):
+        path = tmp_path / f"{recv}.parquet"
+        write_typed(path, kind, [schema.entries_to_batch(kind, entries, recv=recv)], recv=recv)
+        with TypedFile(path, kind) as file:
+            assert file.bounds(0, "seq") == (1, 8)
+            assert (file.bounds(0, "venue") is not None) is bounds_of_venues
