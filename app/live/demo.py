@@ -29,12 +29,27 @@ _RETRY_S = 0.2
 
 
 class DemoGateway(msgspec.Struct, frozen=True):
-    """Where the gateway listens, and for which account."""
+    """Where the gateway listens, and for which account; `process` serves it."""
 
     host: str
     port: int
     account: str
     instruments: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended by itself; nothing starts it again."""
+        return self.process.poll() is not None
+
+    def check(self) -> None:
+        """Raise `BrokerUnreachable` with its last words if it has ended by itself."""
+        if self.gone:
+            _, said = self.process.communicate()
+            text = (
+                said.decode(errors="replace").strip() or f"it said nothing (code {self.process.returncode})"
+            )
+            raise BrokerUnreachable(f"the demo's gateway ended: {text}; run the command again for a new demo")
 
 
 class DemoBook(msgspec.Struct, frozen=True):
@@ -116,5 +131,7 @@ def _told(process: subprocess.Popen[bytes]) -> DemoGateway | None:
         text += line
         if line.rstrip() == b"}":
             told: dict[str, Any] = msgspec.json.decode(text)
-            return DemoGateway(told["host"], told["port"], told["account"], tuple(told["instruments"]))
+            return DemoGateway(
+                told["host"], told["port"], told["account"], tuple(told["instruments"]), process
+            )
     return None

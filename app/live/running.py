@@ -122,7 +122,14 @@ def run_demo(
             speed=asked.speed,
             day=(day.open, day.close),
         )
-        ended = _run(root, request, look)
+
+        def watch(teller: Teller) -> None:
+            if gateway.gone:
+                teller.session.stopping = "its gateway ended"
+            look(teller)
+
+        ended = _run(root, request, watch)
+        gateway.check()
     book.remove()
     return ended
 

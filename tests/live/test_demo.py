@@ -1,10 +1,15 @@
 """`live --demo`: a recorded day traded over a socket, in lock step."""
 
+import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 
+from app.configuration.reading import load
+from app.live.running import LiveAsked, run_demo
 from core.clock import iso
+from core.errors import BrokerUnreachable
 from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused, SessionEnded
 from core.ports import Selection
 from eventstore.reader import LogReader
@@ -35,8 +40,6 @@ def asked_for(entries, until):
 @pytest.fixture(scope="module")
 def both(ib_gateway_log, tmp_path_factory):
     """The same strategies in a demo and in a replay: their orders up to shortly after the open."""
-    import shutil  # noqa: PLC0415
-
     import cli  # noqa: PLC0415
 
     root = tmp_path_factory.mktemp("both") / "log"
@@ -157,3 +160,20 @@ def test_the_composite_with_sizes_and_automatic_exits_asks_for_the_orders_of_a_r
     assert replayed.code == 0, replayed.err
     assert traded == asked_for(find_run(log, replayed.json["run"]), "2025-07-02T14:19")
     assert {"composite", "exit-composite"} <= {one[1] for one in traded}
+
+
+def killing(teller):
+    """Kill the demo's gateway once the session has heard of the market."""
+    if teller.session.inputs > 500:
+        for child in psutil.Process().children():
+            if "gateway" in child.cmdline():
+                child.kill()
+
+
+@pytest.mark.extended
+def test_a_demo_whose_gateway_dies_ends_at_once_and_says_so(ib_gateway_log, tmp_path):
+    root = Path(shutil.copytree(ib_gateway_log, tmp_path / "log"))
+    with pytest.raises(BrokerUnreachable, match=r"the demo's gateway ended: .*run the command again"):
+        run_demo(root, load(()), DAY, LiveAsked(), look=killing, say=print)
+    [end] = [e.event for b in LogReader(root).entries(Selection(types=frozenset({SessionEnded}))) for e in b]
+    assert end.reason == "stopped"

@@ -23,6 +23,9 @@ Handler = Callable[[Client, Cursor], None]
 LINES_MAX = 100
 _GROWING = frozenset({"TRADES", "MIDPOINT", "BID", "ASK"})
 _WHAT = _GROWING | {"ADJUSTED_LAST", "BID_ASK"}
+_YIELDS = {"YIELD_BID", "YIELD_ASK", "YIELD_BID_ASK", "YIELD_LAST"}
+_VOLATILITIES = {"HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY"}
+_NOT_RECORDED = frozenset({*_YIELDS, *_VOLATILITIES, "REBATE_RATE", "FEE_RATE", "AGGTRADES"})
 _SCHEDULES = 165  # older clients cannot read them
 _INVALID = "Error validating request.-'bX' : cause - "
 _NO_DATA = "Historical Market Data Service error message:HMDS query returned no data: "
@@ -125,6 +128,8 @@ class DataRequests:
         if asked.what == "SCHEDULE" and client.version >= _SCHEDULES:
             self._schedule(client, asked, contract)
             return
+        if asked.what in _NOT_RECORDED:
+            raise Refusal(162, f"{_NO_DATA}{contract.symbol}@{contract.exchange} {asked.what.title()}")
         _check_what(asked.what, _GROWING | TRADED if asked.keep_up else _WHAT)
         length = bar_ns(asked.bar_size)
         end = min(moment(asked.end, contract.timezone), self._now() + 1) if asked.end else self._now() + 1

@@ -12,6 +12,7 @@ import msgspec
 from adapters.ibkr.gateway.contracts import Wanted, read_contract
 from adapters.ibkr.gateway.wire import BadFrame, Cursor, unset
 
+_DAYS_MAX = 3660
 OVERNIGHT = ("REL", "PEG BENCH", "PEGBENCH")
 
 
@@ -301,6 +302,8 @@ def executions(cursor: Cursor, version: int) -> ExecutionsRequest:
     dates: tuple[str, ...] = ()
     if version >= 200:
         last = cursor.integer("lastNDays", -1)
+        if last > _DAYS_MAX:
+            raise BadFrame(f"lastNDays: expected at most {_DAYS_MAX}, not {last}")
         days = None if last < 0 else last
         dates = tuple(cursor.text("specificDate") for _ in range(cursor.integer("specificDatesCount")))
     return ExecutionsRequest(req_id=req_id, client_id=client_id, days=days, dates=dates, **texts)

@@ -4,6 +4,8 @@ Where a real gateway says that an account lacks the subscription, so does this o
 the request. Nothing is left without an answer but what IB leaves without one too.
 """
 
+from adapters.ibkr.gateway.wire import whole
+
 NO_ANSWER = frozenset({12, 13, 14, 23, 53, 56, 57, 70, 71, 89, 101, 103})
 """News bulletins (there are none), the log level, a second start, and ends of what never began."""
 _NO_ID = frozenset(
@@ -44,4 +46,5 @@ def request_id(fields: list[str], kind: int, version: int) -> int:
     at = 1 if bare else 2
     if kind in _NO_ID or at >= len(fields):
         return -1
-    return int(fields[at]) if fields[at].lstrip("-").isdigit() else -1
+    found = whole(fields[at])
+    return -1 if found is None else found

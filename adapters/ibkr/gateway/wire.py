@@ -18,6 +18,7 @@ ASCII7 = 153
 """From this server version on, text outside ASCII travels as `\\uXXXX`."""
 
 UNSET_DOUBLE = "1.7976931348623157E308"
+_LARGEST = Decimal(10**15)  # quantities, prices and amounts: beyond it, eight decimals are not exact
 UNSET_INTEGER = "2147483647"
 UNSET_LONG = "9223372036854775807"
 _UNSET = {"", "1.7976931348623157e+308", UNSET_DOUBLE.lower(), UNSET_INTEGER, UNSET_LONG, "infinity"}
@@ -122,6 +123,15 @@ def unset(shown: str) -> bool:
     return shown.lower() in _UNSET
 
 
+def whole(shown: str) -> int | None:
+    """Return an integer of at most 64 bits, also one written as `1.0` or `1e3`; `None` for anything else."""
+    try:
+        found = int(float(shown)) if "." in shown or "e" in shown.lower() else int(shown)
+    except (ValueError, OverflowError):
+        return None
+    return found if -(1 << 63) <= found < 1 << 63 else None
+
+
 class Cursor:
     """Reads a request's fields one after the other; every failure names the field."""
 
@@ -152,10 +162,10 @@ class Cursor:
         value = self.text(name)
         if unset(value):
             return default
-        try:
-            return int(float(value)) if "." in value or "e" in value.lower() else int(value)
-        except ValueError as error:
-            raise BadFrame(f"{name}: expected an integer, not {value!r}") from error
+        found = whole(value)
+        if found is None:
+            raise BadFrame(f"{name}: expected an integer, not {value[:40]!r}")
+        return found
 
     def decimal(self, name: str) -> Decimal | None:
         """Return an exact number, or `None` if unset."""
@@ -168,6 +178,8 @@ class Cursor:
             raise BadFrame(f"{name}: expected a number, not {value!r}") from error
         if not found.is_finite() or abs(found) >= Decimal("1e30"):
             return None
+        if abs(found) >= _LARGEST:
+            raise BadFrame(f"{name}: expected a number below {_LARGEST:,}, not {value[:40]}")
         return found
 
     def boolean(self, name: str) -> bool:
@@ -182,6 +194,7 @@ def client_range(payload: bytes) -> tuple[int, int]:
     """
     offered, _, _options = payload.decode("ascii", "replace").rstrip("\0").partition(" ")
     low, dots, high = offered.removeprefix("v").partition("..")
-    if not offered.startswith("v") or not low.isdigit() or (dots and not high.isdigit()):
-        raise BadFrame(f"the handshake offers {offered!r}; expected such as v100..200")
-    return int(low), int(high or low)
+    first, last = whole(low), whole(high if dots else low)
+    if not offered.startswith("v") or first is None or last is None:
+        raise BadFrame(f"the handshake offers {offered[:40]!r}; expected such as v100..200")
+    return first, last
