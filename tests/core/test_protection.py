@@ -101,9 +101,9 @@ def test_a_holding_that_grows_moves_its_exits():
 
 def test_a_bracket_that_has_not_filled_covers_nothing_that_is_held():
     waiting = lambda s: s.bracket("ACME", "BUY", 10, limit=90, stop_loss=80, tif="GTC", reason="r")  # noqa: E731
-    bench = bench_of({1: buy(10), 3: waiting})
-    bench.run(ticks(100, 100, 100, 100, 100))
-    assert working(bench) == [("LMT", "SELL", 10, D(110)), ("STP", "SELL", 10, D(95))]
+    bench = bench_of({1: buy(10), 3: waiting, 4: buy(1)})
+    bench.run(ticks(100, 100, 100, 100, 100, 100))
+    assert working(bench) == [("LMT", "SELL", 11, D(110)), ("STP", "SELL", 11, D(95))]
 
 
 def test_a_stop_of_ones_own_covers_what_of_it_is_still_to_fill():
