@@ -7,17 +7,46 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
+
+import cli
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals are a POSIX thing")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def on_terminal(*args: object, typed: str = "", **env: str) -> str:
-    """Run a command on a pseudo-terminal, type something, and return what the screen showed."""
+def on_terminal(*args: object, **env: str) -> str:
+    """Run a command of this process on a pseudo-terminal, and return what the screen showed."""
     main, inner = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", **env}
+    shown = bytearray()
+    reader = Thread(target=_read_all, args=(main, shown))
+    reader.start()
+    with pytest.MonkeyPatch.context() as patch, os.fdopen(inner, "w", encoding="utf-8") as screen:
+        for name, value in {"TERM": "xterm", "COLUMNS": "160", **env}.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdout", screen)
+        patch.setattr(sys, "stderr", screen)
+        code = cli.main([str(arg) for arg in args])
+    reader.join()
+    os.close(main)
+    assert code == 0, shown.decode()
+    return shown.decode()
+
+
+def _read_all(terminal: int, shown: bytearray) -> None:
+    while True:
+        try:
+            shown += os.read(terminal, 65_536)
+        except OSError:  # the terminal's other end was closed
+            return
+
+
+def typed_on_terminal(typed: str, *args: object) -> str:
+    """Run a command as a process on a pseudo-terminal, type something, and return what the screen showed."""
+    main, inner = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160"}
     command = [sys.executable, str(ROOT / "cli.py"), *map(str, args)]
     shown, deadline = bytearray(), time.monotonic() + 30
     process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment)
@@ -73,7 +102,7 @@ def test_json_on_a_terminal_is_json_all_the_same(sample_log):
 
 def test_sql_asks_on_a_terminal_and_a_wrong_statement_is_not_the_end(sample_log):
     typed = "SELECT 40 +\n2 AS answer;\nDROP VIEW trades;\nSELECT count(*) AS n FROM runs;\nquit\n"
-    shown = on_terminal("--log", sample_log, "sql", typed=typed)
+    shown = typed_on_terminal(typed, "--log", sample_log, "sql")
     assert "sql> " in shown
     assert "42" in shown
     assert "error: the log is read-only" in shown

@@ -261,3 +261,8 @@ def batched(items: Sequence[Any], cuts: Sequence[int]) -> list[Sequence[Any]]:
 
 def consolidated(feed: str = FEED) -> FeedDefined:
     return FeedDefined(0, feed, "test", "tick", consolidated=True)
+
+
+def ticks(count, price=10.0, start=OPEN):
+    """Return trades, one a second."""
+    return [trade(start + n * S, price) for n in range(count)]

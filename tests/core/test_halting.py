@@ -111,6 +111,7 @@ def test_an_instrument_is_tried_once_a_halt():
     "verified",
     [
         HaltVerified(9, "cancel_all", 1, 1, reached=False),
+        HaltVerified(9, "cancel_all", 0, 1, reached=False),
         HaltVerified(9, "cancel_all", 1, 1, reached=True),
         HaltVerified(9, "cancel", 0, 1, reached=True),
         HaltVerified(9, "flatten", 0, 1, reached=False),

@@ -99,6 +99,23 @@ def test_a_holding_that_grows_moves_its_exits():
     assert len(exits(bench)) == 2
 
 
+def test_a_bracket_that_has_not_filled_covers_nothing_that_is_held():
+    waiting = lambda s: s.bracket("ACME", "BUY", 10, limit=90, stop_loss=80, tif="GTC", reason="r")  # noqa: E731
+    bench = bench_of({1: buy(10), 3: waiting, 4: buy(1)})
+    bench.run(ticks(100, 100, 100, 100, 100, 100))
+    assert working(bench) == [("LMT", "SELL", 11, D(110)), ("STP", "SELL", 11, D(95))]
+
+
+def test_a_stop_of_ones_own_covers_what_of_it_is_still_to_fill():
+    bench = bench_of({1: buy(20), 3: sell(10, stop=98, tif="GTC")}, model=FillModel(partial_fills=True))
+    wide = [quote(OPEN + n * S, 99.99, 100, sizes=(20.0, 20.0)) for n in range(4)]
+    thin = [quote(OPEN + 4 * S, 98, 98.01, sizes=(4.0, 4.0)), trade(OPEN + 5 * S, 98)]
+    bench.run([*wide, *thin])
+    (own,) = [o for o in bench.world.orders.working() if not is_exit(o.id)]
+    assert (own.quantity, own.filled) == (10, 4)
+    assert [each[:3] for each in working(bench)] == [("LMT", "SELL", 10), ("STP", "SELL", 10)]
+
+
 def test_a_holding_that_shrinks_keeps_smaller_exits_and_a_flat_one_none():
     bench = bench_of({1: buy(10), 3: sell(4)})
     bench.run(ticks(100, 100, 100, 100, 100))

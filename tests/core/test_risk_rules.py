@@ -109,6 +109,12 @@ def test_old_prices_refuse_entries():
     assert (bench.recorded(RiskRefused)[0].value, bench.recorded(RiskRefused)[0].limit) == ("11", "10")
 
 
+def test_prices_of_exactly_the_greatest_age_are_not_old():
+    events = [trade(OPEN, 10, name="OTHER"), trade(OPEN + 10 * S, 10), trade(OPEN + 11 * S, 10)]
+    bench = run({1: lambda s: s.buy("OTHER", 1, reason="r")}, events, max_data_age_s=10)
+    assert verdicts(bench) == ["ok"]
+
+
 def test_a_halted_instrument_takes_no_entries():
     events = [*ticks(10), HaltChanged(OPEN + S, FEED, "ACME", True), *ticks(10, 10, start=OPEN + 2 * S)]
     assert verdicts(run({2: buy(1)}, events, refuse_halted=True)) == ["halted"]
@@ -145,6 +151,12 @@ def test_outside_regular_hours_only_orders_that_say_so_pass():
     ]
 
 
+@pytest.mark.parametrize(("ts", "verdict"), [(OPEN, "ok"), (CLOSE, "regular_hours_only")])
+def test_regular_hours_begin_with_the_open_and_end_before_the_close(ts, verdict):
+    events = [trade(ts, 10), trade(ts + S, 10)]
+    assert verdicts(run({1: buy(1)}, events, regular_hours_only=True)) == [verdict]
+
+
 def test_drawdown_is_measured_from_the_peak():
     bench = Bench(
         Script({1: buy(1000), 5: buy(1), 6: sell(1)}), limits=Limits(max_drawdown=0.1), sampled=True
@@ -153,6 +165,14 @@ def test_drawdown_is_measured_from_the_peak():
     assert verdicts(bench) == ["ok", "max_drawdown", "ok"]
     (refusal,) = bench.recorded(RiskRefused)
     assert (refusal.limit, refusal.value) == ("0.1", str(D(18000) / D(120000))[:4])
+
+
+@pytest.mark.parametrize("limit", ["max_daily_loss", "max_drawdown"])
+@pytest.mark.parametrize(("price", "verdict"), [(5.01, "ok"), (5, "refused")])
+def test_a_loss_of_exactly_the_limit_ends_entries(limit, price, verdict):
+    bench = Bench(Script({1: buy(1000), 4: buy(1)}), limits=Limits(**{limit: 0.05}), sampled=True)
+    bench.run(ticks(10, 10, price, price, price, step=MIN))
+    assert verdicts(bench) == ["ok", "ok" if verdict == "ok" else limit]
 
 
 def test_leverage_bounds_all_positions_together():

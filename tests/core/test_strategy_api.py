@@ -1,16 +1,9 @@
-"""The strategy API as a user meets it: handlers, requests, timers, ids, refusals, faults."""
+"""The strategy API as a user meets it: handlers, requests, ids, refusals."""
 
-import decimal
 from decimal import Decimal
-from typing import Annotated
 
-import msgspec
 import pytest
-from msgspec import Meta
 
-from app.plugins.discovery import FoundStrategy
-from app.plugins.parameters import parameters
-from core.desk import MAX_REQUESTS_A_STEP
 from core.errors import StrategyRaised, UsageError
 from core.events import (
     CancelIntended,
@@ -20,20 +13,11 @@ from core.events import (
     OrderIntended,
     OrderSendStarted,
     OrderSent,
-    Recorded,
     RiskRefused,
     SessionEnded,
-    StrategyFailed,
-    TimerFired,
 )
-from core.strategies.buy_and_hold import BuyAndHold, BuyAndHoldParameters
-from core.strategies.sma_cross import SmaCross, SmaCrossParameters
-from core.strategy import Parameters, Strategy, Subscription
+from core.strategy import Parameters
 from tests.core.bench import (
-    ACCOUNT,
-    BEGIN,
-    CLOSE,
-    END,
     MIN,
     OPEN,
     Bench,
@@ -42,18 +26,13 @@ from tests.core.bench import (
     S,
     Script,
     bar,
-    instrument,
     quote,
     quote_bar,
-    session,
+    ticks,
     trade,
 )
 
 D = Decimal
-
-
-def ticks(count, price=10.0, start=OPEN):
-    return [trade(start + n * S, price) for n in range(count)]
 
 
 class Everything(Nothing):
@@ -374,277 +353,3 @@ def test_a_larger_version_of_a_filled_order_is_refused_with_the_numbers():
 def test_outside_a_session_there_is_no_desk():
     with pytest.raises(UsageError, match="Script is not running"):
         Script().buy("ACME", 1, reason="r")
-
-
-# -- timers ------------------------------------------------------------------------------------
-
-
-class Clocked(Nothing):
-    def __init__(self, *clocks):
-        super().__init__(Parameters())
-        self.clocks, self.fired = clocks, []
-
-    def on_start(self):
-        for clock in self.clocks:
-            self.set_clock_timer(clock, "ACME", clock)
-
-    def on_timer(self, timer):
-        self.fired.append((timer.name, timer.ts, self.now))
-
-
-def test_clock_timers_follow_the_exchange_in_summer():
-    strategy = Clocked("15:55", "09:30")
-    Bench(strategy).run([trade(BEGIN, 1), trade(END, 1)])
-    due = CLOSE - 5 * MIN
-    assert strategy.fired == [("09:30", OPEN, OPEN), ("15:55", due, due)]
-
-
-def test_clock_timers_follow_the_exchange_in_winter_and_on_a_half_day():
-    # 2025-11-28: clocks went back four weeks before; the session closes at 13:00.
-    begin = BEGIN + (149 * 24 + 1) * 60 * MIN
-    half = session("2025-11-28", begin - BEGIN)
-    half = msgspec.structs.replace(half, close=begin + 9 * 60 * MIN)
-
-    class Late(Clocked):
-        def on_start(self):
-            pass
-
-        def on_trade(self, trade):
-            if not self.fired:
-                super().on_start()
-
-    strategy = Late("12:55")
-    events = [trade(begin + MIN, 1), trade(half.close - 6 * MIN, 1), trade(half.close, 1)]
-    Bench(strategy, definitions=[instrument(), half]).run(events)
-    due = half.close - 5 * MIN
-    assert strategy.fired == [("12:55", due, due)]
-
-
-def test_the_same_name_moves_a_timer():
-    class Moving(Clocked):
-        def on_trade(self, trade):
-            self.set_timer("m", after_s=1.5)
-
-    strategy = Moving()
-    bench = Bench(strategy)
-    bench.run([*ticks(3), trade(OPEN + 10 * S, 1)])
-    assert [ts - OPEN for _, ts, _ in strategy.fired] == [3.5 * S]
-    assert bench.recorded(TimerFired)[0].strategy == "s"
-
-
-def test_a_clock_timer_without_a_session_says_so():
-    bench = Bench(Clocked("15:55"), definitions=[instrument()])
-    with pytest.raises(StrategyRaised, match="no session of XNYS is known now"):
-        bench.run(ticks(1))
-
-
-# -- warm-up -----------------------------------------------------------------------------------
-
-
-def test_orders_and_records_are_refused_while_warming_up():
-    plan = {n: lambda s: ids.append(s.buy("ACME", 1, reason="r")) or s.record("x", 1) for n in range(1, 5)}
-    ids = []
-    bench = Bench(Script(plan))
-    bench.run(ticks(2), warm_up=ticks(2, start=OPEN - 10 * S))
-    assert ids == ["", "", "s-1-1", "s-1-2"]
-    assert len(bench.recorded(Recorded)) == len(bench.recorded(OrderIntended)) == 2
-
-
-def test_a_warmed_up_strategy_decides_as_one_that_started_earlier():
-    prices = [10, 11, 12, 11, 10, 9, 8, 9, 10, 11, 12, 13, 12, 11, 10, 9, 8, 9, 11, 13]
-    events = [trade(OPEN + n * S, float(price)) for n, price in enumerate(prices)]
-
-    def decided(strategy, events, warm_up=()):
-        bench = Bench(strategy)
-        bench.run(events, warm_up=warm_up)
-        return [(o.ts, o.side, o.quantity) for o in bench.recorded(OrderIntended)]
-
-    def cross():
-        return SmaCross(SmaCrossParameters(instrument="ACME", fast=2, slow=4))
-
-    whole = decided(cross(), events)
-    warmed = decided(cross(), events[8:], events[:8])
-    assert warmed == [o for o in whole if o[0] >= OPEN + 8 * S]
-    assert warmed != decided(cross(), events[8:])  # which is what warm-up is for
-    assert len(warmed) >= 2
-
-
-# -- faults ------------------------------------------------------------------------------------
-
-
-def fail(strategy):
-    raise ZeroDivisionError("by me")
-
-
-def test_a_handler_that_raises_is_named_with_file_line_and_input():
-    bench = Bench(Script({2: fail}))
-    with pytest.raises(StrategyRaised) as caught:
-        bench.run(ticks(3))
-    (failed,) = bench.recorded(StrategyFailed)
-    assert (failed.strategy, failed.handler, failed.input_seq, failed.ts) == ("s", "on_trade", 2, OPEN + S)
-    assert (failed.input_type, failed.error) == ("trade", "ZeroDivisionError: by me")
-    # The innermost line of the handler's own file: here the bench's Script.
-    assert failed.file == "bench.py"
-    assert f"raised in on_trade at bench.py:{failed.line} while processing trade 2" in str(caught.value)
-    assert bench.recorded(SessionEnded)[-1].reason == "failed"
-    assert caught.value.exit_code == 8
-
-
-@pytest.mark.parametrize("handler", ["on_start", "on_fill", "on_order", "on_timer", "on_stop"])
-def test_any_handler_that_raises_is_the_strategys_failure(handler):
-    class Failing(Script):
-        pass
-
-    def explode(self, *args):
-        raise RuntimeError("as it happens")
-
-    explode.__code__ = explode.__code__.replace(co_name=handler)
-    setattr(Failing, handler, explode)
-    strategy = Failing({1: lambda s: (s.buy("ACME", 1, reason="r"), s.set_timer("t", after_s=1))})
-    bench = Bench(strategy)
-    with pytest.raises(StrategyRaised, match=f"raised in {handler} at test_strategy_api.py"):
-        bench.run(ticks(3))
-    assert bench.recorded(StrategyFailed)[-1].handler == handler
-    assert bench.tape.committed == len(bench.tape.entries)
-
-
-def test_a_fault_that_is_not_the_strategys_is_not_blamed_on_it():
-    bench = Bench(Script({1: lambda s: s.buy("ACME", 1, reason="r")}))
-    bench.broker.accept = lambda effects, ts: 1 / 0
-    with pytest.raises(ZeroDivisionError):
-        bench.run(ticks(2))
-    assert bench.recorded(StrategyFailed) == []
-
-
-def test_a_step_takes_a_bounded_number_of_requests():
-    def flood(s):
-        for _ in range(MAX_REQUESTS_A_STEP + 1):
-            s.buy("ACME", 1, limit=1, reason="r")
-
-    bench = Bench(Script({1: flood}))
-    with pytest.raises(StrategyRaised, match=f"more than {MAX_REQUESTS_A_STEP} requests"):
-        bench.run(ticks(1))
-    assert bench.recorded(OrderIntended) == []  # nothing of a handler that did not end
-    assert [failed.handler for failed in bench.recorded(StrategyFailed)] == ["on_trade"]
-
-
-def test_answering_each_refusal_with_another_order_ends():
-    class Stubborn(Script):
-        def on_order(self, order):
-            self.buy("ACME", 0, reason="again")
-
-    bench = Bench(Stubborn({1: lambda s: s.buy("ACME", 0, reason="first")}))
-    with pytest.raises(StrategyRaised, match="more than"):
-        bench.run(ticks(1))
-
-
-def test_a_decimal_context_set_by_a_strategys_file_does_not_reach_the_books():
-    bench = Bench(
-        Script({1: lambda s: s.buy("ACME", 12345, reason="r")}), commission="ibkr_fixed", cash="9999999"
-    )
-    with decimal.localcontext(decimal.Context(prec=3)):
-        bench.run([trade(OPEN, 144.78172417), trade(OPEN + S, 144.78172417)])
-    assert bench.world.positions.quantity("ACME") == 12345
-    paid = 12345 * D("144.78172417") + bench.world.account.commissions(ACCOUNT, "USD")
-    assert bench.world.account.cash(ACCOUNT, "USD") == 9_999_999 - paid
-
-
-# -- parameters --------------------------------------------------------------------------------
-
-
-class Tuned(Parameters, frozen=True):
-    instrument: str
-    fast: Annotated[int, Meta(ge=1)] = 5
-    ratio: Annotated[float, Meta(gt=0, lt=1)] = 0.5
-
-
-class Tunable(Strategy[Tuned]):
-    pass
-
-
-FOUND = FoundStrategy("tunable", Tunable, "test", "")
-
-
-def test_parameters_are_converted_from_text():
-    assert parameters(FOUND, {"instrument": "ACME", "fast": "7"}) == Tuned(instrument="ACME", fast=7)
-    assert Tunable.parameters is Tuned
-
-
-def test_every_problem_with_parameters_is_named_at_once():
-    with pytest.raises(UsageError) as caught:
-        parameters(FOUND, {"fast": "0", "ratio": "2", "fats": "3"})
-    text = str(caught.value)
-    assert len(text.splitlines()) == 4
-    for part in (
-        "no parameter 'fats'; did you mean 'fast'?",
-        "needs a value for 'instrument'",
-        "fast=0",
-        "ratio=2",
-    ):
-        assert part in text
-
-
-class Hourly(Parameters, frozen=True):
-    instrument: str
-    resolution: str
-
-
-def test_a_subscription_defaults_to_the_instrument_parameter():
-    assert Tunable(Tuned(instrument="ACME")).subscriptions() == [Subscription("ACME")]
-    assert Strategy(Parameters()).subscriptions() == []
-    hourly = Hourly(instrument="ACME", resolution="1h")
-    assert Strategy(hourly).subscriptions() == [Subscription("ACME", resolution="1h")]
-
-
-# -- bundled strategies ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "first", [trade(OPEN, 10), quote(OPEN, 9, 10), bar(OPEN, 1, 1, 1, 1)], ids=["trade", "quote", "bar"]
-)
-def test_buy_and_hold_buys_once_at_the_first_price(first):
-    bench = Bench(BuyAndHold(BuyAndHoldParameters(instrument="ACME", quantity=3)))
-    bench.run([trade(OPEN - S, 1, bad=True), first, *ticks(5, start=OPEN + S)])
-    assert [(o.ts, o.quantity) for o in bench.recorded(OrderIntended)] == [(OPEN, 3)]
-
-
-def crossings(prices, fast, slow):
-    """Return the crossings by the definition: averages over all prices, each time anew."""
-    above, found = False, []
-    for n in range(slow, len(prices) + 1):
-        now = sum(prices[n - fast : n]) / fast > sum(prices[n - slow : n]) / slow
-        if now != above:
-            above = now
-            found.append((n - 1, "BUY" if now else "SELL"))
-    return found
-
-
-def test_sma_cross_trades_where_the_averages_of_all_prices_cross():
-    # Quarters are exact in binary, so that both ways of summing agree.
-    prices = [100 + ((n * 37) % 41 - 20) / 4 + (n % 90) / 4 for n in range(400)]
-    bench = Bench(SmaCross(SmaCrossParameters(instrument="ACME", fast=7, slow=23, quantity=1)))
-    bench.run([trade(OPEN + n * S, price) for n, price in enumerate(prices)])
-    decided = [((o.ts - OPEN) // S, o.side) for o in bench.recorded(OrderIntended)]
-    assert decided == crossings(prices, 7, 23)
-    assert len(decided) > 5
-    assert len(bench.recorded(Filled)) == len(bench.recorded(OrderSendStarted))
-
-
-def test_sma_cross_takes_closes_and_leaves_suspicious_prints_out():
-    closes = [10, 10, 10, 12, 14, 9, 5, 4]
-    bars = Bench(SmaCross(SmaCrossParameters(instrument="ACME", fast=2, slow=3)), bars=["ACME"])
-    bars.run([bar(OPEN + n * MIN, c, c, c, c) for n, c in enumerate(closes)])
-    prints = Bench(SmaCross(SmaCrossParameters(instrument="ACME", fast=2, slow=3)))
-    events = [
-        e
-        for n, c in enumerate(closes)
-        for e in (trade(OPEN + n * MIN, 999, bad=True), trade(OPEN + n * MIN, c))
-    ]
-    prints.run(events)
-    sides = [o.side for o in bars.recorded(OrderIntended)]
-    assert sides == [o.side for o in prints.recorded(OrderIntended)] == ["BUY", "SELL"]
-
-
-def test_sma_cross_wants_fast_below_slow():
-    with pytest.raises(UsageError, match="fast=5 must be smaller than slow=5"):
-        SmaCross(SmaCrossParameters(instrument="ACME", fast=5, slow=5))

@@ -95,6 +95,14 @@ def make_old_mark(layout: Layout) -> bytes:
     return bytes(data)
 
 
+def another_history(layout: Layout) -> None:
+    """Let the second sealed directory say that it follows something else."""
+    seal_and_unlink(layout, 1, 2)
+    path = layout.sealed_directories()[1] / MANIFEST_NAME
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "previous_hash": "00" * (len(told["previous_hash"]) // 2)}))
+
+
 def header_only_successor(layout: Layout) -> None:
     crash(Journal.open(layout.root, files=UnsyncedFiles()))
 
@@ -202,6 +210,7 @@ ROWS = [
         CorruptLog,
         r"missing; restore .*00000002",
     ),
+    Row("a sealed directory after another history", another_history, CorruptLog, "follows hash 0000"),
     Row("edited seal.json", edited_manifest, CorruptLog, r"00000001\.evj: offset \d+: damaged"),
     Row(
         "sealed directory renamed",

@@ -40,6 +40,9 @@ def order(name, instrument, *fills):
         ("ibkr_tiered", option(), 2, "5", "1.3"),
         ("ibkr_tiered", option(), 3, "0.075", "1.5"),
         ("ibkr_tiered", option(), 5, "0.03", "1.25"),
+        # A premium at the edge of a band is of the dearer one.
+        ("ibkr_tiered", option(), 10, "0.05", "5"),
+        ("ibkr_tiered", option(), 10, "0.1", "6.5"),
         # LEAN's published result for 688 shares of SPY.
         ("lean", stock(), 688, "144.78172417", "3.44"),
         ("lean", stock(), 10, "0.20", "1"),

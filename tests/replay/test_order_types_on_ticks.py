@@ -201,6 +201,11 @@ def test_market_on_close_without_a_trade_that_day_takes_the_opposite_quote():
     assert [str(f.price) for f in run(ask("SELL", at_close=True), Q, *events).recorded(Filled)] == ["9.5"]
 
 
+def test_a_trade_before_the_open_is_no_closing_price():
+    events = [trade(OPEN - S, 8.0), Q, quote(CLOSE - S, 9.5, 9.8), quote(CLOSE, 1, 2)]
+    assert [str(f.price) for f in run(ask("SELL", at_close=True), *events).recorded(Filled)] == ["9.5"]
+
+
 def test_market_on_close_without_any_price_is_cancelled():
     gone = quote(at(1), sizes=(0, 0))
     bench = run(ask("SELL", at_close=True), Q, gone, quote(CLOSE + S, 9, 10))
