@@ -31,6 +31,7 @@ from core.views import (
     AccountView,
     DecidedView,
     InstrumentsView,
+    Order,
     OrdersView,
     PositionsView,
     QuotesView,
@@ -133,6 +134,7 @@ class StrategyDesk:
         self._requests = requests
         self._placed = 0
         self._versions: dict[str, int] = {}
+        self._said: dict[str, str] = {}  # what an order said when it was last changed
 
     @property
     def now(self) -> int:
@@ -292,10 +294,12 @@ class StrategyDesk:
         """Request a new version of an order; what is not given stays as it is."""
         if not self.is_open:
             return
-        known = self.orders.get(order)
+        known = self._latest(order)
         # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
-        version = max(self._versions.get(order, 1), known.version if known else 1) + 1
+        version = max(self._versions.get(order, 1), known.version if isinstance(known, Order) else 1) + 1
         self._versions[order] = version
+        folded = self.orders.get(order)
+        self._said[order] = folded.message if folded else ""
         instrument = known.instrument if known else ""
         who = (self._present.ts, order, version, self.account, self.id, instrument)
         had = (known.limit, known.stop, known.trail, known.trail_pct) if known else _NO_PRICES
@@ -319,9 +323,23 @@ class StrategyDesk:
         """Request that an order is withdrawn."""
         if not self.is_open:
             return
-        known = self.orders.get(order)
+        known = self._latest(order)
         instrument = known.instrument if known else ""
         self._request(CancelIntended(self._present.ts, order, self.account, self.id, instrument, reason))
+
+    def _latest(self, order: str) -> Order | OrderIntended | ModifyIntended | None:
+        """Return the order as it was asked for last: in this handler, or before it.
+
+        A change that was refused meanwhile (which is what the order says then) does not count.
+        """
+        known = self.orders.get(order)
+        for request in reversed(self._requests):
+            intents = (request.entry, *request.exits) if isinstance(request, Bracketed) else (request,)
+            for intent in intents:
+                if isinstance(intent, OrderIntended | ModifyIntended) and intent.order == order:
+                    judged = known is not None and known.message != self._said.get(order, "")
+                    return known if judged else intent
+        return known
 
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series."""

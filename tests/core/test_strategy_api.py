@@ -37,6 +37,7 @@ from tests.core.bench import (
     MIN,
     OPEN,
     Bench,
+    Limits,
     Nothing,
     S,
     Script,
@@ -234,6 +235,72 @@ def test_a_wrong_call_fails_the_strategy_in_words(call, says):
     bench = Bench(Script({1: call}))
     with pytest.raises(StrategyRaised, match=says):
         bench.run(ticks(1))
+
+
+def modify_at_once(s):
+    order = s.buy("ACME", 10, limit=5, reason="far")
+    s.modify(order, quantity=20, reason="more")
+    s.modify(order, limit=8, reason="nearer")
+
+
+def cancel_at_once(s):
+    s.cancel(s.buy("ACME", 10, limit=5, reason="far"), reason="second thoughts")
+
+
+def move_an_exit_at_once(s):
+    exits = s.bracket("ACME", "BUY", 10, limit=5, reason="far", stop_loss=4)
+    s.modify(exits.stop_loss, stop=3, reason="wider")
+
+
+def test_an_order_can_be_changed_by_the_handler_that_asked_for_it():
+    bench = Bench(Script({1: modify_at_once}))
+    bench.run(ticks(2))
+    changes = [(m.instrument, m.version, m.quantity, m.limit) for m in bench.recorded(ModifyIntended)]
+    assert changes == [("ACME", 2, 20, 5), ("ACME", 3, 20, 8)]
+    assert bench.recorded(RiskRefused) == []
+    order = bench.world.orders.get("s-1-1")
+    assert (order.quantity, order.limit, order.state) == (20, 8, "Submitted")
+
+
+def test_changes_of_one_handler_add_up_though_none_is_folded_yet():
+    plan = {
+        1: lambda s: s.buy("ACME", 10, limit=5, reason="far"),
+        2: lambda s: [s.modify("s-1-1", quantity=20, reason="r"), s.modify("s-1-1", limit=8, reason="r")],
+    }
+    bench = Bench(Script(plan))
+    bench.run(ticks(3))
+    assert [(m.quantity, m.limit) for m in bench.recorded(ModifyIntended)] == [(20, 5), (20, 8)]
+
+
+def test_a_change_that_was_refused_is_no_base_for_the_next():
+    class Insists(Script):
+        def on_order(self, order):
+            super().on_order(order)
+            if order.state == "Submitted" and order.message and order.limit == 5:
+                self.modify(order.id, limit=6, reason="nearer")
+
+    first = {
+        1: lambda s: s.buy("ACME", 10, limit=5, reason="far"),
+        2: lambda s: s.modify("s-1-1", quantity=10_000, reason="far too many"),
+    }
+    bench = Bench(Insists(first), limits=Limits(max_position_size=0.1))
+    bench.run(ticks(3))
+    assert [(m.quantity, m.limit) for m in bench.recorded(ModifyIntended)] == [(10_000, 5), (10, 6)]
+    assert [refused.version for refused in bench.recorded(RiskRefused)] == [2]
+
+
+def test_an_order_can_be_cancelled_by_the_handler_that_asked_for_it():
+    bench = Bench(Script({1: cancel_at_once}))
+    bench.run(ticks(2))
+    assert [c.instrument for c in bench.recorded(CancelIntended)] == ["ACME"]
+    assert bench.world.orders.get("s-1-1").state == "Cancelled"
+
+
+def test_an_exit_can_be_moved_by_the_handler_that_asked_for_its_bracket():
+    bench = Bench(Script({1: move_an_exit_at_once}))
+    bench.run(ticks(2))
+    assert bench.recorded(RiskRefused) == []
+    assert bench.world.orders.get("s-1-2").stop == 3
 
 
 NAN = float("nan")
