@@ -7,6 +7,7 @@ volume tier). Not included, because they depend on venue, side and date: exchang
 regulatory fees, and exchange rebates. A real statement will therefore differ by fractions of a cent a share.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -16,7 +17,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.events import InstrumentDefined
-from core.money import CONTEXT, ZERO, divide, money
+from core.money import CONTEXT, ZERO, divide, money, plain
 
 _add = CONTEXT.add
 _multiply = CONTEXT.multiply
@@ -140,7 +141,7 @@ class ScheduledCommission(msgspec.Struct, frozen=True):
             raise UsageError(
                 f"commission model {self.name!r} does not cover {instrument.instrument} "
                 f"({instrument.kind} in {instrument.currency}): it has {kinds} in {CURRENCY}; "
-                f"use the model 'zero' or leave the instrument out"
+                f"use a rate ('2 each'), the model 'zero', or leave the instrument out"
             )
         return schedule
 
@@ -160,18 +161,62 @@ COMMISSION_MODELS: Mapping[str, CommissionModel] = MappingProxyType(
         )
     }
 )
-"""All models by name."""
+"""All named models; `commission_model` knows rates beside them."""
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?(%|bps|each)")
+_RATES = {"%": Decimal("0.01"), "bps": Decimal("0.0001"), "each": Decimal(1)}
+
+
+def rate_of_value(rate: Decimal) -> Schedule:
+    """Any instrument in any currency: a share `rate` of the value traded, without a minimum.
+
+    This is what backtesting.py calls `commission=0.002` (`0.2 %` here) and backtrader
+    `setcommission(commission=0.002)`. Source: the documentation of both; each side of a trade pays.
+    """
+    return lambda _quantity, value, _multiplier: _multiply(abs(value), rate)
+
+
+def rate_each(amount: Decimal) -> Schedule:
+    """Any instrument in any currency: `amount` for each share or contract, without a minimum.
+
+    This is what backtrader calls `setcommission(commission=2, margin=...)`. Source: its documentation.
+    """
+    return lambda quantity, _value, _multiplier: _multiply(quantity, amount)
+
+
+def _rated(text: str) -> CommissionModel | None:
+    found = _RATE.fullmatch(text)
+    if found is None:
+        return None
+    amount, unit = Decimal(found[1]), found[2]
+    if unit != "each" and CONTEXT.multiply(amount, _RATES[unit]) >= 1:
+        raise UsageError(f"commission {text!r}: a rate of the value must be below 100 %")
+    make = rate_each if unit == "each" else rate_of_value
+    name = f"{plain(amount)} {unit}"
+    return ScheduledCommission(name, {"": make(CONTEXT.multiply(amount, _RATES[unit]))})
 
 
 def commission_model(name: str) -> CommissionModel:
-    """Return the model of that name; raises `UsageError` listing the names there are."""
-    model = COMMISSION_MODELS.get(name)
+    """Return the model of that name, or of a rate (`0.2 %` or `20 bps` of the value, `2 each`).
+
+    Raises `UsageError` listing the names there are.
+    """
+    model = COMMISSION_MODELS.get(name) or _rated(name)
     if model is None:
         from difflib import get_close_matches  # noqa: PLC0415  # only for a message
 
         near = get_close_matches(name, COMMISSION_MODELS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UsageError(
-            f"unknown commission model {name!r}: expected one of {', '.join(COMMISSION_MODELS)}{hint}"
+            f"unknown commission model {name!r}: expected one of {', '.join(COMMISSION_MODELS)}, "
+            f"or a rate such as '0.2 %', '20 bps' (of the value) or '2 each' (share or contract){hint}"
         )
     return model
+
+
+def check_commission(name: str) -> None:
+    """Raise `ValueError` for a commission model that is none: a key's check in a configuration."""
+    try:
+        commission_model(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from error

@@ -10,7 +10,7 @@ from app.commands.base import AMOUNT
 _OPTIONS = (
     click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest)."),
     click.option("--cash", metavar="AMOUNT", help="Starting cash."),
-    click.option("--commission", metavar="NAME", help="Commission schedule."),
+    click.option("--commission", metavar="NAME", help="Commission schedule, or a rate: '0.2 %', '2 each'."),
     click.option("--latency-ms", type=AMOUNT, help="Event time between an order and its arrival."),
     click.option(
         "--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill."

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from adapters.ibkr.link.restart_window import parse as parse_window
+from core.commissions import check_commission
 from core.matching import ActionOrders, BarFill, Trigger
 from core.matching.model import check_slippage
 from core.resolutions import check_length
@@ -74,7 +75,7 @@ class ReplaySection(_Section, frozen=True, kw_only=True):
 
     cash: Annotated[Decimal, msgspec.Meta(extra={"minimum": 0})] = Decimal(100000)
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
-    commission: Name = "ibkr_fixed"
+    commission: Annotated[str, msgspec.Meta(extra={"check": check_commission})] = "ibkr_fixed"
     latency_ms: Count = 0
     partial_fills: bool = False
     slippage: Annotated[str, msgspec.Meta(extra={"check": check_slippage})] = ""

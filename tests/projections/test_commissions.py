@@ -44,6 +44,11 @@ def order(name, instrument, *fills):
         ("lean", stock(), 688, "144.78172417", "3.44"),
         ("lean", stock(), 10, "0.20", "1"),
         ("zero", stock(), 1000, "25", "0"),
+        ("0.2 %", stock(), 1000, "25", "50"),
+        ("20 bps", stock(currency="EUR"), 1000, "25", "50"),
+        ("0.2%", future(), 1, "5000", "500"),  # of 50 times the price
+        ("2 each", future(), 3, "5000", "6"),
+        (".5 each", stock(currency="EUR"), 3, "25", "1.5"),
     ],
 )
 def test_an_order_costs_what_the_published_example_says(name, instrument, quantity, price, expected):
@@ -54,7 +59,7 @@ def test_an_order_filled_in_parts_pays_its_minimum_once():
     assert order("ibkr_fixed", stock(), (50, "25"), (50, "25"), (200, "25")) == [D(1), D(0), D("0.5")]
 
 
-@pytest.mark.parametrize("name", ["ibkr_fixed", "ibkr_tiered", "lean"])
+@pytest.mark.parametrize("name", ["ibkr_fixed", "ibkr_tiered", "lean", "0.2 %", "2 each"])
 def test_parts_cost_together_what_the_whole_costs(name):
     parts = order(name, stock(), (100, "25"), (333, "25"), (567, "25"))
     assert [sum(parts)] == order(name, stock(), (1000, "25"))
@@ -68,9 +73,25 @@ def test_a_part_never_pays_back_what_was_charged():
 
 def test_an_unknown_name_is_refused_with_the_names_there_are():
     with pytest.raises(
-        UsageError, match="expected one of ibkr_fixed, ibkr_tiered, lean, zero; did you mean 'ibkr_fixed'"
+        UsageError, match=r"expected one of ibkr_fixed, ibkr_tiered, lean, zero, or a rate.*mean 'ibkr_fixed'"
     ):
         commission_model("ibkr_fix")
+
+
+@pytest.mark.parametrize("text", ["0.2", "-0.2 %", "0,2 %", "2 each way", "nan %", "1e3 bps", "% 2", ""])
+def test_what_is_no_rate_is_refused_with_examples(text):
+    with pytest.raises(UsageError, match=r"unknown commission model .*such as '0.2 %', '20 bps'"):
+        commission_model(text)
+
+
+@pytest.mark.parametrize("text", ["100 %", "10000 bps", "1000 %"])
+def test_a_rate_that_takes_all_of_the_value_is_refused(text):
+    with pytest.raises(UsageError, match=f"commission '{text}': a rate of the value must be below 100 %"):
+        commission_model(text)
+
+
+def test_a_rate_of_a_negative_price_is_paid_not_received():
+    assert order("1 %", future(), (1, "-37")) == [D("0.01") * 37 * future().multiplier]
 
 
 def test_an_uncovered_currency_is_refused_not_priced_in_dollars():
