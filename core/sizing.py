@@ -36,14 +36,17 @@ class MarginSizing(msgspec.Struct, frozen=True):
 
     The target margin is `share * (1 - buffer) / leverage * (equity - fee)`, a unit needs
     `price * multiplier / leverage`; the quantity is what fits, the fee being that of the order it takes to
-    get there. The defaults are those of the LEAN engine (2 : 1, 0.25 % of equity kept free). Source: its
-    documented behaviour, checked against the published results under `examples/published`.
+    get there. The defaults are those of the LEAN engine (2 : 1, 0.25 % of equity kept free). A change whose
+    margin is below the share `minimum` of equity is not made, so that a target that is asked for again and
+    again trades only when the market has moved; a target of nothing always is. Source: LEAN's documented
+    behaviour (`MinimumOrderMarginPortfolioPercentage`), checked against `examples/published`.
     """
 
     name: str = "margin"
     leverage: Decimal = Decimal(2)
     buffer: Decimal = Decimal("0.0025")
     commission: str = "ibkr_fixed"
+    minimum: Decimal = ZERO
 
     def quantity(self, share: Decimal, equity: Decimal, holding: Holding) -> Decimal:
         """Return the signed quantity to hold for a signed `share` of `equity` (1 is all of it).
@@ -63,7 +66,10 @@ class MarginSizing(msgspec.Struct, frozen=True):
             return ZERO
         unit = CONTEXT.divide(holding.price * holding.definition.multiplier, self.leverage)
         sign = 1 if share > 0 else -1
-        quantity = _fitting(self._target(share, equity), unit)
+        target = self._target(share, equity)
+        if abs(target * sign - CONTEXT.multiply(holding.held, unit)) < CONTEXT.multiply(self.minimum, equity):
+            return holding.held
+        quantity = _fitting(target, unit)
         while quantity > 0:
             fee = self._fee(quantity * sign - holding.held, holding)
             target = self._target(share, equity - fee)
@@ -87,8 +93,8 @@ def _fitting(target: Decimal, unit: Decimal) -> Decimal:
     return CONTEXT.divide(target, unit).to_integral_value(ROUND_FLOOR)
 
 
-LEAN = MarginSizing("lean", commission="lean")
-"""All-in sizing as the LEAN engine does it, for comparing with its published results."""
+LEAN = MarginSizing("lean", commission="lean", minimum=Decimal("0.001"))
+"""Sizing as the LEAN engine does it with its default settings, for comparing with its published results."""
 
 
 def rebalanced(

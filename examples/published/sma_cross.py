@@ -8,11 +8,12 @@ class SmaCrossParameters(Parameters, frozen=True):
     fast: int = 10
     slow: int = 30
     share: float = 0.9999
+    rate: float = 0.0
     last_day: str = "2013-03-01"
 
 
 class SmaCross(Strategy[SmaCrossParameters]):
-    """Decide at the close of daily bars, trade at the opening print of the next day; flat on the last day."""
+    """Decide at daily closes, trade at the next opening print; `rate` is that of the commission."""
 
     signal, trend = 0, 0
     closes: tuple[float, ...] = ()
@@ -25,8 +26,7 @@ class SmaCross(Strategy[SmaCrossParameters]):
         self.closes = (*self.closes, bar.close)[-self.params.slow :]
         if len(self.closes) == self.params.slow:
             fast = sum(self.closes[-self.params.fast :]) / self.params.fast
-            slow = sum(self.closes) / self.params.slow
-            trend = (fast > slow) - (fast < slow)
+            trend = (fast > (slow := sum(self.closes) / self.params.slow)) - (fast < slow)
             self.signal, self.trend = (trend if self.trend == -trend else 0), trend
 
     def on_trade(self, trade: Trade) -> None:
@@ -35,5 +35,6 @@ class SmaCross(Strategy[SmaCrossParameters]):
         if held and (signal or over):
             self.change(name, -held, reason="the averages crossed")
         if signal and not over:
-            size = int(self.params.share * float(self.equity() or 0) / trade.price)
+            left = float(self.equity() or 0) - abs(float(held)) * trade.price * self.params.rate
+            size = int(self.params.share * left / (trade.price * (1 + self.params.rate)))
             self.change(name, signal * size, reason="the averages crossed")

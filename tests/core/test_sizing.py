@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.commissions import commission_model
 from core.errors import UsageError
@@ -38,8 +39,8 @@ def test_all_in_leaves_the_buffer_and_the_fee():
     held=st.integers(-5000, 5000),
 )
 def test_a_target_fits_with_its_fee_and_one_more_would_not(share, equity, price, held):
-    there = holding(price, held)
-    quantity = LEAN.quantity(share, equity, there)
+    there, sizing = holding(price, held), replace(LEAN, minimum=D(0))
+    quantity = sizing.quantity(share, equity, there)
 
     def fee(n):
         return commission_model("lean").commission(ACME, D(0), D(0), n, price, D(0)) if n else D(0)
@@ -49,7 +50,19 @@ def test_a_target_fits_with_its_fee_and_one_more_would_not(share, equity, price,
 
     assert 0 <= quantity <= max(fitting(fee(abs(quantity - held))), 0) + D("1e-9")
     assert quantity + 1 > fitting(fee(fitting(0) + abs(held)))  # no whole unit too few
-    assert LEAN.quantity(-share, equity, holding(price, -held)) == -quantity
+    assert sizing.quantity(-share, equity, holding(price, -held)) == -quantity
+
+
+def test_a_small_change_of_a_target_is_not_made_but_an_exit_always_is():
+    # 0.9975 of 100,000 at 100 are 997 shares; a thousandth of equity as margin at 2 : 1 are 2 shares.
+    assert [LEAN.quantity(D(1), D(100_000), holding(100, held)) for held in (995, 996, 999, 1000)] == [
+        997,
+        996,
+        999,
+        997,
+    ]
+    assert LEAN.quantity(D(0), D(100_000), holding(100, 1)) == 0
+    assert MarginSizing().quantity(D(1), D(100_000), holding(100, 996)) == 997
 
 
 def test_a_target_of_nothing_is_flat_and_beyond_the_leverage_is_refused():

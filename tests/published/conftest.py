@@ -46,7 +46,7 @@ def lean_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def lean_years(tmp_path_factory: pytest.TempPathFactory) -> Path:
     needs_data()
-    return imported(tmp_path_factory.mktemp("years") / "log", (("daily", "2004-01-01..2014-12-31"),))
+    return imported(tmp_path_factory.mktemp("years") / "log", (("daily", "2004-01-01..2018-02-01"),))
 
 
 def imported(log: Path, data: tuple[tuple[str, str | None], ...]) -> Path:

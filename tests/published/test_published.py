@@ -62,15 +62,47 @@ PUBLISHED = {
         "short_overnight.py:ShortOvernight", {}, WEEK, MINUTE, 1, "7.24", "96499.74", None),
     "BasicTemplateFramework": (
         "framework.py:Framework", {}, WEEK, MINUTE, 3, "10.32", "101655.30", None),
+    "CompositeRiskManagementModelFramework": (
+        "framework.py:Framework", {"profit": 0.01}, WEEK, MINUTE, 7, "24.08", "101527.86", None),
+    "LeveragePrecedence": (
+        "leverage_precedence.py:LeveragePrecedence", {}, WEEK, MINUTE, 2, "65.43", "101576.33", None),
+    "BacktestingAsynchronousOrders": (
+        "four_orders.py:FourOrders", {}, "2013-10-07..2013-10-08", MINUTE, 4, "3.00", "100168.20", None),
+}  # fmt: skip
+MORE = {
+    "ParameterizedAlgorithm": (
+        "parameterized.py:Parameterized", {}, WEEK, MINUTE, 1, "3.45", "101742.04", "0.300"),
+    "AddRiskManagement": (
+        "framework.py:Framework", {"loss": 1.0, "profit": 0.01}, WEEK, MINUTE, 3, "10.33", "101775.37",
+        "2.200"),
+    "NoMinimumOrderMargin": (
+        "constant_share.py:ConstantShare", {}, WEEK, MINUTE, 5, "5.00", "100420.97", "0.600"),
+    "MinimumOrderMargin": (
+        "constant_share.py:ConstantShare", {"minimum": 0.01}, WEEK, MINUTE, 1, "1.00", "100422.84", None),
+    "AccumulativeInsightPortfolio": (
+        "accumulative.py:Accumulative", {}, WEEK, MINUTE, 199, "199.00", "99827.80", "0.200"),
+}  # fmt: skip
+YEARS = {
+    # algorithm: strategy, period, cash, orders, fees, end equity, drawdown in per cent
+    "MACDTrend": (
+        "macd_trend.py:MacdTrend", "2004-01-01..2014-12-31", 100_000, 84, "468.54", "137751.04", "34.900"),
+    "ClassicRenkoConsolidator": (
+        "renko.py:Renko", "2012-01-01..2013-01-01", 100_000, 29, "129.34", "107838.74", "6.800"),
+    "DisplacedMovingAverageRibbon": (
+        "ribbon.py:Ribbon", "2009-01-01..2015-01-01", 100_000, 7, "49.40", "253075.04", "12.400"),
+    "FreePortfolioValue": (
+        "rebalanced.py:Rebalanced", "2007-10-01..2018-02-01", 1_000_000, 4, "45.46", "2254609.41", "55.100"),
 }  # fmt: skip
 ALL_HOURS = {"ExtendedMarketTrading", "PatternDayTradingMarginCallOutsideMarketHours"}
 
 pytestmark = pytest.mark.shared_data
 
 
-@pytest.mark.parametrize("algorithm", PUBLISHED)
+@pytest.mark.parametrize(
+    "algorithm", [*PUBLISHED, *(pytest.param(name, marks=pytest.mark.extended) for name in MORE)]
+)
 def test_a_published_result_comes_out_to_the_cent(algorithm, lean_log, play):
-    strategy, parameters, period, feed, orders, fees, equity, drawdown = PUBLISHED[algorithm]
+    strategy, parameters, period, feed, orders, fees, equity, drawdown = (PUBLISHED | MORE)[algorithm]
     data = DataOptions(extended_hours=algorithm in ALL_HOURS)
     told = play(lean_log, strategy, period, feed, parameters=parameters, data=data).summary
     assert told["orders"] == orders
@@ -81,11 +113,20 @@ def test_a_published_result_comes_out_to_the_cent(algorithm, lean_log, play):
 
 
 @pytest.mark.extended
-def test_eleven_years_of_macd_come_out_to_the_cent(lean_years, play):
-    told = play(lean_years, "macd_trend.py:MacdTrend", "2004-01-01..2014-12-31", DAILY).summary
-    assert (told["orders"], cents(told["commissions"])) == (84, D("468.54"))
-    assert cents(told["end_equity"]) == D("137751.04")
-    assert round(D(told["max_drawdown"]), 3) * 100 == D("34.900")
+@pytest.mark.parametrize("algorithm", YEARS)
+def test_years_of_days_come_out_to_the_cent(algorithm, lean_years, play):
+    strategy, period, cash, orders, fees, equity, drawdown = YEARS[algorithm]
+    told = play(lean_years, strategy, period, DAILY, cash=D(cash)).summary
+    assert (told["orders"], cents(told["commissions"])) == (orders, D(fees))
+    assert cents(told["end_equity"]) == D(equity)
+    assert round(D(told["max_drawdown"]), 3) * 100 == D(drawdown)
+
+
+def test_a_limit_that_is_moved_when_it_is_given_fills_as_published(lean_log, play):
+    """There, the period begins with the bar of the day before it, which ended at midnight."""
+    told = play(lean_log, "immutable.py:Immutable", "2013-10-07..2013-10-08", DAILY).summary
+    assert (told["orders"], told["fills"], cents(told["commissions"])) == (1, 1, D("1.00"))
+    assert round((D(told["end_equity"]) / 100_000 - 1) * 100, 3) == D("-0.032")  # the published net profit
 
 
 def test_basic_template_buys_688_at_the_ask_close(lean_log, play):
@@ -207,13 +248,32 @@ def test_sma_cross_of_backtesting_py_comes_out_to_the_cent(goog_log, play):
     assert max(cents(str(mark.equity)) for mark in events(run, AccountMarked)) == D("75787.44")
 
 
-def test_backtraders_strategy_test_comes_out_to_the_cent(index_log, play):
-    run = play(
-        index_log, "price_cross.py:PriceCross", "2006-01-02..2006-12-29", cash=D(10_000), commission="zero"
-    )
+@pytest.mark.parametrize(
+    ("slow", "trades", "paid", "peak", "final"),
+    [
+        (20, 93, "10563.95", "56309.06", "56263.52"),
+        pytest.param(15, 152, "30771.04", "84982.19", "77829.05", marks=pytest.mark.extended),
+    ],
+)
+def test_sma_cross_pays_a_rate_of_the_value_to_the_cent(slow, trades, paid, peak, final, goog_log, play):
+    """The two results of backtesting.py's Quick Start guide. It counts what closed trades paid."""
+    terms = {"slow": slow, "share": 1.0, "rate": 0.002, "last_day": "never"}
+    period = "2004-08-19..2013-03-01"
+    options = {"cash": D(10_000), "commission": "0.2 %", "parameters": terms}
+    run = play(goog_log, "sma_cross.py:SmaCross", period, **options)
     done = fills(run)
-    # Published with a commission of 2 a contract, of which there is no schedule here.
-    assert D(run.summary["end_equity"]) - 2 * len(done) == D("12795.00")
+    assert (len(done), cents(run.summary["end_equity"])) == (2 * trades + 1, D(final))
+    still_open = done[-1].quantity * done[-1].price * D("0.002")
+    assert cents(str(D(run.summary["commissions"]) - still_open)) == D(paid)
+    # The peak is of closes; marks are made after the opens, too.
+    assert D(peak) in {cents(str(mark.equity)) for mark in events(run, AccountMarked)}
+
+
+def test_backtraders_strategy_test_comes_out_to_the_cent(index_log, play):
+    options = {"cash": D(10_000), "commission": "2 each"}
+    run = play(index_log, "price_cross.py:PriceCross", "2006-01-02..2006-12-29", **options)
+    done = fills(run)
+    assert D(run.summary["end_equity"]) == D("12795.00")
     prices = [cents(str(fill.price)) for fill in done]
     assert (len(done), prices[:4]) == (23, [D("3643.35"), D("3763.95"), D("3801.03"), D("3811.85")])
     assert prices[-3:] == [D("4047.63"), D("4045.05"), D("4052.55")]
