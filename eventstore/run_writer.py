@@ -197,8 +197,8 @@ class RunWriter(RunRecorder):
     def publish(self, run: str, summary: dict[str, Any], meta: dict[str, Any]) -> "RunReader":
         """Make the run visible under its id and return it.
 
-        A run of that id that is there already must be the same, byte for byte: then it stays. If it is
-        not, raises `NondeterministicRun`, and the new one is kept as `<id>.differs`.
+        A run of that id that is there already must be the same, byte for byte: then it stays, and is the
+        latest again. If it is not, raises `NondeterministicRun`, and the new one is kept as `<id>.differs`.
         """
         hashes = self.hashes()
         for file in self._open.values():
@@ -222,6 +222,7 @@ class RunWriter(RunRecorder):
             known = RunReader(target)
             if known.summary.get("run_hash") == run_hash:
                 if not known.problems():
+                    self._files.rename(self._path / "meta.json", target / "meta.json")
                     shutil.rmtree(self._path)
                     return known
                 shutil.rmtree(target)  # damaged since: this one is what it was

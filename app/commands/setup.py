@@ -117,18 +117,21 @@ def _value(value: Any) -> str:
 
 
 @verb("strategies")
-@click.argument("files", nargs=-1)
-def strategies(call: Call, files: tuple[str, ...]) -> int:
-    """List strategies: bundled, from packages, in ./strategies and ./plugins, configured, and FILES given.
+@click.argument("names", nargs=-1)
+def strategies(call: Call, names: tuple[str, ...]) -> int:
+    """List strategies: bundled, from packages, in ./strategies and ./plugins, and configured; or those NAMED.
 
-    Shows each one's version and its parameters with their defaults. Exit code 1 if any does not load.
+    A name is one of the list, or a file (`path/file.py:Class`). Shows each one's version and its parameters
+    with their defaults. Exit code 1 if any does not load.
+
+    Example: tape strategies sma_cross
     """
     from app.plugins.discovery import STRATEGIES  # noqa: PLC0415
-    from app.plugins.kinds import broken, listing  # noqa: PLC0415
+    from app.plugins.kinds import broken, listing, only  # noqa: PLC0415
 
     settings = call.config.settings
     configured = [entry.name for entry in (*settings.replay.strategy, *settings.live.strategy)]
-    rows = listing(STRATEGIES, [*configured, *files])
+    rows = only(STRATEGIES, names) if names else listing(STRATEGIES, configured)
     call.out.result(rows)
     for row in rows:
         _show_plugin(call, row)

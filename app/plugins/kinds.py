@@ -119,8 +119,12 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 def listing(kind: Kind, specs: Iterable[str] = ()) -> list[Listed]:
     """Return what there is of a kind, by name, entry point, folder and the `specs` given; loads each."""
-    chosen = dict.fromkeys([*names(kind), *_inside(kind), *specs])
-    return [_listed(kind, spec) for spec in chosen]
+    return only(kind, [*names(kind), *_inside(kind), *specs])
+
+
+def only(kind: Kind, specs: Iterable[str]) -> list[Listed]:
+    """Return the plug-ins of a kind that `specs` name, each once; loads each."""
+    return [_listed(kind, spec) for spec in dict.fromkeys(specs)]
 
 
 def everything(settings: Settings) -> list[Listed]:

@@ -187,18 +187,27 @@ class Facts:
         return day.begin <= self.last_ts and self.first_ts <= day.end
 
     def counts(self) -> dict[str, int]:
-        """Return what became of the orders: intents, changes, acknowledged, cancelled, rejected, filled."""
+        """Return what became of the orders: intents, changes, acknowledged, cancelled, rejected, filled.
+
+        Orders that were carried in were asked for and acknowledged before this run.
+        """
         scope, told = self._scope, {}
+        own = self._own_orders()
         for name, query in {
-            "intents": f"SELECT count(*) AS n FROM raw.order_intended WHERE {scope}",
+            "intents": f"SELECT count(*) AS n FROM raw.order_intended WHERE {scope}{own}",
             "modifications": f"SELECT count(*) AS n FROM raw.modify_intended WHERE {scope}",
-            "acknowledged": _orders_with(scope, _ACKNOWLEDGED),
+            "acknowledged": _orders_with(scope, _ACKNOWLEDGED) + own,
             "rejected": _orders_with(scope, ("Rejected",)),
             "cancelled": _orders_with(scope, ("Cancelled",)),
             "filled_orders": f"SELECT count(DISTINCT order_id) AS n FROM fills WHERE {scope}",
         }.items():
             told[name] = int(self._sql.arrow(query)["n"][0].as_py())
         return told
+
+    def _own_orders(self) -> str:
+        carried = self.run.summary["options"].get("carried") or {}
+        names = [literal(str(order["order"])) for order in carried.get("orders", ())]
+        return f' AND "order" NOT IN ({", ".join(names)})' if names else ""
 
     def refused_by_rule(self) -> dict[str, int]:
         """Return how many intents each risk rule refused."""

@@ -80,6 +80,10 @@ def test_strategies_show_parameters_and_what_does_not_load(tape, tmp_path):
     broken = tape("strategies", "broken.py", "--json")
     assert broken.code == 1
     assert "broken.py:1" in broken.json[-1]["error"]
+    named = tape("strategies", "sma_cross", "sma_crosss", "--json")
+    assert [row["name"] for row in named.json] == ["sma_cross", "sma_crosss"]
+    assert (named.code, named.json[0]) == (1, sma)
+    assert "sma_cross" in named.json[1]["error"]
 
 
 def test_strategies_are_listed_without_running_files_that_hold_none(tape, tmp_path):

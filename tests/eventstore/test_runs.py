@@ -16,14 +16,16 @@ from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.run_checks import verify_run
 from eventstore.run_writer import RunWriter
-from eventstore.runs import RunReader
+from eventstore.runs import RunReader, find_run
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log, sample_of, write_ticks
 
 INPUTS = 300
 
 
-def _write(root: Path, run: str = "r1", *, value: float = 0.5, commit_every: int = 7) -> RunReader:
+def _write(
+    root: Path, run: str = "r1", *, value: float = 0.5, commit_every: int = 7, published: int = 1
+) -> RunReader:
     """A run with decisions of three types in turn, and facts between them."""
     writer = RunWriter(root, lambda seqs: seqs - 1)
     for n in range(1, INPUTS + 1):
@@ -36,7 +38,7 @@ def _write(root: Path, run: str = "r1", *, value: float = 0.5, commit_every: int
             writer.append(sample_of(AccountMarked, n), at=n)
         if n % commit_every == 0:
             writer.commit(sync=False)
-    return writer.publish(run, {"options": {}}, {"published_ns": 1})
+    return writer.publish(run, {"options": {}}, {"published_ns": published})
 
 
 @pytest.fixture(scope="module")
@@ -155,14 +157,21 @@ def test_a_gap_in_the_numbering_is_found(run, monkeypatch):
 
 
 def test_replaying_again_replaces_a_damaged_run_and_keeps_a_whole_one(root, run):
-    before = (run / "meta.json").stat().st_ino
+    before = (run / "run.json").stat().st_ino
     _write(root)
-    assert (run / "meta.json").stat().st_ino == before
+    assert (run / "run.json").stat().st_ino == before
     _flip(run / "filled.parquet", 0.5)
     again = _write(root)
     assert again.path == run
     assert verify_run(run) == []
-    assert (run / "meta.json").stat().st_ino != before
+    assert (run / "run.json").stat().st_ino != before
+
+
+def test_replaying_again_makes_a_run_the_latest_again(root):
+    _write(root, "r2", value=0.7, published=2)
+    assert find_run(root, "latest").id == "r2"
+    again = _write(root, published=3)
+    assert (find_run(root, "latest").id, again.problems()) == ("r1", [])
 
 
 def test_a_run_without_events_is_whole(root):

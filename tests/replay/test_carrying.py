@@ -8,6 +8,7 @@ from app.configuration.reading import load
 from app.replay.carrying_orders import open_orders
 from app.replay.replaying import again
 from app.replay.running import ReplayRequest, run_replay
+from app.report.building import opened
 from core.errors import DataMissing, UsageError
 from core.events import (
     AccountMarked,
@@ -229,6 +230,9 @@ def test_orders_that_rest_over_night_fill_as_in_one_run(root, ask, orders, laten
     assert [intent.order for intent in taken] == [f"Late-0-{n + 1}" for n in range(orders)]
     assert taken[0].reason.startswith(f"Late-1-{2 if orders > 1 else 1} carried from run {first.id}: ")
     assert (second.summary["intents"], second.summary["orders"]) == (0, 0)  # none of its own
+    with opened(root, second) as material:
+        figures = material.report.figures
+        assert (figures["intents"], figures["acknowledged"], figures["filled_orders"]) == (0, 0, 1)
     assert again(root, LogReader(root), second).run_id == second.id
 
 
