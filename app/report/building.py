@@ -137,7 +137,7 @@ def _results(
     start, end = _start(told, equity), told["end_equity"]
     values = [float(start), *(day.equity for day in daily)]
     returns = metrics.simple_returns(values) or []
-    known = equity.known()
+    known = equity.known().held()
     fall = metrics.drawdown(known.times, known.values)
     annual = None
     if days and end is not None:

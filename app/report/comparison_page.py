@@ -34,8 +34,10 @@ def render(told: SideBySide, first: Material, second: Material) -> str:
 
 
 def _charts(told: SideBySide, first: Material, second: Material) -> str:
-    both = [(told.first, "main", first.equity.known()), (told.second, "other", second.equity.known())]
-    axis = TimeAxis([series.times for _, _, series in both], first.facts.zone())
+    pairs = ((told.first, "main", first), (told.second, "other", second))
+    samples = [(name, style, material.equity.known()) for name, style, material in pairs]
+    axis = TimeAxis([series.times for _, _, series in samples], first.facts.zone())
+    both = [(name, style, series.held()) for name, style, series in samples]
     grown = [Line(growth(series), style, name) for name, style, series in both]
     return chart(
         "Equity, change since the start", axis, grown, form=share_text, buckets=_BUCKETS, reach=(0.0, 0.0)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from app.look.books import factors_of
 from app.report.adjusting import adjusted_arrivals, factor_sql
 from app.report.arrival import arrivals
+from core.clock import MINUTE_NS
 from core.events import InstrumentDefined, SessionScheduled, Side
 from core.ports import RUN_BASE, Selection
 from core.trips import Fill
@@ -72,6 +73,17 @@ class Series(msgspec.Struct, frozen=True):
         """Return the part whose values are known."""
         kept = ~np.isnan(self.values)
         return Series(self.times[kept], self.values[kept])
+
+    def held(self, interval_ns: int = MINUTE_NS) -> "Series":
+        """Return the values with each one once more just before the next, where samples were left out.
+
+        A sample equal to the one before is not recorded: in between, the value was what it had been.
+        """
+        after = np.flatnonzero(np.diff(self.times) > interval_ns) + 1
+        return Series(
+            np.insert(self.times, after, self.times[after] - interval_ns),
+            np.insert(self.values, after, self.values[after - 1]),
+        )
 
 
 class Facts:

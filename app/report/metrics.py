@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 class Drawdown(msgspec.Struct, frozen=True):
     """The deepest fall from a peak: its share of the peak, and when it began, was deepest and was made good.
 
-    `recovered_ts` is `None` if the peak was not reached again; then `length_ns` runs to the last value.
+    It begins where the values were at the peak for the last time. `recovered_ts` is `None` if the peak was
+    not reached again; then `length_ns` runs to the last value.
     """
 
     depth: float
@@ -125,7 +126,7 @@ def drawdown(times: Sequence[int] | NDArray[np.int64], values: Sequence[float] |
     trough = int(np.argmax(below))
     if not below[trough] > 0:
         return None
-    peak = int(np.argmax(series[: trough + 1]))
+    peak = trough - int(np.argmax(series[trough::-1]))
     again = np.flatnonzero(series[trough:] >= series[peak])
     recovered = int(times[trough + int(again[0])]) if len(again) else None
     end = int(times[-1]) if recovered is None else recovered

@@ -113,8 +113,8 @@ def _charts(material: Material, buckets: int) -> str:
     names = _charted(material)
     prices = {name: facts.prices(name, buckets * 8) for name in names}
     axis = TimeAxis([equity.times, *(series.times for series in prices.values())], facts.zone())
-    found = [equity_chart([("", "main", equity)], axis, facts.currency, buckets)]
-    found.append(drawdown_chart([("", "fall", equity)], axis, buckets))
+    found = [equity_chart([("", "main", equity.held())], axis, facts.currency, buckets)]
+    found.append(drawdown_chart([("", "fall", equity.held())], axis, buckets))
     for name, series in prices.items():
         bought, sold = facts.points(name, "BUY"), facts.points(name, "SELL")
         count = len(bought.times) + len(sold.times)
@@ -261,8 +261,8 @@ def _trades(trips: Sequence[RoundTrip], ends: int) -> str:
             t.instrument,
             t.side,
             cell(t.quantity),
-            cell(t.entry),
-            cell(t.exit),
+            _price(t.entry),
+            _price(t.exit),
             Signed(shown_as("money", t.profit)),
             t.strategy,
             t.reason[:160],
@@ -288,14 +288,22 @@ def _short(ts: int) -> str:
     return when(ts // 1_000_000_000 * 1_000_000_000).replace("T", " ").removesuffix("Z")
 
 
+def _price(value: Any) -> str:
+    """Return a price to four places, as the files have it in full: adjusted prices have eight or more."""
+    if value is None:
+        return shown_as("text", None)
+    whole, _, places = f"{value:.{4 if abs(value) >= 1 else 6}f}".partition(".")
+    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
+
+
 def _positions(told: Report) -> str:
     rows = [
         (
             p.instrument,
             p.strategy,
             cell(p.quantity),
-            cell(p.average_price),
-            shown_as("text", p.mark),
+            _price(p.average_price),
+            _price(p.mark),
             Signed(shown_as("money", p.open_profit)),
             p.currency,
         )

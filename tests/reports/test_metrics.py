@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.report import metrics
+from app.report.facts import Series
 from core.clock import DAY_NS, local
 
 RETURNS = st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=60)
@@ -71,6 +72,15 @@ def test_a_drawdown_by_hand():
         30,
     )
     assert metrics.drawdown([1, 2], [100, 90]).recovered_ts is None
+    assert metrics.drawdown([1, 2, 3, 4], [100, 100, 90, 95]).length_ns == 2  # not since it was first there
+
+
+def test_values_are_held_where_equal_samples_were_left_out():
+    series = Series(np.array([0, 60, 600, 660]), np.array([5.0, 6.0, 4.0, 4.5]))
+    held = series.held(60)
+    assert held.times.tolist() == [0, 60, 540, 600, 660]
+    assert held.values.tolist() == [5.0, 6.0, 6.0, 4.0, 4.5]
+    assert Series(np.array([], dtype=np.int64), np.array([])).held().times.tolist() == []
 
 
 def test_the_published_run_has_the_published_annual_return_turnover_and_drawdown():
