@@ -24,6 +24,7 @@ _ROWS_MAX = 1_048_575
 """What a sheet holds beside its head."""
 _TEXT_MAX = 32_767
 _EXACT_DIGITS = 15
+_SPECIAL = frozenset({"=", "#"})
 _TIME = "yyyy-mm-dd hh:mm:ss.000"
 _DATE = "yyyy-mm-dd"
 _MONEY = "#,##0.00"
@@ -173,21 +174,29 @@ def _new_sheet(book: Workbook, title: str, names: list[str], widths: tuple[int, 
 
 
 def _cell(sheet: Any, value: Any) -> Any:
-    form = None
+    """Return what the sheet takes: a cell of our own only where a plain value would not do."""
+    if isinstance(value, str):
+        return _text(sheet, value)
     if isinstance(value, _Styled):
         value, form = value.value, value.form
-    if isinstance(value, str):
-        # Set as text afterwards: openpyxl takes "=…" for a formula when it sees the value.
-        text = WriteOnlyCell(sheet, value="")
-        text.value = ILLEGAL_CHARACTERS_RE.sub("�", value)[:_TEXT_MAX]
-        text.data_type = "s"
-        return text
-    found = WriteOnlyCell(sheet, value=_number(value))
-    if form is None and isinstance(value, date):
+    elif isinstance(value, date):
         form = _TIME if isinstance(value, datetime) else _DATE
-    if form is not None:
-        found.number_format = form
+    else:
+        return _number(value)
+    found = WriteOnlyCell(sheet, value=_number(value))
+    found.number_format = form
     return found
+
+
+def _text(sheet: Any, value: str) -> Any:
+    shown = ILLEGAL_CHARACTERS_RE.sub("�", value)[:_TEXT_MAX]
+    if shown[:1] not in _SPECIAL:
+        return shown
+    # Set as text afterwards: seeing the value, openpyxl takes "=…" for a formula and "#N/A" for an error.
+    text = WriteOnlyCell(sheet, value="")
+    text.value = shown
+    text.data_type = "s"
+    return text
 
 
 def _number(value: Any) -> Any:

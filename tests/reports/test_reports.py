@@ -1,6 +1,7 @@
 """Reports of real runs: figures against pandas over the run's own files, and what is written to disk."""
 
 import csv
+import io
 import re
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ import cli
 from app.report.building import opened
 from app.report.dealing import exit_reason
 from app.report.page import BYTES_MAX, render
+from app.report.workbook import _sheet
 from app.report.writing import write
 from eventstore.runs import RunReader
 
@@ -221,6 +223,18 @@ def test_the_workbook_has_real_numbers_and_dates_and_no_formula(material, tmp_pa
     (day,) = book["Daily"].iter_rows(min_row=2, values_only=True)
     assert (day[0].date(), day[1]) == (date(2025, 7, 3), float(material.report.figures["end_equity"]))
     assert book["Orders"].max_row - 1 == material.report.figures["intents"]
+
+
+def test_text_stays_text_in_a_sheet_whatever_it_looks_like():
+    texts = ["=1+1", "#N/A", "#1 of 2", "12", "2025-07-02", "+1", "bell \a", "x" * 40_000]
+    book = openpyxl.Workbook(write_only=True)
+    _sheet(book, "Texts", ["head"], [texts, [None, Decimal("1.5"), Decimal(10) ** 20, 7, True]])
+    file = io.BytesIO()
+    book.save(file)
+    _, row, numbers = openpyxl.load_workbook(io.BytesIO(file.getvalue())).active.iter_rows()
+    assert {cell.data_type for cell in row} == {"s"}
+    assert [cell.value for cell in row] == [*texts[:6], "bell \ufffd", "x" * 32_767]
+    assert [cell.value for cell in numbers[:5]] == [None, 1.5, 1e20, 7, True]
 
 
 @crosses
