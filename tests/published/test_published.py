@@ -269,6 +269,21 @@ def test_sma_cross_pays_a_rate_of_the_value_to_the_cent(slow, trades, paid, peak
     assert D(peak) in {cents(str(mark.equity)) for mark in events(run, AccountMarked)}
 
 
+@pytest.mark.extended
+def test_a_search_over_the_guides_grid_finds_its_best(goog_log, tape):
+    """The same guide searches the 50 pairs of 5 to 25 and 10 to 65 for the highest final equity."""
+    done = tape(
+        *("--log", goog_log, "optimize", f"{EXAMPLES}/sma_cross.py:SmaCross", "2004-08-19..2013-03-01"),
+        *("--range", "fast=5:25:5", "--range", "slow=10:65:5", "--where", "fast < slow"),
+        *("--set", "share=1", "--set", "rate=0.002", "--set", "last_day=never"),
+        *("--cash", 10_000, "--commission", "0.2 %", "--objective", "return", "--every", "day", "--json"),
+    )
+    assert (done.json["counts"]["trials"], done.json["counts"]["failed"]) == (50, 0)
+    best = done.json["rows"][0]
+    assert best["parameters"] == {"fast": 10, "slow": 15}
+    assert round(100 * best["score"], 2) == 678.29
+
+
 def test_backtraders_strategy_test_comes_out_to_the_cent(index_log, play):
     options = {"cash": D(10_000), "commission": "2 each"}
     run = play(index_log, "price_cross.py:PriceCross", "2006-01-02..2006-12-29", **options)
