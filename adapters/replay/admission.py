@@ -119,17 +119,29 @@ class Admission:
     def _end_of_day(self, order: Resting, ts: int) -> int:
         """Return when a DAY order ends: with regular hours, or with the day's data if it may fill outside.
 
-        So does one that waits for an open: a daily bar has the open, but is known at the close only.
+        So does one that waits for an open or for a bar of a whole session: what is in a daily bar was traded
+        before the close, but is known at the close only.
         """
         instrument = order.intent.instrument
-        if order.intent.outside_rth or order.opens is not None:
-            session = self._hours.session(instrument, ts if order.opens is None else order.opens)
+        opens = order.opens
+        if opens is None and self._waits_for_a_session(instrument, ts):
+            opens = self._hours.next_open(instrument, ts)
+        if order.intent.outside_rth or opens is not None:
+            session = self._hours.session(instrument, ts if opens is None else opens)
             return NEVER if session is None else session.end
         begin, end = self._expiry.get(instrument, (0, 0))
         if not begin <= ts < end:
             end = self._hours.next_close(instrument, ts)
             self._expiry[instrument] = (ts, end)
         return end
+
+    def _waits_for_a_session(self, instrument: str, ts: int) -> bool:
+        """Return whether the market is closed and the next bar is one of a session, as the last one was."""
+        bar = self._quotes.bar(instrument) if instrument in self._in_bars else None
+        if bar is None or self._hours.regular(instrument, ts):
+            return False
+        session = self._hours.session(instrument, bar.ts - 1)
+        return session is not None and bar.start <= session.open and bar.ts >= session.close
 
 
 def _rounded(value: Decimal, tick: Decimal) -> float:

@@ -141,6 +141,43 @@ def test_a_limit_on_open_that_the_open_does_not_satisfy_is_cancelled():
     assert [p for _, p in fills(run(ask("BUY", limit=12, tif="OPG"), bar(end(1), *FLAT), late))] == ["12"]
 
 
+def whole(day, low, close):
+    """A bar of a whole session, which begins before its open."""
+    return replace(bar(CLOSE + day * DAY, 10, 11, low, close), start=BEGIN + day * DAY)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"limit": 9.5},
+        {"stop": 10.5},
+        {"stop": 10.5, "limit": 10.8},
+        {"touch": 9.5, "limit": 10.8},
+        {"trail": 0.5},
+    ],
+)
+def test_a_day_order_given_at_a_daily_close_meets_the_next_session_and_no_other(terms):
+    met = run(ask("BUY", **terms), whole(0, 9.8, 10), whole(1, 9, 10))
+    assert [f.ts for f in met.recorded(Filled)] == [CLOSE + DAY]
+    quiet = replace(whole(1, 9.8, 10), high=10.1)
+    missed = run(ask("BUY", **terms), whole(0, 9.8, 10), quiet, replace(whole(1, 9, 10), ts=CLOSE + 2 * DAY))
+    assert missed.recorded(Filled) == []
+    assert last_word(missed) == ("Cancelled", "DAY order: the session closed")
+
+
+def test_a_day_order_given_within_a_session_does_not_meet_the_bar_of_all_of_it():
+    """What the bar holds may have been before the order."""
+    noon = replace(bar(OPEN + DAY + 150 * MIN, *FLAT), start=OPEN + DAY + 149 * MIN)
+    bench = run({2: ask("BUY", limit=9.5)}, whole(0, 9.8, 10), noon, whole(1, 9, 10))
+    assert bench.recorded(Filled) == []
+
+
+def test_a_day_order_given_at_the_close_of_minutes_still_ends_before_the_last_minute_of_the_next():
+    late = bar(CLOSE + DAY, 10, 10, 9, 9)
+    bench = run(ask("BUY", limit=9.5), bar(CLOSE, *FLAT), bar(CLOSE + DAY - MIN, *FLAT), late)
+    assert bench.recorded(Filled) == []
+
+
 def test_market_on_close_fills_at_the_last_bars_close():
     events = [bar(end(1), *FLAT), bar(CLOSE - MIN, 11, 11, 11, 11), bar(CLOSE, 11, 12, 11, 11.7)]
     assert [str(f.price) for f in run(ask("SELL", at_close=True), *events).recorded(Filled)] == ["11.7"]
