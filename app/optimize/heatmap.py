@@ -1,6 +1,6 @@
 """A heat map of an objective over two parameters, as inline SVG. Pure text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 from statistics import fmean
@@ -14,8 +14,13 @@ _LABELS_MAX = 12
 _LEFT, _TOP, _BOTTOM, _WIDTH = 64, 8, 54, 640
 
 
-def heat_map(rows: Sequence[Row], x: str, y: str, *, higher_is_better: bool) -> str:
-    """Return the map of the mean score at each pair of values; empty where nothing has a score."""
+def heat_map(
+    rows: Sequence[Row], x: str, y: str, *, higher_is_better: bool, form: Callable[[float], str]
+) -> str:
+    """Return the map of the mean score at each pair of values; empty where nothing has a score.
+
+    `form` words a score.
+    """
     scored = [row for row in rows if row.score is not None]
     columns, lines = _groups(rows, x), _groups(rows, y)
     if not scored or len(columns) < 2 or len(lines) < 2:
@@ -34,7 +39,7 @@ def heat_map(rows: Sequence[Row], x: str, y: str, *, higher_is_better: bool) -> 
     for (column, line), mean in sorted(means.items()):
         share = (mean - low) / (high - low) if high > low else 0.5
         left, top = _LEFT + column * side, _TOP + (len(lines) - 1 - line) * tall
-        tip = f"{x} {_label(columns[column])}, {y} {_label(lines[line])}: {mean:.4g}"
+        tip = f"{x} {_label(columns[column])}, {y} {_label(lines[line])}: {form(mean)}"
         parts.append(
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{side - 1:.1f}" height="{tall - 1:.1f}" '
             f'fill="{_colour(share if higher_is_better else 1 - share)}"><title>{escape(tip)}</title></rect>'
@@ -43,7 +48,7 @@ def heat_map(rows: Sequence[Row], x: str, y: str, *, higher_is_better: bool) -> 
             ink = "#111" if (share if higher_is_better else 1 - share) > 0.55 else "#fff"
             parts.append(
                 f'<text class="in" x="{left + side / 2:.1f}" y="{top + tall / 2 + 4:.1f}" '
-                f'style="fill:{ink}">{mean:.3g}</text>'
+                f'style="fill:{ink}">{escape(form(mean))}</text>'
             )
     parts += _axis(columns, lines, x, y, side, tall, height)
     return "".join([*parts, "</svg>"])

@@ -45,13 +45,16 @@ def page(told: StudyTold, x: str | None = None, y: str | None = None) -> str:
     """Return the page; `x` and `y` are the parameters of the heat map, by default the first two searched."""
     names = [axis["name"] for axis in told.axes]
     first, second = x or names[0], y or next((n for n in names if n != (x or names[0])), "")
+    better, name = told.objective.best == "max", told.objective.name
     chart = (
-        heat_map(told.rows, first, second, higher_is_better=told.objective.best == "max") if second else ""
+        heat_map(told.rows, first, second, higher_is_better=better, form=lambda mean: shown(name, mean))
+        if second
+        else ""
     )
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width,initial-scale=1">',
-        f"<title>{escape(told.strategy)}: parameter search</title><style>{_STYLE}</style>",
+        f"<title>{escape(_named(told.strategy))}: parameter search</title><style>{_STYLE}</style>",
         _head(told),
         _cards(told),
         _luck(told.deflated) if told.deflated else "",
@@ -79,10 +82,15 @@ def worded(parameters: dict[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in parameters.items())
 
 
+def _named(strategy: str) -> str:
+    """Return a strategy's name: of a file, that of its class."""
+    return strategy.rpartition(":")[2] if ".py:" in strategy else strategy.rpartition("/")[2]
+
+
 def _head(told: StudyTold) -> str:
     fixed = f" with {worded(told.fixed)}" if told.fixed else ""
     return (
-        f"<h1>{escape(told.strategy)}: parameter search</h1><p class=soft>{escape(told.period)}, "
+        f"<h1>{escape(_named(told.strategy))}: parameter search</h1><p class=soft>{escape(told.period)}, "
         f"{told.sessions} sessions{escape(fixed)}. {told.counts['trials']} trials by {told.method} search "
         f"(seed {told.seed}), chosen by {told.objective.name.replace('_', ' ')}: {told.objective.text}. "
         f"Study <code>{told.study}</code></p>"
@@ -94,7 +102,8 @@ def _cards(told: StudyTold) -> str:
     name = told.objective.name
     if told.best is not None:
         cards.append((worded(told.best.parameters), "best parameters, chosen with hindsight", ""))
-        cards.append((shown(name, told.best.score), f"{name.replace('_', ' ')} of the best", ""))
+        if name != "return":
+            cards.append((shown(name, told.best.score), f"{name.replace('_', ' ')} of the best", ""))
         total = told.best.measures.get("return")
         cards.append((shown("return", total), "return of the best", _sign(total)))
     if told.deflated is not None:
@@ -223,7 +232,8 @@ def _assumptions(told: StudyTold) -> str:
         f"<h2>How it was made</h2><p class=soft>Returns by {told.every}, {told.periods_a_year:g} a year. "
         f"{counts['skipped']} combinations excluded, {counts['refused']} refused by the strategy, "
         f"{counts['failed']} failed, {counts['unscored']} without a score.{escape(where)} Each trial is a "
-        "run: <code>tape replay ID</code> makes the whole of it.</p>"
+        "run: <code>tape replay ID</code> makes the whole of it. Strategy: "
+        f"<code>{escape(told.strategy)}</code>.</p>"
     )
 
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from app.output import cell, when
 from core.events import BY_TAG, Entry, Event, types_of
 from core.ports import RUN_BASE, Selection
 from eventstore.proof import NOT_PROVEN
 from eventstore.runs import RunReader
 
 _DECISIONS = types_of("decision")
+_TIMES = frozenset({"ts", "good_till"})
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -100,11 +102,18 @@ def _changed(one: Event, other: Event) -> str:
     if type(one) is not type(other):
         return f"was {one}, is {other}"
     fields = [
-        f"{name} was {getattr(one, name)!r} and is {getattr(other, name)!r}"
+        f"{name} was {_worded(name, getattr(one, name))} and is {_worded(name, getattr(other, name))}"
         for name in one.__struct_fields__
         if name not in NOT_PROVEN and getattr(one, name) != getattr(other, name)
     ]
     return f"{type(one).__name__}: {'; '.join(fields)}" if fields else ""
+
+
+def _worded(name: str, value: object) -> str:
+    """Return a field's value in words: times as times, amounts as amounts, texts in quotes."""
+    if name in _TIMES and isinstance(value, int):
+        return when(value)
+    return repr(value) if isinstance(value, str) else cell(value) or "nothing"
 
 
 def named_input(at: int | None) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from app.report import metrics
 from app.report.cautions import cautions
@@ -56,6 +58,12 @@ class Material(msgspec.Struct):
     def fills(self) -> Iterator[Fill]:
         """Yield the executions in time order."""
         return self.facts.fills(self.arrivals)
+
+    def hours(self) -> NDArray[np.int64]:
+        """Return when the days of the run opened and closed: times that an axis has, sampled or not."""
+        first, last = self.facts.first_ts or 0, self.facts.last_ts or 0
+        times = [ts for day in self.days for ts in (day.open, day.close) if first <= ts <= last]
+        return np.array(times, dtype=np.int64)
 
 
 @contextmanager

@@ -36,7 +36,8 @@ def render(told: SideBySide, first: Material, second: Material) -> str:
 def _charts(told: SideBySide, first: Material, second: Material) -> str:
     pairs = ((told.first, "main", first), (told.second, "other", second))
     samples = [(name, style, material.equity.known()) for name, style, material in pairs]
-    axis = TimeAxis([series.times for _, _, series in samples], first.facts.zone())
+    times = [*(series.times for _, _, series in samples), first.hours(), second.hours()]
+    axis = TimeAxis(times, first.facts.zone())
     both = [(name, style, series.held()) for name, style, series in samples]
     grown = [Line(growth(series), style, name) for name, style, series in both]
     return chart(

@@ -112,7 +112,8 @@ def _charts(material: Material, buckets: int) -> str:
     equity = material.equity.known()
     names = _charted(material)
     prices = {name: facts.prices(name, buckets * 8) for name in names}
-    axis = TimeAxis([equity.times, *(series.times for series in prices.values())], facts.zone())
+    times = [equity.times, material.hours(), *(series.times for series in prices.values())]
+    axis = TimeAxis(times, facts.zone())
     found = [equity_chart([("", "main", equity.held())], axis, facts.currency, buckets)]
     found.append(drawdown_chart([("", "fall", equity.held())], axis, buckets))
     for name, series in prices.items():

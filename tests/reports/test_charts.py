@@ -100,3 +100,12 @@ def test_a_million_points_make_a_small_chart_with_their_extremes():
     assert len(drawn) < 30_000
     assert " 5.4" in drawn, "the spike up, 6 % of the range from the top: kept"
     assert " 94.6" in drawn, "the spike down"
+
+
+def test_months_without_a_sample_keep_their_room_where_the_days_are_known():
+    days = np.arange(400, dtype=np.int64) * DAY_NS
+    samples = np.concatenate([days[:100], days[300:]])
+    uneven = TimeAxis([samples], "UTC").places(days[[0, 200, 399]])
+    even = TimeAxis([samples, days], "UTC").places(days[[0, 200, 399]])
+    assert even[1] == pytest.approx(500, abs=5)
+    assert uneven[2] == even[2] == 1000
