@@ -122,6 +122,15 @@ def test_years_of_days_come_out_to_the_cent(algorithm, lean_years, play):
     assert round(D(told["max_drawdown"]), 3) * 100 == D(drawdown)
 
 
+def test_limits_given_at_night_fill_at_the_first_bar_of_the_morning(lean_log, play):
+    """TradeStationBrokerageTradeWithOutsideRegularMarketHoursParameter, without commissions."""
+    options = {"data": DataOptions(extended_hours=True), "commission": "zero"}
+    run = play(lean_log, "before_the_open.py:BeforeTheOpen", WEEK, MINUTE, **options)
+    assert [f"{wall(fill.ts, 'America/New_York'):%H:%M}" for fill in fills(run)] == ["04:01"] * 5
+    assert cents(run.summary["end_equity"]) == D("100068.56")
+    assert round(D(run.summary["max_drawdown"]), 3) == 0
+
+
 def test_a_limit_that_is_moved_when_it_is_given_fills_as_published(lean_log, play):
     """There, the period begins with the bar of the day before it, which ended at midnight."""
     told = play(lean_log, "immutable.py:Immutable", "2013-10-07..2013-10-08", DAILY).summary
