@@ -84,7 +84,7 @@ def build(facts: Facts, told: Summary, root: Path) -> Material:
     figures = {
         **_run_figures(facts.run, days),
         **told.figures,
-        **_results(told.figures, days, daily, equity, dealing),
+        **_results(told.figures, days, daily, equity.known().held(facts.last_ts), dealing),
         **dealing.tally.figures(),
         **dealing.costs([day.equity for day in daily]),
         **facts.counts(),
@@ -145,8 +145,7 @@ def _results(
     start, end = _start(told, equity), told["end_equity"]
     values = [float(start), *(day.equity for day in daily)]
     returns = metrics.simple_returns(values) or []
-    known = equity.known().held()
-    fall = metrics.drawdown(known.times, known.values)
+    fall = metrics.drawdown(equity.times, equity.values)
     annual = None
     if days and end is not None:
         annual = metrics.annual_return(float(start), float(end), days[0].midnight, days[-1].close)

@@ -20,8 +20,7 @@ def cautions(report: "Report") -> list[str]:
 
 def _cautions(report: "Report") -> Iterator[str]:
     told = report.figures
-    if report.failed:
-        yield "The strategy failed: the figures end there."
+    yield from _outcome(report)
     if told["end_equity"] is None:
         yield "Equity at the end is unknown: a price or an exchange rate is missing."
     if told["max_drawdown"] is not None and float(told["max_drawdown"]) >= 1:
@@ -45,3 +44,15 @@ def _cautions(report: "Report") -> Iterator[str]:
         yield f"Slippage is that of {measured:.1%} of the fills; of the others no price was known."
     if told["fills"] and told["traded_value"] is None:
         yield "Instruments trade in several currencies: there are no sums over them."
+
+
+def _outcome(report: "Report") -> Iterator[str]:
+    told = report.figures
+    asked = told["intents"]
+    if report.failed:
+        yield "The strategy failed: the figures end there."
+    elif not told["fills"] and not asked:
+        yield "Nothing was traded: the strategy asked for no order."
+    elif not told["fills"]:
+        ends = ", ".join(f"{told[name]} {name}" for name in ("refused", "rejected", "cancelled"))
+        yield f"Nothing was traded: of {asked} {'order' if asked == 1 else 'orders'} none filled ({ends})."

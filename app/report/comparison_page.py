@@ -35,10 +35,9 @@ def render(told: SideBySide, first: Material, second: Material) -> str:
 
 def _charts(told: SideBySide, first: Material, second: Material) -> str:
     pairs = ((told.first, "main", first), (told.second, "other", second))
-    samples = [(name, style, material.equity.known()) for name, style, material in pairs]
-    times = [*(series.times for _, _, series in samples), first.hours(), second.hours()]
+    times = [part for _, _, m in pairs for part in (m.equity.known().times, m.hours())]
     axis = TimeAxis(times, first.facts.zone())
-    both = [(name, style, series.held()) for name, style, series in samples]
+    both = [(name, style, m.equity.known().held(m.facts.last_ts)) for name, style, m in pairs]
     grown = [Line(growth(series), style, name) for name, style, series in both]
     return chart(
         "Equity, change since the start", axis, grown, form=share_text, buckets=_BUCKETS, reach=(0.0, 0.0)

@@ -74,16 +74,18 @@ class Series(msgspec.Struct, frozen=True):
         kept = ~np.isnan(self.values)
         return Series(self.times[kept], self.values[kept])
 
-    def held(self, interval_ns: int = MINUTE_NS) -> "Series":
+    def held(self, until: int | None = None, interval_ns: int = MINUTE_NS) -> "Series":
         """Return the values with each one once more just before the next, where samples were left out.
 
-        A sample equal to the one before is not recorded: in between, the value was what it had been.
+        A sample equal to the one before is not recorded: in between, the value was what it had been, and
+        from the last one on `until` the end.
         """
         after = np.flatnonzero(np.diff(self.times) > interval_ns) + 1
-        return Series(
-            np.insert(self.times, after, self.times[after] - interval_ns),
-            np.insert(self.values, after, self.values[after - 1]),
-        )
+        times = np.insert(self.times, after, self.times[after] - interval_ns)
+        values = np.insert(self.values, after, self.values[after - 1])
+        if until is not None and len(times) and until > times[-1]:
+            times, values = np.append(times, np.int64(until)), np.append(values, values[-1])
+        return Series(times, values)
 
 
 class Facts:

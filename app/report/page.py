@@ -114,8 +114,9 @@ def _charts(material: Material, buckets: int) -> str:
     prices = {name: facts.prices(name, buckets * 8) for name in names}
     times = [equity.times, material.hours(), *(series.times for series in prices.values())]
     axis = TimeAxis(times, facts.zone())
-    found = [equity_chart([("", "main", equity.held())], axis, facts.currency, buckets)]
-    found.append(drawdown_chart([("", "fall", equity.held())], axis, buckets))
+    held = equity.held(facts.last_ts)
+    found = [equity_chart([("", "main", held)], axis, facts.currency, buckets)]
+    found.append(drawdown_chart([("", "fall", held)], axis, buckets))
     for name, series in prices.items():
         bought, sold = facts.points(name, "BUY"), facts.points(name, "SELL")
         count = len(bought.times) + len(sold.times)

@@ -77,10 +77,12 @@ def test_a_drawdown_by_hand():
 
 def test_values_are_held_where_equal_samples_were_left_out():
     series = Series(np.array([0, 60, 600, 660]), np.array([5.0, 6.0, 4.0, 4.5]))
-    held = series.held(60)
+    held = series.held(interval_ns=60)
     assert held.times.tolist() == [0, 60, 540, 600, 660]
     assert held.values.tolist() == [5.0, 6.0, 6.0, 4.0, 4.5]
-    assert Series(np.array([], dtype=np.int64), np.array([])).held().times.tolist() == []
+    assert series.held(900, 60).times.tolist()[-2:] == [660, 900]
+    assert series.held(660, 60).times.tolist()[-1] == 660
+    assert Series(np.array([], dtype=np.int64), np.array([])).held(5).times.tolist() == []
 
 
 def test_the_published_run_has_the_published_annual_return_turnover_and_drawdown():

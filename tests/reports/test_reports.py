@@ -149,6 +149,9 @@ def test_a_run_without_a_fill_has_dashes_and_the_rule_that_refused(material):
     absent = ("sharpe", "sortino", "calmar", "win_rate", "profit_factor", "expectancy", "slippage")
     assert [told.figures[key] for key in absent] == [None] * len(absent)
     assert told.figures["time_in_market"] == 0
+    count = told.figures["intents"]
+    why = f"of {count} orders none filled ({count} refused, 0 rejected, 0 cancelled)"
+    assert told.cautions[0] == f"Nothing was traded: {why}."
 
 
 @ruin
