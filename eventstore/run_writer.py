@@ -296,7 +296,10 @@ def _new_directory(layout: Layout) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise StoreError(f"{path}: cannot build a run here: {error.strerror}") from error
+            raise StoreError(
+                f"{path}: cannot build a run here: {error.strerror}; a replay writes its run into "
+                "the log's directory: make it writable, or replay in a copy of it"
+            ) from error
         return path
     raise AssertionError("unreachable")
 

@@ -93,6 +93,9 @@ def _day_sets(root: Path, folder: Path, symbol: str, resolution: str, days: Days
         raise DataMissing(
             f"{home}: no {resolution} data of {symbol.upper()} for {days}; nearest dates: {there}"
         )
+    for path in (path for day in wanted for path in sorted(home.glob(f"{day:%Y%m%d}_*.zip"))):
+        if not path.exists():
+            raise DataMissing(f"{path}: a link to a file that is not there; put it back or remove the link")
     sets: list[ImportSet] = []
     first = since = days.first if days else wanted[0]
     calendar = cache(lambda: sessions(EXCHANGE, first, wanted[-1]))

@@ -108,11 +108,14 @@ def import_(
         dropped = imported.recovered.dropped_bytes
         call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
     _show(call, imported.result)
+    if not imported.result.read and request.format != "sample":
+        call.out.note(f"the files hold no rows: {', '.join(imported.result.files) or 'none was read'}")
     if imported.result.is_refused:
         told = "" if imported.result.rejected else ", when they came first"
+        fit = "; do --map, --time-format, --timezone and --exchange fit the file?"
         call.out.note(
-            f"no row was accepted: all {imported.result.read:,} were rejected{told}; do --map, "
-            "--time-format, --timezone and --exchange fit the file?"
+            f"no row was accepted: all {imported.result.read:,} were rejected{told}"
+            f"{fit if request.files else ''}"
         )
         return ExitCode.FOUND
     return ExitCode.OK

@@ -307,7 +307,10 @@ def _show_account(call: Call, row: Any) -> None:
 @click.argument("name", metavar="ID")
 @_run_option
 def why(call: Call, run: str | None, name: str) -> None:
-    """Show the chain that an order or execution ID belongs to: from the tick to the commission."""
+    """Show the chain that an order, execution or seq ID belongs to: from the tick to the commission.
+
+    Example: tape why F-1
+    """
     from app.look import looking  # noqa: PLC0415
     from app.look.chain import chain  # noqa: PLC0415
 

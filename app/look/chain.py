@@ -76,14 +76,20 @@ _ROLES: dict[type[Event], str] = {
 
 
 def chain(book: Book, name: str) -> list[Link]:
-    """Return the chain of an order id or execution id, in log order; raises `UsageError` for another name.
+    """Return the chain of an order id, execution id or seq, in log order; raises `UsageError` for others.
 
     Of an execution id, the chain holds that execution alone, with what led to its order. A fill of another
-    order may have led to this one; then that fill, and what filled it, come before.
+    order may have led to this one; then that fill, and what filled it, come before. A seq stands for the
+    order or execution that its event speaks of, or for the first order that was asked for at it.
     """
     lineage = Lineage()
+    asked: dict[int, str] = {}
     for entry in book.trading(lineage.folds):
         lineage.apply(entry)
+        if isinstance(entry.event, OrderIntended):
+            asked.setdefault(entry.at or entry.seq, entry.event.order)
+    if name.isdecimal() and name.isascii():
+        name = _name_at(book, int(name), asked)
     links: dict[int, Link] = {}
     for entry in lineage.chain(name) or _unknown(book, lineage, name):
         for seq in reversed(lineage.trail(entry)):
@@ -91,6 +97,18 @@ def chain(book: Book, name: str) -> list[Link]:
                 links[seq] = _link(lineage.entry(seq) or book.entry(seq))
         links[entry.seq] = _link(entry)
     return list(links.values())
+
+
+def _name_at(book: Book, seq: int, asked: dict[int, str]) -> str:
+    """Return the id of what the event at `seq` speaks of; raises `DataMissing` or `UsageError`."""
+    event = book.entry(seq).event
+    name = getattr(event, "exec_id", "") or getattr(event, "order", "") or asked.get(seq, "")
+    if not name:
+        raise UsageError(
+            f"{book.label}: event {seq} ({BY_TYPE[type(event)].tag}) speaks of no order, and none was asked "
+            f"for at it; next: tape events --from {seq} --limit 1"
+        )
+    return str(name)
 
 
 def _unknown(book: Book, lineage: Lineage, name: str) -> list[Entry]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.importers.lean_files import write_zip
+
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = ("read", "accepted", "rejected", "duplicates")
 
@@ -111,6 +113,15 @@ def test_what_cannot_be_imported_is_refused_and_leaves_no_log(tape, trades, tmp_
     assert (done.code, done.out) == (code, "")
     assert says in done.err
     assert not (tmp_path / "log").exists()
+
+
+def test_files_without_a_row_are_said_to_have_none(tape, tmp_path):
+    write_zip(tmp_path / "equity/usa/tick/abc/20131007_trade.zip", "")
+    done = tape(
+        "--log", tmp_path / "log", "import", "--format", "lean", "--root", tmp_path, "--symbol", "ABC"
+    )
+    assert done.code == 0
+    assert "the files hold no rows: equity/usa/tick/abc/20131007_trade.zip" in done.err
 
 
 @pytest.mark.parametrize(

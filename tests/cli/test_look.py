@@ -110,6 +110,18 @@ def test_the_view_chain_has_the_links_of_why_in_their_order(tape, sample_log):
         ]
 
 
+def test_why_takes_the_seq_of_any_event_of_an_order_and_of_the_tick_that_led_to_it(tape, sample_log):
+    fill = tape("--log", sample_log, "fills", "--json").json[0]
+    whole = tape("--log", sample_log, "why", fill["exec_id"], "--json").json["chain"]
+    for place, link in enumerate(whole):
+        done = tape("--log", sample_log, "why", link["seq"], "--json")
+        if place and link["role"] in {"trade", "quote"}:  # it filled the order, nothing was asked for at it
+            assert done.code == 2
+            assert f"next: tape events --from {link['seq']} --limit 1" in done.err
+        else:
+            assert [found["seq"] for found in done.json["chain"]] == [found["seq"] for found in whole]
+
+
 def test_why_takes_an_order_id_too(tape, sample_log):
     order = tape("--log", sample_log, "orders", "--json").json[0]
     done = tape("--log", sample_log, "why", order["id"])
@@ -121,6 +133,8 @@ def test_why_takes_an_order_id_too(tape, sample_log):
     ("args", "code", "says"),
     [
         (["why", "F-99999"], 2, "did you mean F-9"),
+        (["why", "1"], 2, "event 1 (import_started) speaks of no order"),
+        (["why", "99999999"], 7, "has no event 99999999"),
         (["state", "--at", "99999999"], 7, "the last one is"),
         (["state", "--at", "yesterday"], 2, "neither a seq nor a time"),
         (["state", "--at", "2025-07-03T25:00:00Z"], 2, "not a time"),

@@ -117,6 +117,16 @@ def test_trades_and_quotes_merge_by_time_with_trades_first_and_file_order_kept(t
     assert order == [("Q", 1), ("T", 1), ("T", 2), ("T", 3), ("Q", 2), ("Q", 3), ("Q", 4)]
 
 
+def test_a_link_to_a_file_that_is_gone_is_named_where_its_date_is_asked_for(tmp_path):
+    write_day(tmp_path, trades="34200000,1000000,100,P,0,0\n")
+    home = tmp_path / "equity/usa/tick/abc"
+    (home / "20131008_trade.zip").symlink_to("nowhere.zip")
+    result, _ = imported(tmp_path)
+    assert (result.read, result.accepted) == (1, 1)
+    with pytest.raises(DataMissing, match=r"20131008_trade\.zip: a link to a file that is not there"):
+        imported(tmp_path, days="2013-10-08")
+
+
 def test_times_follow_new_york_across_the_change_of_clocks(tmp_path):
     for day, hour in (("20131101", 13), ("20131104", 14)):
         write_day(tmp_path, "34200000,100,1,N,0,0", day=day)
