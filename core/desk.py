@@ -250,25 +250,26 @@ class StrategyDesk:
     def _intent(
         self,
         instrument: str,
-        side: Side,
+        side: Any,
         quantity: Decimal | int,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
-        tif: TimeInForce,
+        tif: Any,
         reason: str,
         terms: Terms,
     ) -> OrderIntended:
         self._placed += 1
-        if not _is_one_of(_SIDES, side):
+        if type(side) is not str or side not in _SIDES:
             raise Defect("side", "BUY or SELL", side, f"{shown(side)} is no side of an order: BUY or SELL")
-        _check_tif(tif)
+        if type(tif) is not str or tif not in _TIFS:
+            _check_tif(tif)
         intent = OrderIntended(
             self._present.ts,
             f"{self._prefix}{self._placed}",
             self.account,
             self.id,
             instrument,
-            side,
+            side,  # type: ignore[arg-type]  # checked above
             amount(quantity),
             "MKT" if limit is stop is None else order_type(limit, stop),
             None if limit is None else exact("limit", limit),
@@ -451,12 +452,8 @@ class StrategyDesk:
         return local(session.date, clock, session.timezone)
 
 
-def _is_one_of(names: tuple[str, ...], value: object) -> bool:
-    return isinstance(value, str) and value in names
-
-
 def _check_tif(tif: object) -> None:
-    if not _is_one_of(_TIFS, tif):
+    if not isinstance(tif, str) or tif not in _TIFS:
         raise Defect("tif", ", ".join(_TIFS), tif, f"{shown(tif)} is no time in force: {', '.join(_TIFS)}")
 
 

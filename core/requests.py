@@ -23,6 +23,7 @@ from core.order_rules import QUANTITY_MAX, Refusal
 TEXT_MAX = 4_000
 """Characters of a text that are kept: a reason is for people."""
 _SHOWN_MAX = 80
+_QUICK_MAX = 10**15
 _NO_NUMBER = (InvalidEvent, TypeError, ValueError, ArithmeticError)
 
 
@@ -78,6 +79,8 @@ def text(name: str, value: Any) -> str:
 
 def words(value: object) -> str:
     """Return a reason as text that can be stored; whatever it is, it is for people."""
+    if type(value) is str and len(value) <= TEXT_MAX and value.isascii():
+        return value
     return text("reason", value if type(value) is str else shown(value, str))
 
 
@@ -108,6 +111,8 @@ def _amount(value: Decimal | float) -> Decimal:
 
 def amount(value: Decimal | float) -> Decimal:
     """Return a quantity as exact money; raises `Defect` for what is no number, or a negative one."""
+    if type(value) is int and 0 <= value <= _QUICK_MAX:  # hot: nearly every quantity
+        return money(value)
     try:
         found = _amount(value)
     except _NO_NUMBER as error:

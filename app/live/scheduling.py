@@ -1,4 +1,4 @@
-"""Sessions' hours for as long as a session runs: each day those of the days ahead, as events.
+"""Sessions' hours for as long as a session runs: those of the days ahead, as events; looked after each day.
 
 What prepares a session puts the hours of some days into the log. One that is left running would come to the
 end of them, and then nothing is open and no silence is missed. The calendars are asked in another process,
@@ -23,6 +23,8 @@ from core.events import Event, InstrumentDefined, SessionScheduled
 from projections.sessions import Sessions
 
 DAYS_BEFORE, DAYS_AHEAD = 1, 10
+DAYS_LEAST = 6
+"""With sessions so far ahead nothing is asked: making calendars costs seconds of a processor."""
 AGAIN_NS = HOUR_NS // 6
 """After calendars that could not be read, these are asked again."""
 WAIT_S = 60.0
@@ -90,7 +92,8 @@ class CalendarProcess:
 class Schedule:
     """Called by the source at each look, like the operator's commands; never blocks.
 
-    Asks at the first look, with each new day (UTC), and when an instrument was defined meanwhile.
+    Looks at first, with each new day (UTC), and when an instrument was defined meanwhile, and asks where
+    hours come to an end.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class Schedule:
             self._next = (now // DAY_NS + 1) * DAY_NS
             order = self._order(now)
             try:
-                self._asking = self._ask(order) if order.instruments else None
+                self._asking = self._ask(order) if self._lacks(order, now) else None
             except OSError:  # no process to be had, no room for a file
                 self._next = now + AGAIN_NS
         return ()
@@ -126,6 +129,11 @@ class Schedule:
         first, last = around(now, DAYS_BEFORE, DAYS_AHEAD)
         by_exchange = {one.exchange: one for one in (*named, *self._wanted())}
         return ScheduleOrder([by_exchange[name] for name in sorted(by_exchange)], first, last)
+
+    def _lacks(self, order: ScheduleOrder, now: int) -> bool:
+        """Return whether the hours of any exchange come to an end soon, or are not known at all."""
+        known = (self._sessions.sessions(one.exchange) for one in order.instruments)
+        return any(not days or days[-1].begin < now + DAYS_LEAST * DAY_NS for days in known)
 
     def _answered(self, asking: Asking, now: int) -> Sequence[Event]:
         try:

@@ -111,7 +111,7 @@ def test_in_six_weeks_silence_is_missed_exactly_while_the_exchange_is_open(real)
     assert weeks.wrong == []
     dates = [event.date for event in weeks.events]
     assert dates == sorted(set(dates))  # each day once
-    assert len(weeks.ask.orders) == 42  # once a day
+    assert 7 <= len(weeks.ask.orders) <= 20  # not each day: it costs seconds
     held = {day.date: day for day in weeks.sessions.sessions("XNYS")}
     assert all(held[day.date].close == day.close for day in real["XNYS"] if day.date in held)
     assert "2025-11-27" not in held  # Thanksgiving
@@ -147,7 +147,7 @@ def test_a_contract_that_is_new_gets_its_hours_at_the_next_look(real):
 def test_calendars_that_cannot_be_read_are_asked_again(real):
     weeks = Weeks(real, failures=3).run(*WEEKS_NS, SPY)
     assert weeks.wrong == []
-    assert len(weeks.ask.orders) == 45
+    assert weeks.ask.failures == 0
 
 
 def test_hours_that_come_to_an_end_count_as_unknown_and_close_the_gate(real):
