@@ -14,6 +14,7 @@ from eventstore.layout import Layout
 from eventstore.manifest import read_manifest
 from eventstore.parquet import TypedWriter
 from eventstore.sealing import SealWorker, seal
+from eventstore.segments import read_header, walk
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log, read_all, write_everything, write_ticks
 
@@ -78,6 +79,15 @@ def test_a_damaged_segment_is_refused_and_leaves_nothing(rolled):
         seal(rolled, segment)
     assert Layout(rolled).sealed_directories() == []
     assert list(Layout(rolled).tmp.iterdir()) == []
+
+
+def test_a_segment_that_lost_its_last_block_is_refused(rolled):
+    segment = first_segment(rolled)
+    *_, last = walk(segment, read_header(segment).store)
+    segment.write_bytes(segment.read_bytes()[: last.offset])
+    with pytest.raises(CorruptLog, match="its successor says that it is valid up to"):
+        seal(rolled, segment)
+    assert Layout(rolled).sealed_directories() == []
 
 
 def test_a_table_that_came_out_wrong_is_found_before_it_is_published(rolled, monkeypatch):

@@ -455,6 +455,13 @@ def test_exits_of_an_entry_that_filled_in_part_are_not_guessed_to_be_over():
     assert {e.order: e.outcome for e in of(OrderResolved, found)}[STOP] == "unknown"
 
 
+def test_exits_of_an_entry_that_has_filled_and_is_shown_no_more_are_not_guessed_to_be_over():
+    books = acknowledged(placed())
+    books.hear(books.execution())
+    found = books.compare(books.execution(), position(100), hear=False)
+    assert {e.order: e.outcome for e in of(OrderResolved, found)} == {PROFIT: "unknown", STOP: "unknown"}
+
+
 # -- brackets of others ------------------------------------------------------------------------
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from adapters.ibkr.trading.reconcile import reconcile
 from adapters.ibkr.trading.recovery import Recovery
+from adapters.ibkr.trading.snapshot import Evidence
 from core.clock import DAY_NS, SECOND_NS
 from core.events import (
     BreakAccepted,
@@ -100,6 +102,17 @@ def refused_as_inactive(b):
     return [b.completed(status="Inactive")]
 
 
+def partly_filled_and_ended_as_inactive(b):
+    b.send()
+    return [b.completed(status="Inactive", filled=40), b.execution(quantity=40), position(40)]
+
+
+def sent_yesterday_and_nowhere(b):
+    b.send()
+    b.now += DAY_NS
+    return []
+
+
 def acknowledged_and_gone_today(b):
     b.send()
     b.hear(b.open())
@@ -158,6 +171,8 @@ SITUATIONS = [
     (partly_filled_then_cancelled, "ended", [], "Cancelled"),
     (fills_that_nobody_shows, "ended", ["missing_fills", "position"], "Cancelled"),
     (refused_as_inactive, "ended", [], "Rejected"),
+    (partly_filled_and_ended_as_inactive, "ended", [], "Cancelled"),
+    (sent_yesterday_and_nowhere, "unknown", ["unknown_order"], "Unknown"),
     (acknowledged_and_gone_today, "unknown", ["unknown_order"], "Unknown"),
     (acknowledged_and_gone_yesterday, "ended", [], "Cancelled"),
     (partly_filled_and_gone, "unknown", ["unknown_order"], "Unknown"),
@@ -198,6 +213,13 @@ def test_an_order_said_to_be_cancelled_that_goes_on_working_is_found():
     assert "has filled" in books.channel.take_doubt(looking=False)
     assert outcomes(books.compare(books.open(), position(40))) == [("a-1-1", "live")]
     assert [o.exposed for o in books.orders.working()] == [60]
+
+
+def test_orders_of_another_account_are_not_judged():
+    books = Books()
+    books.send()
+    found = reconcile("test", "DU9", Evidence(), books.folds, CLIENT, books.now)
+    assert (outcomes(found), breaks(found)) == ([], [])
 
 
 def test_an_unknown_order_counts_for_risk_and_closes_its_instrument():
