@@ -90,7 +90,8 @@ judged AS (
 placed AS (  -- the operator's word ends an order that nobody could find, and no other
     SELECT *, fact IN ('failed', 'doubt') AND version <= max(version) FILTER (fact = 'sent')
         OVER (PARTITION BY run, order_id, retries ORDER BY seq) AS was_out,
-        coalesce(max(seq) FILTER (fact = 'waits') OVER (PARTITION BY run, order_id, version), 0) AS waits_seq,
+        coalesce(max(seq) FILTER (fact IN ('waits', 'amended'))
+            OVER (PARTITION BY run, order_id, version), 0) AS stands_seq,
         coalesce(max(seq) FILTER (fact IN ('retried', 'Held')) OVER whole, 0) AS retried_seq,
         coalesce(max(seq) FILTER (fact IN ('retried', 'live', 'freed')) OVER whole, 0) AS revived_seq,
         coalesce(max(seq) FILTER (fact IN ('retried', 'live', 'open', 'gone')) OVER whole, 0) AS reopened_seq
@@ -113,17 +114,17 @@ folded AS (
         arg_max(fact, seq) FILTER (fact IN ('cancelling', 'kept', 'live')) AS cancelling,
         arg_max(fate, seq) FILTER (fate IS NOT NULL) AS fate,
         max(version) FILTER (progress = 4 OR fact = 'amended') AS acknowledged,
-        coalesce(list(version) FILTER (fact = 'dropped' AND seq > waits_seq), []) AS dropped,
+        coalesce(list(version) FILTER (fact = 'dropped' AND seq > stands_seq), []) AS dropped,
         arg_max(message, seq) FILTER (message IS NOT NULL) AS message
     FROM facts GROUP BY run, order_id),
 versions AS (
     SELECT run, order_id, 1::BIGINT AS version, quantity, limit_price, stop_price, reason, tif FROM placements
-    UNION ALL (SELECT * EXCLUDE (seq) FROM (
-        SELECT run, "order" AS order_id, version, quantity, "limit", stop, reason, tif, seq
+    UNION ALL (SELECT * EXCLUDE (rank) FROM (  -- what the broker made of an order itself stands
+        SELECT run, "order" AS order_id, version, quantity, "limit", stop, reason, tif, seq AS rank
         FROM raw.modify_intended
-        UNION ALL SELECT run, "order", version, quantity, "limit", stop, 'changed at the broker', tif, seq
+        UNION ALL SELECT run, "order", version, quantity, "limit", stop, 'changed at the broker', tif, -seq
                   FROM raw.order_amended)
-    QUALIFY row_number() OVER (PARTITION BY run, order_id, version ORDER BY seq) = 1)),
+    QUALIFY row_number() OVER (PARTITION BY run, order_id, version ORDER BY rank) = 1)),
 standing AS (
     SELECT v.run, v.order_id,
            arg_max(v, v.version) FILTER (NOT list_contains(f.dropped, v.version)) AS latest,

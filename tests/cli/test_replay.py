@@ -186,7 +186,7 @@ class Odd(Strategy[P]):
         ),
         ("def __init__(self, params):\n        sys.exit(3)", "in __init__ at {}/odd.py:13: SystemExit: 3"),
         ("def on_trade(self, trade):\n        sys.exit(3)", "in on_trade at odd.py:13"),
-        ("def on_trade(self, trade):\n        self.record('x', float('nan'))", "nan cannot be recorded"),
+        ("def on_trade(self, trade):\n        self.record('x', 'many')", "expected a number, not str"),
     ],
 )
 def test_a_strategy_that_goes_wrong_is_no_bug_of_ours_and_ends_in_8(tape, log, tmp_path, body, says):

@@ -228,10 +228,18 @@ def test_a_view_that_leaves_out_one_kind_of_fact_is_found_out(history, left_out)
     ("right", "wrong"),
     [
         ("WHEN is_news THEN 4", "WHEN true THEN 4"),
-        ("AND seq > waits_seq", ""),
+        ("AND seq > stands_seq", ""),
+        ("tif, -seq", "tif, seq"),
+        ("('waits', 'amended')", "('waits')"),
         ("coalesce(s.tif, i.tif)", "i.tif"),
     ],
-    ids=["an execution told again", "a change that waits again", "a time in force that was changed"],
+    ids=[
+        "an execution told again",
+        "a change that waits again",
+        "a change of the broker's own",
+        "one under a refused number",
+        "a time in force that was changed",
+    ],
 )
 def test_a_view_that_takes_what_is_old_for_news_is_found_out(history, right, wrong):
     root, fold = history
