@@ -135,7 +135,7 @@ def test_an_attempt_that_hangs_does_not_hold_up_the_loop(start: Start, wedged: A
 
 
 def test_an_outage_that_lasts_raises_one_alarm(start: Start, nobody: Any) -> None:
-    settings = {"alarm_after_s": 0.05, "max_reconnect_attempts": 9}
+    settings = {"alarm_after_s": 0.4, "max_reconnect_attempts": 9}
     rig, _ = start(served=nobody, settings=settings)
     failure(rig)
     alarms = [event for event in rig.events(ConnectionChanged) if event.state == "overdue"]
