@@ -78,7 +78,14 @@ class Place:
         session.until(lambda: self.fills() >= before + more)
 
     def books(self) -> list[str]:
-        """Stop the gateway, and say how its book differs from the log's."""
+        """Stop the gateway, and say how its book differs from the log's.
+
+        What a session left at work may have filled since: a last one sends nothing and looks.
+        """
+        looks = len(events(self.log, ReconciliationFinished))
+        last = self.live("--observe")
+        last.until(lambda: len(events(self.log, ReconciliationFinished)) > looks)
+        last.end()
         self.gateway.end()
         books = Books(self.log, self.book)
         return [*books.differences(), *books.sent_twice()]
