@@ -165,7 +165,8 @@ class Soak:
         self._ticks = ticks
         self._say = say
         self._process = psutil.Process()
-        self._inputs, self._heard_s, self._began = 0, time.monotonic(), 0
+        self._inputs, self._began = 0, 0
+        self._heard_s = self._looked_s = time.monotonic()
         self.day = 1
         self.failure = ""
         self.samples: list[Sample] = []
@@ -177,8 +178,10 @@ class Soak:
             self.failure, session.stopping = failure, "its gateway ended"
             return
         inputs, now = session.inputs, time.monotonic()
-        if inputs - self._inputs > 2:  # more than heartbeats
-            self._inputs, self._heard_s = inputs, now
+        if now - self._looked_s >= 1.0:
+            if inputs - self._inputs > 2:  # more than heartbeats
+                self._heard_s = now
+            self._inputs, self._looked_s = inputs, now
         patience_s = SILENCE_S if inputs - self._began >= self._ticks else PATIENCE_S
         if now - self._heard_s < patience_s:
             return

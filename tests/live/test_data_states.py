@@ -10,7 +10,7 @@ import pytest
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
 from app.live.session import LiveRequest, LiveSession, run_live
-from core.clock import DAY_NS, local
+from core.clock import DAY_NS, HOUR_NS, SECOND_NS, local
 from core.events import (
     DataStateChanged,
     Event,
@@ -149,7 +149,13 @@ def test_silence_outside_regular_hours_is_none(root, ib_gateway):
         if states(root) and time.monotonic() - begun > 4.0:
             live.stopping = "stopped"
 
-    # The log knows sessions of the exchange, and now is in none of them.
+    # The log knows the hours of yesterday and of the days ahead: a minute, six hours from now.
+    midnight = time.time_ns() // DAY_NS * DAY_NS
+    later = (time.time_ns() - midnight + 6 * HOUR_NS) % DAY_NS
+    for begin in range(midnight - DAY_NS, midnight + 9 * DAY_NS, DAY_NS):
+        date = time.strftime("%Y-%m-%d", time.gmtime(begin // SECOND_NS))
+        hours = begin + later, begin + later + 60 * SECOND_NS
+        add(root, SessionScheduled(begin, "XNYS", date, "UTC", begin, *hours, begin + DAY_NS - 1))
     run(root, ib_gateway(date=DAY, speed=0.001), watch=watch, stale_after_s=1.0)
     assert states(root) == ["live"]
 

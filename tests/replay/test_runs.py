@@ -30,7 +30,7 @@ from eventstore import run_writer
 from eventstore.files import Files
 from eventstore.run_checks import verify_run
 from eventstore.run_writer import RunWriter
-from eventstore.runs import RunReader, find_run, list_runs
+from eventstore.runs import RunReader, document_digest, find_run, list_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -321,8 +321,10 @@ def test_files_that_are_gone_added_or_cut_are_found(tmp_path):
 )
 def test_a_run_json_that_contradicts_its_files_is_found(tmp_path, edit, says):
     run = write(tmp_path, some_events(40))
-    document = msgspec.json.decode((run.path / "run.json").read_bytes())
-    (run.path / "run.json").write_bytes(msgspec.json.encode({**document, **edit}))
+    document = msgspec.json.decode((run.path / "run.json").read_bytes()) | edit
+    del document["digest"]
+    document["digest"] = document_digest(document)
+    (run.path / "run.json").write_bytes(msgspec.json.encode(document))
     assert any(says in problem for problem in verify_run(run.path))
 
 
