@@ -57,6 +57,7 @@ from core.views import (
 _NO_TERMS = Terms()
 _SIDES: tuple[str, ...] = get_args(Side)
 _TIFS: tuple[str, ...] = get_args(TimeInForce)
+_DAY: TimeInForce = "DAY"
 _NO_PRICES = (None, None, None, None)
 
 MAX_REQUESTS_A_STEP = 1000
@@ -259,9 +260,9 @@ class StrategyDesk:
         terms: Terms,
     ) -> OrderIntended:
         self._placed += 1
-        if not _is_one_of(_SIDES, side):
-            raise Defect("side", "BUY or SELL", side, f"{shown(side)} is no side of an order: BUY or SELL")
-        _check_tif(tif)
+        _check_side(side)
+        if tif is not _DAY:  # hot: as a rule it is the very default
+            _check_tif(tif)
         intent = OrderIntended(
             self._present.ts,
             f"{self._prefix}{self._placed}",
@@ -451,12 +452,13 @@ class StrategyDesk:
         return local(session.date, clock, session.timezone)
 
 
-def _is_one_of(names: tuple[str, ...], value: object) -> bool:
-    return isinstance(value, str) and value in names
+def _check_side(side: object) -> None:
+    if not (isinstance(side, str) and side in _SIDES):
+        raise Defect("side", "BUY or SELL", side, f"{shown(side)} is no side of an order: BUY or SELL")
 
 
 def _check_tif(tif: object) -> None:
-    if not _is_one_of(_TIFS, tif):
+    if not (isinstance(tif, str) and tif in _TIFS):
         raise Defect("tif", ", ".join(_TIFS), tif, f"{shown(tif)} is no time in force: {', '.join(_TIFS)}")
 
 

@@ -475,16 +475,19 @@ class Orders(Projection):
 
     def _forget(self, keep: int) -> None:
         # Many at a time: the first key of a dict that loses its first keys is ever further away.
-        oldest = list(islice(self._idle, len(self._idle) - keep))
-        # An entry is asked about for as long as an exit of it works.
-        entries = {record.intent.parent for record in self._working.values() if record.intent is not None}
-        ended = [order for order in oldest if order not in entries]
-        for order in oldest:
-            del self._idle[order]
-        self._idle.update((order, None) for order in oldest if order in entries)
+        idle, orders, executions = self._idle, self._orders, self._executions
+        ended = list(islice(idle, len(idle) - keep))
         for order in ended:
-            for exec_id in self._orders.pop(order).executions:
-                del self._executions[exec_id]
+            del idle[order]
+        # An entry is asked about for as long as an exit of it works.
+        working = (record.intent for record in self._working.values())
+        entries = {intent.parent for intent in working if intent is not None and intent.parent}
+        if entries:
+            idle.update((order, None) for order in ended if order in entries)
+            ended = [order for order in ended if order not in entries]
+        for order in ended:
+            for exec_id in orders.pop(order).executions:
+                del executions[exec_id]
         self._forgotten.update(ended)
 
     def _wait_for_fill(self, exec_id: str) -> None:
