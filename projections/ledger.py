@@ -81,11 +81,11 @@ class Ledger:
             self.quantity, self.cost = quantity, value
             return
         left = _add(held, quantity)
-        if held.is_signed() == quantity.is_signed():
-            self.cost = _add(self.cost, value)
-        elif not left:
+        if not left:
             self.realised = _subtract(self.realised, _add(self.cost, value))
             self.cost = ZERO
+        elif held.is_signed() == quantity.is_signed():
+            self.cost = _add(self.cost, value)
         elif left.is_signed() == held.is_signed():
             removed = divide(_multiply(self.cost, quantity.copy_negate()), held)
             self.realised = _subtract(self.realised, _add(value, removed))

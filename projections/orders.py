@@ -86,6 +86,7 @@ class Orders(Projection):
 
     def __init__(self, keep: int | None = None) -> None:
         self._keep = keep
+        self._most = 0 if keep is None else keep + (keep >> 2)  # at which the oldest are forgotten
         self._idle: dict[str, None] = {}  # orders that cannot fill, in the order in which they came to that
         self._unfilled: dict[str, None] = {}  # executions of which only the commission is known
         self._forgotten = Ids()
@@ -468,7 +469,7 @@ class Orders(Projection):
         # One that is presumed lost may be seen after all: it is to be cancelled then, however late.
         if self._keep is not None and record.fate != "presumed_lost":
             self._idle[record.id] = None
-            if len(self._idle) > self._keep + (self._keep >> 2):
+            if len(self._idle) > self._most:
                 self._forget(self._keep)
 
     # What is forgotten
@@ -494,7 +495,7 @@ class Orders(Projection):
         if self._keep is None:
             return
         self._unfilled[exec_id] = None
-        if len(self._unfilled) > self._keep + (self._keep >> 2):
+        if len(self._unfilled) > self._most:
             for oldest in list(islice(self._unfilled, len(self._unfilled) - self._keep)):
                 del self._unfilled[oldest], self._executions[oldest]
 
