@@ -57,6 +57,7 @@ from core.views import (
 _NO_TERMS = Terms()
 _SIDES: tuple[str, ...] = get_args(Side)
 _TIFS: tuple[str, ...] = get_args(TimeInForce)
+_DAY: TimeInForce = "DAY"
 _NO_PRICES = (None, None, None, None)
 
 MAX_REQUESTS_A_STEP = 1000
@@ -259,9 +260,8 @@ class StrategyDesk:
         terms: Terms,
     ) -> OrderIntended:
         self._placed += 1
-        if type(side) is not str or side not in _SIDES:
-            raise Defect("side", "BUY or SELL", side, f"{shown(side)} is no side of an order: BUY or SELL")
-        if type(tif) is not str or tif not in _TIFS:
+        _check_side(side)
+        if tif is not _DAY:  # hot: as a rule it is the very default
             _check_tif(tif)
         intent = OrderIntended(
             self._present.ts,
@@ -269,7 +269,7 @@ class StrategyDesk:
             self.account,
             self.id,
             instrument,
-            side,  # type: ignore[arg-type]  # checked above
+            side,
             amount(quantity),
             "MKT" if limit is stop is None else order_type(limit, stop),
             None if limit is None else exact("limit", limit),
@@ -452,8 +452,13 @@ class StrategyDesk:
         return local(session.date, clock, session.timezone)
 
 
+def _check_side(side: object) -> None:
+    if not (isinstance(side, str) and side in _SIDES):
+        raise Defect("side", "BUY or SELL", side, f"{shown(side)} is no side of an order: BUY or SELL")
+
+
 def _check_tif(tif: object) -> None:
-    if not isinstance(tif, str) or tif not in _TIFS:
+    if not (isinstance(tif, str) and tif in _TIFS):
         raise Defect("tif", ", ".join(_TIFS), tif, f"{shown(tif)} is no time in force: {', '.join(_TIFS)}")
 
 

@@ -15,6 +15,7 @@ from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.effects import Effect
 from core.errors import UsageError, is_termination
 from core.events import (
+    BY_TYPE,
     Bar,
     Entry,
     Event,
@@ -66,7 +67,7 @@ class Loop:
         self._step = step
         self._agenda = agenda
         self._books = books
-        self._folds = folds
+        self._folds = {kind: folds.get(kind, _NO_FOLDS) for kind in (*BY_TYPE, *folds)}
         self._sampler = sampler
         self._lanes = Lanes(self._new_lane)
         self.ending = "finished"
@@ -112,8 +113,8 @@ class Loop:
     def record(self, event: Event, at: int, cause: int | None) -> int:
         """Append an output, fold it, and return its seq."""
         seq = self._append(event, at, cause)
-        folds = self._folds.get(type(event))
-        if folds is not None:
+        folds = self._folds[type(event)]
+        if folds:
             entry = Entry(seq, None, at, cause, event)
             for fold in folds:
                 fold(entry)

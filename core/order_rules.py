@@ -89,12 +89,12 @@ def order_type(
 
 def order_defect(intent: OrderIntended) -> Refusal | None:
     """Return what is wrong with a new order by itself, or `None`."""
-    quantity = intent.quantity
+    quantity, kind, tif = intent.quantity, intent.type, intent.tif
     found = None if ZERO < quantity <= QUANTITY_MAX else _quantity(quantity)
     if found is None:
-        found = _prices(intent, intent.type)
-    if found is None and (intent.tif != "DAY" or intent.type == "MOC" or intent.good_till is not None):
-        found = _time(intent.tif, intent.type, intent.good_till, intent.ts)
+        found = _prices(intent, kind)
+    if found is None and (tif != "DAY" or kind == "MOC" or intent.good_till is not None):
+        found = _time(tif, kind, intent.good_till, intent.ts)
     return found
 
 

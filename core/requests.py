@@ -79,9 +79,9 @@ def text(name: str, value: Any) -> str:
 
 def words(value: object) -> str:
     """Return a reason as text that can be stored; whatever it is, it is for people."""
-    if type(value) is str and len(value) <= TEXT_MAX and value.isascii():
-        return value
-    return text("reason", value if type(value) is str else shown(value, str))
+    if type(value) is str:
+        return value if len(value) <= TEXT_MAX and value.isascii() else text("reason", value)
+    return text("reason", shown(value, str))
 
 
 def flag(name: str, value: Any) -> bool:

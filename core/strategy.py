@@ -234,7 +234,8 @@ class Strategy(Generic[P]):
 
     def position(self, instrument: str) -> Decimal:
         """Return the signed quantity that this strategy holds."""
-        return self.desk.positions.quantity(instrument, self.desk.id, self.desk.account)
+        desk = self.desk
+        return desk.positions.quantity(instrument, desk.id, desk.account)
 
     def working_orders(self, instrument: str | None = None) -> Sequence[Order]:
         """Return this strategy's orders that may still fill, oldest first."""

@@ -100,9 +100,7 @@ def _kept(column: pa.Array, rows: NDArray[np.intp]) -> pa.Array:
         return column.take(_primitive(pa.int64(), rows.astype(np.int64), len(rows), None))
     valid = validity(column)[rows] if column.null_count else None
     if column.type == pa.bool_():
-        data: NDArray[Any] = np.packbits(
-            _bits(column.buffers()[1], column.offset, len(column))[rows], bitorder="little"
-        )
+        data: NDArray[Any] = np.packbits(flags(column)[rows], bitorder="little")
     else:
         data = vector(column)[rows]
     return _primitive(column.type, data, len(rows), valid)
@@ -192,17 +190,17 @@ def decimals(column: pa.Array) -> list[Any]:
     return out.tolist()
 
 
-def booleans(column: pa.Array) -> list[Any]:
-    """Return a boolean column as a list, `None` where it is null."""
-    return list(rows_of_booleans(column)(0, len(column)))
-
-
 def rows_of_booleans(column: pa.Array) -> Rows:
     """Return what gives rows of a boolean column."""
     if column.null_count:
         return rows_of(anything, column)
-    flags = _bits(column.buffers()[1], column.offset, len(column))
-    return lambda start, stop: flags[start:stop].data
+    found = flags(column)
+    return lambda start, stop: found[start:stop].data
+
+
+def flags(column: pa.Array) -> NDArray[np.bool_]:
+    """Return the values of a boolean column; nulls hold anything."""
+    return _bits(column.buffers()[1], column.offset, len(column))
 
 
 def anything(column: pa.Array) -> list[Any]:

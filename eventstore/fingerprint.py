@@ -61,7 +61,8 @@ def _add(column: pa.Array, values: Any, shape: Any) -> None:
             values.update(memoryview(data)[int(ends[0]) : int(ends[-1])])
         return
     if column.type == pa.bool_():
-        values.update(np.array(columns.booleans(column), dtype=object).astype(bool).tobytes())
+        flags = columns.flags(column)
+        values.update((flags if valid is None else flags & valid).tobytes())
     else:
         width = column.type.bit_width // 8
         begin, end = column.offset * width, (column.offset + len(column)) * width

@@ -86,6 +86,7 @@ class Orders(Projection):
 
     def __init__(self, keep: int | None = None) -> None:
         self._keep = keep
+        self._most = 0 if keep is None else keep + (keep >> 2)  # at which the oldest are forgotten
         self._idle: dict[str, None] = {}  # orders that cannot fill, in the order in which they came to that
         self._unfilled: dict[str, None] = {}  # executions of which only the commission is known
         self._forgotten = Ids()
@@ -468,30 +469,33 @@ class Orders(Projection):
         # One that is presumed lost may be seen after all: it is to be cancelled then, however late.
         if self._keep is not None and record.fate != "presumed_lost":
             self._idle[record.id] = None
-            if len(self._idle) > self._keep + (self._keep >> 2):
+            if len(self._idle) > self._most:
                 self._forget(self._keep)
 
     # What is forgotten
 
     def _forget(self, keep: int) -> None:
         # Many at a time: the first key of a dict that loses its first keys is ever further away.
-        oldest = list(islice(self._idle, len(self._idle) - keep))
-        # An entry is asked about for as long as an exit of it works.
-        entries = {record.intent.parent for record in self._working.values() if record.intent is not None}
-        ended = [order for order in oldest if order not in entries]
-        for order in oldest:
-            del self._idle[order]
-        self._idle.update((order, None) for order in oldest if order in entries)
+        idle, orders, executions = self._idle, self._orders, self._executions
+        ended = list(islice(idle, len(idle) - keep))
         for order in ended:
-            for exec_id in self._orders.pop(order).executions:
-                del self._executions[exec_id]
+            del idle[order]
+        # An entry is asked about for as long as an exit of it works.
+        working = (record.intent for record in self._working.values())
+        entries = {intent.parent for intent in working if intent is not None and intent.parent}
+        if entries:
+            idle.update((order, None) for order in ended if order in entries)
+            ended = [order for order in ended if order not in entries]
+        for order in ended:
+            for exec_id in orders.pop(order).executions:
+                del executions[exec_id]
         self._forgotten.update(ended)
 
     def _wait_for_fill(self, exec_id: str) -> None:
         if self._keep is None:
             return
         self._unfilled[exec_id] = None
-        if len(self._unfilled) > self._keep + (self._keep >> 2):
+        if len(self._unfilled) > self._most:
             for oldest in list(islice(self._unfilled, len(self._unfilled) - self._keep)):
                 del self._unfilled[oldest], self._executions[oldest]
 

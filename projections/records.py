@@ -236,7 +236,8 @@ class OrderRecord(msgspec.Struct, gc=False):
             return False
         if self.held_back and self.progress < SUBMITTED and self.held_back not in _MAY_FILL:
             return False
-        return self.done < (self.standing_quantity() if self.versions else self.quantity)
+        quantity = self.standing_quantity() if self.versions else self.quantity
+        return self.done is not quantity and self.done < quantity  # hot: to compare decimals is a call
 
     def exposed(self) -> Decimal:
         """Return the quantity that may still fill."""

@@ -224,12 +224,13 @@ class Risk(Projection):
 
     def _intended(self, entry: Any) -> None:
         event: OrderIntended = entry.event
-        if event.ts >= self._look_ts:
-            self._turn(event.ts)
+        ts, account = event.ts, event.account
+        if ts >= self._look_ts:
+            self._turn(ts)
         intents, counts = self._intents, self._counts
         intents.append(event)
-        counts[event.account] = counts.get(event.account, 0) + 1
-        oldest = event.ts - RATE_WINDOW_NS
+        counts[account] = counts.get(account, 0) + 1
+        oldest = ts - RATE_WINDOW_NS
         while intents[0].ts <= oldest:
             counts[intents.popleft().account] -= 1
 

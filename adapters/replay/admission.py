@@ -40,17 +40,18 @@ class Admission:
     def admit(self, order: Resting, ts: int) -> str:
         """Give an order its times and prices; return why it is refused, or nothing."""
         intent = order.intent
-        if intent.instrument not in self._lasting and (refused := self._expired(order, ts)):
+        instrument, tif = intent.instrument, intent.tif
+        if instrument not in self._lasting and (refused := self._expired(order, ts)):
             return refused
         if order.type == "MOC":
             return self._at_close(order, ts)
-        if intent.tif == "OPG":
-            order.opens = self._hours.next_open(intent.instrument, ts)
-        elif intent.instrument in self._in_bars:
+        if tif == "OPG":
+            order.opens = self._hours.next_open(instrument, ts)
+        elif instrument in self._in_bars:
             self._in_bar_mode(order, ts)
-        if intent.tif == "DAY":
+        if tif == "DAY":
             order.expires = self._end_of_day(order, ts)
-        elif intent.tif == "GTD":
+        elif tif == "GTD":
             assert intent.good_till is not None
             if intent.good_till <= ts:
                 return f"GTD: {iso(intent.good_till)} was past when the order arrived"
@@ -124,7 +125,7 @@ class Admission:
         """
         instrument = order.intent.instrument
         opens = order.opens
-        if opens is None and self._waits_for_a_session(instrument, ts):
+        if opens is None and instrument in self._in_bars and self._waits_for_a_session(instrument, ts):
             opens = self._hours.next_open(instrument, ts)
         if order.intent.outside_rth or opens is not None:
             session = self._hours.session(instrument, ts if opens is None else opens)
@@ -137,7 +138,7 @@ class Admission:
 
     def _waits_for_a_session(self, instrument: str, ts: int) -> bool:
         """Return whether the market is closed and the next bar is one of a session, as the last one was."""
-        bar = self._quotes.bar(instrument) if instrument in self._in_bars else None
+        bar = self._quotes.bar(instrument)
         if bar is None or self._hours.regular(instrument, ts):
             return False
         session = self._hours.session(instrument, bar.ts - 1)

@@ -206,8 +206,9 @@ class SimulatedBroker:
             self._working.reject(intent, refused, facts, ts)
             return
         self._working.add(order, facts, ts)
-        if order.expires not in (NEVER, self._expiring):
-            self._expire_at(order.expires)
+        expires = order.expires
+        if expires != self._expiring and expires != NEVER:  # noqa: PLR1714 - hot: `in` makes a tuple
+            self._expire_at(expires)
         if order.due != NEVER:
             self._close_at(order.due, intent.instrument)
         if intent.instrument in self._in_bars and order.listed and fills_on_arrival(order):

@@ -126,10 +126,12 @@ class Filler:
         self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float
     ) -> tuple[Decimal, Decimal]:
         """Return the exact price, and what the schedule asks for the order so far less what was charged."""
-        whole = not order.filled and quantity == order.quantity
+        whole = not order.filled and (quantity is order.quantity or quantity == order.quantity)
         key = (definition.instrument, at)
-        if whole and (known := self._whole.get(key)) is not None and known[0] == quantity:
-            return known[1]  # the same order again: nothing in a schedule depends on more than this
+        if whole and (known := self._whole.get(key)) is not None:
+            same, found = known
+            if same is quantity or same == quantity:
+                return found  # the same order again: nothing in a schedule depends on more than this
         exact = price(at)
         fee = self._commission.commission(
             definition, order.filled, order.charged, quantity, exact, order.traded_value

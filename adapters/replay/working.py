@@ -184,7 +184,7 @@ class Working:
     ) -> None:
         """Fill a part or all of an order; its relatives follow."""
         self._filler.fill(order, at, quantity, facts, ts, venue)
-        complete = order.filled >= order.quantity
+        complete = order.complete
         if complete:
             self.remove(order, "Filled", ts)
         intent = order.intent

@@ -183,7 +183,10 @@ def optimize(
 
     Example: tape optimize sma_cross --set instrument=ZVXA --range fast=5:25:5 --range slow=30:90:20
     """
-    from app.optimize.study import Study, StudyRequest  # noqa: PLC0415  # help does not need it
+    from app.optimize.server import begin  # noqa: PLC0415  # help does not need it
+
+    begin()  # it imports meanwhile
+    from app.optimize.study import Study, StudyRequest  # noqa: PLC0415
     from app.replay.researching import cores, prepare  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 

@@ -1,7 +1,8 @@
 """Running many jobs: a port, and the processes of this machine behind it. A cluster would be another.
 
-A worker process is made by spawning, gets its jobs over a pipe of its own and ends when the other end is
-gone, however that came about. A process that dies takes the job at hand with it, no other, and is replaced.
+A worker process is forked by a server that holds nothing of ours, gets its jobs over a pipe of its own and
+ends when the other end is gone, however that came about. A process that dies takes the job at hand with it,
+no other, and is replaced.
 """
 
 import contextlib
@@ -9,13 +10,13 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 import msgspec
 
+from app.optimize.server import CONTEXT, begin
 from app.optimize.working import Done, Job, Setting, Workshop, ended
 from core.errors import StoreError, TapeError
 
@@ -40,6 +41,7 @@ class LocalProcesses:
         self._setting = setting
         self._count = count
         self._workers: list[_Worker] = []
+        begin()
 
     def run(self, jobs: Sequence[Job], finished: Finished) -> list[Done]:
         """Run the jobs; raises what a worker found wrong with the log."""
@@ -76,9 +78,8 @@ class _Worker:
     """One process and our end of its pipe."""
 
     def __init__(self, setting: Setting) -> None:
-        context = get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(
+        self.pipe, theirs = CONTEXT.Pipe()
+        self.process: BaseProcess = CONTEXT.Process(
             target=work, args=(theirs, msgspec.json.encode(setting, enc_hook=str)), daemon=True
         )
         self.process.start()

@@ -73,7 +73,8 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     @property
     def complete(self) -> bool:
         """Whether all of it has filled."""
-        return self.filled >= self.quantity
+        filled, quantity = self.filled, self.quantity
+        return filled is quantity or filled >= quantity
 
     def amend(self, request: ModifyIntended) -> None:
         """Take the values of a new version; it meets the market as if it had just arrived.

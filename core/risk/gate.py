@@ -57,7 +57,9 @@ class RiskGate:
         if isinstance(intent, ModifyIntended):
             refusal = self._check_working(intent) or self._check_instrument(intent)
         else:
-            refusal = self._check_instrument(intent) or order_defect(intent)
+            # hot: most orders are in an instrument that one was in before
+            known = intent.instrument in self._tradable
+            refusal = (None if known else self._check_instrument(intent)) or order_defect(intent)
         if refusal is None and self._gate is not None:
             refusal = self._check_gate(intent, self._gate)
         reading: _Least | None = None
