@@ -6,6 +6,7 @@ links, where the log's place is taken by the prefix. What native code opens (Duc
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def work(task: Task) -> Answer:
     """Replay as told and return what came of it."""
     answer, reads = Answer(), Reads(task)
     if task.log.resolve() != task.real_log.resolve():
+        tempfile.gettempdir()  # found by writing a file, once: queries of a log ask for it
         sys.addaudithook(reads)  # in a replay of the whole log, reading the log is what a replay does
     replay: Replay | None = None
     try:
