@@ -250,8 +250,11 @@ def test_times_with_a_zone_are_text(log, root):
     with connect(root) as connection:
         found = connection.query("SELECT TIMESTAMP '2020-01-01 12:00'::TIMESTAMPTZ AS t, 1 AS n")
         assert (found.rows[0][0][:10], found.rows[0][1]) == ("2020-01-01", 1)
-        with pytest.raises(UsageError, match="cast them: ::VARCHAR"):
-            connection.query("SELECT [now()]")
+        try:  # inside a list, DuckDB before 2.0.1 needs a package for zones
+            told = [time.tzinfo is not None for time in connection.query("SELECT [now()]").rows[0][0]]
+        except UsageError as error:
+            told = ["cast them: ::VARCHAR" in str(error)]
+        assert told == [True]
 
 
 def _cut(path):
