@@ -4,18 +4,10 @@ Whatever is in the file or in the user's code can neither block nor end trading.
 `app.signals.child`.
 """
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-from contextlib import suppress
-from typing import IO
-
 import msgspec
 
+from app.live.errand import Errand
 from app.signals.child import Answer, Order
-from app.watch.processes import environment
 from core.events import RowRejected, SignalReceived
 from core.signals.rules import problem
 
@@ -32,47 +24,28 @@ class Reading:
         self._blame = (
             "too large or hostile" if order.plugin is None else "it exits, crashes or needs too much"
         )
-        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the answer
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "app.signals.child"],
-            stdin=subprocess.PIPE,
-            stdout=self._answer,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        with suppress(OSError), self._process.stdin as pipe:  # it may have ended already: that is an answer
-            pipe.write(msgspec.json.encode(order))
+        self._errand = Errand("app.signals.child", msgspec.json.encode(order))
 
     def running(self, now_s: float) -> bool:
         """Return whether it goes on and still has time."""
-        return self._process.poll() is None and now_s - self.begun < self._wait_s
+        return self._errand.code is None and now_s - self.begun < self._wait_s
 
     def answer(self, now_s: float) -> Answer | None:
         """Return what came of it; `None` while it goes on."""
-        if self._process.poll() is None:
+        code = self._errand.code
+        if code is None:
             if now_s - self.begun < self._wait_s:
                 return None
             self.end()
             return Answer(problem=f"{self._doing} took longer than {self._wait_s:g} s")
-        self._answer.seek(0)
         try:
-            return msgspec.json.decode(self._answer.read(), type=Answer)
+            return msgspec.json.decode(self._errand.answer(), type=Answer)
         except msgspec.MsgspecError:
-            code = self._process.returncode
             return Answer(problem=f"{self._doing} ended with code {code}: {self._blame}")
-        finally:
-            self._answer.close()
 
     def end(self) -> None:
         """End the process, if it still runs, and those that it started."""
-        if self._process.poll() is None:
-            with suppress(OSError, AttributeError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # a group of its own
-        self._process.kill()
-        self._process.wait()
-        self._answer.close()
+        self._errand.end()
 
 
 def learnt(answer: Answer, file: str, now: int) -> tuple[list[SignalReceived], list[RowRejected]]:

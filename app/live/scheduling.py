@@ -5,19 +5,15 @@ end of them, and then nothing is open and no silence is missed. The calendars ar
 because making one takes up to a second. It reads what is defined, and decides nothing.
 """
 
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import date
-from typing import IO, Protocol
+from typing import Protocol
 
 import msgspec
 
 from app.data.definitions import around
-from app.watch.processes import environment
+from app.live.errand import Errand
 from core.clock import DAY_NS, HOUR_NS
 from core.events import Event, InstrumentDefined, SessionScheduled
 from projections.sessions import Sessions
@@ -53,40 +49,24 @@ class CalendarProcess:
 
     def __init__(self, order: ScheduleOrder) -> None:
         self._until = time.monotonic() + WAIT_S
-        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "app.live.calendar_child"],
-            stdin=subprocess.PIPE,
-            stdout=self._answer,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        with suppress(OSError), self._process.stdin as pipe:  # it may have ended already: that is an answer
-            pipe.write(msgspec.json.encode(order))
+        self._errand = Errand("app.live.calendar_child", msgspec.json.encode(order))
 
     def answer(self) -> list[SessionScheduled] | None:
         """Return the sessions, `None` while it goes on; raises `OSError` if there is no answer."""
-        if self._process.poll() is None:
+        code = self._errand.code
+        if code is None:
             if time.monotonic() < self._until:
                 return None
             self.end()
             raise TimeoutError(f"calendars took longer than {WAIT_S:g} s")
-        self._answer.seek(0)
-        text = self._answer.read()
-        self.end()
         try:
-            return msgspec.json.decode(text, type=list[SessionScheduled])
+            return msgspec.json.decode(self._errand.answer(), type=list[SessionScheduled])
         except msgspec.MsgspecError as error:
-            code = self._process.returncode
             raise OSError(f"asking the calendars ended with code {code}") from error
 
     def end(self) -> None:
         """Give it up."""
-        self._process.kill()
-        self._process.wait()
-        self._answer.close()
+        self._errand.end()
 
 
 class Schedule:

@@ -177,14 +177,14 @@ def test_a_schedule_that_forgets_new_contracts_is_caught(real):
 @pytest.mark.slow
 def test_another_process_knows_the_same_hours(real):
     asking = CalendarProcess(ScheduleOrder([SPY], date(2025, 11, 24), date(2025, 12, 1)))
-    asking._process.wait(60)
+    asking._errand._process.wait(60)
     found = asking.answer()
     assert found == [day for day in real["XNYS"] if "2025-11-24" <= day.date <= "2025-12-01"]
 
 
 def test_a_process_without_an_answer_is_an_error_and_not_an_end():
     asking = CalendarProcess(ScheduleOrder([SPY], date(2025, 11, 24), date(2025, 12, 1)))
-    asking._process.kill()
-    asking._process.wait(60)
+    asking._errand._process.kill()
+    asking._errand._process.wait(60)
     with pytest.raises(OSError, match="asking the calendars ended with code -9"):
         asking.answer()

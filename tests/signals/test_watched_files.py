@@ -133,7 +133,7 @@ def test_a_reader_that_is_killed_is_a_problem_that_names_it(desk, tmp_path):
     watching = desk()
     while watching.files._reading is None:
         watching.look()
-    watching.files._reading._process.kill()
+    watching.files._reading._errand._process.kill()
     (told,) = watching.learn()
     assert "ended with code -9" in told.problem
 
@@ -143,7 +143,7 @@ def test_a_reader_that_does_not_end_is_ended(desk, tmp_path):
     watching = desk()
     while watching.files._reading is None:
         watching.look()
-    process = watching.files._reading._process
+    process = watching.files._reading._errand._process
     os.kill(process.pid, 19)  # SIGSTOP
     (told,) = watching.look(31.0)
     assert "longer than 30 s" in told.problem
