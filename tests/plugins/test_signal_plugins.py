@@ -47,7 +47,7 @@ class Desk:
 
     @property
     def process(self):
-        return self.asked._plugins[0].reading._process
+        return self.asked._plugins[0].reading._errand._process
 
 
 @pytest.fixture
