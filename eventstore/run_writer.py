@@ -4,10 +4,12 @@ The run is fsynced before the rename, so it is whole or absent. Memory holds at 
 A light run is numbered and hashed alike and leaves no file: it tells what a run would have come to.
 """
 
+import os
 import platform
 import shutil
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.errors import ExitCode, TapeError
+from core.errors import ExitCode, StoreError, TapeError
 from core.events import Event
 from core.ports import RUN_BASE
 from eventstore import columns
@@ -25,7 +27,6 @@ from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.parquet import TypedWriter, file_name
 from eventstore.proof import ORDER_MARKS, entire, joined_hash, payload_of
-from eventstore.run_site import RunSite
 from eventstore.runs import DIFFERS, RunReader, document_digest
 from eventstore.schema import fields_of, kind_of, values_of, values_to_batch
 
@@ -192,8 +193,7 @@ class RunWriter(RunRecorder):
         super().__init__(ordinals)
         self._files = files or Files()
         self._layout = Layout(root)
-        self._site = RunSite(self._layout, self._files)
-        self._path = self._site.path
+        self._path = _new_directory(self._layout)
         self._open: dict[type[Event], TypedWriter] = {}
 
     def _rows(self, event_type: type[Event]) -> _Rows:
@@ -221,10 +221,7 @@ class RunWriter(RunRecorder):
             self._path / "meta.json", {**meta, "host": platform.node(), "python": platform.python_version()}
         )
         _sync_tree(self._files, self._path)
-        try:
-            return self._install(run, hashes["run_hash"])
-        finally:
-            self._site.release()
+        return self._install(run, hashes["run_hash"])
 
     def _install(self, run: str, run_hash: str) -> "RunReader":
         target = self._layout.runs / run
@@ -254,7 +251,6 @@ class RunWriter(RunRecorder):
         for file in self._open.values():
             file.abandon()
         shutil.rmtree(self._path, ignore_errors=True)
-        self._site.release()
 
 
 class LightRunWriter(RunRecorder):
@@ -289,6 +285,23 @@ class NondeterministicRun(TapeError):
         )
         self.run = run
         self.other = other
+
+
+def _new_directory(layout: Layout) -> Path:
+    layout.runs.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        path = layout.runs / f".tmp-{os.getpid()}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot build a run here: {error.strerror}; a replay writes its run into "
+                "the log's directory: make it writable, or replay in a copy of it"
+            ) from error
+        return path
+    raise AssertionError("unreachable")
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
