@@ -140,6 +140,14 @@ def test_a_listener_whose_process_ends_is_reported_once_and_told_nothing_more(st
     assert sink.reports(TS) == []
 
 
+def test_what_the_listener_of_a_killed_session_still_prints_is_not_in_the_next_ones_file(start, tmp_path):
+    output = tmp_path / "listener-Writer.txt"
+    with output.open("w") as before:
+        start("Raising", output=output)
+        before.write("late")
+    assert "late" not in output.read_text()
+
+
 def test_losses_are_reported_at_most_once_a_second():
     sink = SinkThread("s", Interest(all_fills()), lambda _: (), queue_max=0)
     sink.offer([filled(seq=1), filled(seq=2)])
