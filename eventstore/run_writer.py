@@ -4,12 +4,11 @@ The run is fsynced before the rename, so it is whole or absent. Memory holds at 
 A light run is numbered and hashed alike and leaves no file: it tells what a run would have come to.
 """
 
-import os
 import platform
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from hashlib import blake2b
-from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.errors import ExitCode, StoreError, TapeError
+from core.errors import ExitCode, TapeError
 from core.events import Event
 from core.ports import RUN_BASE
 from eventstore import columns
@@ -27,6 +26,7 @@ from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.parquet import TypedWriter, file_name
 from eventstore.proof import ORDER_MARKS, entire, joined_hash, payload_of
+from eventstore.run_building import Building
 from eventstore.runs import DIFFERS, RunReader, document_digest
 from eventstore.schema import fields_of, kind_of, values_of, values_to_batch
 
@@ -193,7 +193,8 @@ class RunWriter(RunRecorder):
         super().__init__(ordinals)
         self._files = files or Files()
         self._layout = Layout(root)
-        self._path = _new_directory(self._layout)
+        self._building = Building.begin(self._layout.runs, self._files.platform)
+        self._path = self._building.path
         self._open: dict[type[Event], TypedWriter] = {}
 
     def _rows(self, event_type: type[Event]) -> _Rows:
@@ -206,6 +207,7 @@ class RunWriter(RunRecorder):
 
         A run of that id that is there already must be the same, byte for byte: then it stays, and is the
         latest again. If it is not, raises `NondeterministicRun`, and the new one is kept as `<id>.differs`.
+        Others may publish the same run at the same time.
         """
         hashes = self.hashes()
         for file in self._open.values():
@@ -221,29 +223,44 @@ class RunWriter(RunRecorder):
             self._path / "meta.json", {**meta, "host": platform.node(), "python": platform.python_version()}
         )
         _sync_tree(self._files, self._path)
-        return self._install(run, hashes["run_hash"])
+        installed = self._install(run, hashes["run_hash"])
+        self._building.release()
+        return installed
 
     def _install(self, run: str, run_hash: str) -> "RunReader":
         target = self._layout.runs / run
-        if target.exists():
-            known = RunReader(target)
-            if known.summary.get("run_hash") == run_hash:
-                if not known.problems():
-                    self._files.rename(self._path / "meta.json", target / "meta.json")
-                    shutil.rmtree(self._path)
-                    return known
-                shutil.rmtree(target)  # damaged since: this one is what it was
-                return self._rename(target)
-            target = self._layout.runs / f"{run}{DIFFERS}"
-            shutil.rmtree(target, ignore_errors=True)
-        found = self._rename(target)
-        if target.name != run:
-            raise NondeterministicRun(run, target.name)
-        return found
+        if self._named(target):
+            return RunReader(target)
+        known = RunReader(target)
+        if known.summary.get("run_hash") == run_hash:
+            if known.problems():  # damaged since: this one is what it was
+                return self._replace(target)
+            self._files.rename(self._path / "meta.json", target / "meta.json")
+            shutil.rmtree(self._path)
+            return known
+        other = self._replace(self._layout.runs / f"{run}{DIFFERS}")
+        raise NondeterministicRun(run, other.path.name)
 
-    def _rename(self, target: Path) -> "RunReader":
-        self._files.rename(self._path, target)
+    def _named(self, target: Path) -> bool:
+        """Give the run its name, durably; return whether that was free."""
+        try:
+            if target.exists():
+                return False
+            self._files.rename(self._path, target)
+        except OSError:
+            if not target.exists():
+                raise
+            return False  # somebody else was faster
         self._files.sync_directory(self._layout.runs)
+        return True
+
+    def _replace(self, target: Path) -> "RunReader":
+        old = self._path.with_name(f"{self._path.name}.old")
+        while not self._named(target):
+            # Renamed first: whoever replaces it at the same time never sees, or removes, a part of it.
+            with suppress(FileNotFoundError):
+                self._files.rename(target, old)
+            shutil.rmtree(old, ignore_errors=True)
         return RunReader(target)
 
     def abandon(self) -> None:
@@ -251,6 +268,7 @@ class RunWriter(RunRecorder):
         for file in self._open.values():
             file.abandon()
         shutil.rmtree(self._path, ignore_errors=True)
+        self._building.release()
 
 
 class LightRunWriter(RunRecorder):
@@ -285,23 +303,6 @@ class NondeterministicRun(TapeError):
         )
         self.run = run
         self.other = other
-
-
-def _new_directory(layout: Layout) -> Path:
-    layout.runs.mkdir(parents=True, exist_ok=True)
-    for number in count():
-        path = layout.runs / f".tmp-{os.getpid()}-{number}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise StoreError(
-                f"{path}: cannot build a run here: {error.strerror}; a replay writes its run into "
-                "the log's directory: make it writable, or replay in a copy of it"
-            ) from error
-        return path
-    raise AssertionError("unreachable")
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

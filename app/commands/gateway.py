@@ -56,6 +56,7 @@ def gateway(call: Call, date: str, **options: Any) -> None:
     by the rules of a replay. The book survives the gateway: started again, it goes on from there.
     """
     from app.gateway import open_gateway  # noqa: PLC0415
+    from app.lifeline import when_starter_ends  # noqa: PLC0415
 
     request = _request(call, date, options)
     make_sample(call, date)
@@ -79,22 +80,8 @@ def gateway(call: Call, date: str, **options: Any) -> None:
         call.out.flush()
         call.out.note("connect a client of the TWS API; stop with Ctrl-C")
         if options["with_parent"]:
-            _stop_with_parent(server)
+            when_starter_ends(server.stop)
         server.run()
-
-
-def _stop_with_parent(server: Any) -> None:
-    """Stop serving when whoever started us is gone, however it went: standard input ends then."""
-    import os  # noqa: PLC0415
-    from threading import Thread  # noqa: PLC0415
-
-    def wait() -> None:
-        # Not sys.stdin: its lock, held by a thread that waits, would disturb the end of the process.
-        while os.read(0, 1024):
-            pass
-        server.stop()
-
-    Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 Its book lies beside the log until the demo has ended in order. A demo that was killed leaves it behind, and
 the next one of that date goes on with it: the same account, at the time at which the gateway's book ends.
+The gateway of the killed one ends by itself; nobody reads or removes the book before it has.
 """
 
 import shutil
@@ -16,15 +17,17 @@ from typing import Any
 import msgspec
 
 from app.gateway import last_ts
-from core.errors import BrokerUnreachable, ExitCode
+from core.errors import BrokerUnreachable, ExitCode, LogLocked
 from core.events import SessionStarted
 from core.ports import Selection
+from eventstore.files import Files
 from eventstore.layout import Layout
+from eventstore.lock import Lock
 from eventstore.reader import LogReader
 
 _CLI = Path(__file__).resolve().parents[2] / "cli.py"
 _STOP_S = 5.0
-_START_S = 10.0
+_START_S = 60.0
 _RETRY_S = 0.2
 
 
@@ -74,8 +77,21 @@ class DemoBook(msgspec.Struct, frozen=True):
                     return entry.event.account, ts
         return None
 
+    def wait(self) -> None:
+        """Wait for the gateway that still holds it; raises `LogLocked` if that does not end."""
+        deadline = time.monotonic() + _START_S
+        while self.path.is_dir():
+            try:
+                Lock.acquire(Layout(self.path), Files()).release()
+                return
+            except LogLocked:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_S)
+
     def remove(self) -> None:
-        """Throw it away."""
+        """Throw it away, once nobody holds it."""
+        self.wait()
         shutil.rmtree(self.path, ignore_errors=True)
         with suppress(OSError):
             self.path.parent.rmdir()  # if no other date's is left

@@ -100,6 +100,7 @@ def run_demo(
     chosen = options(config, ReplayRequest(what=date))
     day = _scheduled(reader, date)
     book = DemoBook.of(root, date)
+    book.wait()
     left = book.left_by() if _cut_short(reader, day) else None
     if left is None:
         book.remove()

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.composition.seating import StrategySpec
+from app.lifeline import starter
 from app.lookahead.child import Answer, Task
 from app.lookahead.copying import Copy, Inputs, after, extend, read_inputs
 from app.lookahead.mirroring import Mirror
@@ -252,15 +253,17 @@ def _run_child(task: Task, place: Path, here: Path) -> Answer:
     asked.write_bytes(msgspec.json.encode(task, enc_hook=str))
     code = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([code, *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(  # noqa: S603  (our own interpreter and module)
-        [sys.executable, "-P", "-m", "app.lookahead.child", str(asked), str(told)],
-        cwd=here,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    with starter() as line:
+        done = subprocess.run(  # noqa: S603  (our own interpreter and module)
+            [sys.executable, "-P", "-m", "app.lookahead.child", str(asked), str(told)],
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=line,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     if not told.is_file():
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise StoreError(f"the process of a replay ended with {done.returncode}: {last}")

@@ -2,6 +2,7 @@
 
 Run as `python -P -m app.lookahead.child TASK ANSWER`. The current directory is a copy of the user's, in
 links, where the log's place is taken by the prefix. What native code opens (DuckDB, Arrow) is not seen here.
+It ends with the check.
 """
 
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from app.composition.seating import StrategySpec
+from app.lifeline import end_with_starter
 from app.replay.options import ReplayOptions
 from app.replay.planning import Period
 from app.replay.replaying import Replay
@@ -114,6 +116,7 @@ def work(task: Task) -> Answer:
 
 def main(task: str, answer: str) -> None:
     """Do the task in the file `task` and write the answer to the file `answer`."""
+    end_with_starter()
     told = msgspec.json.decode(Path(task).read_bytes(), type=Task, dec_hook=_decoded)
     Path(answer).write_bytes(msgspec.json.encode(work(told)))
 

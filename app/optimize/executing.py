@@ -1,17 +1,19 @@
 """Running many jobs: a port, and the processes of this machine behind it. A cluster would be another.
 
 A worker process is forked by a server that holds nothing of ours, gets its jobs over a pipe of its own and
-ends when the other end is gone, however that came about. A process that dies takes the job at hand with it,
-no other, and is replaced.
+ends when its leader is gone, however that came about, also in the middle of a trial. A process that dies
+takes the job at hand with it, no other, and is replaced.
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Any, Protocol
 
 import msgspec
@@ -127,6 +129,7 @@ def work(pipe: "Connection[Any, Any]", setting: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one that leads decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(2, 1)  # what a strategy prints is not the command's answer
+    Thread(target=_end_with_leader, name="leader", daemon=True).start()
     workshop = None
     while True:
         try:
@@ -145,6 +148,13 @@ def work(pipe: "Connection[Any, Any]", setting: bytes) -> None:
             pipe.send_bytes(answer)
         except OSError:
             return
+
+
+def _end_with_leader() -> None:
+    leader = multiprocessing.parent_process()
+    if leader is not None:
+        leader.join()
+        os._exit(1)  # a trial may last for hours, and a strategy for ever
 
 
 def _decoded(kind: type, value: Any) -> Any:

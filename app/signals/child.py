@@ -1,8 +1,8 @@
 """The other side of `app.live.reading`: reads a file of signals, or asks a plug-in, and says what is in it.
 
-Run as `python -m app.signals.child`; its order comes on stdin as JSON, its answer goes to stdout. It limits
-its own memory and processor time first. It reads the log, and writes nothing. What a plug-in prints goes
-nowhere; threads that it leaves behind end with the answer.
+Run as `python -m app.signals.child`; its order comes on stdin as a line of JSON, its answer goes to stdout.
+It limits its own memory and processor time first, and ends with whoever asked. It reads the log, and writes
+nothing. What a plug-in prints goes nowhere; threads that it leaves behind end with the answer.
 """
 
 import os
@@ -15,6 +15,7 @@ import msgspec
 from adapters.replay.importing import digest_of
 from adapters.replay.signals.archive import size_of
 from adapters.replay.signals.recommendations import SignalOptions
+from app.lifeline import end_with_starter
 from app.signals.plugins import PluginOrder, ask_plugin
 from core.errors import TapeError
 from core.events import RowRejected, SignalReceived
@@ -53,7 +54,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 def main() -> int:
     """Read the order, answer it."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    end_with_starter()
     plugin = order.plugin
     if plugin is None:
         _limit_self(MEMORY_BYTES, CPU_S)

@@ -1,7 +1,8 @@
 """The other side of `app.watch.processes`: loads a listener, tells it of events, reports what it raised.
 
-Run as `python -m app.watch.child`; its orders come on stdin. It ends when the connection ends, so it never
-outlives the session; signals are the session's business and are ignored here.
+Run as `python -m app.watch.child`; its orders come on stdin. It ends when the connection ends. A listener
+that does not return does not keep it: it ends some seconds after a session that was killed. Signals are the
+session's business and are ignored here.
 """
 
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from app.lifeline import end_with_starter
 from app.watch.loading import load_listener
 from app.watch.processes import SOCKET_BYTES
 from core.errors import TapeError
@@ -20,6 +22,8 @@ from core.listener import Delivery, Listener
 from eventstore.codec import decode_records
 
 _READ_BYTES = 1 << 16
+_GRACE_S = 5.0
+"""To hear what its session has told it before that was killed, and that it is the end."""
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -35,7 +39,8 @@ def main() -> int:
     """Serve one listener until the session ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    orders = msgspec.json.decode(sys.stdin.readline(), type=Orders)
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    end_with_starter(_GRACE_S)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
         connection.connect(("127.0.0.1", orders.port))

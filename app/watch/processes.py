@@ -2,7 +2,7 @@
 
 The loop's side writes to a socket on loopback that never blocks, from a bounded queue; what does not fit is
 dropped and counted. What the listener has to say comes back as lines of JSON. The user's file is loaded in
-the other process only.
+the other process only. Its standard input stays open for as long as this process lives: see `app.lifeline`.
 """
 
 import secrets
@@ -13,8 +13,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -116,6 +117,7 @@ class ListenerProcess:
                 self._shut_down()
             try:
                 self._process.wait(max(0.0, deadline - time.monotonic()))
+                self._let_go()
             except subprocess.TimeoutExpired:
                 self._kill()
 
@@ -128,6 +130,12 @@ class ListenerProcess:
     def _kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
 
     def _ready(self) -> list[Told]:
         said = self._line()
@@ -203,7 +211,7 @@ def _framed(payload: bytes) -> bytes:
 
 def _spawn(order: dict[str, Any], output: Path | None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "app.watch.child"]
-    kept = subprocess.DEVNULL if output is None else output.open("wb")
+    kept = subprocess.DEVNULL if output is None else _anew(output)
     try:
         process = subprocess.Popen(  # noqa: S603  (this program)
             command, stdin=subprocess.PIPE, stdout=kept, stderr=kept, env=environment()
@@ -212,9 +220,17 @@ def _spawn(order: dict[str, Any], output: Path | None) -> subprocess.Popen[bytes
         if not isinstance(kept, int):
             kept.close()
     assert process.stdin is not None
-    with process.stdin as pipe:
-        pipe.write(msgspec.json.encode(order) + b"\n")
+    with suppress(OSError):  # it ended at once: whoever waits for it to connect finds out
+        process.stdin.write(msgspec.json.encode(order) + b"\n")
+        process.stdin.flush()
     return process
+
+
+def _anew(output: Path) -> IO[bytes]:
+    # Not the file of before, emptied: the listener of a session that was just killed may still write there.
+    with suppress(OSError):
+        output.unlink()
+    return output.open("wb")
 
 
 def environment() -> dict[str, str]:

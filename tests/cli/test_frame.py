@@ -207,7 +207,7 @@ def test_a_termination_signal_ends_in_143_and_lets_the_verb_clean_up(tmp_path):
         "sys.exit(cli.main(['config']))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (143, "cleaned up\n", "")
 

@@ -48,7 +48,7 @@ def typed_on_terminal(typed: str, *args: object) -> str:
     main, inner = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160"}
     command = [sys.executable, str(ROOT / "cli.py"), *map(str, args)]
-    shown, deadline = bytearray(), time.monotonic() + 30
+    shown, deadline = bytearray(), time.monotonic() + 60
     process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment)
     os.close(inner)
     while time.monotonic() < deadline:
@@ -65,7 +65,7 @@ def typed_on_terminal(typed: str, *args: object) -> str:
     else:
         process.kill()
     os.close(main)
-    assert process.wait(10) == 0, shown.decode()
+    assert process.wait(60) == 0, shown.decode()
     return shown.decode()
 
 

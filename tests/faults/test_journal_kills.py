@@ -40,7 +40,7 @@ def kill_after(root: Path, mode: str, delay_s: float) -> int:
     first = child.stdout.readline()
     time.sleep(delay_s)
     child.kill()
-    rest, _ = child.communicate(timeout=10)
+    rest, _ = child.communicate(timeout=60)
     lines = (first + rest).split("\n")
     return int(lines[-2])  # the last line may be cut
 
@@ -85,7 +85,7 @@ def test_a_file_size_limit_of_the_system_stops_the_log_and_keeps_what_was_acknow
     tmp_path: Path,
 ) -> None:
     child = start(tmp_path / "log", "full")
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=60)
     *acked, message = out.splitlines()
     assert child.returncode == ExitCode.STORE
     assert re.search(r"00000001\.evj: File too large \(errno 27\)", message)

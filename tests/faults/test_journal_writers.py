@@ -21,7 +21,7 @@ from tests.faults.test_journal_kills import CHILD, ROOT, start
 
 def end(child: "subprocess.Popen[str]") -> None:
     child.kill()
-    child.communicate(timeout=10)
+    child.communicate(timeout=60)
 
 
 def test_the_second_process_is_refused_and_told_who_holds_the_log(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def race(root: Path) -> list[str]:
     ]
     losers = 0
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while losers < 1 and time.monotonic() < deadline:
             losers = sum(child.poll() is not None for child in children)
             time.sleep(0.01)
@@ -93,25 +93,19 @@ def must_be_locked(root: Path) -> None:
         Journal.open(root, files=UnsyncedFiles())
 
 
-def opens_within_a_second(root: Path) -> bool:
-    deadline = time.monotonic() + 1.0
-    while True:
-        try:
-            Journal.open(root, files=UnsyncedFiles()).close()
-        except LogLocked:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-        else:
-            return True
+def opens(root: Path) -> bool:
+    try:
+        Journal.open(root, files=UnsyncedFiles()).close()
+    except LogLocked:
+        return False
+    return True
 
 
-def test_killing_the_holder_frees_the_log_within_a_second(tmp_path: Path) -> None:
+def test_the_death_of_the_holder_frees_the_log(tmp_path: Path) -> None:
     child = start(tmp_path / "log", "hold")
     must_be_locked(tmp_path / "log")
-    child.kill()
-    assert opens_within_a_second(tmp_path / "log")
-    child.communicate(timeout=10)
+    end(child)
+    assert opens(tmp_path / "log")
 
 
 def test_a_stopped_holder_still_holds_the_log(tmp_path: Path) -> None:
@@ -119,10 +113,9 @@ def test_a_stopped_holder_still_holds_the_log(tmp_path: Path) -> None:
     try:
         child.send_signal(signal.SIGSTOP)
         must_be_locked(tmp_path / "log")
-        child.kill()
-        assert opens_within_a_second(tmp_path / "log")
     finally:
         end(child)
+    assert opens(tmp_path / "log")
 
 
 def fork_then_kill_the_holder(root: Path) -> tuple[bool, int]:
@@ -131,11 +124,11 @@ def fork_then_kill_the_holder(root: Path) -> tuple[bool, int]:
     orphan = int(child.stdout.readline())
     try:
         child.kill()
-        child.wait(timeout=10)
-        return opens_within_a_second(root), orphan
+        child.wait(timeout=60)
+        return opens(root), orphan
     finally:
         os.kill(orphan, signal.SIGKILL)
-        child.communicate(timeout=10)
+        child.communicate(timeout=60)
 
 
 def test_a_forked_child_does_not_hold_the_log_after_its_parents_death(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def live(tmp_path) -> Iterator[Path]:
     yield root
     child.stdin.close()
     failures = child.stdout.read()
-    child.wait(30)
+    child.wait(60)
     child.stdout.close()
     assert (child.returncode, failures) == (0, "0\n")
 

@@ -62,9 +62,9 @@ def main(root: Path, mode: str) -> None:
             raise SystemExit(int(error.exit_code)) from error
     if mode == "fork" and os.fork() == 0:
         print(os.getpid(), flush=True)
-        time.sleep(60)
+        time.sleep(300)
         os._exit(0)
-    time.sleep(60)
+    time.sleep(300)
 
 
 if __name__ == "__main__":

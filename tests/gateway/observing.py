@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from tests.gateway.raw import ZVXA, Raw, connected
+from tests.gateway.raw import TIMEOUT_S, ZVXA, Raw, connected
 
-Observation = Callable[[Any], bool]
+Observation = Callable[["Observed"], bool]
+_SHORT_S, _LONG_S = 0.25, TIMEOUT_S
 
 
 class Observations(dict[str, tuple[str, Observation]]):
@@ -26,13 +27,38 @@ class Observations(dict[str, tuple[str, Observation]]):
         return register
 
 
+class Observed:
+    """A gateway whose time passes only when a test says so: no slow machine ends a fault too early.
+
+    `silence_s` is how long to wait for what a fault holds back, `answer_s` for what it brings: long where it
+    must come, short where it must not.
+    """
+
+    def __init__(self, gateway: Any, *, faulty: bool) -> None:
+        self._gateway = gateway
+        self._now = 1000.0
+        self.silence_s, self.answer_s = (_SHORT_S, _LONG_S) if faulty else (_LONG_S, _SHORT_S)
+        self.port: int = gateway.port
+        gateway._server._monotonic = lambda: self._now
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass for the gateway."""
+        self._now += seconds
+        self._gateway._server._waker.send(b".")
+
+
 def seen(ib_gateway: Any, script: str, observation: Observation) -> bool:
     """Return whether a gateway with a script shows its fault, once."""
     gateway = ib_gateway(speed="step", start="open", faults=script)
-    return observation(gateway) and len(gateway.fired) == 1
+    return observation(Observed(gateway, faulty=True)) and len(gateway.fired) == 1
 
 
-def begin(gateway, client_id: int = 1) -> Raw:
+def seen_without(ib_gateway: Any, observation: Observation) -> bool:
+    """Return whether a sound gateway shows what an observation looks for."""
+    return observation(Observed(ib_gateway(speed="step", start="open"), faulty=False))
+
+
+def begin(gateway: Any, client_id: int = 1) -> Raw:
     raw = Raw(gateway.port).greet().start(client_id)
     raw.seek(9)
     for _ in range(3):
@@ -40,16 +66,37 @@ def begin(gateway, client_id: int = 1) -> Raw:
     return raw
 
 
-def silent(raw: Raw, seconds: float = 0.25) -> bool:
+def silent(gateway: Observed, raw: Raw) -> bool:
     """Return whether nothing comes for a while."""
-    raw.sock.settimeout(seconds)
+    raw.sock.settimeout(gateway.silence_s)
     try:
         raw.read()
     except TimeoutError:
         return True
     finally:
-        raw.sock.settimeout(10)
+        raw.sock.settimeout(TIMEOUT_S)
     return raw.ended
+
+
+def awaited(gateway: Observed, raw: Raw, enough: Callable[[bytes], bool] = lambda _data: False) -> bytes:
+    """Return the bytes that come until they are enough, the stream ends or nothing comes any more."""
+    raw.sock.settimeout(gateway.answer_s)
+    data, raw.buffer = raw.buffer, b""
+    with suppress(TimeoutError, ConnectionResetError):
+        while not enough(data) and (part := raw.sock.recv(65536)):
+            data += part
+    raw.sock.settimeout(TIMEOUT_S)
+    return data
+
+
+def ends(gateway: Observed, raw: Raw) -> bool:
+    """Return whether the stream ends; what came before is among the messages."""
+    raw.sock.settimeout(gateway.answer_s)
+    try:
+        raw.to_end()
+    except TimeoutError:
+        return False
+    return True
 
 
 def run(raw: Raw, steps: int = 60) -> list[list[str]]:

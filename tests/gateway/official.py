@@ -22,7 +22,7 @@ try:
 except ImportError:  # before 10.30
     OrderCancel = None
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 class App(EWrapper, EClient):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 END_OF_STREAM: list[str] = []
 ZVXA = ["0", "ZVXA", "STK", "", "0", "", "", "SMART", "", "USD", "", ""]
 ACCOUNT = "DU1000001"
+TIMEOUT_S = 60.0
 OPENED: list["Raw"] = []
 """Every connection of the running test; a fixture closes what is left."""
 
@@ -22,7 +23,7 @@ def frame(*fields: object) -> bytes:
 class Raw:
     """One connection. `messages` is everything received; `seek` waits for a message by its id."""
 
-    def __init__(self, port: int, *, timeout: float = 10.0) -> None:
+    def __init__(self, port: int, *, timeout: float = TIMEOUT_S) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout)
         self.sock.settimeout(timeout)
         self.buffer = b""

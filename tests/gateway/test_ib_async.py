@@ -25,7 +25,7 @@ def ib(request: pytest.FixtureRequest) -> Iterator[object]:
 
 
 def connect(ib, gateway, client_id: int = 7):
-    ib.connect(gateway.host, gateway.port, clientId=client_id, timeout=10)
+    ib.connect(gateway.host, gateway.port, clientId=client_id, timeout=60)
     (contract,) = ib.qualifyContracts(ib_async.Stock("ZVXA", "SMART", "USD"))
     return contract
 
@@ -96,7 +96,7 @@ def seen_by_another(gateway):
     """Return the one open order as another client is shown it: the own one keeps what it sent."""
     other = ib_async.IB()
     try:
-        other.connect(gateway.host, gateway.port, clientId=8, timeout=10)
+        other.connect(gateway.host, gateway.port, clientId=8, timeout=60)
         (trade,) = other.reqAllOpenOrders()
         return trade.order
     finally:
@@ -177,7 +177,7 @@ def test_it_reconciles_after_a_reconnect(ib, ib_gateway):
     again = ib_gateway()
     other = ib_async.IB()
     try:
-        other.connect(again.host, again.port, clientId=7, timeout=10)
+        other.connect(again.host, again.port, clientId=7, timeout=60)
         assert [t.order.orderRef for t in other.openTrades()] == ["resting"]
         assert [f.execution.orderRef for f in other.fills()] == ["filled"]
         assert [f.commissionReport.commission for f in other.fills()] == [1.0]

@@ -4,7 +4,16 @@ from decimal import Decimal
 
 import pytest
 
-from tests.gateway.observing import Observations, begin, executions, fill, open_orders, run, seen
+from tests.gateway.observing import (
+    Observations,
+    begin,
+    executions,
+    fill,
+    open_orders,
+    run,
+    seen,
+    seen_without,
+)
 
 OBSERVED = Observations()
 
@@ -146,4 +155,4 @@ def test_a_fault_is_seen_on_the_wire(ib_gateway, script, observation):
 
 @pytest.mark.parametrize("observation", [each for _, each in OBSERVED.values()], ids=list(OBSERVED))
 def test_a_sound_gateway_shows_no_such_fault(ib_gateway, observation):
-    assert not observation(ib_gateway(speed="step", start="open"))
+    assert not seen_without(ib_gateway, observation)

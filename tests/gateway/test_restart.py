@@ -118,7 +118,7 @@ def test_an_interrupt_ends_it_in_order(serve):
 def test_a_port_in_use_is_a_usage_error(serve):
     port = serve().ready()
     second = serve("--port", str(port), "--new")
-    _, errors = second.process.communicate(timeout=20)
+    _, errors = second.process.communicate(timeout=60)
     assert second.process.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in errors
 

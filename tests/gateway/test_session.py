@@ -31,7 +31,8 @@ def test_accounts_then_the_next_id_then_notices_follow_the_start(port):
 
 
 def test_nothing_comes_before_the_start(port):
-    raw = Raw(port, timeout=0.2).greet()
+    raw = Raw(port).greet()
+    raw.sock.settimeout(0.2)
     with pytest.raises(TimeoutError):
         raw.read()
 

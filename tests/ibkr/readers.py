@@ -33,7 +33,7 @@ def read_ours(port: int, paused: Callable[[], None]) -> list[str]:
                         heard.append(type(message).__name__)
             if not selector.select(0.05):
                 paused()
-                if not selector.select(5):
+                if not selector.select(60):
                     return heard
             frames = transport.read()
 
@@ -48,8 +48,8 @@ def read_officially(port: int, paused: Callable[[], None]) -> list[str]:
     loop.start()
     wrapper.last_word.wait(3)  # its reads time out after one second
     client.disconnect()
-    loop.join(20)
-    client.official_reader.join(20)
+    loop.join(60)
+    client.official_reader.join(60)
     return wrapper.heard
 
 

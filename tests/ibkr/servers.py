@@ -69,13 +69,13 @@ def serving(script: Script) -> Iterator[int]:
     """Serve one client by `script`; yields the port. What the script raises fails the test."""
     errors: list[BaseException] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
 
         def serve() -> None:
             try:
                 conn, _ = listener.accept()
                 with conn:
-                    conn.settimeout(20)
+                    conn.settimeout(60)
                     conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     script(conn)
             except BaseException as error:  # noqa: BLE001  (it belongs to the test's own thread)
@@ -84,7 +84,7 @@ def serving(script: Script) -> Iterator[int]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
     if errors:
         raise errors[0]

@@ -26,7 +26,7 @@ def dialer():
 def wait(dialer):
     with selectors.DefaultSelector() as selector:
         selector.register(dialer, selectors.EVENT_READ)
-        assert selector.select(5)
+        assert selector.select(60)
 
 
 def test_a_result_wakes_the_selector_and_is_taken_once(dialer):
@@ -54,7 +54,7 @@ def test_a_failure_is_raised_where_the_result_is_taken_and_another_attempt_may_f
 
 def test_while_an_attempt_goes_on_there_is_nothing_to_take(dialer):
     go = Event()
-    dialer.start(lambda: (go.wait(5), Opened())[1])
+    dialer.start(lambda: (go.wait(60), Opened())[1])
     assert dialer.take() is None
     with pytest.raises(AssertionError, match="one attempt at a time"):
         dialer.start(Opened)
@@ -66,10 +66,10 @@ def test_while_an_attempt_goes_on_there_is_nothing_to_take(dialer):
 def test_an_attempt_that_is_given_up_closes_what_it_opens_later():
     dialer = Dialer()
     go, opened = Event(), Opened()
-    dialer.start(lambda: (go.wait(5), opened)[1])
+    dialer.start(lambda: (go.wait(60), opened)[1])
     dialer.close()
     go.set()
-    assert opened.closed.wait(5)
+    assert opened.closed.wait(60)
 
 
 def test_a_result_that_nobody_took_is_closed_too():

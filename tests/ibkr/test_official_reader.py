@@ -36,7 +36,7 @@ def session(read, first, rest=b""):
         greet(conn)
         assert hear_frame(conn).startswith(b"71\0")
         conn.sendall(first)
-        assert quiet.wait(20)
+        assert quiet.wait(60)
         conn.sendall(rest + LAST_WORD)
         hear_end(conn)
 

@@ -266,11 +266,12 @@ def test_a_send_that_is_taken_in_part_says_how_many_bytes_went_out():
 
     def script(conn):
         greet(conn)
-        done.wait(20)
+        done.wait(60)
         conn.sendall(frame(9, 1, 1))
         taken.append(sum(iter(lambda: len(conn.recv(1 << 20)), 0)))
 
-    with serving(script) as port, opened(port, limits=SHORT) as transport:
+    patient = TimeLimits(connect_s=60, handshake_s=60, send_s=0.2)
+    with serving(script) as port, opened(port, limits=patient) as transport:
         size = 64 << 20
         with pytest.raises(WriteFailed, match="reconcile before sending") as caught:
             transport.send(bytes(size))

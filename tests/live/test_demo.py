@@ -1,19 +1,24 @@
 """`live --demo`: a recorded day traded over a socket, in lock step."""
 
 import shutil
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from app.configuration.reading import load
+from app.live.demo import DemoBook
 from app.live.running import LiveAsked, run_demo
 from core.clock import iso
 from core.errors import BrokerUnreachable
 from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused, SessionEnded
 from core.ports import Selection
+from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
+from tests.faults.test_journal_kills import start
 
 HERE = Path(__file__).parent
 DAY = "2025-07-02"
@@ -160,6 +165,26 @@ def test_the_composite_with_sizes_and_automatic_exits_asks_for_the_orders_of_a_r
     assert replayed.code == 0, replayed.err
     assert traded == asked_for(find_run(log, replayed.json["run"]), "2025-07-02T14:19")
     assert {"composite", "exit-composite"} <= {one[1] for one in traded}
+
+
+def test_the_book_of_a_killed_demo_is_removed_only_when_its_gateway_has_ended(tmp_path, monkeypatch):
+    book = DemoBook(tmp_path / "book")
+    gateway = start(book.path, "hold")
+    seen = []
+
+    def meanwhile(_):
+        seen.append(Layout(book.path).exists())
+        gateway.kill()
+        gateway.wait(60)
+
+    monkeypatch.setattr("app.live.demo.time", SimpleNamespace(monotonic=time.monotonic, sleep=meanwhile))
+    try:
+        book.remove()
+    finally:
+        gateway.kill()
+        gateway.communicate()
+    assert seen == [True]
+    assert not book.path.exists()
 
 
 def killing(teller):

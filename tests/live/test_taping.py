@@ -169,7 +169,7 @@ def test_a_signal_ends_a_recording_in_order(ib_gateway, tmp_path):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "nothing was recorded within a minute"
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 143, err

@@ -227,7 +227,7 @@ def test_a_terminal_shows_a_living_session_and_then_its_report(log):
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "50"}
     process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=env)
     os.close(inner)
-    shown, deadline = bytearray(), time.monotonic() + 60
+    shown, deadline = bytearray(), time.monotonic() + 120
     while time.monotonic() < deadline:
         if select.select([main], [], [], 0.2)[0]:
             try:
@@ -235,7 +235,7 @@ def test_a_terminal_shows_a_living_session_and_then_its_report(log):
             except OSError:  # the other end was closed
                 break
     os.close(main)
-    assert process.wait(20) == 0, shown.decode()
+    assert process.wait(60) == 0, shown.decode()
     text = shown.decode()
     for part in ("demo session 1: Early", "connected", "equity", "ZVXA", "working order", "filled at"):
         assert part in text, part

@@ -237,8 +237,46 @@ def test_a_process_that_dies_between_build_and_rename_leaves_no_run(tmp_path):
     assert left.name.startswith(".tmp-")
     assert (left / "run.json").exists()  # it was complete, and still is not a run
     assert list_runs(tmp_path) == []
-    # The next one is not disturbed by it.
+    # The next one is not disturbed by it, and removes it; what is being built is left alone.
+    other = RunWriter(tmp_path, identity)
     assert write(tmp_path, some_events(50)).id == "abc"
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    other.abandon()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["abc"]
+
+
+class Outrun(Files):
+    """Somebody else publishes a run of that name between the last look at the name and the rename."""
+
+    def __init__(self, root, count):
+        super().__init__()
+        self._others = [(root, some_events(count))]
+
+    def rename(self, source, target):
+        if source.name.startswith(".tmp-") and self._others:
+            write(*self._others.pop())
+        super().rename(source, target)
+
+
+def test_two_that_publish_the_same_run_at_the_same_time_both_have_it(tmp_path):
+    run = write(tmp_path, some_events(9), files=Outrun(tmp_path, 9))
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["abc"]
+    assert verify_run(run.path) == []
+
+
+def test_two_runs_of_one_name_that_differ_are_both_kept_though_one_was_faster(tmp_path):
+    with pytest.raises(run_writer.NondeterministicRun):
+        write(tmp_path, some_events(9), files=Outrun(tmp_path, 10))
+    assert find_run(tmp_path, "abc").summary["run_events"] == 10
+    assert find_run(tmp_path, "abc.differs").summary["run_events"] == 9
+
+
+def test_a_damaged_run_is_replaced_though_somebody_else_replaces_it_too(tmp_path):
+    run = write(tmp_path, some_events(9))
+    for file in run.path.glob("*.parquet"):
+        file.write_bytes(b"damaged")
+    assert verify_run(write(tmp_path, some_events(9), files=Outrun(tmp_path, 9)).path) == []
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["abc"]
 
 
 def test_an_abandoned_run_leaves_nothing(tmp_path):

@@ -1,6 +1,9 @@
 """Strategies that look ahead, each in its own way, and one that does not."""
 
+import os
 import random
+import signal
+import time
 from pathlib import Path
 
 import truetape
@@ -124,6 +127,15 @@ class Idle(Strategy[Given]):
 
     def on_trade(self, trade: Trade) -> None:
         pass
+
+
+class Orphaned(Strategy[Given]):
+    """Says who runs it, ends whoever checks it, and never returns."""
+
+    def on_trade(self, trade: Trade) -> None:
+        Path(self.params.path).write_text(str(os.getpid()), "utf-8")
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(3600)
 
 
 class Raises(Strategy[Given]):

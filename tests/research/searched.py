@@ -1,6 +1,8 @@
 """A strategy to search, with faults that parameters switch on."""
 
 import os
+import time
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -41,3 +43,15 @@ class Searched(Strategy[Given]):
                 raise ValueError("as planted <b>")
             case "exit":
                 os._exit(3)
+            case "stay" if self.params.hold in {5, 6}:
+                self._stay()
+
+    def _stay(self) -> None:
+        """Go on only when the file `stay` is gone; with `hold` at 6 as one whom nothing can end meanwhile."""
+        if Path("stay").exists():
+            if self.params.hold == 6:
+                os._exit = lambda code: None
+            Path(f"stays-{self.params.hold}").write_text(str(os.getpid()))
+            Path(f"stays-{self.params.hold}").rename(f"stuck-{self.params.hold}")
+        while Path("stay").exists():
+            time.sleep(0.01)

@@ -1,17 +1,22 @@
 """A strategy that looks ahead is caught and the first decision that did is named; honest ones pass."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import cli
 from app.lookahead.copying import Inputs
 from app.lookahead.mirroring import Mirror
 from app.lookahead.points import choose
 from core.errors import ExitCode
 from core.events import Bar, Quote, QuoteBar, Trade
+from tests import forked
 from tests.conftest import Tape, sampled
+from tests.orphans import gone, until
 from tests.research.conftest import make_bar_log, make_log
 
 DAY = "2025-07-02"
@@ -169,6 +174,17 @@ def test_rubbish_is_refused_with_a_hint(
 
 
 # -- where to cut, and what else may have come -------------------------------------------------
+
+
+def looked_at(place: Path, pid: Path) -> None:
+    os.chdir(place)
+    cli.main(["lookahead", "cheats.py:Orphaned", DAY, "--set", f"path={pid}"])
+
+
+def test_the_replay_of_a_check_that_was_killed_ends_too(here: Path, tmp_path: Path) -> None:
+    said, pid = tmp_path / "said.txt", tmp_path / "pid"
+    assert forked.run(looked_at, here, pid, errors=said, timeout_s=120) == -signal.SIGKILL, said.read_text()
+    until(lambda: gone(int(pid.read_text("utf-8"))))
 
 
 def inputs(ts: list[int], *, cuttable: list[bool] | None = None, begin: int = 1) -> Inputs:

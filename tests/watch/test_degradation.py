@@ -198,7 +198,7 @@ def test_a_disk_that_takes_no_more_ends_the_session_with_6_and_a_log_that_is_who
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=200,
             check=False,
         )
         assert done.returncode == 6, done.stderr

@@ -114,7 +114,7 @@ def test_without_watchers_the_hot_path_is_untouched():
 
 
 def test_watchers_end_at_the_same_time_so_that_slow_ones_do_not_add_up():
-    both = Barrier(2, timeout=10)
+    both = Barrier(2, timeout=60)
 
     class Slow(Noting):
         def close(self, timeout_s):
