@@ -2,8 +2,8 @@
 
 Most market events lead to nothing, so their seq is never looked at: to make an `int` of each would cost a
 quiet replay a twentieth of its time. Each event is built when its turn comes, in the memory of the one
-before it: built by the thousand, they would be spread over the gaps that orders leave, out of the processor's
-cache, and cost twice as much. This module keeps no event for longer than its batch.
+before it: built by the thousand, they (or their times alone) would be spread over the gaps that orders leave,
+out of the processor's cache, and cost twice as much. This module keeps no event for longer than its batch.
 """
 
 from abc import abstractmethod
@@ -24,12 +24,12 @@ class Table(Sequence[Event]):
     __slots__ = ()
 
     @abstractmethod
-    def times(self, start: int, stop: int) -> list[int]:
-        """Return the `ts` of these rows, each an object of its own, by which its event can be told."""
+    def build(self, start: int, stop: int) -> tuple[Iterator[Event], Callable[[], int]]:
+        """Return what builds the events of these rows one by one, and what tells how many are left."""
 
     @abstractmethod
-    def build(self, times: Iterator[int], start: int, stop: int) -> Iterator[Event]:
-        """Return what builds the events of these rows one by one, each around the next of the `times`."""
+    def place_of(self, event: Event, stop: int) -> int:
+        """Return the last row before `stop` that holds this event; it is there."""
 
 
 class Batch:
@@ -101,22 +101,26 @@ class Inputs:
 
 
 class Rows(Inputs):
-    """Inputs that are rows of a table: an event is known by its time, since none is kept."""
+    """Inputs that are rows of a table. None is kept: an event is known by what it holds.
+
+    Of rows that are alike in everything the last one that was taken counts.
+    """
 
     __slots__ = ("_start", "_stop", "_table")
 
     def __init__(self, seqs: NDArray[np.int64], table: Table, start: int, stop: int) -> None:
         super().__init__(seqs, [])
+        self._marks = range(len(seqs))  # to be counted only
         self._table = table
         self._start, self._stop = start, stop
 
     def events(self) -> Iterator[Any]:
         """Return the events, each built when its turn comes."""
-        self._marks = self._table.times(self._start, self._stop)
-        return self._table.build(self._walk(), self._start, self._stop)
+        events, self._left = self._table.build(self._start, self._stop)
+        return events
 
     def _place(self, mark: Any) -> int:
-        return super()._place(mark.ts)
+        return self._table.place_of(mark, self._stop - self._left()) - self._start
 
 
 class Arriving(Inputs):

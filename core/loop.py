@@ -249,7 +249,7 @@ class Loop:
                 if ts >= due:  # as a rule a sample of equity, and nothing after the scan
                     self._name(told, inputs)
                     told = None
-                    self._advance(ts, inputs.seq_of(bar), BEFORE_PRICES)
+                    self._advance(ts, inputs.pairs([bar, *others])[0][0], BEFORE_PRICES)
                     due = agenda.due
                     late = ts >= due
                 if bar.instrument is not name:
@@ -259,8 +259,8 @@ class Loop:
                     busy = lane.derived or lane.resting
                 if busy or others or late:
                     self._name(told, inputs)
-                    told = None
-                    self._take_slice([bar, *others], inputs)
+                    told = None  # which a failure in there has to find
+                    told = self._take_slice([bar, *others], inputs)
                     others.clear()
                     due = agenda.due
                 else:
@@ -280,35 +280,43 @@ class Loop:
         self._bars = inputs.pairs([bar, *others])
         return other
 
-    def _take_slice(self, bars: Sequence[Bar], inputs: Inputs) -> None:
-        """Take a whole slice of trade bars: without their seqs, if they meet nothing that asks for them."""
+    def _take_slice(self, bars: Sequence[Bar], inputs: Inputs) -> Bar | None:
+        """Take a whole slice of trade bars: without their seqs, if they meet nothing that asks for them.
+
+        Return the last bar told to a strategy, where `present` does not name it yet.
+        """
         ts, step = bars[0].ts, self._step
         lanes = [self._lanes[bar.instrument] for bar in bars]
         busy = [lane for lane in lanes if lane.resting or lane.derived]
         if busy or self._agenda.due <= ts:
             self._bars = inputs.pairs(bars)
             self._flush_bars()
-            return
+            return None
         for bar, lane in zip(bars, lanes, strict=True):
             lane.book.bar = bar
         present, requests = step.present, step.requests
         told: Bar | None = None
         try:
-            for bar, lane in zip(bars, lanes, strict=True):
+            for place, (bar, lane) in enumerate(zip(bars, lanes, strict=True)):
                 handler = lane.on_bar
                 if handler is not None:
                     told = bar
                     present.ts = ts
                     handler(bar)
                     if requests:
-                        self._name(told, inputs)
+                        present.seq = inputs.pairs(bars)[place][0]
+                        told = None
                         step.settle(present.seq, self.record)
-        finally:
-            self._name(told, inputs)
+        except BaseException:
+            present.seq = inputs.pairs(bars)[place][0]
+            raise
         if step.effects:
+            self._name(told, inputs)
+            told = None
             pairs = inputs.pairs(bars)
             self._accept(pairs[-1][0])
             self._scan_bars(pairs)
+        return told
 
     def _slice(self, seq: int, event: Event) -> None:
         if isinstance(event, _BARS):

@@ -179,18 +179,28 @@ class Events(Table):
         return self._built(at, at + 1)[0]
 
     def __iter__(self) -> Iterator[Event]:
-        return self.build(iter(self._ts(0, self._length)), 0, self._length)
+        return self.build(0, self._length)[0]
 
-    def times(self, start: int, stop: int) -> list[int]:
-        """Return the `ts` of these rows, each a number of its own."""
-        return list(self._ts(start, stop))
+    def build(self, start: int, stop: int) -> tuple[Iterator[Event], Callable[[], int]]:
+        """Return what builds the events of these rows one by one, and what tells how many are left."""
+        times: Any = self._ts(start, stop)
+        cells: list[Any] = [iter(column(start, stop)) for column in self._columns]
+        counted = [cell for cell in cells if hasattr(cell, "__length_hint__")]
+        if not counted:  # numbers are made one at a time, and cannot tell: texts can, which market data have
+            times = iter(list(times))
+            counted = [times]
+        return map(self._type, times, *cells), counted[0].__length_hint__
 
-    def build(self, times: Iterator[int], start: int, stop: int) -> Iterator[Event]:
-        """Return what builds the events of these rows one by one, each around the next of the `times`."""
-        return map(self._type, times, *[column(start, stop) for column in self._columns])
+    def place_of(self, event: Event, stop: int) -> int:
+        """Return the last row before `stop` that holds this event; it is there."""
+        times: Any = self._ts(0, stop)
+        ts, place = event.ts, stop - 1
+        while times[place] != ts or self[place] != event:
+            place -= 1
+        return place
 
     def _built(self, start: int, stop: int) -> list[Event]:
-        return list(self.build(iter(self._ts(start, stop)), start, stop))
+        return list(self.build(start, stop)[0])
 
 
 def to_events(kind: EventType, batch: pa.RecordBatch) -> Sequence[Event]:

@@ -70,13 +70,16 @@ class Ticks(Table):
     def __getitem__(self, place):
         return self.events[place]
 
-    def times(self, start, stop):
-        return [event.ts for event in self.events[start:stop]]
+    def build(self, start, stop):
+        counted = iter(self.events[start:stop])
+        return map(self.make, counted), counted.__length_hint__
 
-    def build(self, times, start, stop):
-        for ts, event in zip(times, self.events[start:stop], strict=True):
-            self.built.append(ts)
-            yield replace(event, ts=ts)
+    def make(self, event):
+        self.built.append(event.ts)
+        return replace(event)
+
+    def place_of(self, event, stop):
+        return stop - 1 - self.events[:stop][::-1].index(event)
 
 
 def test_a_batch_of_a_list_begins_where_it_is_told_to():
@@ -95,10 +98,19 @@ def test_an_event_of_a_table_is_built_when_its_turn_comes_and_keeps_its_seq():
         taken.append((inputs.seq, event))
         assert len(table.built) == len(taken)
     assert taken == list(zip(SEQS.tolist(), table[1:6], strict=True))
-    assert [inputs.seq_of(event) for _, event in taken] == SEQS.tolist()  # times repeat, and tell them apart
+    assert [inputs.seq_of(event) for _, event in taken] == SEQS.tolist()  # times repeat, prices do not
     assert inputs.pairs([event for _, event in taken[1:4]]) == taken[1:4]
 
 
 def test_a_batch_of_a_table_gives_pairs_more_than_once():
     batch = Batch(SEQS[:2], Ticks(EVENTS))
     assert list(batch) == list(batch) == list(zip([3, 4], EVENTS[:2], strict=True))
+
+
+def test_of_rows_alike_in_everything_the_last_taken_counts():
+    same = Trade(1, "feed", "ZVXA", 1.0, 1.0, "V")
+    inputs = Batch(SEQS, Ticks([same] * 5)).inputs()
+    assert [(inputs.seq, inputs.seq_of(event)) for event in inputs.events()] == [
+        (n, n) for n in SEQS.tolist()
+    ]
+    assert inputs.pairs([same] * 3) == [(9, same), (10, same), (40, same)]

@@ -66,6 +66,10 @@ def test_events_of_a_batch_are_a_sequence_wherever_it_is_cut(kind):
     assert [found[cut] for cut in CUTS] == [wanted[cut] for cut in CUTS]
     with pytest.raises(IndexError):
         _ = found[6]
+    events, left = found.build(2, 6)
+    assert [(event, left(), found.place_of(event, 6)) for event in events] == [
+        (wanted[place], 5 - place, place) for place in range(2, 6)
+    ]
 
 
 def test_no_column_hides_an_envelope_column():
