@@ -20,7 +20,7 @@ from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.lock import Lock
 from eventstore.policy import Policy, Sealer, SealResult
-from eventstore.recovery import Damage, Lost, Recovery, inspect, recover, set_aside
+from eventstore.recovery import Damage, Lost, Recovery, inspect, recover, recovered_from, set_aside
 from eventstore.writer import SegmentWriter
 
 _SECOND = 1_000_000_000
@@ -130,10 +130,9 @@ class Journal:
         )
         if loss is not None:
             journal.append(loss)
-        elif found.torn is not None:
-            torn = found.torn
-            journal.recovered = Recovered(clock(), torn.segment, torn.valid_length, len(torn.data))
-            journal.append(journal.recovered)
+        elif (recovered := recovered_from(found, clock)) is not None:
+            journal.recovered = recovered
+            journal.append(recovered)
         journal._flush(sync=True)
         journal._take_up(found)
         return journal

@@ -12,6 +12,7 @@ from core.errors import ExitCode
 
 _FORMATS = ("lean", "csv", "parquet", "sample")
 _OF_SIGNALS = ("dry_run", "source", "sheet", "known_at", "scale", "volatility")
+NAMES_SHOWN = 12
 _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 
 
@@ -59,6 +60,12 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 )
 @click.option("--exchange", metavar="NAME", help="csv, parquet: whose sessions these are: NYSE, CME, XLON.")
 @click.option("--security-type", metavar="TYPE", help="csv, parquet: STK (default), FUT, OPT, CASH, IND.")
+@click.option("--expiry", metavar="DATE", help="csv, parquet: last trading day of a future or option.")
+@click.option("--strike", metavar="PRICE", help="csv, parquet: of an option.")
+@click.option("--right", metavar="C|P", help="csv, parquet: of an option: call or put.")
+@click.option(
+    "--underlying", metavar="SYMBOL", help="csv, parquet: of a future or option, if its name differs."
+)
 @click.option("--currency", metavar="CODE", help="csv, parquet: of the prices (default: USD).")
 @click.option("--multiplier", metavar="NUMBER", help="csv, parquet: of the instrument (default: 1).")
 @click.option("--tick-size", metavar="NUMBER", help="csv, parquet: of the instrument (default: 0.01).")
@@ -87,7 +94,7 @@ def import_(
         named = ", ".join(f"--{name.replace('_', '-')}" for name, value in of_signals.items() if value)
         raise click.UsageError(f"{named}: only with --as signals")
     from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
-    from app.data.importing import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
+    from app.data.importing import ImportRequest, describe, outcome, repaired, run_import  # noqa: PLC0415
 
     given = {name: value for name, value in table.items() if value is not None}
     request = ImportRequest(
@@ -105,8 +112,7 @@ def import_(
         imported = run_import(call.root, request, advance)
     call.out.result(outcome(imported))
     if imported.recovered is not None:
-        dropped = imported.recovered.dropped_bytes
-        call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
+        call.out.note(f"recovered the log: {repaired(imported.recovered)}")
     _show(call, imported.result)
     if not imported.result.read and request.format != "sample":
         call.out.note(f"the files hold no rows: {', '.join(imported.result.files) or 'none was read'}")
@@ -193,7 +199,7 @@ def _show(call: Call, result: Any) -> None:
             "duplicates": f"{result.duplicates:,}"
             + (f" ({result.resumed:,} from an interrupted import)" if result.resumed else ""),
             "rejected": f"{result.rejected:,}",
-            "instruments": ", ".join(result.instruments),
+            "instruments": _some(result.instruments),
             "dates": _span(result.dates),
             "gaps": len(result.gaps),
             **({"splits and dividends": f"{result.actions:,}"} if result.actions else {}),
@@ -219,6 +225,11 @@ def _show(call: Call, result: Any) -> None:
         call.out.next(f"replay {result.dates[-1]} --strategy sma_cross --set {chosen}")
     else:
         call.out.next("status")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f", … and {more:,} more (--json lists all)" if more > 0 else "")
 
 
 def _span(dates: list[str]) -> str:
