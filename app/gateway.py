@@ -21,6 +21,7 @@ from adapters.ibkr.gateway.datarequests import DataRequests
 from adapters.ibkr.gateway.daybreak import DayBreak
 from adapters.ibkr.gateway.faults import Fault, Faults, parse
 from adapters.ibkr.gateway.feeds import Feeds
+from adapters.ibkr.gateway.historyrequests import HistoryRequests
 from adapters.ibkr.gateway.market import Market, Speed
 from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
@@ -40,6 +41,7 @@ from core.commissions import commission_model
 from core.errors import ConfigError, DataMissing, UsageError
 from core.events import (
     AccountMarked,
+    Bar,
     CashAdjusted,
     Entry,
     Event,
@@ -83,6 +85,8 @@ class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
     commission: str = "ibkr_fixed"
     latency_ms: float = 0.0
     partial_fills: bool = False
+    history: int = 1
+    """How many sessions before the day are history with all that was recorded of them."""
 
     @property
     def fills(self) -> FillModel:
@@ -196,13 +200,29 @@ class _Day:
     def _plan(self, date: str, instruments: Sequence[str]) -> Plan:
         return self._planner.plan(Period(date, date), [Subscription(i) for i in instruments])
 
-    def before(self) -> LogSource | None:
-        """Return the data of the session before, for history and the day's first `close`."""
-        days = [d for d in self._planner.dates(self.instruments) if d < self.date]
-        if not days:
-            return None
-        there = [i for i in self.instruments if days[-1] in self._planner.dates([i])]
-        return LogSource(self.reader, self._plan(days[-1], there).slices)
+    def before(self, count: int) -> Iterator[LogSource]:
+        """Yield the data of the last sessions before, for history and the day's first `close`.
+
+        Sessions of which there are bars of a day only are left to `daily`.
+        """
+        before = [date for date in self._planner.dates(self.instruments) if date < self.date]
+        for date in before[max(len(before) - count, 0) :]:
+            there = [i for i in self.instruments if date in self._planner.dates([i])]
+            plan = self._plan(date, there)
+            finer = [s for p, s in zip(plan.parts, plan.slices, strict=True) if p.resolution != "daily"]
+            if finer:
+                yield LogSource(self.reader, finer)
+
+    def daily(self) -> list[Bar]:
+        """Return the recorded bars of a day of earlier sessions, by time."""
+        wanted = Selection(
+            types=frozenset({Bar}),
+            feeds=frozenset(f.feed for f in self.sessions.feeds() if f.resolution == "daily"),
+            instruments=frozenset(self.instruments),
+            end_ts=self.begin_ts() + 1,
+        )
+        found = [e.event for b in self.reader.entries(wanted) for e in b if isinstance(e.event, Bar)]
+        return sorted(found, key=lambda bar: bar.ts)
 
     def scheduled(self) -> list[SessionScheduled]:
         """Return the date's sessions of the exchanges that have data."""
@@ -332,7 +352,10 @@ class _Parts:
         trading.resume()
         timezone = day.timezone
         settings = Settings(account=request.account, server_version=request.server_version, timezone=timezone)
-        data = DataRequests(feeds, trading, world.sessions, lambda: market.now, market.start)
+        history = HistoryRequests(
+            feeds.archive, trading.resolve, world.sessions, lambda: market.now, market.start
+        )
+        data = DataRequests(feeds, trading, history, lambda: market.now, market.start)
         reports = Reports(accounts, trading, self._contracts, lambda: market.now, timezone)
         reference = Reference(self._contracts, world.sessions, lambda: market.now)
         faults = Faults(request.faults)
@@ -341,21 +364,30 @@ class _Parts:
         )
 
     def _look_back(self, feeds: Feeds) -> None:
-        """Fold the session before into history and prices; its last prices are the day's `close` ticks."""
-        source = self._day.before()
+        """Fold the sessions before into history and prices; the last prices are the day's `close` ticks."""
         quotes = self._world.quotes
-        if source is not None:
+        for source in self._day.before(self._request.history):
             for batch in source.batches():
                 for _, event in batch:
-                    handler = quotes.handlers.get(type(event))
-                    if handler is not None:
-                        handler(Entry(0, None, 0, None, event))
+                    self._fold_quote(event)
                     feeds.on_event(event)
+        firsts = {name: feeds.archive(name).first_ts() for name in self._day.instruments}
+        for bar in self._day.daily():
+            first = firsts[bar.instrument]
+            if first is None or bar.ts <= first:
+                feeds.archive(bar.instrument).days.append(bar)
+            if first is None:
+                self._fold_quote(bar)
         for instrument in self._day.instruments:
             mark = quotes.mark(instrument)
             if mark is not None:
                 feeds.closes[instrument] = mark
             feeds.archive(instrument).new_day()
+
+    def _fold_quote(self, event: Event) -> None:
+        handler = self._world.quotes.handlers.get(type(event))
+        if handler is not None:
+            handler(Entry(0, None, 0, None, event))
 
     def _mark(self, ts: int) -> None:
         """Note the time and the equity each minute, so that a restart goes on from there."""

@@ -63,8 +63,8 @@ def ib_gateway(ib_gateway_log: Path, tmp_path: Path) -> Iterator[StartGateway]:
     """Start gateways: `ib_gateway(speed=60, faults="order 1: reset processed=false")`.
 
     Keywords are those of `tape gateway`: `date`, `speed`, `start`, `faults`, `server_version`, `account`,
-    `book`, `cash`, `port`, `partial_fills`, `latency_ms`. All gateways of a test share a book unless
-    `book` says otherwise, so a second one goes on where the first was stopped.
+    `book`, `cash`, `port`, `partial_fills`, `latency_ms`, `history`. All gateways of a test share a
+    book unless `book` says otherwise, so a second one goes on where the first was stopped.
     """
     from app.gateway import GatewayRequest, parse_speed, read_faults  # noqa: PLC0415
 

@@ -46,6 +46,14 @@ from app.commands.sample import make_sample
 @click.option("--cash", metavar="AMOUNT", help="Starting cash of a new book.")
 @click.option("--latency-ms", type=AMOUNT, help="The day's time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
+@click.option(
+    "--history",
+    default=1,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(0, 250),
+    help="Sessions before DATE to keep in full; bars of a day reach further.",
+)
 @click.option("--book", metavar="DIR", help="Where orders are kept (default: beside the log).")
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input ends.")
 @click.option("--new", "fresh", is_flag=True, help="Set an older book aside and begin a new one.")
@@ -105,6 +113,7 @@ def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
         account=options["account"],
         book=None if options["book"] is None else Path(options["book"]),
         fresh=options["fresh"],
+        history=options["history"],
         cash=section.cash if options["cash"] is None else cash(options["cash"]),
         currency=section.currency,
         commission=section.commission,

@@ -59,6 +59,7 @@ HEARD = (
     "openOrder openOrderEnd execDetails execDetailsEnd commissionReport commissionAndFeesReport position",
     "positionEnd updateAccountValue updatePortfolio accountDownloadEnd accountSummary accountSummaryEnd pnl",
     "pnlSingle contractDetails contractDetailsEnd historicalData historicalDataEnd tickByTickAllLast",
+    "historicalTicks historicalTicksLast",
     "completedOrder completedOrdersEnd currentTime symbolSamples marketRule",
 )
 for line in HEARD:
@@ -133,10 +134,15 @@ def main(port):
     app.wait("symbolSamples")
     app.reqMktData(3, contract(), "", False, False, [])
     app.wait("tickPrice")
-    app.reqTickByTickData(4, contract(), "AllLast", 0, False)
+    app.reqTickByTickData(4, contract(), "AllLast", 10, False)
+    app.wait("historicalTicksLast", lambda _id, ticks, done: len(ticks) >= 10 and done)
     app.wait("tickByTickAllLast")
     app.reqHistoricalData(5, contract(), "", "3600 S", "5 mins", "TRADES", 0, 1, False, [])
     app.wait("historicalDataEnd")
+    app.reqHistoricalData(10, contract(), "", "1 M", "1W", "TRADES", 0, 1, False, [])
+    app.wait("historicalData", lambda id_, bar: id_ == 10 and bar.date == "20250702")
+    app.reqHistoricalTicks(11, contract(), "", "20250702-13:20:00", 10, "MIDPOINT", 0, True, [])
+    app.wait("historicalTicks")
     app.placeOrder(first, contract(), order("BUY", "MKT", ref="filled"))
     app.wait("orderStatus", lambda _id, status, *rest: status == "Filled")
     name = "commissionAndFeesReport" if hasattr(EWrapper, "commissionAndFeesReport") else "commissionReport"

@@ -5,6 +5,7 @@ import copy
 import logging
 import time
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_it_connects_without_a_warning_or_a_timeout(ib, ib_gateway, caplog):
 def test_it_streams_quotes_and_prints(ib, ib_gateway):
     contract = connect(ib, ib_gateway())
     ticker = ib.reqMktData(contract)
-    prints = ib.reqTickByTickData(contract, "AllLast")
+    prints = ib.reqTickByTickData(contract, "AllLast", numberOfTicks=5)
     wait(ib, lambda: ticker.bid > 0 and ticker.ask > ticker.bid and prints.tickByTicks)
     assert prints.tickByTicks[0].price > 0
 
@@ -61,6 +62,13 @@ def test_it_asks_for_history(ib, ib_gateway):
     assert len(bars) > 5
     assert all(bar.low <= bar.close <= bar.high for bar in bars)
     assert ib.reqHeadTimeStamp(contract, "TRADES", useRTH=False)
+    for size in ("1W", "1 month"):
+        (whole,) = ib.reqHistoricalData(contract, "", "1 M", size, "TRADES", useRTH=False)
+        assert (whole.date, whole.volume) == (date(2025, 7, 2), sum(bar.volume for bar in bars))
+    end = datetime(2025, 7, 2, 13, 20, tzinfo=UTC)
+    ticks = ib.reqHistoricalTicks(contract, "", end, 20, "BID_ASK", useRth=False)
+    assert len(ticks) >= 20
+    assert ticks[-1].time <= end
 
 
 def test_it_trades_and_sees_the_result(ib, ib_gateway):

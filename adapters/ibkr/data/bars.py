@@ -36,7 +36,7 @@ class BarSize(msgspec.Struct, frozen=True):
 
 def _sizes() -> Iterator[BarSize]:
     for count, span_s in ((1, 1800), (5, 3600), (10, 14_400), (15, 14_400), (30, 28_800)):
-        yield BarSize(f"{count}sec", f"{count} sec{'s' if count > 1 else ''}", count, span_s)
+        yield BarSize(f"{count}sec", f"{count} secs", count, span_s)  # "1 sec" is refused since 2023
     for count in (1, 2, 3, 5, 10, 15, 20, 30):
         yield BarSize(f"{count}min", f"{count} min{'s' if count > 1 else ''}", count * _MINUTE, _DAY)
     for count in (1, 2, 3, 4, 8):

@@ -29,6 +29,7 @@ class Stream(msgspec.Struct):
     generic: frozenset[str] = frozenset()
     data_type: int = 1
     shown: dict[int, tuple[float, float]] = {}
+    ignore_size: bool = False
 
 
 class Client:

@@ -6,14 +6,13 @@ each instrument's archive, and never decides what a price is.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import msgspec
 
 from adapters.ibkr.gateway.answers import Fields
+from adapters.ibkr.gateway.archive import Archive, Best
 from adapters.ibkr.gateway.clients import Client, Stream
 from adapters.ibkr.gateway.contracts import Contract
-from adapters.ibkr.gateway.history import Archive
 from core.clock import SECOND_NS
 from core.events import Bar, Event, HaltChanged, Quote, QuoteBar, Trade
 from projections.quotes import Quotes
@@ -32,6 +31,7 @@ BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE, HIGH, LOW, VOLUME, CLOSE, OPEN = 
     14,
 )
 LAST_TIMESTAMP, RT_VOLUME, HALTED = 45, 48, 49
+_BOTH, _MIDDLE = -1, -2  # no types of ticks: what a tick-by-tick stream showed last
 _DELAYED = {
     BID: 66,
     ASK: 67,
@@ -47,9 +47,6 @@ _DELAYED = {
     LAST_TIMESTAMP: 88,
     HALTED: 90,
 }
-Best: TypeAlias = tuple[float | None, float, float | None, float]
-"""Bid, its size, ask, its size."""
-
 TICK_BY_TICK = {"Last": 1, "AllLast": 2, "BidAsk": 3, "MidPoint": 4}
 
 
@@ -99,8 +96,6 @@ class Feeds:
         self._by_instrument.setdefault(stream.instrument, []).append(Subscription(client, stream))
         if stream.kind == "ticks":
             self.first(client, stream, contract)
-        elif stream.kind in ("BidAsk", "MidPoint"):
-            self._tick_by_tick_quote(client, stream, 0)
 
     def unsubscribe(self, client: Client, req_id: int) -> Stream | None:
         """Remove a client's subscription; return it if there was one."""
@@ -184,10 +179,13 @@ class Feeds:
         book = self._quotes.book(instrument)
         bid, ask = book.bid, book.ask
         best = (bid, book.bid_size, ask, book.ask_size)
+        if isinstance(event, QuoteBar):
+            self.archive(instrument).on_quote_bar(event)
+        elif self._best.get(instrument) != best:
+            self.archive(instrument).on_quote(event.ts, best)
         if self._best.get(instrument) == best:
             return
         self._best[instrument] = best
-        self.archive(instrument).on_quote(event.ts, *best)
         for subscription in self._by_instrument.get(instrument, ()):
             client, stream = subscription.client, subscription.stream
             if stream.kind == "ticks":
@@ -212,18 +210,19 @@ class Feeds:
                 self._price(client, stream, kind, *shown)
 
     def _tick_by_tick_quote(self, client: Client, stream: Stream, ts: int) -> None:
-        bid, bid_size, ask, ask_size = self._best.get(stream.instrument, (None, 0.0, None, 0.0))
-        if ts == 0 or (stream.kind == "MidPoint" and (bid is None or ask is None)):
-            return
+        bid, bid_size, ask, ask_size = self._best[stream.instrument]
         head: Fields = [99, stream.req_id, TICK_BY_TICK[stream.kind], ts // SECOND_NS]
+        sides = (-1 if bid is None else bid, -1 if ask is None else ask)
         if stream.kind == "MidPoint":
-            assert bid is not None
-            assert ask is not None
-            client.post([*head, (bid + ask) / 2])
-        else:
-            bids, asks = (-1 if bid is None else bid), (-1 if ask is None else ask)
-            client.post([*head, bids, asks, bid_size, ask_size, 0])
-        self.sent += 1
+            told = None if bid is None or ask is None else (round((bid + ask) / 2, 8), 0.0)
+            if told is not None and stream.shown.get(_MIDDLE) != told:
+                stream.shown[_MIDDLE] = told
+                client.post([*head, told[0]])
+                self.sent += 1
+        elif not (stream.ignore_size and stream.shown.get(_BOTH) == sides):
+            stream.shown[_BOTH] = sides
+            client.post([*head, *sides, bid_size, ask_size, 0])
+            self.sent += 1
 
     def _price(self, client: Client, stream: Stream, kind: int, price: float, size: float) -> None:
         mask = 1 if kind in (BID, ASK) and price >= 0 else 0

@@ -1,5 +1,6 @@
 """Bars in the making: real-time bars of five seconds, and history that is kept up to date.
 
+A bar is cut where its frame says, and what is outside the hours asked for does not count.
 A bar of trades grows with prints, one of `BID`, `ASK` or `MIDPOINT` with the best quote. A real-time bar is
 told when it is over, one kept up to date at most once a second as well. Knows no request and no past.
 """
@@ -8,10 +9,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from adapters.ibkr.gateway.answers import Fields
 from adapters.ibkr.gateway.clients import Client
 from adapters.ibkr.gateway.contracts import Contract
-from adapters.ibkr.gateway.history import Candle, bar_date, side_price
+from adapters.ibkr.gateway.frames import Frame, Span
+from adapters.ibkr.gateway.history import Candle, side_price
 from core.clock import SECOND_NS
 from core.events import Bar, Event, Quote, QuoteBar, Trade
 
@@ -25,12 +26,18 @@ class BarStream(msgspec.Struct):
 
     req_id: int
     contract: Contract
-    length_ns: int
-    date_format: int
+    frame: Frame
     what: str = "TRADES"
     real_time: bool = False
     candle: Candle | None = None
     told_second: int = 0
+    span: Span = Span(None, 0, 0)
+
+    def placed(self, ts: int) -> Span:
+        """Return what bar a time belongs to."""
+        if not self.span.begin <= ts < self.span.until:
+            self.span = self.frame.span(ts)
+        return self.span
 
 
 def grow(client: Client, instrument: str, event: Event, best: Best) -> None:
@@ -40,31 +47,41 @@ def grow(client: Client, instrument: str, event: Event, best: Best) -> None:
             if stream.what in TRADED:
                 _traded(client, stream, event)
             elif isinstance(event, Quote | QuoteBar):
-                _quoted(client, stream, event.ts, side_price(stream.what, *best(instrument)))
+                ts = event.start if isinstance(event, QuoteBar) else event.ts
+                _quoted(client, stream, ts, side_price(stream.what, *best(instrument)))
 
 
 def _traded(client: Client, stream: BarStream, event: Event) -> None:
     if isinstance(event, Bar):
-        whole = Candle(event.start, event.open, event.high, event.low, event.close, event.volume)
-        _take(client, stream, event.start, whole, 1)
+        prices = (event.open, event.high, event.low, event.close)
+        _take(client, stream, event.start, prices, event.volume, 1)
     elif isinstance(event, Trade) and not event.suspicious:
-        _take(client, stream, event.ts, Candle(event.ts, *(event.price,) * 4, event.size), 1)
+        _take(client, stream, event.ts, (event.price,) * 4, event.size, 1)
 
 
 def _quoted(client: Client, stream: BarStream, ts: int, price: float) -> None:
     if price == price:  # noqa: PLR0124  # NaN: that side shows nothing
         opened = price if stream.candle is None else stream.candle.close
-        _take(client, stream, ts, Candle(ts, opened, max(opened, price), min(opened, price), price), 0)
+        _take(client, stream, ts, (opened, max(opened, price), min(opened, price), price), 0.0, 0)
 
 
-def _take(client: Client, stream: BarStream, ts: int, part: Candle, count: int) -> None:
-    start = ts - ts % stream.length_ns
-    candle = stream.candle
-    if candle is None or start > candle.start:
+def _take(
+    client: Client,
+    stream: BarStream,
+    ts: int,
+    prices: tuple[float, float, float, float],
+    volume: float,
+    count: int,
+) -> None:
+    span, candle = stream.placed(ts), stream.candle
+    if span.period is None:
+        return
+    if candle is None or span.period > candle.period:
         if candle is not None:
             _tell(client, stream, candle)
-        candle = stream.candle = Candle(start, part.open, part.high, part.low, part.close)
-    candle.take(part.high, part.low, part.close, part.volume, count)
+        candle = stream.candle = Candle(span.period, span.label, *prices)
+    candle.label = span.label
+    candle.take(*prices[1:], volume, count)
     second = ts // SECOND_NS
     if not stream.real_time and second != stream.told_second:
         stream.told_second = second
@@ -74,8 +91,6 @@ def _take(client: Client, stream: BarStream, ts: int, part: Candle, count: int) 
 def _tell(client: Client, stream: BarStream, c: Candle) -> None:
     volume, wap, count = (c.volume, round(c.wap, 6), c.count) if stream.what in TRADED else (-1, -1, -1)
     if stream.real_time:
-        prices: Fields = [c.open, c.high, c.low, c.close]
-        client.post([50, 3, stream.req_id, c.start // SECOND_NS, *prices, volume, wap, count])
+        client.post([50, 3, stream.req_id, c.label, c.open, c.high, c.low, c.close, volume, wap, count])
         return
-    date = bar_date(c.start, stream.length_ns, stream.contract.timezone, stream.date_format)
-    client.post([90, stream.req_id, count, date, c.open, c.close, c.high, c.low, wap, volume])
+    client.post([90, stream.req_id, count, c.label, c.open, c.close, c.high, c.low, wap, volume])

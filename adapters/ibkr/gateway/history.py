@@ -1,27 +1,24 @@
-"""What has happened so far, for historical requests: prints and quotes in columns, bars built from them.
+"""Bars of the past, built from an archive: of trades, of one side's quotes, of both sides.
 
-An archive holds one instrument's prints (or recorded bars) and changes of its best quote, up to the
-gateway's clock. Bars are aligned to multiples of their length since 1970 UTC, days to the session's date.
-Never looks ahead: what the clock has not reached is not here yet.
+A bar is cut where its frame says, and nothing is made up: where nothing happened, there is no bar.
 """
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
-from adapters.ibkr.gateway.times import day, stamp
-from core.clock import DAY_NS, SECOND_NS
-from core.events import Bar, SessionScheduled, Trade
+from adapters.ibkr.gateway.archive import Archive
+from adapters.ibkr.gateway.frames import Frame, Span
 
-SessionAt = Callable[[int], SessionScheduled | None]
+Row = TypeVar("Row", bound=tuple[float, ...])
 
 
 class Candle(msgspec.Struct):
-    """One bar in the making; `start` is its time."""
+    """One bar in the making; `label` is its time as it is told."""
 
-    start: int
+    period: int
+    label: str
     open: float
     high: float
     low: float
@@ -43,182 +40,103 @@ class Candle(msgspec.Struct):
         return self.value / self.volume if self.volume else self.close
 
 
-class Archive:
-    """One instrument's past."""
+class Window(msgspec.Struct, frozen=True):
+    """Which bars to build: those of `frame` that hold something with `begin` ≤ time < `end`."""
 
-    def __init__(self) -> None:
-        self.times = array("q")
-        self._columns = {name: array("d") for name in ("open", "high", "low", "close", "size")}
-        self.quote_times = array("q")
-        self.bids, self.bid_sizes = array("d"), array("d")
-        self.asks, self.ask_sizes = array("d"), array("d")
-        self.volume = 0.0
-        self.high: float | None = None
-        self.low: float | None = None
-        self.open: float | None = None
-
-    def on_trade(self, trade: Trade) -> None:
-        """Add a print; suspicious ones make no history."""
-        if not trade.suspicious:
-            self._add(trade.ts, trade.price, trade.price, trade.price, trade.price, trade.size)
-
-    def on_bar(self, bar: Bar) -> None:
-        """Add a recorded bar."""
-        self._add(bar.start, bar.open, bar.high, bar.low, bar.close, bar.volume)
-
-    def _add(self, ts: int, opened: float, high: float, low: float, close: float, size: float) -> None:
-        self.times.append(ts)
-        columns = self._columns
-        columns["open"].append(opened)
-        columns["high"].append(high)
-        columns["low"].append(low)
-        columns["close"].append(close)
-        columns["size"].append(size)
-        self.volume += size
-        self.high = high if self.high is None else max(self.high, high)
-        self.low = low if self.low is None else min(self.low, low)
-        self.open = opened if self.open is None else self.open
-
-    def on_quote(
-        self, ts: int, bid: float | None, bid_size: float, ask: float | None, ask_size: float
-    ) -> None:
-        """Add a change of the best quote; a side that there is not is NaN."""
-        nan = float("nan")
-        self.quote_times.append(ts)
-        self.bids.append(nan if bid is None else bid)
-        self.bid_sizes.append(bid_size)
-        self.asks.append(nan if ask is None else ask)
-        self.ask_sizes.append(ask_size)
-
-    def new_day(self) -> None:
-        """Begin the day's statistics anew; bars and ticks stay."""
-        self.volume, self.high, self.low, self.open = 0.0, None, None, None
-
-    def rows(self, begin: int, end: int) -> Iterator[tuple[int, float, float, float, float, float]]:
-        """Yield prints as (time, open, high, low, close, size) with `begin` ≤ time < `end`."""
-        first, past = bisect_left(self.times, begin), bisect_left(self.times, end)
-        columns = [self._columns[name] for name in ("open", "high", "low", "close", "size")]
-        for index in range(first, past):
-            o, h, low, c, size = (column[index] for column in columns)
-            yield self.times[index], o, h, low, c, size
-
-    def quotes(self, begin: int, end: int) -> Iterator[tuple[int, float, float, float, float]]:
-        """Yield best quotes as (time, bid, bid size, ask, ask size) with `begin` ≤ time < `end`."""
-        first, past = bisect_left(self.quote_times, begin), bisect_left(self.quote_times, end)
-        for i in range(first, past):
-            yield self.quote_times[i], self.bids[i], self.bid_sizes[i], self.asks[i], self.ask_sizes[i]
-
-    def first_ts(self) -> int | None:
-        """Return the time of the first thing known."""
-        firsts = [times[0] for times in (self.times, self.quote_times) if times]
-        return min(firsts) if firsts else None
-
-
-class Frame(msgspec.Struct, frozen=True):
-    """What bars to build: their length, the window, regular hours only, and when sessions are."""
-
-    length_ns: int
+    frame: Frame
     begin: int
     end: int
-    rth: bool
-    session: SessionAt
 
-    def start_of(self, ts: int) -> int | None:
-        """Return when the bar that `ts` falls into starts; `None` outside the hours asked for."""
-        session = self.session(ts) if self.rth or self.length_ns >= DAY_NS else None
-        if self.rth and (session is None or not session.open <= ts < session.close):
-            return None
-        if self.length_ns >= DAY_NS:
-            return ts - ts % DAY_NS if session is None else session.begin
-        return ts - ts % self.length_ns
+    def placed(self, rows: Iterator[Row]) -> Iterator[tuple[Span, int, Row]]:
+        """Yield each row (whose first field is its time) that is in a bar, with its span and period."""
+        span = Span(None, 0, 0)
+        for row in rows:
+            ts = int(row[0])
+            if ts >= span.until or ts < span.begin:
+                span = self.frame.span(ts)
+            if span.period is not None:
+                yield span, span.period, row
 
 
-def trade_bars(archive: Archive, frame: Frame) -> list[Candle]:
+def trade_bars(archive: Archive, window: Window) -> list[Candle]:
     """Return bars of what was traded."""
     bars: list[Candle] = []
-    for ts, opened, high, low, close, size in archive.rows(frame.begin, frame.end):
-        start = frame.start_of(ts)
-        if start is None:
-            continue
-        if not bars or bars[-1].start != start:
-            bars.append(Candle(start, opened, high, low, close))
+    days = window.frame.length.unit != "time"
+    for span, period, row in window.placed(archive.rows(window.begin, window.end, days=days)):
+        _, opened, high, low, close, size = row
+        if not bars or bars[-1].period != period:
+            bars.append(Candle(period, span.label, opened, high, low, close))
+        bars[-1].label = span.label
         bars[-1].take(high, low, close, size, 1)
     return bars
 
 
-def quote_bars(archive: Archive, frame: Frame, what: str) -> list[Candle]:
+def quote_bars(archive: Archive, window: Window, what: str) -> list[Candle]:
     """Return bars of `BID`, `ASK` or `MIDPOINT`."""
     bars: list[Candle] = []
-    for ts, bid, _, ask, _ in archive.quotes(frame.begin, frame.end):
-        price = side_price(what, bid, ask)
-        start = frame.start_of(ts)
-        if start is None or price != price:  # noqa: PLR0124  # NaN: that side shows nothing
+    for span, period, row in window.placed(archive.quotes(window.begin, window.end)):
+        price = side_price(what, row[1], row[3])
+        if price != price:  # noqa: PLR0124  # NaN: that side shows nothing
             continue
-        if not bars or bars[-1].start != start:
+        if not bars or bars[-1].period != period:
             opened = bars[-1].close if bars else price
-            bars.append(Candle(start, opened, opened, opened, opened))
+            bars.append(Candle(period, span.label, opened, opened, opened, opened))
+        bars[-1].label = span.label
         bars[-1].take(price, price, price, 0.0, 0)
     return bars
 
 
 def side_price(what: str, bid: float, ask: float) -> float:
     """Return the price that `BID`, `ASK` or `MIDPOINT` names; NaN where a side shows nothing."""
-    return bid if what == "BID" else ask if what == "ASK" else (bid + ask) / 2
+    return bid if what == "BID" else ask if what == "ASK" else round((bid + ask) / 2, 8)
 
 
-class _Spread(msgspec.Struct):
+class _Spread:
     """A bar of `BID_ASK` in the making: sums of the sides, each weighted by how long it stood."""
 
-    start: int
-    since: int
-    bid: float
-    ask: float
-    low: float
-    high: float
-    bids: float = 0.0
-    asks: float = 0.0
-    weight: float = 0.0
+    def __init__(self, span: Span, ts: int, bid: float, ask: float) -> None:
+        self.span = span
+        self.low, self.high = bid, ask
+        self._since, self._bid, self._ask = ts, bid, ask
+        self._bids = self._asks = self._weight = 0.0
 
-    def stand(self, until: int) -> None:
-        """Let the present sides stand up to a time."""
-        span = float(until - self.since)
-        self.bids += self.bid * span
-        self.asks += self.ask * span
-        self.weight += span
-        self.since = until
+    def change(self, span: Span, ts: int, bid: float, ask: float) -> None:
+        """Let other sides stand from now on; between two sessions of the bar nothing stands."""
+        self.stand(ts)
+        self.span, self._since, self._bid, self._ask = span, ts, bid, ask
+        self.low, self.high = min(self.low, bid), max(self.high, ask)
+
+    def stand(self, ts: int) -> None:
+        """Let the present sides stand up to a time, and no longer than their session lasts."""
+        lasted = float(min(ts, self.span.until) - self._since)
+        self._bids += self._bid * lasted
+        self._asks += self._ask * lasted
+        self._weight += lasted
+        self._since = ts
 
     def candle(self, end: int) -> Candle:
         """Return the bar, whose last sides stood up to `end`."""
         self.stand(end)
-        average = (self.bids / self.weight, self.asks / self.weight) if self.weight else (self.bid, self.ask)
-        return Candle(self.start, round(average[0], 8), self.high, self.low, round(average[1], 8))
+        bid, ask = self._bid, self._ask
+        if self._weight:
+            bid, ask = self._bids / self._weight, self._asks / self._weight
+        assert self.span.period is not None
+        return Candle(self.span.period, self.span.label, round(bid, 8), self.high, self.low, round(ask, 8))
 
 
-def spread_bars(archive: Archive, frame: Frame) -> list[Candle]:
+def spread_bars(archive: Archive, window: Window) -> list[Candle]:
     """Return bars of `BID_ASK`, as IB defines them.
 
     Open and close are the averages over time of bid and ask, high is the highest ask, low the lowest bid.
     """
     bars: list[Candle] = []
     now: _Spread | None = None
-    for ts, bid, _, ask, _ in archive.quotes(frame.begin, frame.end):
-        start = frame.start_of(ts)
-        if start is None or bid != bid or ask != ask:  # noqa: PLR0124  # NaN: that side shows nothing
+    for span, period, (ts, bid, _, ask, _) in window.placed(archive.quotes(window.begin, window.end)):
+        if bid != bid or ask != ask:  # noqa: PLR0124  # NaN: that side shows nothing
             continue
-        if now is None or now.start != start:
-            if now is not None:
-                bars.append(now.candle(min(ts, now.start + frame.length_ns)))
-            now = _Spread(start, ts, bid, ask, bid, ask)
+        if now is not None and now.span.period == period:
+            now.change(span, ts, bid, ask)
             continue
-        now.stand(ts)
-        now.bid, now.ask, now.low, now.high = bid, ask, min(now.low, bid), max(now.high, ask)
-    if now is not None:
-        bars.append(now.candle(min(frame.end, now.start + frame.length_ns)))
-    return bars
-
-
-def bar_date(start: int, length_ns: int, timezone: str, date_format: int) -> str:
-    """Return a bar's time as asked: `20250702 09:30:00 zone`, seconds since 1970, or a date for days."""
-    if length_ns >= DAY_NS:
-        return day(start, timezone)
-    return str(start // SECOND_NS) if date_format == 2 else stamp(start, timezone)
+        bars += [now.candle(ts)] if now is not None else []
+        now = _Spread(span, ts, bid, ask)
+    return [*bars, now.candle(window.end)] if now is not None else bars

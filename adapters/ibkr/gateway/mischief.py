@@ -15,7 +15,7 @@ from adapters.ibkr.gateway.datarequests import DataRequests
 from adapters.ibkr.gateway.faults import Fault
 from adapters.ibkr.gateway.feeds import Feeds
 from adapters.ibkr.gateway.market import Market
-from adapters.ibkr.gateway.times import duration_ns
+from adapters.ibkr.gateway.times import span_ns
 from adapters.ibkr.gateway.trading import Trading
 from adapters.ibkr.gateway.wire import message
 from core.clock import SECOND_NS
@@ -250,7 +250,7 @@ class Mischief:
     def _run(self, span: str) -> None:
         if span:
             self._session.market.start()
-            self._session.market.advance(duration_ns(span))
+            self._session.market.advance(span_ns(span))
 
     def _restart(self, options: dict[str, Any], _client: Client | None, _id: int) -> None:
         self._restart_s = options["seconds"]

@@ -174,16 +174,25 @@ def market_data(cursor: Cursor) -> MarketDataRequest:
 
 
 class TickByTickRequest(msgspec.Struct, frozen=True):
-    """A tick-by-tick request; `kind` is `Last`, `AllLast`, `BidAsk` or `MidPoint`."""
+    """A tick-by-tick request; `kind` is `Last`, `AllLast`, `BidAsk` or `MidPoint`.
+
+    `past` is how many ticks of the past are to come first.
+    """
 
     req_id: int
     contract: Wanted
     kind: str
+    past: int = 0
+    ignore_size: bool = False
 
 
-def tick_by_tick(cursor: Cursor) -> TickByTickRequest:
+def tick_by_tick(cursor: Cursor, version: int) -> TickByTickRequest:
     """Read request 97."""
-    return TickByTickRequest(cursor.integer("reqId"), read_contract(cursor), cursor.text("tickType"))
+    req_id, contract, kind = cursor.integer("reqId"), read_contract(cursor), cursor.text("tickType")
+    if version < 140:
+        return TickByTickRequest(req_id, contract, kind)
+    past = cursor.integer("numberOfTicks")
+    return TickByTickRequest(req_id, contract, kind, past, cursor.boolean("ignoreSize"))
 
 
 class HistoryRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,6 +237,7 @@ class RealTimeRequest(msgspec.Struct, frozen=True):
     req_id: int
     contract: Wanted
     what: str
+    rth: bool
 
 
 def real_time_bars(cursor: Cursor) -> RealTimeRequest:
@@ -235,7 +245,7 @@ def real_time_bars(cursor: Cursor) -> RealTimeRequest:
     cursor.skip(1)
     req_id, contract = cursor.integer("reqId"), read_contract(cursor)
     cursor.skip(1)  # barSize: there is one
-    return RealTimeRequest(req_id, contract, cursor.text("whatToShow").upper())
+    return RealTimeRequest(req_id, contract, cursor.text("whatToShow").upper(), cursor.boolean("useRTH"))
 
 
 class HistoryTicksRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,6 +258,7 @@ class HistoryTicksRequest(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     what: str
     rth: bool
+    ignore_size: bool
 
 
 def history_ticks(cursor: Cursor) -> HistoryTicksRequest:
@@ -262,6 +273,7 @@ def history_ticks(cursor: Cursor) -> HistoryTicksRequest:
         count=cursor.integer("numberOfTicks"),
         what=cursor.text("whatToShow").upper(),
         rth=cursor.boolean("useRth"),
+        ignore_size=cursor.boolean("ignoreSize"),
     )
 
 

@@ -5,9 +5,13 @@ which means the instrument's. Answers name the zone.
 """
 
 import re
-from datetime import UTC, datetime
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 from adapters.ibkr.gateway.wire import BadFrame, whole
 from core.clock import DAY_NS, SECOND_NS, from_datetime
@@ -15,27 +19,42 @@ from core.clock import DAY_NS, SECOND_NS, from_datetime
 _MOMENT = re.compile(r"(\d{8})[- ]{1,2}(\d{1,2}:\d{2}(?::\d{2})?)(?: (\S+))?")
 _DURATION = re.compile(r"\s*(\d+)\s*([SDWMY])\s*", re.IGNORECASE)
 _UNIT_NS = {"S": SECOND_NS, "D": DAY_NS, "W": 7 * DAY_NS, "M": 31 * DAY_NS, "Y": 366 * DAY_NS}
-_BAR = re.compile(r"\s*(\d+)\s*(sec|min|hour|day|week|month|[SDWM])s?\s*", re.IGNORECASE)
-_LEGAL = {"sec": "1 5 10 15 30", "s": "1 5 10 15 30", "min": "1 2 3 5 10 15 20 30", "hou": "1 2 3 4 8"}
-"""How many of a unit a bar may have; of those not named here, one."""
 _LAST_NS = 230 * 366 * DAY_NS
 _LONGEST_NS = 50 * 366 * DAY_NS  # from any time since 2020, it begins after 1970
+_DAY_S, _YEAR_DAYS = 86_400, 365
 _SIZES = (
-    "1 secs, 5 secs, 10 secs, 15 secs, 30 secs, 1 min, 2 mins, 3 mins, 5 mins, 10 mins, 15 mins, 20 mins, "
-    "30 mins, 1 hour, 2 hours, 3 hours, 4 hours, 8 hours, 1 day, 1W, 1M"
+    *(f"{count} secs" for count in (1, 5, 10, 15, 30)),
+    *("1 min", *(f"{count} mins" for count in (2, 3, 5, 10, 15, 20, 30))),
+    *("1 hour", *(f"{count} hours" for count in (2, 3, 4, 8))),
+    *("1 day", "1W", "1M"),
 )
-_BAR_NS = {
-    "sec": SECOND_NS,
-    "s": SECOND_NS,
-    "min": 60 * SECOND_NS,
-    "hour": 3600 * SECOND_NS,
-    "day": DAY_NS,
-    "d": DAY_NS,
-    "week": 7 * DAY_NS,
-    "w": 7 * DAY_NS,
-    "month": 31 * DAY_NS,
-    "m": 31 * DAY_NS,
-}
+"""The sizes of bars as the broker names them; it takes no other spelling but those in `_ALSO`."""
+_ALSO = {"1 week": "1W", "1 month": "1M"}
+_SECONDS = {"secs": 1, "min": 60, "mins": 60, "hour": 3600, "hours": 3600}
+_PERIODS: dict[str, Literal["day", "week", "month"]] = {"1 day": "day", "1W": "week", "1M": "month"}
+
+
+class BarLength(msgspec.Struct, frozen=True):
+    """How long a bar is: `ns` if it is a time of the clock, else a session or all of a week or month."""
+
+    unit: Literal["time", "day", "week", "month"]
+    ns: int = 0
+
+
+class Duration(msgspec.Struct, frozen=True):
+    """How far a request goes back: so many of `S`, `D` (sessions), `W`, `M` or `Y`."""
+
+    count: int
+    unit: str
+
+    def since(self, shown: str) -> str:
+        """Return the date (`2025-07-02`) that lies so many weeks, months or years before another one."""
+        last = date.fromisoformat(shown)
+        if self.unit == "W":
+            return (last - timedelta(weeks=self.count)).isoformat()
+        months = last.year * 12 + last.month - 1 - self.count * (12 if self.unit == "Y" else 1)
+        year, month = divmod(months, 12)
+        return date(year, month + 1, min(last.day, monthrange(year, month + 1)[1])).isoformat()
 
 
 @lru_cache(maxsize=64)
@@ -62,6 +81,12 @@ def day(ts: int, timezone: str) -> str:
     return f"{local_time(ts, timezone):%Y%m%d}"
 
 
+def zoned(shown: str) -> bool:
+    """Return whether a request's time names its zone: one of UTC (`20250702-13:30:00`) does."""
+    match = _MOMENT.fullmatch(shown.strip())
+    return match is None or match[3] is not None or shown.strip()[8] == "-"
+
+
 def moment(shown: str, timezone: str) -> int:
     """Return what a request's time means, in ns; raises `BadFrame` for one that means nothing."""
     text = shown.strip()
@@ -84,21 +109,42 @@ def moment(shown: str, timezone: str) -> int:
     return found
 
 
-def duration_ns(shown: str) -> int:
-    """Return how long `1 D`, `3600 S` or `2 W` is, in ns; raises `BadFrame`."""
+def span_ns(shown: str) -> int:
+    """Return how long `1 D`, `3600 S` or `2 W` is on the clock, in ns; raises `BadFrame`."""
+    found = _duration(shown)
+    return found.count * _UNIT_NS[found.unit]
+
+
+def _duration(shown: str) -> Duration:
     match = _DURATION.fullmatch(shown)
     count = 0 if match is None else whole(match[1]) or 0
-    length = 0 if match is None else count * _UNIT_NS[match[2].upper()]
-    if not 0 < length <= _LONGEST_NS:
+    if match is None or not 0 < count * _UNIT_NS[match[2].upper()] <= _LONGEST_NS:
         raise BadFrame(f"duration {shown[:40]!r}: expected such as 1 D, 3600 S or 2 W")
-    return length
+    return Duration(count, match[2].upper())
 
 
-def bar_ns(shown: str) -> int:
-    """Return how long a bar of `1 min`, `5 secs` or `1 day` is, in ns; raises `BadFrame` for another."""
-    match = _BAR.fullmatch(shown)
-    unit = "" if match is None else match[2].lower()
-    count = 0 if match is None else whole(match[1]) or 0
-    if str(count) not in _LEGAL.get(unit[:3], "1").split():
-        raise BadFrame(f"Historical data bar size setting {shown!r} is invalid. Legal ones are: {_SIZES}")
-    return count * _BAR_NS[unit]
+def duration(shown: str) -> Duration:
+    """Return how far back a request goes; raises `BadFrame`, also for lengths that the broker refuses."""
+    found = _duration(shown)
+    count, unit = found.count, found.unit
+    if unit == "S" and count > _DAY_S:
+        raise BadFrame(
+            "Historical data requests for durations longer than 86400 seconds must be made in days."
+        )
+    if unit == "D" and count > _YEAR_DAYS:
+        raise BadFrame("Historical data requests for durations longer than 365 days must be made in years.")
+    return found
+
+
+def bar_length(shown: str) -> BarLength:
+    """Return how long a bar of `1 min`, `5 secs` or `1W` is; raises `BadFrame` for another."""
+    name = _ALSO.get(shown.strip(), shown.strip())
+    if name not in _SIZES:
+        legal = ", ".join(_SIZES)
+        raise BadFrame(
+            f"Historical data bar size setting is invalid. Legal ones are: {legal} (not {shown!r})"
+        )
+    if name in _PERIODS:
+        return BarLength(_PERIODS[name])
+    count, unit = name.split()
+    return BarLength("time", int(count) * _SECONDS[unit] * SECOND_NS)
