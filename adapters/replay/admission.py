@@ -7,7 +7,7 @@ instrument's hours and the fill mode; keeps nothing of the order. Reads prices a
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from core.clock import NEVER, iso
-from core.matching import Hours, Resting, start_trail
+from core.matching import Hours, Resting, close_in_bars, start_trail
 from core.money import CONTEXT
 from core.views import InstrumentsView, QuotesView
 
@@ -49,6 +49,8 @@ class Admission:
             order.opens = self._hours.next_open(instrument, ts)
         elif instrument in self._in_bars:
             self._in_bar_mode(order, ts)
+            if order.due != NEVER:
+                return ""
         if tif == "DAY":
             order.expires = self._end_of_day(order, ts)
         elif tif == "GTD":
@@ -91,6 +93,17 @@ class Admission:
             order.opens = self._hours.next_open(intent.instrument, ts)
         elif self._next_open:
             order.opens = ts
+        elif intent.tif in ("DAY", "GTC") and self._waits_for_the_close(order, ts):
+            # As a market-on-close: what the session's bar will say is known then.
+            order.due = self._hours.next_close(intent.instrument, ts)
+            if ts > order.due - CUTOFF_NS:
+                order.due, order.opens = NEVER, self._hours.next_open(intent.instrument, ts)
+
+    def _waits_for_the_close(self, order: Resting, ts: int) -> bool:
+        """Return whether an order within a session has no fresh price before the bar of all of it."""
+        instrument = order.intent.instrument
+        known = self._hours.session(instrument, ts) is not None
+        return known and self._in_sessions(instrument) and close_in_bars(order, self._quotes, ts) is None
 
     def _expired(self, order: Resting, ts: int) -> str:
         definition = self._instruments.instrument(order.intent.instrument)
@@ -137,12 +150,16 @@ class Admission:
         return end
 
     def _waits_for_a_session(self, instrument: str, ts: int) -> bool:
-        """Return whether the market is closed and the next bar is one of a session, as the last one was."""
+        """Return whether the market is closed and the next bar is one of a session."""
+        return not self._hours.regular(instrument, ts) and self._in_sessions(instrument)
+
+    def _in_sessions(self, instrument: str) -> bool:
+        """Return whether the last bar was one of a whole session, so that the next will be."""
         bar = self._quotes.bar(instrument)
-        if bar is None or self._hours.regular(instrument, ts):
+        session = None if bar is None else self._hours.session(instrument, bar.ts - 1)
+        if bar is None or session is None:
             return False
-        session = self._hours.session(instrument, bar.ts - 1)
-        return session is not None and bar.start <= session.open and bar.ts >= session.close
+        return bar.start <= session.open and bar.ts >= session.close
 
 
 def _rounded(value: Decimal, tick: Decimal) -> float:

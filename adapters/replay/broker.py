@@ -364,14 +364,15 @@ class SimulatedBroker:
     ) -> None:
         """Fill what the market has of an order; cancel the rest of one that does not wait."""
         quantity = order.remaining
-        if self._filler.sized and event is not None and order.opens is None:
+        auction = order.opens is not None or order.due != NEVER
+        if self._filler.sized and event is not None and not auction:
             quantity = self._filler.available(order, event)
             if order.intent.tif == "FOK" and quantity < order.remaining:
                 quantity = ZERO
             elif quantity > 0:
                 self._filler.take(order, event, quantity)
         if quantity > ZERO:
-            if self._slips and order.type in Resting.MARKET_LIKE and order.opens is None:
+            if self._slips and order.type in Resting.MARKET_LIKE and not auction:
                 at = self._filler.slipped(order, at)
             self._working.fill(order, at, quantity, facts, ts, venue)
         if order.immediate and not order.ended:

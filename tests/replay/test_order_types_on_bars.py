@@ -5,7 +5,20 @@ from msgspec.structs import replace
 
 from core.events import Filled, OrderStatusChanged, QuoteBar
 from core.matching import FillModel, parse_slippage
-from tests.core.bench import BEGIN, CLOSE, MIN, OPEN, Bench, S, Script, bar, instrument, quote_bar, session
+from tests.core.bench import (
+    BEGIN,
+    CLOSE,
+    MIN,
+    OPEN,
+    Bench,
+    S,
+    Script,
+    bar,
+    instrument,
+    quote_bar,
+    session,
+    trade,
+)
 
 DAY = 24 * 3600 * S
 HOUR = 60 * MIN
@@ -176,6 +189,39 @@ def test_a_day_order_given_at_the_close_of_minutes_still_ends_before_the_last_mi
     late = bar(CLOSE + DAY, 10, 10, 9, 9)
     bench = run(ask("BUY", limit=9.5), bar(CLOSE, *FLAT), bar(CLOSE + DAY - MIN, *FLAT), late)
     assert bench.recorded(Filled) == []
+
+
+class WithinTheSession(Script):
+    """Asks at a time, between the bars of two sessions."""
+
+    def __init__(self, at, **terms):
+        super().__init__({1: lambda s: s.set_timer("t", at=at)})
+        self.terms = terms
+
+    def on_timer(self, timer):
+        self.buy("ACME", 10, reason="r", **self.terms)
+
+
+@pytest.mark.parametrize("tif", ["DAY", "GTC"])
+@pytest.mark.parametrize(
+    ("before", "day", "price"), [(390 * MIN, 1, "12.5"), (16 * MIN, 1, "12.5"), (5 * MIN, 2, "13")]
+)
+def test_a_market_order_within_a_session_of_one_bar_fills_at_its_close(tif, before, day, price):
+    """Too late for the close it is one for the next open, as with minutes."""
+    bars = [whole(0, 9.8, 10), whole(1, 9, 12.5), replace(whole(2, 9, 13.5), open=13, high=14)]
+    strategy = WithinTheSession(CLOSE + DAY - before, tif=tif)
+    model = FillModel(slippage=parse_slippage("2 ticks"), volume_share=0.001)  # auctions know neither
+    days = [*two_days(), session("2025-07-04", 2 * DAY)]
+    bench = Bench(strategy, bars=["ACME"], model=model, definitions=days)
+    bench.run(bars)
+    assert [(f.ts, str(f.price)) for f in bench.recorded(Filled)] == [(CLOSE + day * DAY, price)]
+
+
+def test_a_market_order_with_a_fresh_price_does_not_wait_for_the_sessions_bar():
+    print_ = trade(OPEN + DAY, 11)
+    bench = Bench(Script({2: ask("BUY")}), bars=["ACME"], definitions=two_days())
+    bench.run([whole(0, 9.8, 10), print_, whole(1, 9, 12.5)])
+    assert [(f.ts, str(f.price)) for f in bench.recorded(Filled)] == [(OPEN + DAY, "11")]
 
 
 def test_market_on_close_fills_at_the_last_bars_close():
