@@ -33,6 +33,8 @@ class _Amount(click.FloatRange):
 
 _AMOUNT_MAX = 1e9
 AMOUNT = _Amount(min=0)
+COUNT = click.IntRange(0, 1_000_000_000)
+"""How many rows: more than anything can print, and no more than what counts them can hold."""
 
 
 class Call:

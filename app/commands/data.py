@@ -175,6 +175,16 @@ def _by_ending(files: tuple[Path, ...]) -> str:
         return "csv"
     if endings and endings <= {".parquet", ".pq"}:
         return "parquet"
+    if folders := [str(path) for path in files if path.is_dir()]:
+        raise click.UsageError(
+            f"{', '.join(folders)}: is a folder; name its files, such as {folders[0]}/*.csv; a folder of "
+            "LEAN data is named by --format lean --root FOLDER"
+        )
+    if any(ending in {".xlsx", ".xlsm", ".npz"} for ending in endings):
+        raise click.UsageError(
+            f"{', '.join(map(str, files))}: workbooks and .npz files hold signals: add --as signals; market "
+            "data are read from CSV and Parquet"
+        )
     if files:
         raise click.UsageError(
             f"{', '.join(map(str, files))}: the ending does not say what this is: add --format csv or "

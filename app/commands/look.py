@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import COUNT, Call, verb
 from app.output import jsonable, when
 from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
+_OF_ADOPT = {"strategy": "strategy", "from": "source", "reason": "reason"}
 _POLL_S = 0.2
 _ANSWER_S = 20.0
 _LIMIT = 50
@@ -56,15 +57,21 @@ def positions(call: Call, action: str | None, instrument: str | None, **given: A
     if action == "adopt":
         _adopt(call, instrument, given)
         return
+    wrong = [f"--{option}" for option, name in _OF_ADOPT.items() if given[name]]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)}: only with tape positions adopt SYMBOL; without it all positions are listed"
+        )
     _list_positions(call, given["run"], flat=given["flat"])
 
 
 def _adopt(call: Call, instrument: str | None, given: dict[str, Any]) -> None:
     from app.operation.operator import ask  # noqa: PLC0415
-    from core.errors import UsageError  # noqa: PLC0415
 
     if not instrument or not given["strategy"]:
         raise UsageError("expected: tape positions adopt SYMBOL --strategy ID")
+    if given["run"] or given["flat"]:
+        raise UsageError("--run, --all: not with adopt, which writes to the log itself")
     told = ask(
         call.root,
         "adopt",
@@ -333,9 +340,7 @@ def why(call: Call, run: str | None, name: str) -> None:
 @_narrowing
 @click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
 @click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
-@click.option(
-    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(min=0), help="At most so many; 0: all."
-)
+@click.option("--limit", default=_LIMIT, show_default=True, type=COUNT, help="At most so many; 0: all.")
 @click.option(
     "--follow", is_flag=True, help="Wait for more, until interrupted; with --json one object a line."
 )

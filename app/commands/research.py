@@ -21,7 +21,7 @@ _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
     "--allow",
     "allowed",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     metavar="FILE",
     help="A file that the strategy may read (a model, say); you answer for it.",
 )
@@ -188,8 +188,10 @@ def optimize(
     begin()  # it imports meanwhile
     from app.optimize.study import Study, StudyRequest  # noqa: PLC0415
     from app.replay.researching import cores, prepare  # noqa: PLC0415
+    from app.report import writing  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
+    writing.check(html)
     if rolling and walk_forward is None:
         raise UsageError("--rolling is about --walk-forward N, which is not given")
     own = {name: options.pop(name) for name in ("trials", "seed", "objective", "every")}
@@ -199,6 +201,7 @@ def optimize(
         case=case,
         ranges=ranges,
         choices=choices,
+        settled=frozenset(text.partition("=")[0].rpartition(".")[2] for text in options["settings"]),
         wheres=wheres,
         method=method,
         best=best,
@@ -225,6 +228,8 @@ def _heat_axes(text: str | None, names: list[str]) -> tuple[str | None, str | No
     if text is None:
         return None, None
     pair = text.split(",")
+    if len(names) < 2:
+        raise UsageError(f"--heatmap {text}: needs two parameters that are searched; only {names[0]} is")
     if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(names):
         raise UsageError(
             f"--heatmap {text}: expected two of {', '.join(names)}, such as {','.join(names[:2])}"

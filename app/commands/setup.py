@@ -1,5 +1,6 @@
 """`init`, `config`, `strategies`: what a project is made of, before any data."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,9 @@ def strategies(call: Call, names: tuple[str, ...]) -> int:
         _show_plugin(call, row)
     if broken(rows):
         return 1
-    call.out.next("replay 2025-07-02 --strategy sma_cross")
+    needed = [item.name for item in rows[0].parameters if item.required]
+    values = [f"--set {name}={'ZVXA' if name == 'instrument' else '…'}" for name in needed]
+    call.out.next(" ".join(["replay 2025-07-02 --strategy", shlex.quote(rows[0].name), *values]))
     return 0
 
 

@@ -25,6 +25,7 @@ from app.live.telling import Teller
 from app.live.watched_files import configured_files
 from app.look.books import open_log
 from app.operation.writing import Writer
+from app.replay.planning import parse_period
 from app.replay.replaying import result
 from app.replay.running import ReplayRequest, exits, limits, options, signal_rules, sizing_rules, strategies
 from app.watch.watching import configured
@@ -280,5 +281,6 @@ def _scheduled(reader: LogReader, date: str) -> SessionScheduled:
         if isinstance(entry.event, SessionScheduled) and entry.event.date == date
     ]
     if not found:
+        parse_period(date)  # is it a date at all?
         raise DataMissing(f"no session of {date} in the log; next: tape status shows what it holds")
     return min(found, key=lambda session: session.begin)
