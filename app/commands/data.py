@@ -15,7 +15,13 @@ _OF_SIGNALS = ("dry_run", "source", "sheet", "known_at", "scale", "volatility")
 _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 
 
-@verb("import")
+@verb(
+    "import",
+    examples=(
+        "tape import trades.csv --symbol IBM --timezone America/New_York --exchange NYSE",
+        "tape import picks.xlsx --as signals --dry-run",
+    ),
+)
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--format", "format_", type=click.Choice(_FORMATS), help="What the files are (default: by FILE's ending)."
@@ -237,7 +243,10 @@ def _span(dates: list[str]) -> str:
     )
 
 
-@verb("export")
+@verb(
+    "export",
+    examples=("tape export trades.parquet --type trade --date 2025-07-02", "tape export --fixture morning"),
+)
 @click.argument("target", metavar="[OUT]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`trade`); repeat for more."

@@ -8,7 +8,7 @@ import click
 from app.commands.base import AMOUNT, Call, verb
 
 
-@verb("gateway")
+@verb("gateway", examples=("tape gateway 2025-07-02 --port 4002 --speed 60",))
 @click.argument("date", metavar="DATE")
 @click.option(
     "--port",

@@ -40,7 +40,10 @@ def _same(run: str | None) -> str:
     return f" --run {shlex.quote(run)}" if run else ""
 
 
-@verb("positions")
+@verb(
+    "positions",
+    examples=("tape positions --all", "tape positions adopt AAPL --strategy mine --reason 'bought by hand'"),
+)
 @click.argument("action", metavar="[adopt]", required=False, type=click.Choice(["adopt"]))
 @click.argument("instrument", metavar="[SYMBOL]", required=False)
 @click.option("--all", "flat", is_flag=True, help="Also positions that were closed.")
@@ -129,7 +132,7 @@ def show_positions(call: Call, rows: Any) -> None:
     call.out.table(columns, cells) if cells else call.out.line("no positions")
 
 
-@verb("orders")
+@verb("orders", examples=("tape orders --working --instrument ZVXA",))
 @click.option("--working", is_flag=True, help="Only orders that may still fill.")
 @_narrowing
 @_run_option
@@ -186,7 +189,7 @@ def _show_orders(call: Call, rows: Any, state: Any) -> None:
     call.out.table(columns, cells) if cells else call.out.line("no orders")
 
 
-@verb("fills")
+@verb("fills", examples=("tape fills --order sma_cross-1-1",))
 @click.option("--order", metavar="ID", help="Only executions of this order.")
 @_narrowing
 @_run_option
@@ -237,7 +240,7 @@ def fills(
     call.out.next((f"why {rows[0].exec_id}" if rows else "orders") + _same(run))
 
 
-@verb("state")
+@verb("state", examples=("tape state --at 2025-07-02T10:05-04:00",))
 @click.option(
     "--at", metavar="SEQ|TIME", help="As of this event, or this time (2025-07-02T14:30:00Z); else the end."
 )
@@ -310,14 +313,11 @@ def _show_account(call: Call, row: Any) -> None:
         call.out.table(["rule", "limit", "now", "headroom"], cells)
 
 
-@verb("why")
+@verb("why", examples=("tape why F-1",))
 @click.argument("name", metavar="ID")
 @_run_option
 def why(call: Call, run: str | None, name: str) -> None:
-    """Show the chain that an order, execution or seq ID belongs to: from the tick to the commission.
-
-    Example: tape why F-1
-    """
+    """Show the chain that an order, execution or seq ID belongs to: from the tick to the commission."""
     from app.look import looking  # noqa: PLC0415
     from app.look.chain import chain  # noqa: PLC0415
 
@@ -333,7 +333,7 @@ def why(call: Call, run: str | None, name: str) -> None:
     call.out.next(f"state --at {links[-1].entry.seq}" + _same(run))
 
 
-@verb("events")
+@verb("events", examples=("tape events --type filled --limit 3", "tape events --follow --json"))
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`filled`); repeat for more."
 )

@@ -16,7 +16,7 @@ _PROMPT = "sql> "
 _MORE = "...> "
 
 
-@verb("sql")
+@verb("sql", examples=("tape sql 'SELECT side, count(*) FROM fills GROUP BY side'",))
 @click.argument("query", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
 @click.option("--max-rows", default=10_000, show_default=True, type=COUNT, help="0: no limit.")

@@ -12,7 +12,7 @@ from app.output import cell
 _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
 
 
-@verb("lookahead")
+@verb("lookahead", examples=("tape lookahead mine.py:Mine 2025-07-02 --set instrument=ZVXA",))
 @click.argument("strategy", metavar="STRATEGY")
 @click.argument("dates", required=False, metavar="[DATE[..DATE]]")
 @click.option("--points", type=click.IntRange(1, 1000), default=8, show_default=True, help="Cuts.")
@@ -40,8 +40,6 @@ def lookahead(
 
     The period is replayed with later data cut off, and with other later data, at several points: all
     decisions up to there must be the same. Without dates, all sessions in the log.
-
-    Example: tape lookahead mine.py:Mine 2025-07-02 --set instrument=ZVXA
     """
     from app.lookahead.checking import Request, check  # noqa: PLC0415  # help does not need it
     from app.replay.researching import prepare  # noqa: PLC0415
@@ -120,7 +118,10 @@ def _verdict(told: Any) -> str:
     return words[told.verdict]
 
 
-@verb("optimize")
+@verb(
+    "optimize",
+    examples=("tape optimize sma_cross --set instrument=ZVXA --range fast=5:25:5 --range slow=30:90:20",),
+)
 @click.argument("strategy", metavar="STRATEGY")
 @click.argument("dates", required=False, metavar="[DATE[..DATE]]")
 @click.option("--range", "ranges", multiple=True, metavar="NAME=LOW:HIGH[:STEP]", help="Numbers to try.")
@@ -180,8 +181,6 @@ def optimize(
 
     What ran before is not run again: a search that was stopped goes on with the same command. Without --range
     and --choice, parameters whose limits are declared are searched.
-
-    Example: tape optimize sma_cross --set instrument=ZVXA --range fast=5:25:5 --range slow=30:90:20
     """
     from app.optimize.server import begin  # noqa: PLC0415  # help does not need it
 
