@@ -135,7 +135,8 @@ def _end_cleanly_on_termination() -> None:
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Global options may stand before or after the verb. Exit codes: docs/cli.md.",
+    epilog="Begin with tape replay 2025-07-02, or tape live --demo: both work offline, on a built-in sample. "
+    "Global options may stand before or after the verb. Exit codes: docs/cli.md.",
 )
 @click.option(
     "-c",

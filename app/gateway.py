@@ -145,6 +145,8 @@ def open_gateway(root: Path, request: GatewayRequest) -> Iterator[Gateway]:
     day = _Day(LogReader(root), request.date)
     named = root if root.name not in ("", "..") else root.resolve()
     place = request.book or named.with_name(f"{named.name}-gateway") / request.date
+    if request.book and place.exists() and not place.is_dir():
+        raise UsageError(f"--book {place}: is a file; expected a directory, which is made if it is not there")
     if request.fresh:
         _set_aside(place)
     journal = Journal.open(place)

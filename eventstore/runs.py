@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import CorruptLog, DataMissing
+from core.errors import CorruptLog, DataMissing, UsageError
 from core.events import Entry
 from core.ports import RUN_BASE, Selection
 from eventstore.layout import Layout
@@ -130,7 +130,9 @@ def list_runs(root: Path) -> list[RunReader]:
 
 
 def find_run(root: Path, name: str) -> RunReader:
-    """Return the run with this id, unique id prefix, or `latest`; raises `DataMissing`."""
+    """Return the run with this id, unique id prefix, or `latest`; raises `DataMissing`, `UsageError`."""
+    if not name.strip():
+        raise UsageError("a run's name is empty; expected its id, the beginning of one, or latest")
     runs = list_runs(root)
     damaged = unreadable_runs(root)
     if damaged and (not runs or (name in damaged)):

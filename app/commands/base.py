@@ -33,6 +33,8 @@ class _Amount(click.FloatRange):
 
 _AMOUNT_MAX = 1e9
 AMOUNT = _Amount(min=0)
+COUNT = click.IntRange(0, 1_000_000_000)
+"""How many rows: more than anything can print, and no more than what counts them can hold."""
 
 
 class Call:
@@ -67,14 +69,22 @@ class Call:
 class Verb(click.Command):
     """A command that takes the global options after its name too, where `--json` alone is shown."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: tuple[str, ...], **kwargs: Any) -> None:
         kwargs.setdefault("epilog", "Also -c FILE, --log DIR, -v, -q: see tape --help.")
         super().__init__(*args, **kwargs)
         self.params += _global_options()
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, each in a line that can be copied however narrow the terminal is."""
+        with formatter.section("Example" if len(self.examples) == 1 else "Examples"):
+            for line in self.examples:
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        super().format_epilog(ctx, formatter)
 
 
 def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
-    """Make a verb of a function that takes its `Call` first."""
+    """Make a verb of a function that takes its `Call` first; `examples` are command lines for its help."""
 
     def decorate(function: Callable[..., Any]) -> Verb:
         def invoke(*args: Any, **kwargs: Any) -> Any:

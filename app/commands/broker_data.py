@@ -41,7 +41,7 @@ def _day(text: str, option: str) -> date:
         raise UsageError(f"{option} {text}: expected a date such as 2025-07-02") from error
 
 
-@verb("fetch")
+@verb("fetch", examples=("tape fetch AAPL --from 2025-07-01 --to 2025-07-03 --bar 5min",))
 @click.argument("symbol", metavar="SYMBOL")
 @click.option("--from", "first", required=True, metavar="DATE", help="First session date.")
 @click.option("--to", "last", metavar="DATE", help="Last session date (default: the first).")
@@ -152,7 +152,7 @@ def _show(call: Call, fetched: Any) -> None:
     call.out.next("status")
 
 
-@verb("record")
+@verb("record", examples=("tape record AAPL MSFT --until 2025-07-02T16:00-04:00",))
 @click.argument("symbols", metavar="[SYMBOL]...", nargs=-1)
 @click.option("--until", metavar="TIME", help="Stop at this time (ISO 8601).")
 @_connection
@@ -197,7 +197,7 @@ def record(call: Call, symbols: tuple[str, ...], until: str | None, **options: A
     return ending.exit_code
 
 
-@verb("preview")
+@verb("preview", examples=("tape preview AAPL BUY 100 --limit 180",))
 @click.argument("symbol", metavar="SYMBOL")
 @click.argument("side", metavar="SIDE", type=click.Choice(("BUY", "SELL"), case_sensitive=False))
 @click.argument("quantity", metavar="QUANTITY")

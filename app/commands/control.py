@@ -10,7 +10,7 @@ _TIMEOUT = click.option(
 )
 
 
-@verb("halt")
+@verb("halt", examples=("tape halt --cancel --reason 'news at two'",))
 @click.option("--cancel", "level", flag_value="cancel", help="Also cancel our own working orders.")
 @click.option(
     "--cancel-all",
@@ -28,7 +28,7 @@ def halt(call: Call, level: str | None, reason: str | None, timeout: float) -> i
     return _halt(call, level or "halt", reason, timeout)
 
 
-@verb("flatten")
+@verb("flatten", examples=("tape flatten --reason 'leaving for the day'",))
 @_REASON
 @_TIMEOUT
 def flatten(call: Call, reason: str | None, timeout: float) -> int:
@@ -61,7 +61,7 @@ def _halt(call: Call, level: str, reason: str | None, timeout: float) -> int:
     return ExitCode.OK if seen is None or seen.reached else ExitCode.FOUND
 
 
-@verb("resume")
+@verb("resume", examples=("tape resume --reason 'checked in TWS'",))
 @_REASON
 @_TIMEOUT
 def resume(call: Call, reason: str | None, timeout: float) -> None:
@@ -74,7 +74,7 @@ def resume(call: Call, reason: str | None, timeout: float) -> None:
     call.out.next("status")
 
 
-@verb("accept")
+@verb("accept", examples=("tape accept AAPL --reason 'bought by hand'",))
 @click.argument("instrument", required=False)
 @click.option("--reason", required=True, metavar="TEXT", help="Goes into the log.")
 @_TIMEOUT
@@ -92,7 +92,7 @@ def accept(call: Call, instrument: str | None, reason: str, timeout: float) -> N
     call.out.next("positions --run log")
 
 
-@verb("kill")
+@verb("kill", examples=("tape kill --port 4002",))
 @_REASON
 @click.option(
     "--host", metavar="ADDRESS", help="Where TWS or Gateway is, if no session runs and it is not configured."
@@ -121,7 +121,7 @@ def kill(call: Call, reason: str | None, host: str | None, port: int | None) -> 
     return ExitCode.OK if done.done else ExitCode.FOUND
 
 
-@verb("check")
+@verb("check", examples=("tape check --connect",))
 @click.option("--connect", is_flag=True, help="Also visit the configured TWS or Gateway.")
 def check(call: Call, connect: bool) -> int:
     """Say whether a session could trade now, point by point, and what to do where not."""

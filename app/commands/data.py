@@ -16,7 +16,13 @@ NAMES_SHOWN = 12
 _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 
 
-@verb("import")
+@verb(
+    "import",
+    examples=(
+        "tape import trades.csv --symbol IBM --timezone America/New_York --exchange NYSE",
+        "tape import picks.xlsx --as signals --dry-run",
+    ),
+)
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--format", "format_", type=click.Choice(_FORMATS), help="What the files are (default: by FILE's ending)."
@@ -181,6 +187,16 @@ def _by_ending(files: tuple[Path, ...]) -> str:
         return "csv"
     if endings and endings <= {".parquet", ".pq"}:
         return "parquet"
+    if folders := [str(path) for path in files if path.is_dir()]:
+        raise click.UsageError(
+            f"{', '.join(folders)}: is a folder; name its files, such as {folders[0]}/*.csv; a folder of "
+            "LEAN data is named by --format lean --root FOLDER"
+        )
+    if any(ending in {".xlsx", ".xlsm", ".npz"} for ending in endings):
+        raise click.UsageError(
+            f"{', '.join(map(str, files))}: workbooks and .npz files hold signals: add --as signals; market "
+            "data are read from CSV and Parquet"
+        )
     if files:
         raise click.UsageError(
             f"{', '.join(map(str, files))}: the ending does not say what this is: add --format csv or "
@@ -238,7 +254,10 @@ def _span(dates: list[str]) -> str:
     )
 
 
-@verb("export")
+@verb(
+    "export",
+    examples=("tape export trades.parquet --type trade --date 2025-07-02", "tape export --fixture morning"),
+)
 @click.argument("target", metavar="[OUT]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`trade`); repeat for more."

@@ -9,7 +9,7 @@ from app.commands.base import AMOUNT, Call, verb
 from app.commands.sample import make_sample
 
 
-@verb("gateway")
+@verb("gateway", examples=("tape gateway 2025-07-02 --port 4002 --speed 60",))
 @click.argument("date", metavar="DATE")
 @click.option(
     "--port",

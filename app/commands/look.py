@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import COUNT, Call, verb
 from app.output import jsonable, when
 from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
+_OF_ADOPT = {"strategy": "strategy", "from": "source", "reason": "reason"}
 _POLL_S = 0.2
 _ANSWER_S = 20.0
 _LIMIT = 50
@@ -39,7 +40,10 @@ def _same(run: str | None) -> str:
     return f" --run {shlex.quote(run)}" if run else ""
 
 
-@verb("positions")
+@verb(
+    "positions",
+    examples=("tape positions --all", "tape positions adopt AAPL --strategy mine --reason 'bought by hand'"),
+)
 @click.argument("action", metavar="[adopt]", required=False, type=click.Choice(["adopt"]))
 @click.argument("instrument", metavar="[SYMBOL]", required=False)
 @click.option("--all", "flat", is_flag=True, help="Also positions that were closed.")
@@ -56,15 +60,21 @@ def positions(call: Call, action: str | None, instrument: str | None, **given: A
     if action == "adopt":
         _adopt(call, instrument, given)
         return
+    wrong = [f"--{option}" for option, name in _OF_ADOPT.items() if given[name]]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)}: only with tape positions adopt SYMBOL; without it all positions are listed"
+        )
     _list_positions(call, given["run"], flat=given["flat"])
 
 
 def _adopt(call: Call, instrument: str | None, given: dict[str, Any]) -> None:
     from app.operation.operator import ask  # noqa: PLC0415
-    from core.errors import UsageError  # noqa: PLC0415
 
     if not instrument or not given["strategy"]:
         raise UsageError("expected: tape positions adopt SYMBOL --strategy ID")
+    if given["run"] or given["flat"]:
+        raise UsageError("--run, --all: not with adopt, which writes to the log itself")
     told = ask(
         call.root,
         "adopt",
@@ -122,7 +132,7 @@ def show_positions(call: Call, rows: Any) -> None:
     call.out.table(columns, cells) if cells else call.out.line("no positions")
 
 
-@verb("orders")
+@verb("orders", examples=("tape orders --working --instrument ZVXA",))
 @click.option("--working", is_flag=True, help="Only orders that may still fill.")
 @_narrowing
 @_run_option
@@ -179,7 +189,7 @@ def _show_orders(call: Call, rows: Any, state: Any) -> None:
     call.out.table(columns, cells) if cells else call.out.line("no orders")
 
 
-@verb("fills")
+@verb("fills", examples=("tape fills --order sma_cross-1-1",))
 @click.option("--order", metavar="ID", help="Only executions of this order.")
 @_narrowing
 @_run_option
@@ -230,7 +240,7 @@ def fills(
     call.out.next((f"why {rows[0].exec_id}" if rows else "orders") + _same(run))
 
 
-@verb("state")
+@verb("state", examples=("tape state --at 2025-07-02T10:05-04:00",))
 @click.option(
     "--at", metavar="SEQ|TIME", help="As of this event, or this time (2025-07-02T14:30:00Z); else the end."
 )
@@ -303,14 +313,11 @@ def _show_account(call: Call, row: Any) -> None:
         call.out.table(["rule", "limit", "now", "headroom"], cells)
 
 
-@verb("why")
+@verb("why", examples=("tape why F-1",))
 @click.argument("name", metavar="ID")
 @_run_option
 def why(call: Call, run: str | None, name: str) -> None:
-    """Show the chain that an order, execution or seq ID belongs to: from the tick to the commission.
-
-    Example: tape why F-1
-    """
+    """Show the chain that an order, execution or seq ID belongs to: from the tick to the commission."""
     from app.look import looking  # noqa: PLC0415
     from app.look.chain import chain  # noqa: PLC0415
 
@@ -326,16 +333,14 @@ def why(call: Call, run: str | None, name: str) -> None:
     call.out.next(f"state --at {links[-1].entry.seq}" + _same(run))
 
 
-@verb("events")
+@verb("events", examples=("tape events --type filled --limit 3", "tape events --follow --json"))
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`filled`); repeat for more."
 )
 @_narrowing
 @click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
 @click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
-@click.option(
-    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(min=0), help="At most so many; 0: all."
-)
+@click.option("--limit", default=_LIMIT, show_default=True, type=COUNT, help="At most so many; 0: all.")
 @click.option(
     "--follow", is_flag=True, help="Wait for more, until interrupted; with --json one object a line."
 )

@@ -11,7 +11,7 @@ from app.output import size, when
 from core.errors import UsageError
 
 
-@verb("status")
+@verb("status", examples=("tape status --json",))
 def status(call: Call) -> None:
     """Show what the log holds, who writes it, how large it is, and how trading stands."""
     from app.look.status import status as look  # noqa: PLC0415
@@ -126,7 +126,7 @@ def _span(dates: list[str]) -> str:
     return dates[0] if len(dates) == 1 else f"{len(dates)}, {dates[0]}..{dates[-1]}"
 
 
-@verb("seal")
+@verb("seal", examples=("tape seal",))
 @click.option("--timeout", default=60.0, show_default=True, type=AMOUNT, help="Seconds to wait.")
 def seal(call: Call, timeout: float) -> None:
     """Seal what is recorded so far to Parquet, while a process writes the log or not."""
@@ -142,7 +142,7 @@ def _told(problems: int) -> str:
     return "no damage" if not problems else "1 problem" if problems == 1 else f"{problems} problems"
 
 
-@verb("verify")
+@verb("verify", examples=("tape verify --deep",))
 @click.option("--deep", is_flag=True, help="Also compare every sealed event with its archived journal.")
 @click.option(
     "--accept-loss", metavar="REASON", help="Go on without what is damaged; REASON goes into the log."

@@ -9,19 +9,17 @@ from typing import Any
 
 import click
 
-from app.commands.base import AMOUNT, Call, verb
+from app.commands.base import AMOUNT, COUNT, Call, verb
 from app.output import jsonable
 
 _PROMPT = "sql> "
 _MORE = "...> "
 
 
-@verb("sql")
+@verb("sql", examples=("tape sql 'SELECT side, count(*) FROM fills GROUP BY side'",))
 @click.argument("query", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
-@click.option(
-    "--max-rows", default=10_000, show_default=True, type=click.IntRange(min=0), help="0: no limit."
-)
+@click.option("--max-rows", default=10_000, show_default=True, type=COUNT, help="0: no limit.")
 @click.option("--timeout", default=60.0, show_default=True, type=AMOUNT, help="Seconds; 0: none.")
 def sql(
     call: Call,

@@ -21,7 +21,7 @@ _NARROW = frozenset(("name", "trades", "win_rate", "net_profit"))
 _PATH = click.Path(path_type=Path)
 
 
-@verb("report", epilog="Example: tape report latest --html report.html. Also -c FILE, --log DIR, -v, -q.")
+@verb("report", examples=("tape report latest --html report.html",))
 @click.argument("run", default="latest")
 @click.option("--html", type=_PATH, metavar="FILE", help="Write one self-contained page with charts.")
 @click.option("--csv", type=_PATH, metavar="DIR", help="Write equity, trades, fills, days and months as CSV.")
@@ -118,9 +118,7 @@ def _show_positions(call: Call, told: "Report") -> None:
         )
 
 
-@verb(
-    "compare", epilog="Example: tape compare 3f2a latest --html both.html. Also -c FILE, --log DIR, -v, -q."
-)
+@verb("compare", examples=("tape compare 3f2a latest --html both.html",))
 @click.argument("first")
 @click.argument("second", default="latest")
 @click.option("--html", type=_PATH, metavar="FILE", help="Write one page with both equity curves.")

@@ -13,7 +13,7 @@ from app.output import cell
 _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
 
 
-@verb("lookahead")
+@verb("lookahead", examples=("tape lookahead mine.py:Mine 2025-07-02 --set instrument=ZVXA",))
 @click.argument("strategy", metavar="STRATEGY")
 @click.argument("dates", required=False, metavar="[DATE[..DATE]]")
 @click.option("--points", type=click.IntRange(1, 1000), default=8, show_default=True, help="Cuts.")
@@ -22,7 +22,7 @@ _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
     "--allow",
     "allowed",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     metavar="FILE",
     help="A file that the strategy may read (a model, say); you answer for it.",
 )
@@ -41,8 +41,6 @@ def lookahead(
 
     The period is replayed with later data cut off, and with other later data, at several points: all
     decisions up to there must be the same. Without dates, all sessions in the log.
-
-    Example: tape lookahead mine.py:Mine 2025-07-02 --set instrument=ZVXA
     """
     from app.lookahead.checking import Request, check  # noqa: PLC0415  # help does not need it
     from app.replay.researching import prepare  # noqa: PLC0415
@@ -122,7 +120,10 @@ def _verdict(told: Any) -> str:
     return words[told.verdict]
 
 
-@verb("optimize")
+@verb(
+    "optimize",
+    examples=("tape optimize sma_cross --set instrument=ZVXA --range fast=5:25:5 --range slow=30:90:20",),
+)
 @click.argument("strategy", metavar="STRATEGY")
 @click.argument("dates", required=False, metavar="[DATE[..DATE]]")
 @click.option("--range", "ranges", multiple=True, metavar="NAME=LOW:HIGH[:STEP]", help="Numbers to try.")
@@ -182,16 +183,16 @@ def optimize(
 
     What ran before is not run again: a search that was stopped goes on with the same command. Without --range
     and --choice, parameters whose limits are declared are searched.
-
-    Example: tape optimize sma_cross --set instrument=ZVXA --range fast=5:25:5 --range slow=30:90:20
     """
     from app.optimize.server import begin  # noqa: PLC0415  # help does not need it
 
     begin()  # it imports meanwhile
     from app.optimize.study import Study, StudyRequest  # noqa: PLC0415
     from app.replay.researching import cores, prepare  # noqa: PLC0415
+    from app.report import writing  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
+    writing.check(html)
     if rolling and walk_forward is None:
         raise UsageError("--rolling is about --walk-forward N, which is not given")
     own = {name: options.pop(name) for name in ("trials", "seed", "objective", "every")}
@@ -202,6 +203,7 @@ def optimize(
         case=case,
         ranges=ranges,
         choices=choices,
+        settled=frozenset(text.partition("=")[0].rpartition(".")[2] for text in options["settings"]),
         wheres=wheres,
         method=method,
         best=best,
@@ -228,6 +230,8 @@ def _heat_axes(text: str | None, names: list[str]) -> tuple[str | None, str | No
     if text is None:
         return None, None
     pair = text.split(",")
+    if len(names) < 2:
+        raise UsageError(f"--heatmap {text}: needs two parameters that are searched; only {names[0]} is")
     if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(names):
         raise UsageError(
             f"--heatmap {text}: expected two of {', '.join(names)}, such as {','.join(names[:2])}"

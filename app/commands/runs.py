@@ -12,7 +12,10 @@ from app.commands.base import Call, strategy_options, verb
 from app.commands.sample import make_sample
 
 
-@verb("replay")
+@verb(
+    "replay",
+    examples=("tape replay 2025-07-02 --strategy sma_cross --set instrument=ZVXA", "tape replay latest"),
+)
 @click.argument("what", metavar="DATE[..DATE]|RUN")
 @strategy_options
 @assumptions
@@ -129,7 +132,7 @@ def _shown(key: str, value: Any) -> Any:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-@verb("diff")
+@verb("diff", examples=("tape diff 3f2a latest",))
 @click.argument("first")
 @click.argument("second", default="latest")
 def diff(call: Call, first: str, second: str) -> int:

@@ -1,5 +1,6 @@
 """`init`, `config`, `strategies`: what a project is made of, before any data."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from app.commands.base import Call, verb
 from app.output import cell, plain_table
 
 
-@verb("init")
+@verb("init", examples=("tape init my_project",))
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
 def init(call: Call, directory: Path) -> None:
     """Start a project in DIRECTORY: tape.toml, a strategy, a signal source, tests. Overwrites nothing."""
@@ -23,7 +24,7 @@ def init(call: Call, directory: Path) -> None:
     call.out.note(f"next: {where}python -m pytest -q    then: tape replay 2025-07-02")
 
 
-@verb("config")
+@verb("config", examples=("tape config", "tape config migrate old.json --output tape.toml"))
 @click.argument(
     "action",
     metavar="[show|schema|migrate]",
@@ -116,15 +117,13 @@ def _value(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else cell(value)
 
 
-@verb("strategies")
+@verb("strategies", examples=("tape strategies sma_cross",))
 @click.argument("names", nargs=-1)
 def strategies(call: Call, names: tuple[str, ...]) -> int:
     """List strategies: bundled, from packages, in ./strategies and ./plugins, and configured; or those NAMED.
 
     A name is one of the list, or a file (`path/file.py:Class`). Shows each one's version and its parameters
     with their defaults. Exit code 1 if any does not load.
-
-    Example: tape strategies sma_cross
     """
     from app.plugins.discovery import STRATEGIES  # noqa: PLC0415
     from app.plugins.kinds import broken, listing, only  # noqa: PLC0415
@@ -137,11 +136,13 @@ def strategies(call: Call, names: tuple[str, ...]) -> int:
         _show_plugin(call, row)
     if broken(rows):
         return 1
-    call.out.next("replay 2025-07-02 --strategy sma_cross")
+    needed = [item.name for item in rows[0].parameters if item.required]
+    values = [f"--set {name}={'ZVXA' if name == 'instrument' else '…'}" for name in needed]
+    call.out.next(" ".join(["replay 2025-07-02 --strategy", shlex.quote(rows[0].name), *values]))
     return 0
 
 
-@verb("plugins")
+@verb("plugins", examples=("tape plugins --json",))
 def plugins(call: Call) -> int:
     """List plug-ins of every kind: from packages, in ./plugins and ./strategies, and configured ones.
 

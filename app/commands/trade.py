@@ -8,7 +8,13 @@ from app.commands.base import Call, strategy_options, verb
 from app.commands.sample import make_sample
 
 
-@verb("live")
+@verb(
+    "live",
+    examples=(
+        "tape live --demo --speed 60",
+        "tape live --account DU1234567 --strategy mine.py:Mine --set instrument=AAPL",
+    ),
+)
 @click.argument("date", metavar="[DATE]", required=False)
 @click.option(
     "--demo", is_flag=True, help="Trade a recorded date against a simulated gateway; works offline."

@@ -90,7 +90,7 @@ def _broker(config: Config) -> Iterator[Point]:
     try:
         found = visit(section.host, section.port, section.client_id + CLIENT_OFFSET)
     except TapeError as error:
-        yield Point("connection", str(error), _unreachable(section.port))
+        yield Point("connection", str(error).partition("; ")[0], _unreachable(section.port))
         return
     yield Point("connection", f"protocol {found.server_version}, next order id {found.next_order_id}")
     yield _account(config, found)

@@ -26,6 +26,7 @@ from app.live.telling import Teller
 from app.live.watched_files import configured_files
 from app.look.books import open_log
 from app.operation.writing import Writer
+from app.replay.planning import parse_period
 from app.replay.replaying import result
 from app.replay.request import ReplayRequest, options, strategies
 from app.watch.watching import configured
@@ -282,5 +283,6 @@ def _scheduled(reader: LogReader, date: str) -> SessionScheduled:
         if isinstance(entry.event, SessionScheduled) and entry.event.date == date
     ]
     if not found:
+        parse_period(date)  # is it a date at all?
         raise DataMissing(f"no session of {date} in the log; next: tape status shows what it holds")
     return min(found, key=lambda session: session.begin)

@@ -214,7 +214,7 @@ def parse_time(text: str) -> int:
         moment = datetime.fromisoformat((match[1] or match[4]) + (match[3] or ""))
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is not a time: {error}; expected such as 2025-07-02T14:30:00.25Z"
+            f"{text!r} is not a time; expected such as 2025-07-02T14:30:00.25Z, or a date"
         ) from error
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     since = aware - datetime(1970, 1, 1, tzinfo=UTC)

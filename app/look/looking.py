@@ -231,7 +231,7 @@ def event_types(names: tuple[str, ...]) -> frozenset[type[Event]] | None:
 
 
 def bounds(first: str | None, last: str | None) -> Bounds:
-    """Read `--from` and `--to`, each a seq or a time, as arguments of `EventFilter`."""
+    """Read `--from` and `--to`, each a seq or a time, as arguments of `EventFilter`; raises `UsageError`."""
     found: Bounds = {}
     if first is not None and first.isdecimal():
         found["first_seq"] = int(first)
@@ -241,6 +241,11 @@ def bounds(first: str | None, last: str | None) -> Bounds:
         found["last_seq"] = int(last)
     elif last is not None:
         found["end_ts"] = parse_time(last)
+    upside_down = found.get("first_seq", 0) > found.get("last_seq", _UNLIMITED) or (
+        "begin_ts" in found and "end_ts" in found and found["begin_ts"] > found["end_ts"]
+    )
+    if upside_down:
+        raise UsageError(f"--from {first} is after --to {last}; both are inclusive")
     return found
 
 

@@ -17,7 +17,7 @@ from app.composition.world import World
 from app.live.kill_file import KillFile
 from app.operation.operating import current_holder
 from app.operation.writing import writing
-from core.errors import LogLocked, StoreError, UsageError
+from core.errors import DataMissing, LogLocked, StoreError, UsageError
 from core.events import (
     BreakAccepted,
     Event,
@@ -162,11 +162,12 @@ COMMANDS: dict[str, Callable[[Desk, Mapping[str, Any], int], Reply]] = {
 def ask(root: Path, command: str, timeout_s: float, currency: str = "USD", **args: Any) -> Answer:
     """Have a command done by the session that holds the log, or do it here; durable on return.
 
-    Raises `UsageError` if it makes no sense now, `StoreError` if the holder does not answer or cannot do it.
+    Raises `UsageError` if it makes no sense now, `DataMissing` without a log, `StoreError` if the holder does
+    not answer or cannot do it.
     """
     layout = Layout(root)
     if not layout.exists():
-        raise StoreError(f"{root}: there is no log here; name one with --log DIR")
+        raise DataMissing(f"{root}: there is no log here; name one with --log DIR")
     for _ in range(_TRIES):
         holder = current_holder(layout)
         if holder:

@@ -10,6 +10,7 @@ import msgspec
 from app.optimize.page import page
 from app.optimize.study import StudyTold
 from app.optimize.trials import TrialStore, expand, write_whole
+from app.report.writing import write_bytes
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -21,7 +22,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def keep_study(root: Path, told: StudyTold, pair: tuple[str | None, str | None], html: Path | None) -> Kept:
-    """Write the study and make whole runs of what it chose; raises `StoreError`."""
+    """Write the study and make whole runs of what it chose; raises `StoreError`, `UsageError` for `html`."""
     store = TrialStore(root)
     chosen = [told.best.run] if told.best is not None else [fold.run for fold in told.folds if fold.run]
     trials = [trial for run in chosen if (trial := store.get(run)) is not None and trial.status == "done"]
@@ -30,6 +31,10 @@ def keep_study(root: Path, told: StudyTold, pair: tuple[str | None, str | None],
     document: dict[str, Any] = msgspec.to_builtins(told, enc_hook=str)
     directory = root / "optimize" / "studies"
     write_whole(directory / f"{told.study}.json", msgspec.json.encode(document))
-    target = html or directory / f"{told.study}.html"
-    write_whole(target, page(told, *pair).encode())
-    return Kept(document, target, runs)
+    own = directory / f"{told.study}.html"
+    text = page(told, *pair).encode()
+    if html is None:
+        write_whole(own, text)
+    else:
+        write_bytes(html, text, "--html")
+    return Kept(document, html or own, runs)

@@ -1,7 +1,7 @@
 """What is searched: an axis for each parameter, from `--range`, `--choice` or the declared limits. Pure."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import product
 from random import Random
@@ -27,24 +27,33 @@ class Axis(msgspec.Struct, frozen=True):
     choices: tuple[Any, ...] = ()
     whole: bool = False
 
-    def values(self) -> list[Any]:
-        """Return every value, ascending; raises `UsageError` for a continuous axis."""
+    @property
+    def count(self) -> int:
+        """How many values there are; raises `UsageError` for a continuous axis."""
         if self.choices:
-            return list(self.choices)
+            return len(self.choices)
         if self.step is None:
             raise UsageError(
                 f"--range {self.name}={self.low:g}:{self.high:g}: a grid needs a step, such as "
                 f"{self.name}={self.low:g}:{self.high:g}:{(self.high - self.low) / 10:g}; or --search random"
             )
-        low, step = Decimal(str(self.low)), Decimal(str(self.step))
-        count = int((Decimal(str(self.high)) - low) / step) + 1
-        convert = int if self.whole else float
-        return [convert(low + index * step) for index in range(count)]
+        return int((Decimal(str(self.high)) - Decimal(str(self.low))) / Decimal(str(self.step))) + 1
+
+    def value(self, index: int) -> Any:
+        """Return the value at a place, from 0 on, ascending."""
+        if self.choices:
+            return self.choices[index]
+        number = Decimal(str(self.low)) + index * Decimal(str(self.step))
+        return int(number) if self.whole else float(number)
+
+    def values(self) -> list[Any]:
+        """Return every value, ascending; raises `UsageError` for a continuous axis."""
+        return [self.value(index) for index in range(self.count)]
 
     def draw(self, rng: Random) -> Any:
         """Return one value by chance."""
         if self.choices or self.step is not None:
-            return rng.choice(self.values())
+            return self.value(rng.choice(range(self.count)))
         return rounded(rng.uniform(self.low, self.high))
 
 
@@ -53,10 +62,16 @@ def rounded(value: float) -> float:
     return float(f"{value:.6g}") if math.isfinite(value) else value
 
 
-def axes(strategy: type[AnyStrategy], ranges: Sequence[str], choices: Sequence[str]) -> list[Axis]:
+def axes(
+    strategy: type[AnyStrategy],
+    ranges: Sequence[str],
+    choices: Sequence[str],
+    settled: Collection[str] = (),
+) -> list[Axis]:
     """Return the axes that the command line names, else those whose limits the strategy declares.
 
-    Raises `UsageError` naming every problem.
+    `settled` are parameters with a value of their own: none of them is searched. Raises `UsageError` naming
+    every problem.
     """
     fields = {field.name: field for field in msgspec.structs.fields(strategy.parameters)}
     found: dict[str, Axis] = {}
@@ -70,12 +85,15 @@ def axes(strategy: type[AnyStrategy], ranges: Sequence[str], choices: Sequence[s
                 continue
             if axis.name in found:
                 problems.append(f"{option} {text}: {axis.name!r} is given twice")
+            if axis.name in settled:
+                problems.append(f"{option} {text}: {axis.name!r} has a value by --set; leave out one of them")
             found[axis.name] = axis
     if problems:
         raise UsageError("\n".join(problems))
     if found:
         return list(found.values())
-    declared = [one for field in fields.values() if (one := _declared(field)) is not None]
+    free = [field for name, field in fields.items() if name not in settled]
+    declared = [one for field in free if (one := _declared(field)) is not None]
     if not declared:
         raise UsageError(
             f"nothing to search: {strategy.__name__} declares no parameter with both limits; next: "
@@ -86,14 +104,14 @@ def axes(strategy: type[AnyStrategy], ranges: Sequence[str], choices: Sequence[s
 
 def grid(found: Sequence[Axis]) -> Iterator[dict[str, Any]]:
     """Yield every combination, the last axis fastest; raises `UsageError` for more than `GRID_MAX`."""
-    columns = [axis.values() for axis in found]
-    count = math.prod(len(column) for column in columns)
+    count = math.prod(axis.count for axis in found)
     if count > GRID_MAX:
         raise UsageError(
             f"a grid of {count:,} combinations; at most {GRID_MAX:,}: widen a step, or "
             "--search random --trials N"
         )
     names = [axis.name for axis in found]
+    columns = [axis.values() for axis in found]
     return (dict(zip(names, values, strict=True)) for values in product(*columns))
 
 

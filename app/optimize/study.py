@@ -5,7 +5,7 @@ under the id of the run that they would be.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
 from math import isfinite, prod, sqrt
 from pathlib import Path
@@ -23,9 +23,11 @@ from app.optimize.space import Axis, axes
 from app.optimize.trials import Trial
 from app.optimize.where import Where
 from app.optimize.working import Done, Job, Setting, sessions_of
-from app.plugins.discovery import find
+from app.plugins.discovery import FoundStrategy, find
+from app.plugins.parameters import unknown
 from app.replay.researching import Case, sessions_in
 from app.report.metrics import sharpe
+from core.errors import UsageError
 from core.events import SessionScheduled
 from core.strategy import AnyStrategy
 from eventstore.reader import LogReader
@@ -35,11 +37,12 @@ Progress = Callable[[int, int | None], None]
 
 
 class StudyRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to search, how, and by what to choose."""
+    """What to search, how, and by what to choose. `settled` are parameters that the user gave a value."""
 
     case: Case
     ranges: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    settled: frozenset[str] = frozenset()
     wheres: tuple[str, ...] = ()
     method: Method = "grid"
     trials: int | None = None
@@ -110,8 +113,10 @@ class Study:
         self._request = request
         self._executor = executor
         found = find(case.spec.name)
-        self.axes = axes(found.type, request.ranges, request.choices)
-        fixed = {k: v for k, v in case.spec.parameters.items() if k not in {axis.name for axis in self.axes}}
+        self.axes = axes(found.type, request.ranges, request.choices, request.settled)
+        searched = {axis.name for axis in self.axes}
+        fixed = {k: v for k, v in case.spec.parameters.items() if k not in searched}
+        _check_named(found, [*fixed, *(axis.name for axis in self.axes)])
         self._where = Where(request.wheres, _names(found.type))
         self._defaults = {**_defaults(found.type), **fixed}
         known = OBJECTIVES[request.objective]
@@ -316,6 +321,19 @@ class Study:
             "efficiency": mean_out / mean_in if efficient else None,  # type: ignore[operator]
             "returns": series,
         }
+
+
+def _check_named(found: FoundStrategy, given: Collection[str]) -> None:
+    """Refuse a search all of whose trials would be refused: a name is wrong, or a value is missing."""
+    declared = {field.name: field for field in msgspec.structs.fields(found.type.parameters)}
+    problems = [unknown(found.name, name, declared) for name in given if name not in declared]
+    problems += [
+        f"{found.name}: needs a value for {name!r}: --set {name}=…, or --choice {name}=A,B to try several"
+        for name, field in declared.items()
+        if field.required and name not in given
+    ]
+    if problems:
+        raise UsageError("\n".join(problems))
 
 
 def _names(strategy: type[AnyStrategy]) -> list[str]:

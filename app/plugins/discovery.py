@@ -298,7 +298,8 @@ def _run_file(absolute: Path) -> ModuleType:
     try:
         loader.exec_module(module)
     except SyntaxError as error:
-        raise UnknownPlugin(f"{error.filename}:{error.lineno}: {error.msg}") from error
+        place = f"{error.filename}:{error.lineno}" if error.lineno else str(absolute)
+        raise UnknownPlugin(f"{place}: {error.msg}") from error
     except (Exception, SystemExit) as error:
         if is_termination(error):
             raise

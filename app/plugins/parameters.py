@@ -35,7 +35,7 @@ def describe(kind: type[AnyStrategy]) -> list[ParameterInfo]:
 def parameters(found: FoundStrategy, values: Mapping[str, Any]) -> Parameters:
     """Return `values` (text is converted) as the declared parameters; `UsageError` lists every problem."""
     declared = {field.name: field for field in msgspec.structs.fields(found.type.parameters)}
-    problems = [_unknown(found.name, key, declared) for key in values if key not in declared]
+    problems = [unknown(found.name, key, declared) for key in values if key not in declared]
     for name, field in declared.items():
         if name not in values:
             if field.required:
@@ -58,7 +58,8 @@ def _worded(error: msgspec.ValidationError) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _unknown(strategy: str, key: str, declared: Iterable[str]) -> str:
+def unknown(strategy: str, key: str, declared: Iterable[str]) -> str:
+    """Return what to say of a parameter that a strategy does not have."""
     from difflib import get_close_matches  # noqa: PLC0415  # only for a message
 
     near = get_close_matches(key, list(declared), n=1)

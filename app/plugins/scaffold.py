@@ -22,6 +22,8 @@ _FILES = {
 def scaffold(directory: Path) -> list[Path]:
     """Write the starting files and return their paths; raises `UsageError` if any of them exists."""
     targets = {directory / target: template for template, target in _FILES.items()}
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory}: is a file; expected a directory, which is made if it is not there")
     taken = [str(path) for path in targets if path.exists()]
     if taken:
         raise UsageError(

@@ -26,6 +26,8 @@ from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(\.\.\d{4}-\d\d-\d\d)?")
+_NO_RUN = re.compile(r"-|/|\.\.|\d\.\d")
+"""No run's name has one of these; a date in another form has."""
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -42,7 +44,7 @@ def is_date(what: str) -> bool:
 
 def needs_sample(root: Path, what: str | None) -> bool:
     """Return whether there is no log yet and the dates asked for, if any, are of the built-in sample."""
-    if Layout(root).exists():
+    if Layout(root).exists() or (root.exists() and not root.is_dir()):
         return False
     return what is None or (is_date(what) and set(what.split("..")) <= set(DAYS))
 
@@ -108,7 +110,7 @@ def _traded(reader: LogReader, period: Period) -> Recorded | None:
 
 
 def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Replayed:
-    if re.search(r"-|/|\.\.", request.what):  # no run's name has one of these
+    if _NO_RUN.search(request.what):
         raise UsageError(
             f"{request.what!r} is neither a date (2025-07-02, or 2025-07-02..2025-07-03) nor the id of a run"
         )
@@ -116,7 +118,7 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Rep
 
     trial = find_trial(root, request.what)
     light = trial is not None and not (Layout(root).runs / trial.run).is_dir()
-    run = None if light else find_run(root, request.what)
+    run = None if light else _run(root, request.what)
     _refuse_extra(request, {"what"}, f"run {request.what}")
     if run is None:
         assert trial is not None
@@ -125,6 +127,13 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Rep
         return Replayed(proving.prove(root, proving.session_of(LogReader(root), run)))
     now = again(root, open_log(root), run).run(progress)
     return Replayed(now, prove(run, now))
+
+
+def _run(root: Path, name: str) -> RunReader:
+    try:
+        return find_run(root, name)
+    except DataMissing as error:
+        raise DataMissing(f"{error}; dates are written 2025-07-02") from error
 
 
 def _refuse_extra(request: ReplayRequest, known: set[str], source: str) -> None:

@@ -79,11 +79,15 @@ def _plain(value: object) -> str:
 
 
 def write_bytes(path: Path, content: bytes, option: str) -> Path:
-    """Write a file whole or not at all; raises `UsageError`."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a file whole or not at all; raises `UsageError`. A pipe or a device is written to."""
+    place = Path(os.path.realpath(path))  # a link stays one
+    aside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
+        if place.exists() and not place.is_file():
+            place.write_bytes(content)
+            return path
         aside.write_bytes(content)
-        aside.replace(path)
+        aside.replace(place)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise UsageError(f"{option} {path}: cannot be written: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 import cli
+from app.commands.base import Verb
 from app.configuration.settings import Settings
 from app.version import VERSION
 from core.errors import ExitCode
@@ -79,6 +81,32 @@ def test_every_verb_and_each_of_its_options_and_arguments_is_described(verb):
             names = [*parameter.opts, *parameter.secondary_opts]
             missing += [name for name in names if name.startswith("--") and f"`{name}" not in described]
     assert missing == []
+
+
+def parsed(verb: str, words: list[str]) -> click.Context:
+    """Read the words after a verb as the command does, without running it."""
+    command = cli.tape.get_command(click.Context(cli.tape), verb)
+    assert command is not None
+    before = {"config": [], "log": None, "json": False, "verbosity": 0}
+    return command.make_context(verb, words, parent=click.Context(cli.tape, obj=before))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_every_verb_has_examples_that_it_understands(verb):
+    command = cli.tape.get_command(click.Context(cli.tape), verb)
+    assert isinstance(command, Verb)
+    shown = command.get_help(click.Context(command, info_name=verb, terminal_width=40))
+    assert command.examples
+    for example in command.examples:
+        program, name, *words = shlex.split(example)
+        assert (program, name) == ("tape", verb)
+        assert f"  {example}\n" in shown
+        parsed(verb, words)
+
+
+def test_an_example_that_is_not_understood_is_found():
+    with pytest.raises(click.NoSuchOption):
+        parsed("replay", ["2025-07-02", "--fats"])
 
 
 def test_every_verb_described_exists():

@@ -1,0 +1,127 @@
+"""Rubbish on the command line: refused before any work, with the place, the value and what was expected."""
+
+import fcntl
+import json
+import os
+import shutil
+import stat
+
+import pytest
+
+HUGE = "99999999999999999999999"
+SEARCH = ("optimize", "sma_cross", "2025-07-03")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("replay", ""), 2, "a run's name is empty"),
+        (("replay", "yesterday"), 7, "run 'yesterday' is not there"),
+        (("replay", "20250702"), 7, "; dates are written 2025-07-02"),
+        (("replay", "02.07.2025"), 2, "nor the id of a run"),
+        (("report", ""), 2, "a run's name is empty"),
+        (("compare", "latest", " "), 2, "a run's name is empty"),
+        (("events", "--limit", HUGE), 2, f"{HUGE} is not in the range"),
+        (("sql", "SELECT 1", "--max-rows", HUGE), 2, f"{HUGE} is not in the range"),
+        (("events", "--from", "5", "--to", "3"), 2, "--from 5 is after --to 3"),
+        (("events", "--from", "2025-07-03", "--to", "2025-07-02"), 2, "--from 2025-07-03 is after"),
+        (("export", "out.csv", "--type", "trade", "--from", "9", "--to", "3"), 2, "--from 9 is after --to 3"),
+        (("state", "--at", "2025-07-02T14:30:00+99:00"), 2, "is not a time; expected such as"),
+        (("positions", "--strategy", "x"), 2, "--strategy: only with tape positions adopt"),
+        (("positions", "adopt", "ZVXA", "--strategy", "x", "--all"), 2, "not with adopt"),
+        (("live", "--demo", "monday"), 2, "'monday' is no date"),
+        (("lookahead", "sma_cross", "--allow", "gone.txt"), 2, "'gone.txt' does not exist"),
+        ((*SEARCH, "--set", "instrument=ZVXA", "--range", "fast=1:999999999"), 2, "a grid of 999,999,999"),
+        ((*SEARCH, "--range", "fast=1:2"), 2, "needs a value for 'instrument': --set instrument=…, or"),
+        ((*SEARCH, "--range", "fast=1:2", "--set", "slwo=3"), 2, "did you mean 'slow'?"),
+        ((*SEARCH, "--range", "fast=1:2", "--set", "fast=3"), 2, "'fast' has a value by --set"),
+        (
+            (*SEARCH, "--range", "fast=1:2", "--set", "instrument=ZVXA", "--heatmap", "fast,slow"),
+            2,
+            "only fast is",
+        ),
+        ((*SEARCH, "--range", "fast=1:2", "--html", "gone/page.html"), 2, "there is no directory"),
+        (("import", "."), 2, ".: is a folder"),
+        (("import", "picks.xlsx"), 2, "picks.xlsx: workbooks and .npz files hold signals: add --as signals"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tape, sample_log, args, code, message):
+    done = tape("--log", sample_log, *args)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+
+
+@pytest.mark.parametrize("content", [b"class X\n", bytes(range(256)), b"\x00"])
+def test_a_strategy_file_that_is_no_python_is_named(tape, tmp_path, content):
+    (tmp_path / "mine.py").write_bytes(content)
+    done = tape("strategies", "mine.py:X")
+    assert done.code == 1
+    assert f"does not load: {tmp_path / 'mine.py'}" in done.out
+    assert "None" not in done.out
+
+
+@pytest.mark.parametrize("command", ["halt", "resume", "flatten", "accept"])
+def test_the_operator_without_a_log_is_told_that_there_is_none(tape, command):
+    done = tape(command, "--reason", "x", "--log", "nowhere")
+    assert done.code == 7
+    assert "nowhere: there is no log here" in done.err
+
+
+@pytest.mark.parametrize(
+    "args", [("--log", "file", "replay", "2025-07-02"), ("init", "file"), ("--log", "file", "status")]
+)
+def test_a_file_where_a_directory_belongs_is_named(tape, tmp_path, args):
+    (tmp_path / "file").write_text("mine")
+    done = tape(*args)
+    assert done.code in {2, 7}
+    assert "director" in done.err
+    assert "making it" not in done.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_page_goes_through_a_link_and_leaves_a_device_what_it_is(tape, sample_log, tmp_path):
+    (tmp_path / "link.html").symlink_to("page.html")
+    assert tape("--log", sample_log, "report", "--html", "link.html").code == 0
+    assert (tmp_path / "link.html").is_symlink()
+    assert "<html" in (tmp_path / "page.html").read_text()
+    os.mkfifo(tmp_path / "pipe.html")
+    reader = os.open(tmp_path / "pipe.html", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1 << 20)  # it takes the whole page
+    try:
+        assert tape("--log", sample_log, "compare", "latest", "--html", "pipe.html").code == 0
+        assert os.read(reader, 5).startswith(b"<")
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO((tmp_path / "pipe.html").stat().st_mode)
+
+
+def test_the_command_that_follows_a_list_of_strategies_can_be_run(tape, ib_gateway_log, tmp_path):
+    shutil.copytree(ib_gateway_log, tmp_path / "log")
+    done = tape("strategies", "sma_cross")
+    (told,) = [line for line in done.err.splitlines() if line.startswith("next: tape ")]
+    assert tape("--log", "log", *told.split()[2:], "--json").code == 0
+
+
+def test_a_parameter_with_a_value_is_not_searched_by_its_declared_limits(tape, sample_log, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from typing import Annotated\nfrom msgspec import Meta\n"
+        "from truetape import Parameters, Strategy\n\n\n"
+        "class P(Parameters, frozen=True):\n    instrument: str\n"
+        "    fast: Annotated[int, Meta(ge=1, le=2)] = 1\n    slow: Annotated[int, Meta(ge=5, le=6)] = 5\n\n\n"
+        "class Mine(Strategy[P]):\n    def on_start(self):\n        pass\n"
+    )
+    from app.optimize.space import axes  # noqa: PLC0415
+    from app.plugins.discovery import find  # noqa: PLC0415
+
+    kind = find("mine.py:Mine").type
+    assert [axis.name for axis in axes(kind, (), ())] == ["fast", "slow"]
+    assert [axis.name for axis in axes(kind, (), (), {"slow"})] == ["fast"]
+
+
+def test_a_connection_that_fails_is_told_once(tape, tmp_path):
+    (tmp_path / "tape.toml").write_text("[ibkr]\nport = 1\n")
+    done = tape("check", "--connect", "--json")
+    assert done.code == 1
+    (point,) = [row for row in json.loads(done.out) if row["check"] == "connection"]
+    assert "start TWS" not in point["found"]
+    assert "start TWS" in point["remedy"]
