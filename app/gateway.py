@@ -33,7 +33,8 @@ from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
 from adapters.replay.broker import SimulatedBroker
 from adapters.replay.source import LogSource
 from app.composition.world import World
-from app.replay.planning import Period, Plan, Planner
+from app.replay.period import Period
+from app.replay.planning import Plan, Planner
 from app.version import VERSION
 from core.agenda import Agenda
 from core.clock import local
@@ -182,12 +183,13 @@ class _Day:
         for entry in self.definitions:
             self.sessions.apply(entry)
         self._planner = Planner(reader, self.sessions)
+        self._days = self._planner.feeds.dates
         self.instruments = tuple(
-            i.instrument for i in self.sessions.instruments() if date in self._planner.dates([i.instrument])
+            i.instrument for i in self.sessions.instruments() if date in self._days([i.instrument])
         )
         if not self.instruments:
             everything = [i.instrument for i in self.sessions.instruments()]
-            days = self._planner.dates(everything)
+            days = self._days(everything)
             held = f"it has {', '.join(days[:6])}" if days else "it has none; next: tape import --help"
             raise DataMissing(f"the log has no market data of {date}; {held}")
         self.date = date
@@ -207,9 +209,9 @@ class _Day:
 
         Sessions of which there are bars of a day only are left to `daily`.
         """
-        before = [date for date in self._planner.dates(self.instruments) if date < self.date]
+        before = [date for date in self._days(self.instruments) if date < self.date]
         for date in before[max(len(before) - count, 0) :]:
-            there = [i for i in self.instruments if date in self._planner.dates([i])]
+            there = [i for i in self.instruments if date in self._days([i])]
             plan = self._plan(date, there)
             finer = [s for p, s in zip(plan.parts, plan.slices, strict=True) if p.resolution != "daily"]
             if finer:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay
 from benchmarks import market
 from benchmarks.market import EXCHANGE, FIRST_DAY, ZONE, names

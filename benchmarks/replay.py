@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from app.composition.seating import StrategySpec, seat
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay
 from benchmarks.market import days, names
 from core.events import Trade

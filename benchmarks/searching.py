@@ -15,7 +15,7 @@ from app.composition.seating import StrategySpec
 from app.optimize.executing import LocalProcesses
 from app.optimize.study import Study, StudyRequest
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay
 from app.replay.researching import Case
 from eventstore.reader import LogReader

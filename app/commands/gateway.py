@@ -94,7 +94,7 @@ def gateway(call: Call, date: str, **options: Any) -> None:
 
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
     from app.gateway import GatewayRequest, parse_speed, read_faults  # noqa: PLC0415
-    from app.replay.planning import parse_period  # noqa: PLC0415
+    from app.replay.period import parse_period  # noqa: PLC0415
     from app.replay.request import cash  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ from app.live.telling import Teller
 from app.live.watched_files import configured_files
 from app.look.books import open_log
 from app.operation.writing import Writer
-from app.replay.planning import parse_period
+from app.replay.period import parse_period
 from app.replay.replaying import result
 from app.replay.request import ReplayRequest, options, strategies
 from app.watch.watching import configured

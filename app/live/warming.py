@@ -13,7 +13,8 @@ from adapters.replay.source import LogSource, Slice
 from adapters.replay.streams import Stream
 from app.composition.seating import Seated
 from app.data.definitions import day_of
-from app.replay.planning import Period, Plan, Planner
+from app.replay.period import Period
+from app.replay.planning import Plan, Planner
 from app.replay.warming import plan_warm_up
 from core.events import Bar, Quote, QuoteBar, SessionStarted, Trade
 from core.ports import EntryReader, Selection

@@ -17,7 +17,7 @@ import pyarrow.csv
 
 from app.look.books import Book
 from app.look.looking import Bounds, EventFilter, check_names, events
-from app.replay.planning import parse_period
+from app.replay.period import parse_period
 from core.errors import DataMissing, StoreError, UsageError
 from core.events import BY_TYPE, Entry, Event, SessionScheduled, Unknown
 from eventstore.parquet import TypedWriter

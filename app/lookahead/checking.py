@@ -24,7 +24,7 @@ from app.lookahead.place import mirror_directory
 from app.lookahead.points import choose
 from app.replay.comparing import first_of
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay
 from core.clock import iso
 from core.errors import ExitCode, StoreError, StrategyRaised, TapeError

@@ -16,7 +16,7 @@ import msgspec
 from app.composition.seating import StrategySpec
 from app.lifeline import end_with_starter
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay
 from core.errors import StrategyRaised, TapeError
 from eventstore.reader import LogReader

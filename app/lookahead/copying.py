@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from adapters.replay.source import LogSource
 from app.operation.writing import Writer, writing
-from app.replay.planning import Period, Plan, Planner
+from app.replay.period import Period
+from app.replay.planning import Plan, Planner
 from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import MARKET_DATA, Bar, Event, FeedDefined, InstrumentDefined, QuoteBar, SessionScheduled

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.replay.planning import Period
+from app.replay.period import Period
 from core.errors import UsageError
 
 

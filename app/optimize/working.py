@@ -14,7 +14,7 @@ from app.optimize.measures import KEPT, SESSIONS_A_YEAR, Every, edges, measure
 from app.optimize.reading import SharedReader
 from app.optimize.trials import Status, Trial, TrialStore
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled

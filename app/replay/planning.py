@@ -1,13 +1,10 @@
 """What a replay reads: dates and subscriptions in, slices of the log out.
 
-A date is the session date of an instrument's exchange. Of each instrument the finest feed with data is
-taken unless a subscription names another; never two of one kind. Of two equally fine ones an imported feed
-comes before one that sessions recorded, which may have gaps. Reads the log, writes nothing.
+A date is the session date of an instrument's exchange. Of each instrument one feed of a kind is read, which
+`app.replay.feeds` chooses. Reads the log, writes nothing.
 """
 
-import re
 from collections.abc import Iterable, Sequence
-from datetime import date
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -16,8 +13,10 @@ import msgspec
 from adapters.replay.preparing import Preparation
 from adapters.replay.source import Slice
 from adapters.replay.streams import FRAMES, Span, Stream, join, spans_of
-from core.clock import SECOND_NS, iso
-from core.errors import DataMissing, UsageError
+from app.replay.feeds import Feeds
+from app.replay.period import Period
+from core.clock import iso
+from core.errors import UsageError
 from core.events import (
     CorporateAction,
     Entry,
@@ -28,25 +27,13 @@ from core.events import (
     SignalReceived,
 )
 from core.ports import Coverage, EntryReader, Selection
-from core.resolutions import RESOLUTIONS, Resolution, resolution_of
+from core.resolutions import resolution_of
 from core.strategy import Subscription
 from projections.actions import Actions
 from projections.sessions import Sessions
 
 Prices = Literal["auto", "adjusted", "raw"]
 _ACTIONS = frozenset[type[Event]]({CorporateAction})
-_SIZED = re.compile(r"/(\d+)(sec|min|hour|day)(?:/|$)")
-_SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86_400}
-
-
-class Period(msgspec.Struct, frozen=True):
-    """Session dates, first and last inclusive (`2025-07-02`)."""
-
-    first: str
-    last: str
-
-    def __str__(self) -> str:
-        return self.first if self.first == self.last else f"{self.first}..{self.last}"
 
 
 class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,20 +96,11 @@ class Plan(msgspec.Struct, frozen=True):
         return frozenset(i for part in self.parts if part.resolution != "tick" for i in part.instruments)
 
 
-def parse_period(text: str) -> Period:
-    """Return `DATE` or `DATE..DATE`; raises `UsageError`."""
-    first, dots, last = text.partition("..")
-    try:
-        days = [date.fromisoformat(day) for day in ([first, last] if dots else [first, first])]
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no date: expected 2025-07-02 or 2025-07-02..2025-07-03") from error
-    if days[0] > days[1]:
-        raise UsageError(f"{text}: the first date is after the last one")
-    return Period(days[0].isoformat(), days[1].isoformat())
-
-
 class Planner:
-    """Plans replays of one log, read once. Without `data` options everything is read as it was recorded."""
+    """Plans replays of one log, read once. Without `data` options everything is read as it was recorded.
+
+    `feeds` tells what there is to read.
+    """
 
     def __init__(self, reader: EntryReader, sessions: Sessions, data: DataOptions | None = None) -> None:
         self._reader = reader
@@ -133,6 +111,7 @@ class Planner:
         self._actions = _actions(found) if data is not None else Actions()
         frames = [entry for entry in found if type(entry.event) in FRAMES]
         self._spans = spans_of([frames], reader.last_seq())
+        self.feeds = Feeds(self._coverage, self._spans, sessions)
         self._digests = _digests(frames, self._spans)
 
     def plan(self, period: Period, subscriptions: Sequence[Subscription]) -> Plan:
@@ -154,7 +133,7 @@ class Planner:
             return False
         wanted = resolution_of(str(subscription.resolution)).length_ns
         mine = [part for part in parts if subscription.instrument in part.instruments]
-        return all(self._length(part.feed) != wanted for part in mine)
+        return all(self.feeds.length(part.feed) != wanted for part in mine)
 
     def actions(self, instruments: Iterable[str], since: int, plan: Plan) -> list[CorporateAction]:
         """Return what happened to instruments at raw prices between `since` and a plan's beginning."""
@@ -167,36 +146,32 @@ class Planner:
         ]
         return sorted(found, key=lambda action: (action.ts, action.instrument))
 
-    def dates(self, instruments: Iterable[str], feed: str | None = None) -> list[str]:
-        """Return the session dates for which there may be data of any of the instruments (in a feed)."""
-        found = set()
-        for instrument in instruments:
-            mine = [c for c in self._coverage if c.instrument == instrument and feed in (None, c.feed)]
-            for session in self._sessions.sessions(self._sessions.instrument(instrument).exchange):
-                if any(c.first_ts < session.end and c.last_ts >= session.begin for c in mine):
-                    found.add(session.date)
-        return sorted(found)
-
     def _parts(self, period: Period, subscriptions: Sequence[Subscription]) -> list[Part]:
         groups: dict[tuple[str, int, int, str], set[str]] = {}
         for subscription in subscriptions:
             exchange = self._sessions.instrument(subscription.instrument).exchange
             bounds = self._bounds(period, exchange)
-            feed = self._feed(subscription, bounds) if bounds else None
+            feed = self.feeds.choose(subscription, *bounds, makes=self._data is not None) if bounds else None
             if bounds is None or feed is None:
-                raise self._missing(period, subscription)
+                raise self.feeds.missing(period, subscription)
             groups.setdefault((feed, *bounds, exchange), set()).add(subscription.instrument)
         self._refuse_two_of_a_kind(groups)
-        ticks = {i for key, names in groups.items() if self._resolution(key[0]) == "tick" for i in names}
+        ticks = {i for key, names in groups.items() if self.feeds.resolution(key[0]) == "tick" for i in names}
         return [
             self._part(feed, sorted(instruments), begin, end, exchange, ticks)
             for (feed, begin, end, exchange), instruments in sorted(groups.items())
         ]
 
     def _part(
-        self, feed: str, instruments: Sequence[str], begin: int, end: int, exchange: str, ticks: set[str]
+        self,
+        feed: str,
+        instruments: Sequence[str],
+        begin: int,
+        end: int,
+        exchange: str,
+        ticks: set[str],
     ) -> Part:
-        resolution, data = self._resolution(feed), self._data
+        resolution, data = self.feeds.resolution(feed), self._data
         if data is None:
             return Part(feed, resolution, tuple(instruments), begin, end, exchange)
         known = self._sessions.feed(feed)
@@ -213,7 +188,7 @@ class Planner:
         chosen: dict[tuple[str, bool], str] = {}
         for (feed, *_), instruments in sorted(groups.items()):
             for instrument in sorted(instruments):
-                key = (instrument, self._resolution(feed) == "tick")
+                key = (instrument, self.feeds.resolution(feed) == "tick")
                 if chosen.setdefault(key, feed) != feed:
                     raise UsageError(
                         f"{instrument}: subscribed to {chosen[key]} and {feed}: one feed of a kind at a time"
@@ -222,73 +197,6 @@ class Planner:
     def _bounds(self, period: Period, exchange: str) -> tuple[int, int] | None:
         days = [s for s in self._sessions.sessions(exchange) if period.first <= s.date <= period.last]
         return (days[0].begin, days[-1].end) if days else None
-
-    def _feed(self, subscription: Subscription, bounds: tuple[int, int]) -> str | None:
-        begin, end = bounds
-        feeds = {
-            c.feed
-            for c in self._coverage
-            if c.instrument == subscription.instrument
-            and c.first_ts < end
-            and c.last_ts >= begin
-            and self._holds(c, begin, end)
-        }
-        if subscription.feed is not None:
-            feeds &= {subscription.feed}
-            if self._data is None or subscription.resolution is None:
-                return subscription.feed if feeds else None
-        imported = {span.feed for span in self._spans}
-        ranked = sorted((RESOLUTIONS.index(self._resolution(f)), f not in imported, f) for f in feeds)
-        wanted = subscription.resolution
-        if wanted not in (None, *RESOLUTIONS) or (wanted in RESOLUTIONS[1:] and self._data is not None):
-            return self._feed_for(resolution_of(str(wanted)), [f for _, _, f in ranked])
-        found = [f for r, _, f in ranked if wanted in (None, RESOLUTIONS[r])]
-        return found[0] if found else None
-
-    def _feed_for(self, wanted: Resolution, feeds: Sequence[str]) -> str | None:
-        """Return the feed of this resolution, or the finest of which its bars can be made."""
-        lengths = {feed: self._length(feed) for feed in feeds}
-        native = [feed for feed in feeds if lengths[feed] == wanted.length_ns]
-        if native or self._data is None:
-            return native[0] if native else None
-        return next((f for f in feeds if not lengths[f] or wanted.length_ns % lengths[f] == 0), None)
-
-    def _length(self, feed: str) -> int:
-        """Return the length of a feed's bars in ns, 0 for ticks: by name (`ib/5min`), or resolution."""
-        sized = _SIZED.search(feed)
-        if sized is not None:
-            return int(sized[1]) * _SECONDS[sized[2]] * SECOND_NS
-        resolution = self._resolution(feed)
-        return 0 if resolution == "tick" else resolution_of(resolution).length_ns
-
-    def _holds(self, coverage: Coverage, begin: int, end: int) -> bool:
-        # What a feed covers may have a hole of days; its imports tell where.
-        return any(
-            span.feed in ("", coverage.feed)
-            and coverage.first_seq <= span.last_seq
-            and coverage.last_seq >= span.first_seq
-            and (span.first_ts is None or span.first_ts < end)
-            and (span.last_ts is None or span.last_ts >= begin)
-            for span in self._spans
-        )
-
-    def _resolution(self, feed: str) -> str:
-        known = self._sessions.feed(feed)
-        return known.resolution if known else RESOLUTIONS[0]
-
-    def _missing(self, period: Period, subscription: Subscription) -> DataMissing:
-        what = subscription.feed or subscription.resolution or ""
-        label = f"{subscription.instrument} {what}".strip()
-        days = self.dates([subscription.instrument], subscription.feed)
-        if not days:
-            return DataMissing(f"no data of {label} in this log; next: tape import --help")
-        others = [day for day in days if not period.first <= day <= period.last] or days
-        near = sorted(
-            others, key=lambda day: abs((date.fromisoformat(day) - date.fromisoformat(period.first)).days)
-        )
-        return DataMissing(
-            f"no data of {label} for {period}; the nearest dates are {', '.join(sorted(near[:4]))}"
-        )
 
     def _covering(self, part: Part) -> list[Coverage]:
         return [

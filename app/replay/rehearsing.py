@@ -17,7 +17,7 @@ from app.composition.seating import StrategySpec
 from app.data.importing import ImportRequest, run_import
 from app.look.books import open_book, snapshot
 from app.replay.options import ReplayOptions
-from app.replay.planning import parse_period
+from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.errors import UsageError
 from core.events import Recorded

@@ -23,7 +23,8 @@ from app.replay import assumptions
 from app.replay.carrying import check_prices
 from app.replay.deriving import derived
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period, Plan, Planner
+from app.replay.period import Period
+from app.replay.planning import Plan, Planner
 from app.replay.warming import plan_warm_up
 from app.version import VERSION
 from core.agenda import Agenda

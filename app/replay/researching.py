@@ -11,7 +11,8 @@ from app.configuration.reading import Config, canonical
 from app.look.books import open_log
 from app.plugins.discovery import find
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period, Planner, parse_period
+from app.replay.period import Period, parse_period
+from app.replay.planning import Planner
 from app.replay.request import ReplayRequest, options, strategies
 from core.errors import DataMissing
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
@@ -91,7 +92,7 @@ def session_dates(reader: LogReader, instruments: list[str] | None, feed: str | 
     """Return the session dates with data of the instruments, or of any."""
     sessions = sessions_in(reader)
     names = instruments if instruments is not None else [i.instrument for i in sessions.instruments()]
-    return Planner(reader, sessions).dates(names, feed)
+    return Planner(reader, sessions).feeds.dates(names, feed)
 
 
 def cores() -> int:

@@ -16,7 +16,7 @@ from app.live.proving import Recorded, recorded_sessions, specs_of
 from app.look.books import open_log
 from app.plugins.rules import renewed
 from app.replay.carrying import carried
-from app.replay.planning import Period, parse_period
+from app.replay.period import Period, parse_period
 from app.replay.proving import prove
 from app.replay.replaying import ACCOUNT, Progress, Replay, again
 from app.replay.request import ReplayRequest, options, strategies

@@ -6,7 +6,8 @@ Orders are refused while warming; the exact ranges are part of the run. Reads th
 from collections.abc import Sequence
 
 from adapters.replay.source import LogSource
-from app.replay.planning import Period, Plan, Planner
+from app.replay.period import Period
+from app.replay.planning import Plan, Planner
 from core.errors import DataMissing
 from core.ports import EntryReader
 from core.strategy import Subscription, WarmUp
@@ -26,7 +27,7 @@ def plan_warm_up(
     sessions, events = max(need.sessions for need in needs), max(need.events for need in needs)
     if not sessions and not events:
         return None
-    days = [day for day in planner.dates(s.instrument for s in subscriptions) if day < period.first]
+    days = [day for day in planner.feeds.dates(s.instrument for s in subscriptions) if day < period.first]
     held = 0
     for count, day in enumerate(reversed(days), 1):
         if held < events:

@@ -13,7 +13,7 @@ from adapters.replay.tables import parse_mapping
 from app.configuration.reading import Config
 from app.look.books import open_log
 from app.operation.writing import writing
-from app.replay.planning import parse_period
+from app.replay.period import parse_period
 from app.signals.reading import import_set, market_of, options_of, read_file, told_of
 from core.errors import DataMissing, UsageError
 from core.events import RowRejected, SignalReceived

@@ -19,7 +19,8 @@ from app.live.ending import Ending
 from app.live.kill_file import KillFile
 from app.live.signals import Stopping
 from app.operation.writing import writing
-from app.replay.planning import Period, Planner
+from app.replay.period import Period
+from app.replay.planning import Planner
 from core.events import Bar, DataStateChanged, QuoteBar, Trade
 from core.ports import Selection
 from core.strategy import Subscription

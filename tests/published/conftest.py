@@ -12,7 +12,7 @@ from adapters.replay.tables import TableOptions
 from app.composition.seating import StrategySpec
 from app.data.importing import ImportRequest, run_import
 from app.replay.options import ReplayOptions
-from app.replay.planning import parse_period
+from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.events import Filled, OrderIntended
 from core.ports import Selection

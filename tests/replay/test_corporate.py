@@ -7,7 +7,8 @@ import pytest
 from adapters.replay.corporate import changes
 from app.composition.seating import StrategySpec
 from app.replay.options import ReplayOptions
-from app.replay.planning import DataOptions, Period
+from app.replay.period import Period
+from app.replay.planning import DataOptions
 from app.replay.replaying import Replay, again
 from core.events import AccountMarked, CashAdjusted, Filled, OrderStatusChanged, PositionAdjusted
 from core.ports import Selection

@@ -4,7 +4,8 @@ import pytest
 
 from app.composition.seating import StrategySpec
 from app.replay.options import ReplayOptions
-from app.replay.planning import DataOptions, Period
+from app.replay.period import Period
+from app.replay.planning import DataOptions
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UsageError
 from core.events import FeedDefined, Filled, MadeBar, MadeQuoteBar, OrderIntended

@@ -13,7 +13,7 @@ from adapters.replay.lean import parse_days
 from adapters.replay.sample_names import DAYS
 from app.composition.seating import StrategySpec
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed

@@ -6,7 +6,7 @@ import msgspec
 
 from app.composition.seating import StrategySpec
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.replay.replaying import Replay, again
 from core.events import Filled
 from eventstore.reader import LogReader

@@ -5,7 +5,8 @@ import pytest
 from adapters.replay.source import LogSource
 from app.composition.seating import StrategySpec, seat, spread
 from app.replay.options import ReplayOptions
-from app.replay.planning import Period, Planner, parse_period
+from app.replay.period import Period, parse_period
+from app.replay.planning import Planner
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UnknownInstrument, UsageError
 from core.events import (

@@ -11,7 +11,8 @@ from adapters.replay.source import LogSource
 from app.composition.seating import StrategySpec
 from app.data.importing import ImportRequest, run_import
 from app.replay.options import ReplayOptions
-from app.replay.planning import DataOptions, Period, Planner
+from app.replay.period import Period
+from app.replay.planning import DataOptions, Planner
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UsageError
 from core.events import Bar, CorporateAction, FeedDefined, QuoteBar, Trade

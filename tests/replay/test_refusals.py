@@ -6,7 +6,7 @@ import pytest
 
 from app.composition.seating import StrategySpec
 from app.replay.options import ReplayOptions
-from app.replay.planning import parse_period
+from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import OrderSendStarted, RiskRefused

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 import adapters.replay.working as working
 from app.composition.seating import StrategySpec
 from app.replay.options import ReplayOptions
-from app.replay.planning import DataOptions, Period
+from app.replay.period import Period
+from app.replay.planning import DataOptions
 from app.replay.replaying import Replay, again
 from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, Resting, pay_dividend, restated_quantity, split_order

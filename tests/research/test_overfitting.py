@@ -10,7 +10,7 @@ import pytest
 from app.optimize.folds import folds
 from app.optimize.measures import edges, interval, returns
 from app.optimize.overfitting import deflated, expected_maximum, moments, probabilistic
-from app.replay.planning import Period
+from app.replay.period import Period
 from app.report.metrics import sharpe
 from core.errors import UsageError
 from core.events import SessionScheduled
