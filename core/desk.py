@@ -57,6 +57,8 @@ from core.views import (
 _NO_TERMS = Terms()
 _SIDES: tuple[str, ...] = get_args(Side)
 _TIFS: tuple[str, ...] = get_args(TimeInForce)
+_BUY: Side = "BUY"
+_SELL: Side = "SELL"
 _DAY: TimeInForce = "DAY"
 _NO_PRICES = (None, None, None, None)
 
@@ -260,7 +262,8 @@ class StrategyDesk:
         terms: Terms,
     ) -> OrderIntended:
         self._placed += 1
-        _check_side(side)
+        if side is not _BUY and side is not _SELL:  # hot: as a rule it is one of these very words
+            _check_side(side)
         if tif is not _DAY:  # hot: as a rule it is the very default
             _check_tif(tif)
         intent = OrderIntended(

@@ -472,7 +472,7 @@ class Loop:
     def _accept(self, seq: int) -> None:
         step = self._step
         while step.effects:
-            effects = step.take_effects()
+            effects, step.effects = step.effects, []
             self._decided += effects
             self._process(self._broker.accept(effects, step.present.ts), seq)
 

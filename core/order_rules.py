@@ -91,7 +91,9 @@ def order_defect(intent: OrderIntended) -> Refusal | None:
     """Return what is wrong with a new order by itself, or `None`."""
     quantity, kind, tif = intent.quantity, intent.type, intent.tif
     found = None if ZERO < quantity <= QUANTITY_MAX else _quantity(quantity)
-    if found is None:
+    # hot: a market order has no price
+    bare = kind == "MKT" and intent.limit is intent.stop is intent.trail is intent.trail_pct is None
+    if found is None and not bare:
         found = _prices(intent, kind)
     if found is None and (tif != "DAY" or kind == "MOC" or intent.good_till is not None):
         found = _time(tif, kind, intent.good_till, intent.ts)
@@ -119,8 +121,6 @@ def _new_time(intent: ModifyIntended, order: Order) -> Refusal | None:
 
 
 def _prices(terms: OrderIntended | ModifyIntended, kind: OrderType) -> Refusal | None:
-    if kind == "MKT" and terms.limit is terms.stop is terms.trail is terms.trail_pct is None:
-        return None  # hot: a market order has none of them
     needed = PRICES[kind]
     if kind == "TRAIL":
         return _trail(terms)

@@ -5,7 +5,7 @@ decisions: intent, verdict, send. Every decision is recorded, and so folded, bef
 is judged: two orders asked for in one breath cannot both use the same headroom.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -506,11 +506,6 @@ class Step:
         who = (request.account, request.strategy, request.instrument)
         cancel = CancelSendStarted(request.ts, request.order, *who)
         self.effects.append(Effect(record(cancel, at, seq), request))
-
-    def take_effects(self) -> Sequence[Effect]:
-        """Return the effects decided since the last call."""
-        effects, self.effects = self.effects, []
-        return effects
 
     def _tell_order(self, order_id: str) -> None:
         order = self.orders.get(order_id)

@@ -188,7 +188,7 @@ class Working:
         if complete:
             self.remove(order, "Filled", ts)
         intent = order.intent
-        if not (intent.parent or intent.oca or self._families.has_children(intent.order)):
+        if not (intent.parent or intent.oca or intent.order in self._families.parents):
             return
         self._apply(self._families.filled(order, quantity), facts, ts)
         if complete:
@@ -200,7 +200,7 @@ class Working:
 
     def _related(self, order: Resting) -> bool:
         intent = order.intent
-        return bool(intent.parent or intent.oca) or self._families.has_children(intent.order)
+        return bool(intent.parent or intent.oca) or intent.order in self._families.parents
 
     def _apply(self, changes: Iterable[Change], facts: list[Event], ts: int) -> None:
         """Carry out what a fill or an end means for an order's relatives."""

@@ -43,17 +43,17 @@ class Families:
     """The relations between the orders at the broker."""
 
     def __init__(self) -> None:
-        self._families: dict[str, _Family] = {}
+        self.parents: dict[str, _Family] = {}  # orders that others wait for
         self._groups: dict[str, list[Resting]] = {}
 
     def join(self, order: Resting, parent_filled: Decimal, *, parent_over: bool) -> None:
         """Take in an order with a parent or a group; afterwards its `allowed` is right."""
         intent = order.intent
         if intent.parent:
-            family = self._families.get(intent.parent)
+            family = self.parents.get(intent.parent)
             if family is None:
                 family = _Family(intent.parent, parent_filled, parent_over, [], {})
-                self._families[intent.parent] = family
+                self.parents[intent.parent] = family
             family.children.append(order)
             self._count(order, order.filled, family)
             order.allowed = self._allowed(order, family)
@@ -64,13 +64,9 @@ class Families:
         """Return whether an order has nothing to fill yet because its parent has not."""
         return bool(order.intent.parent) and order.allowed <= order.filled
 
-    def has_children(self, order: str) -> bool:
-        """Return whether other orders wait for this one."""
-        return order in self._families
-
     def amended(self, order: Resting) -> Change | None:
         """Hold a new version to what the parent allows; return its reduction, if there is one."""
-        family = self._families.get(order.intent.parent)
+        family = self.parents.get(order.intent.parent)
         if family is None:
             return None
         order.allowed = self._allowed(order, family)
@@ -82,7 +78,7 @@ class Families:
         """Return what a fill of `quantity`, already counted in `order`, means for its relatives."""
         changes: list[Change] = []
         intent = order.intent
-        own = self._families.get(intent.parent) if intent.parent else None
+        own = self.parents.get(intent.parent) if intent.parent else None
         if own is not None:
             self._count(order, quantity, own)
         if intent.oca:
@@ -90,7 +86,7 @@ class Families:
         if own is not None:
             for child in own.children:
                 child.allowed = self._allowed(child, own)
-        family = self._families.get(intent.order)
+        family = self.parents.get(intent.order)
         if family is not None:
             family.filled = CONTEXT.add(family.filled, quantity)
             changes += self._released(family)
@@ -98,7 +94,7 @@ class Families:
 
     def filled_before(self, order: Resting) -> None:
         """Count what an order filled that is over, for its siblings that are taken back."""
-        family = self._families.get(order.intent.parent)
+        family = self.parents.get(order.intent.parent)
         if family is not None:
             self._count(order, order.filled, family)
             for child in family.children:
@@ -108,12 +104,12 @@ class Families:
         """Restate what parents and exits filled in units after a split; `orders` were restated before."""
         split = list(orders)
         for parent in dict.fromkeys(order.intent.parent for order in split if order.intent.parent):
-            family = self._families[parent]
+            family = self.parents[parent]
             family.filled = restated(family.filled)
             family.exits = {group: restated(filled) for group, filled in family.exits.items()}
         for order in split:
             if order.intent.parent:
-                order.allowed = self._allowed(order, self._families[order.intent.parent])
+                order.allowed = self._allowed(order, self.parents[order.intent.parent])
 
     def _count(self, order: Resting, quantity: Decimal, family: _Family) -> None:
         group = order.intent.oca or order.intent.order
@@ -126,12 +122,12 @@ class Families:
             self._leave(intent.oca, order)
         if intent.parent:
             self._leave_family(order)
-        family = self._families.get(intent.order)
+        family = self.parents.get(intent.order)
         if family is None:
             return []
         family.over = True
         if not family.children:
-            del self._families[family.parent]
+            del self.parents[family.parent]
         return [change for child in family.children if (change := self._settled(child, family)) is not None]
 
     def _settled(self, child: Resting, family: _Family) -> Change | None:
@@ -175,12 +171,12 @@ class Families:
             self._groups.pop(group, None)
 
     def _leave_family(self, order: Resting) -> None:
-        family = self._families.get(order.intent.parent)
+        family = self.parents.get(order.intent.parent)
         if family is not None:
             if order in family.children:
                 family.children.remove(order)
             if not family.children and family.over:
-                del self._families[family.parent]
+                del self.parents[family.parent]
 
 
 def _share(rest: Decimal, left: Decimal, whole: Decimal) -> Decimal:
