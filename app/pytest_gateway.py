@@ -40,7 +40,7 @@ class RunningGateway:
         """End the gateway as a clean stop would; calling it again does nothing."""
         if self._thread is not None:
             self._server.stop()
-            self._thread.join(10)
+            self._thread.join(60)
             self._thread = None
             self._stack.close()
 

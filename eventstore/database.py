@@ -7,6 +7,7 @@ named one by one, so a query sees that moment or, where a compaction has replace
 
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
@@ -250,7 +251,8 @@ def _run_value(value: Any) -> Any:
 
 
 def _spill_directory() -> Path:
-    return Path(tempfile.gettempdir()) / f"truetape-sql-{os.getpid()}"
+    # Machines in containers may share the directory, and their processes' numbers are often the same.
+    return Path(tempfile.gettempdir()) / f"truetape-sql-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, root: Path) -> None:

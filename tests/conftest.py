@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,12 @@ from tests.sealing import SealsHere
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 MORNING_END_NS = local("2025-07-02", "10:00", "America/New_York")
+
+
+# A shell that starts the tests in the background has them ignore Ctrl-C; whoever they start inherits that.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 def sampled(rows: Iterable[Any], every: int) -> list[Any]:

@@ -26,7 +26,7 @@ from eventstore.lock import Lock
 from eventstore.reader import LogReader
 
 _CLI = Path(__file__).resolve().parents[2] / "cli.py"
-_STOP_S = 5.0
+_STOP_S = 20.0
 _START_S = 60.0
 _RETRY_S = 0.2
 

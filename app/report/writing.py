@@ -61,7 +61,7 @@ def write_csv(material: Material, directory: Path) -> Path:
 
 def _write_table(path: Path, table: Table) -> None:
     heads, rows = table
-    aside = path.with_name(f".{path.name}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if heads:

@@ -42,7 +42,7 @@ def test_a_wrong_port_names_the_usual_ones(log, tmp_path, tape):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    done = tape("-c", configured(tmp_path / "t.toml", port), "--log", log, "check", "--connect", "--json")
+        done = tape("-c", configured(tmp_path / "t.toml", port), "--log", log, "check", "--connect", "--json")
     ok, found, remedy = points(done)["connection"]
     assert not ok
     assert str(port) in found
@@ -92,12 +92,12 @@ def test_a_kill_without_a_broker_leaves_the_kill_file_and_says_what_failed(log, 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    done = tape("--log", log, "kill", "--port", str(port))
-    assert done.code == 3
-    assert (log / "control" / "KILL").exists()
-    assert "cancel by hand in TWS" in done.err
-    shutil.rmtree(log)
-    assert "FAILED" in tape("--log", log, "kill", "--port", str(port)).err
+        done = tape("--log", log, "kill", "--port", str(port))
+        assert done.code == 3
+        assert (log / "control" / "KILL").exists()
+        assert "cancel by hand in TWS" in done.err
+        shutil.rmtree(log)
+        assert "FAILED" in tape("--log", log, "kill", "--port", str(port)).err
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_for_ever():

@@ -35,11 +35,11 @@ SHORT = TimeLimits(connect_s=0.5, handshake_s=0.1, send_s=0.5)
 
 
 @pytest.fixture
-def nobody() -> Any:
-    """A port of loopback where nothing listens."""
+def nobody() -> Iterator[Any]:
+    """A port of loopback where nothing listens, and nobody else can."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return SimpleNamespace(host="127.0.0.1", port=sock.getsockname()[1])
+        yield SimpleNamespace(host="127.0.0.1", port=sock.getsockname()[1])
 
 
 @pytest.fixture

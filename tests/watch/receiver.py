@@ -14,7 +14,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}/hook?key=geheim"
 
-    def wait_for(self, count, patience_s=10):
+    def wait_for(self, count, patience_s=60):
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.got) >= count, patience_s), self.got
             return self.got
@@ -40,4 +40,4 @@ def receiving() -> Iterator[Any]:
         thread.start()
         yield server
         server.shutdown()
-        thread.join(5)
+        thread.join(60)

@@ -152,7 +152,7 @@ def receiver():
 def test_an_alert_reaches_the_webhook_with_its_place_in_the_log(receiver):
     sink = alert_sink(AlertSettings(webhook=receiver.url))
     sink.offer([link("down", seq=7), link("down", seq=8)])
-    sink.close(10)
+    sink.close(60)
     ((path, body),) = receiver.got
     assert path == "/hook?key=geheim"
     assert body["text"] == body["content"] == "[truetape] warning: connection down: the socket closed"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -287,16 +288,20 @@ FINISHED = 'tape_events_total{type="reconciliation_finished"} 1'
 
 
 def test_metrics_show_a_session_while_it_trades(ib_gateway, log):
+    with socket.socket() as held:  # until the server has it: two may be bound, one may listen
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        show_metrics(ib_gateway, log, held.getsockname()[1])
+
+
+def show_metrics(ib_gateway, log, port):
     import urllib.request  # noqa: PLC0415
 
-    with_port = Metrics(0, dict, dict)
-    port = with_port.port
-    with_port.close(5)
     gateway = ib_gateway(speed=60, start="open")
     seen: list[str] = []
 
     def look(session):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         if "tape_connected 1" in text and FINISHED in text:
             seen.append(text)

@@ -126,7 +126,7 @@ def test_a_listener_that_is_called_inline_is_caught_delaying():
     assert returns_in_time(lambda: sink.offer([filled(seq=n) for n in range(1, 10)]))
     assert [one.state for one in sink.reports(TS)] == ["overflow"]
     release.set()
-    sink.close(5)
+    sink.close(60)
 
 
 @pytest.mark.parametrize(("name", "how"), [("Dying", "ended with 7"), ("Leaving", "ended with 1")])
@@ -154,7 +154,7 @@ def test_losses_are_reported_at_most_once_a_second():
     assert [one.count for one in sink.reports(TS)] == [2]
     sink.offer([filled(seq=3)])
     assert sink.reports(TS) == []
-    sink.close(5)
+    sink.close(60)
 
 
 def all_fills():
@@ -173,7 +173,7 @@ def test_a_listener_made_in_python_is_told_in_a_thread():
 
     sink: Sink = SinkThread.listening("hearing", Hearing(), queue_max=10, errors_max=1)
     sink.offer([filled("SPY", 1), filled("IBM", 2), filled("SPY", 3)])
-    sink.close(5)
+    sink.close(60)
     assert heard == [(1, "SPY"), (2, "IBM")]
     assert [(one.state, one.count) for one in sink.reports(TS)] == [("error", 1), ("switched_off", 1)]
 

@@ -21,7 +21,7 @@ def lines(directory):
 def written(directory, entries, secrets=(), **settings):
     sink = log_sink(LogSettings(directory=directory, **settings), secrets, 3)
     sink.offer(entries)
-    sink.close(10)
+    sink.close(60)
     return sink.reports(TS)
 
 
@@ -71,7 +71,7 @@ def test_market_data_are_never_written(tmp_path):
     sink = log_sink(LogSettings(directory=tmp_path, level="debug"), (), 1)
     assert Trade not in sink.types
     sink.offer([trade()])
-    sink.close(10)
+    sink.close(60)
     assert lines(tmp_path) == []
 
 

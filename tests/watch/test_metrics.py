@@ -20,7 +20,7 @@ def metrics():
 
 
 def get(port, path="/metrics"):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
         return answer.headers["Content-Type"], answer.read().decode()
 
 
