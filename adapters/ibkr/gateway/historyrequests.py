@@ -149,7 +149,8 @@ class HistoryRequests:
         back = duration(asked.duration)
         if back.unit == "S":
             return end - back.count * SECOND_NS
-        known = [s for s in self._sessions.sessions(contract.calendar) if s.begin < end]
+        found = self._sessions.sessions(contract.calendar)
+        known = [s for s in found if (s.open if asked.rth else s.begin) < end]  # those that have begun
         if back.unit == "D":
             mine = known[-back.count :]
         else:
