@@ -168,7 +168,7 @@ class _Parts:
         self._journal = journal
         self._request = request
         self._world = World(day.sessions, day.definitions, request.currency, every_order=True)
-        self._contracts = Contracts(day.sessions.instruments())
+        self._contracts = Contracts(day.sessions.instruments(), request.date.replace("-", ""))
         self._agenda = Agenda()
         self._commission = commission_model(request.commission)
         self._broker = SimulatedBroker(
