@@ -407,6 +407,8 @@ class StrategyDesk:
         if found is None:
             return ""
         self._request(found.decision)
+        if not found.quantity:
+            return ""
         side: Side = "BUY" if found.quantity > ZERO else "SELL"
         return self.place(
             instrument, side, found.quantity.copy_abs(), None, None, "DAY", f"resize: {found.reason}"
