@@ -6,7 +6,7 @@ goes on. Nothing of the day's log is changed.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -33,35 +33,24 @@ from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
 from adapters.replay.broker import SimulatedBroker
 from adapters.replay.source import LogSource
 from app.composition.world import World
-from app.replay.period import Period
-from app.replay.planning import Plan, Planner
+from app.gateway_day import GatewayDay, look_back
 from app.version import VERSION
 from core.agenda import Agenda
-from core.clock import local
 from core.commissions import commission_model
-from core.errors import ConfigError, DataMissing, UsageError
+from core.errors import ConfigError, UsageError
 from core.events import (
     AccountMarked,
-    Bar,
     CashAdjusted,
-    Entry,
-    Event,
-    FeedDefined,
-    InstrumentDefined,
-    SessionScheduled,
     SessionStarted,
 )
 from core.matching import FillModel
 from core.money import money
-from core.ports import EntryReader, Selection
-from core.strategy import Subscription
+from core.ports import EntryReader
 from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
-from projections.sessions import Sessions
 
 ACCOUNT = "DU1000001"
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 
 
 class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +132,7 @@ def open_gateway(root: Path, request: GatewayRequest) -> Iterator[Gateway]:
             f"--server-version {request.server_version}: expected {VERSION_MIN} to {VERSION_MAX}; later "
             f"versions are binary and not spoken here"
         )
-    day = _Day(LogReader(root), request.date)
+    day = GatewayDay(LogReader(root), request.date)
     named = root if root.name not in ("", "..") else root.resolve()
     place = request.book or named.with_name(f"{named.name}-gateway") / request.date
     if request.book and place.exists() and not place.is_dir():
@@ -173,94 +162,15 @@ def _set_aside(place: Path) -> None:
         place.rename(target)
 
 
-class _Day:
-    """What the log holds of a date: the plan, the definitions, the day before."""
-
-    def __init__(self, reader: EntryReader, date: str) -> None:
-        self.reader = reader
-        self.definitions = [e for b in reader.entries(Selection(types=_DEFINITIONS)) for e in b]
-        self.sessions = Sessions()
-        for entry in self.definitions:
-            self.sessions.apply(entry)
-        self._planner = Planner(reader, self.sessions)
-        self._days = self._planner.feeds.dates
-        self.instruments = tuple(
-            i.instrument for i in self.sessions.instruments() if date in self._days([i.instrument])
-        )
-        if not self.instruments:
-            everything = [i.instrument for i in self.sessions.instruments()]
-            days = self._days(everything)
-            held = f"it has {', '.join(days[:6])}" if days else "it has none; next: tape import --help"
-            raise DataMissing(f"the log has no market data of {date}; {held}")
-        self.date = date
-        self.plan = self._plan(date, self.instruments)
-
-    @property
-    def timezone(self) -> str:
-        """The time zone of most of the day's instruments: the gateway's own."""
-        zones = [self.sessions.instrument(i).timezone for i in self.instruments]
-        return max(sorted(set(zones)), key=zones.count)
-
-    def _plan(self, date: str, instruments: Sequence[str]) -> Plan:
-        return self._planner.plan(Period(date, date), [Subscription(i) for i in instruments])
-
-    def before(self, count: int) -> Iterator[LogSource]:
-        """Yield the data of the last sessions before, for history and the day's first `close`.
-
-        Sessions of which there are bars of a day only are left to `daily`.
-        """
-        before = [date for date in self._days(self.instruments) if date < self.date]
-        for date in before[max(len(before) - count, 0) :]:
-            there = [i for i in self.instruments if date in self._days([i])]
-            plan = self._plan(date, there)
-            finer = [s for p, s in zip(plan.parts, plan.slices, strict=True) if p.resolution != "daily"]
-            if finer:
-                yield LogSource(self.reader, finer)
-
-    def daily(self) -> list[Bar]:
-        """Return the recorded bars of a day of earlier sessions, by time."""
-        wanted = Selection(
-            types=frozenset({Bar}),
-            feeds=frozenset(f.feed for f in self.sessions.feeds() if f.resolution == "daily"),
-            instruments=frozenset(self.instruments),
-            end_ts=self.begin_ts() + 1,
-        )
-        found = [e.event for b in self.reader.entries(wanted) for e in b if isinstance(e.event, Bar)]
-        return sorted(found, key=lambda bar: bar.ts)
-
-    def scheduled(self) -> list[SessionScheduled]:
-        """Return the date's sessions of the exchanges that have data."""
-        exchanges = {self.sessions.instrument(i).exchange for i in self.instruments}
-        found = (self.sessions.session_on(exchange, self.date) for exchange in sorted(exchanges))
-        return [session for session in found if session is not None]
-
-    def start_ts(self, start: str) -> int:
-        """Return where the day begins."""
-        sessions = self.scheduled()
-        if start == "begin":
-            return self.begin_ts()
-        if start == "open":
-            return min(session.open for session in sessions)
-        return local(self.date, start, self.timezone)
-
-    def begin_ts(self) -> int:
-        """Return where the date's sessions begin."""
-        return min(session.begin for session in self.scheduled())
-
-    def end_ts(self) -> int:
-        """Return where the day ends."""
-        return max(session.end for session in self.scheduled())
-
-
 class _Parts:
     """A gateway's parts, wired one after the other."""
 
-    def __init__(self, day: _Day, journal: Journal, request: GatewayRequest) -> None:
+    def __init__(self, day: GatewayDay, journal: Journal, request: GatewayRequest) -> None:
         self._day = day
         self._journal = journal
         self._request = request
         self._world = World(day.sessions, day.definitions, request.currency, every_order=True)
-        self._contracts = Contracts(day.sessions.instruments())
+        self._contracts = Contracts(day.sessions.instruments(), request.date.replace("-", ""))
         self._agenda = Agenda()
         self._commission = commission_model(request.commission)
         self._broker = SimulatedBroker(
@@ -289,8 +199,9 @@ class _Parts:
             request.account,
             self._accounts.realised,
         )
-
-        self._day_break = DayBreak(self._accounts, day.begin_ts(), money(request.cash))
+        self._feeds = Feeds(self._world.quotes)
+        look_back(day, request.history, self._feeds, self._world.quotes)
+        self._day_break = DayBreak(self._accounts, day.begin_ts(), self._feeds.closes)
 
     def open_book(self) -> int | None:
         """Fold the book that there is and return its last time; `None` for one that begins."""
@@ -321,10 +232,8 @@ class _Parts:
 
     def session(self, resumed: int | None) -> Session:
         """Return the gateway's session, standing at the day's start or where the book ends."""
-        request, world, day = self._request, self._world, self._day
+        request, world, day, feeds = self._request, self._world, self._day, self._feeds
         outbox = Outbox()
-        feeds = Feeds(world.quotes)
-        self._look_back(feeds)
         accounts = self._accounts
         self._day_break.end()
         trading = Trading(
@@ -366,32 +275,6 @@ class _Parts:
         return Session(
             settings, market, trading, outbox, feeds, data, reports, reference, self._contracts, faults
         )
-
-    def _look_back(self, feeds: Feeds) -> None:
-        """Fold the sessions before into history and prices; the last prices are the day's `close` ticks."""
-        quotes = self._world.quotes
-        for source in self._day.before(self._request.history):
-            for batch in source.batches():
-                for _, event in batch:
-                    self._fold_quote(event)
-                    feeds.on_event(event)
-        firsts = {name: feeds.archive(name).first_ts() for name in self._day.instruments}
-        for bar in self._day.daily():
-            first = firsts[bar.instrument]
-            if first is None or bar.ts <= first:
-                feeds.archive(bar.instrument).days.append(bar)
-            if first is None:
-                self._fold_quote(bar)
-        for instrument in self._day.instruments:
-            mark = quotes.mark(instrument)
-            if mark is not None:
-                feeds.closes[instrument] = mark
-            feeds.archive(instrument).new_day()
-
-    def _fold_quote(self, event: Event) -> None:
-        handler = self._world.quotes.handlers.get(type(event))
-        if handler is not None:
-            handler(Entry(0, None, 0, None, event))
 
     def _mark(self, ts: int) -> None:
         """Note the time and the equity each minute, so that a restart goes on from there."""

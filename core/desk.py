@@ -152,7 +152,6 @@ class StrategyDesk:
         self._requests = requests
         self._placed = 0
         self._versions: dict[str, int] = {}
-        self._said: dict[str, str] = {}  # what an order said when it was last changed
 
     @property
     def now(self) -> int:
@@ -322,8 +321,6 @@ class StrategyDesk:
         # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
         version = max(self._versions.get(order, 1), self.orders.last_version(order)) + 1
         self._versions[order] = version
-        folded = self.orders.get(order)
-        self._said[order] = folded.message if folded else ""
         instrument = known.instrument if known else ""
         who = (self._present.ts, order, version, self.account, self.id, instrument)
         had = (known.limit, known.stop, known.trail, known.trail_pct) if known else _NO_PRICES
@@ -356,14 +353,15 @@ class StrategyDesk:
     def _latest(self, order: str) -> Order | OrderIntended | ModifyIntended | None:
         """Return the order as it was asked for last: in this handler, or before it.
 
-        A change that was refused meanwhile (which is what the order says then) does not count.
+        What was judged meanwhile is in the order as it stands, which a refused change has left as it was.
         """
         known = self.orders.get(order)
         for request in reversed(self._requests):
             intents = (request.entry, *request.exits) if isinstance(request, Bracketed) else (request,)
             for intent in intents:
                 if isinstance(intent, OrderIntended | ModifyIntended) and intent.order == order:
-                    judged = known is not None and known.message != self._said.get(order, "")
+                    version = intent.version if isinstance(intent, ModifyIntended) else 1
+                    judged = known is not None and self.orders.last_version(order) >= version
                     return known if judged else intent
         return known
 
@@ -412,6 +410,8 @@ class StrategyDesk:
         if found is None:
             return ""
         self._request(found.decision)
+        if not found.quantity:
+            return ""
         side: Side = "BUY" if found.quantity > ZERO else "SELL"
         return self.place(
             instrument, side, found.quantity.copy_abs(), None, None, "DAY", f"resize: {found.reason}"

@@ -39,7 +39,10 @@ class SizingViews(msgspec.Struct, frozen=True):
 
 
 class Resize(msgspec.Struct, frozen=True):
-    """What to trade, signed, to bring a holding to its size; why; and the decision to be recorded."""
+    """What to trade, signed, to bring a holding to its size; why; and the decision to be recorded.
+
+    A quantity of 0 says that the strategy's own sizer failed, which is recorded and trades nothing.
+    """
 
     quantity: Decimal
     reason: str
@@ -65,6 +68,7 @@ class SizingDesk:
         self._rules = rules
         self._own = own
         self._asked: dict[str, int] = {}  # resizings of this handler: they are folded after it
+        self._failures: dict[str, tuple[int, str]] = {}  # of the own sizer: the session's begin and the words
 
     def size(self, instrument: str, volatility: float | None, now: int) -> tuple[Sized, OrderSized]:
         """Return how large a position is to be, and the decision to be recorded."""
@@ -76,7 +80,8 @@ class SizingDesk:
         """Return what brings a holding to its size; `None` if it is near enough, or had its turn.
 
         A holding has one turn in a session of its exchange, and none while orders of the strategy's own are
-        on their way: those may change it yet.
+        on their way: those may change it yet. An own sizer that fails does not use up the turn; that it did
+        is told once a session, and again if it fails in another way.
         """
         if self._rules.resize_band is None:
             return None
@@ -86,9 +91,19 @@ class SizingDesk:
         found = sized(self._rules, self._facts(instrument, volatility, held), self._own)
         quantity, why = resized(self._rules, held, found)
         if not quantity:
-            return None
+            return self._failed(instrument, found, now)
         self._asked[instrument] = now
         return Resize(quantity, why, self._decision(instrument, found, now, "resize", why))
+
+    def _failed(self, instrument: str, found: Sized, now: int) -> Resize | None:
+        """Return what records that the own sizer gave no size, unless it is recorded already."""
+        if self._rules.own is None or not found.capped_by or found.wanted or found.quantity:
+            return None
+        failure = (self._session_began(instrument, now), found.capped_by)
+        if self._failures.get(instrument) == failure:
+            return None
+        self._failures[instrument] = failure
+        return Resize(ZERO, "", self._decision(instrument, found, now, "resize", ""))
 
     def _had_its_turn(self, instrument: str, now: int) -> bool:
         folded = self._views.decided.resized_ts(self._strategy, instrument)

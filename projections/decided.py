@@ -52,7 +52,7 @@ class Decided(Projection):
 
     def _sized(self, entry: Any) -> None:
         event: OrderSized = entry.event
-        if event.purpose == "resize":
+        if event.purpose == "resize" and event.quantity:  # of 0: a sizer failed, and may be asked again
             self._resized[event.strategy, event.instrument] = event.ts
 
     def _measured(self, entry: Any) -> None:

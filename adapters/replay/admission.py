@@ -6,13 +6,11 @@ instrument's hours and the fill mode; keeps nothing of the order. Reads prices a
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from core.clock import NEVER, iso
+from core.clock import MINUTE_NS, NEVER, iso
 from core.matching import Hours, Resting, close_in_bars, start_trail
+from core.matching.cutoffs import BAR_CUTOFF_NS, cutoff_ns
 from core.money import CONTEXT
 from core.views import InstrumentsView, QuotesView
-
-CUTOFF_NS = 930_000_000_000
-"""In bar mode a market-on-close is refused from 15.5 minutes before the close on."""
 
 
 class Admission:
@@ -96,7 +94,7 @@ class Admission:
         elif intent.tif in ("DAY", "GTC") and self._waits_for_the_close(order, ts):
             # As a market-on-close: what the session's bar will say is known then.
             order.due = self._hours.next_close(intent.instrument, ts)
-            if ts > order.due - CUTOFF_NS:
+            if ts > order.due - BAR_CUTOFF_NS:
                 order.due, order.opens = NEVER, self._hours.next_open(intent.instrument, ts)
 
     def _waits_for_the_close(self, order: Resting, ts: int) -> bool:
@@ -124,9 +122,11 @@ class Admission:
         due = self._hours.next_close(instrument, ts)
         if due == NEVER:
             return "market on close: no session is known that it could close with"
-        if in_bars and ts > due - CUTOFF_NS:
+        cutoff = cutoff_ns(self._instruments.instrument(instrument).exchange, in_bars=in_bars)
+        if ts > due - cutoff:
             zone = session.timezone if session is not None else "UTC"
-            return f"market on close: too late, the last is taken 15.5 minutes before {iso(due, zone)}"
+            before = f"{cutoff / MINUTE_NS:g} minute{'' if cutoff == MINUTE_NS else 's'}"
+            return f"market on close: too late, the last is taken {before} before {iso(due, zone)}"
         order.due = due
         return ""
 

@@ -85,7 +85,8 @@ class OrderSized(Event, frozen=True, gc=False, omit_defaults=True):
 
     `wanted` is what the `method` gives, `quantity` what is left of it by the cap that `capped_by` names (or
     0, with the reason why nothing could be worked out). `inputs` is canonical JSON: numbers as text, by name.
-    `purpose` is `resize` where a holding is brought to that size. `reason` says what else there is to say:
+    `purpose` is `resize` where a holding is brought to that size, or left as it is because a sizer of the
+    user's own failed (`quantity` is 0). `reason` says what else there is to say:
     by how much a holding had drifted, or why another method stood in.
     """
 

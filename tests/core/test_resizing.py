@@ -125,11 +125,60 @@ def test_growth_is_judged_by_the_limits_and_a_reduction_always_passes():
     assert held(shrunk) == D(264)
 
 
-def test_a_sizer_that_fails_changes_no_holding(monkeypatch):
-    def fails(case):
-        raise Unsized("sizer mine raised")
+OWN = replace(RULES, method="mine", own=OwnSizing("mine", "mine.py"))
 
-    monkeypatch.setattr("app.composition.world.load_sizer", lambda rules: fails)
-    rules = replace(RULES, method="mine", own=OwnSizing("mine", "mine.py"))
-    bench = bench_of({1: lambda s: s.buy("ACME", 1000, reason="in"), 3: resize}, [10, 10, 99, 99], rules)
+
+def failing(monkeypatch, *words):
+    """Let a sizer of one's own fail in these words, one after the other; `None` is a size of 500."""
+    told = iter(words)
+
+    def sizer(case):
+        said = next(told)
+        if said is None:
+            return D(500)
+        raise Unsized(said)
+
+    monkeypatch.setattr("app.composition.world.load_sizer", lambda rules: sizer)
+
+
+def held_1000(*turns):
+    return {1: lambda s: s.buy("ACME", 1000, reason="in")} | dict.fromkeys(turns, resize)
+
+
+def test_a_sizer_that_fails_changes_no_holding_and_is_on_record(monkeypatch):
+    failing(monkeypatch, "sizer mine raised")
+    bench = bench_of(held_1000(3), [10, 10, 99, 99], OWN)
     assert asked(bench) == [("BUY", 1000)]
+    (told,) = bench.recorded(OrderSized)
+    assert (told.purpose, told.quantity, told.capped_by) == ("resize", 0, "sizer mine raised")
+    assert json.loads(told.inputs)["held"] == "1000"
+
+
+def test_it_is_on_record_once_a_session_and_again_if_it_fails_in_another_way(monkeypatch):
+    words = ["no rows"] * 3 + ["no file"] * 2
+    failing(monkeypatch, *words)
+    prices = [10, 10, 99, 99, 99, 99, 99]
+    bench = bench_of(held_1000(2, 3, 4, 5, 6), prices, OWN)
+    assert [told.capped_by for told in bench.recorded(OrderSized)] == ["no rows", "no file"]
+
+
+def test_it_does_not_use_up_the_turn(monkeypatch):
+    failing(monkeypatch, "no rows", None)
+    bench = bench_of(held_1000(3, 4), [10, 10, 10, 10], OWN)
+    assert [told.quantity for told in bench.recorded(OrderSized)] == [0, 500]
+    assert asked(bench) == [("BUY", 1000), ("SELL", 500)]
+
+
+def test_a_fold_that_takes_a_failure_for_a_turn_is_caught(monkeypatch):
+    def _sized(self, entry):
+        self._resized[entry.event.strategy, entry.event.instrument] = entry.event.ts
+
+    monkeypatch.setattr(Decided, "_sized", _sized)
+    failing(monkeypatch, "no rows", None)
+    assert asked(bench_of(held_1000(3, 4), [10, 10, 10, 10], OWN)) == [("BUY", 1000)]
+
+
+def test_a_sizer_of_ones_own_that_says_0_is_no_failure(monkeypatch):
+    monkeypatch.setattr("app.composition.world.load_sizer", lambda rules: lambda case: D(0))
+    bench = bench_of(held_1000(3), [10, 10, 99, 99], OWN)
+    assert bench.recorded(OrderSized) == []

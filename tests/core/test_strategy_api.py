@@ -268,6 +268,25 @@ def test_a_change_that_was_refused_is_no_base_for_the_next():
     assert [refused.version for refused in bench.recorded(RiskRefused)] == [2]
 
 
+def test_nor_is_one_that_was_refused_in_the_words_of_the_refusal_before():
+    class Insists(Script):
+        told = 0
+
+        def on_order(self, order):
+            super().on_order(order)
+            self.told += order.state == "Submitted" and bool(order.message)
+            if self.told == 2 and order.limit == 5:
+                self.modify(order.id, limit=6, reason="nearer")
+
+    too_many = lambda s: s.modify("s-1-1", quantity=10_000, reason="far too many")  # noqa: E731
+    plan = {1: lambda s: s.buy("ACME", 10, limit=5, reason="far"), 2: too_many, 3: too_many}
+    bench = Bench(Insists(plan), limits=Limits(max_position_size=0.1))
+    bench.run([trade(OPEN + n * S, 10.0) for n in range(4)])
+    first, second = bench.recorded(RiskRefused)
+    assert first.message == second.message
+    assert [(m.quantity, m.limit) for m in bench.recorded(ModifyIntended)][2:] == [(10, 6)]
+
+
 def test_an_order_can_be_cancelled_by_the_handler_that_asked_for_it():
     bench = Bench(Script({1: cancel_at_once}))
     bench.run(ticks(2))

@@ -5,6 +5,7 @@ back, and prints what it heard as JSON. It runs in a process of its own, because
 one. The official reader may lose what ends on a 4096-byte boundary, so nothing here asks for bursts.
 """
 
+import inspect
 import json
 import sys
 import threading
@@ -173,7 +174,8 @@ def main(port):
 
 
 def cancel(app, order_id):
-    app.cancelOrder(order_id, "" if OrderCancel is None else OrderCancel())
+    arguments = len(inspect.signature(EClient.cancelOrder).parameters) - 2  # none before 10.x
+    app.cancelOrder(order_id, *["" if OrderCancel is None else OrderCancel()][:arguments])
 
 
 main(int(sys.argv[1]))

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from adapters.ibkr.gateway.daybreak import DayBreak
 from tests.gateway.inside import inside
+from tests.gateway.raw import ZVXA
 
 D = Decimal
 SECOND_DAY = "2025-07-03"
@@ -51,6 +52,7 @@ def wait(raw):
 def trade_first_day(log, book):
     with opened(log, book, "2025-07-02") as raw:
         raw.subscribe()
+        wait(raw)
         fill(raw, 1, "BUY", 100)
         wait(raw)
         fill(raw, 2, "SELL", 60)
@@ -77,7 +79,65 @@ def test_the_next_day_begins_at_its_open_with_no_profit_yet(ib_gateway_log, tmp_
         assert clock_s(raw) > OPEN_S[SECOND_DAY]  # goes on
         (daily, _, realised), _ = profit(raw)
         assert realised == before[1]
-        assert abs(daily - before[0]) < 20  # from the last minute of the day before
+        assert daily == before[0]
+
+
+def single(raw):
+    """Return a position's daily, open and realised profit."""
+    raw.send(94, 6, "", "", con_id(raw))
+    found = raw.seek(95)
+    raw.send(95, 6)
+    return [D(value) for value in found[3:6]]
+
+
+def con_id(raw):
+    raw.send(9, 8, 9, *ZVXA, 0, "", "", "")
+    return raw.seek(10)[13]
+
+
+def close_of(raw):
+    """Return the `close` tick, and that it is the last bar of a day of regular hours."""
+    raw.send(20, 5, *ZVXA, 0, "20250703-08:00:00", "1 day", "1 D", 1, "TRADES", 1, 0, "")
+    bar = raw.seek(17)
+    raw.subscribe(9)
+    [told] = [m[4] for m in raw.drain() if m[0] == "1" and m[3] == "9"]
+    assert (bar[3], bar[7]) == ("20250702", told)
+    return D(told)
+
+
+def test_what_is_held_over_night_counts_from_the_close(ib_gateway_log, tmp_path):
+    trade_first_day(ib_gateway_log, tmp_path / "book")
+    with opened(ib_gateway_log, tmp_path / "book", "2025-07-02") as raw:
+        [cost] = [D(m[15]) for m in positions(raw)]
+    with opened(ib_gateway_log, tmp_path / "book", SECOND_DAY) as raw:
+        close = close_of(raw)
+        assert close != cost
+        daily, unrealised, realised = single(raw)
+        assert realised == 0
+        assert daily - unrealised == 40 * (cost - close)
+        assert [daily, unrealised, realised] == profit(raw)[0]
+        fill(raw, 3, "SELL", 40)
+        daily, unrealised, realised = single(raw)
+        assert daily - realised == 40 * (cost - close)
+        assert unrealised == 0
+        assert profit(raw)[0][0] == daily - 1  # a commission of 1
+        fill(raw, 4, "BUY", 10)
+        after = single(raw)
+        assert after[0] == daily + after[1]
+    with opened(ib_gateway_log, tmp_path / "book", SECOND_DAY) as raw:
+        assert single(raw)[2] == realised
+        assert single(raw)[0] == daily + single(raw)[1]
+
+
+def positions(raw):
+    raw.send(61, 1)
+    return [m for m in raw.drain() if m[0] == "61"]
+
+
+def test_a_book_made_today_has_no_profit_before_it_trades(ib_gateway_log, tmp_path):
+    for _ in range(2):
+        with inside(ib_gateway_log, tmp_path / "book", cash=D(5000)) as raw:
+            assert profit(raw)[0] == [0, 0, 0]
 
 
 def test_a_book_that_counts_from_its_beginning_is_caught(ib_gateway_log, tmp_path, monkeypatch):

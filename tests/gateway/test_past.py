@@ -40,6 +40,13 @@ def test_a_week_and_a_month_hold_their_sessions(ib_gateway_log, tmp_path):
             assert (D(whole[2]), D(whole[3])) == (max(D(b[2]) for b in days), min(D(b[3]) for b in days))
 
 
+def test_a_day_before_the_open_is_the_one_before(ib_gateway_log, tmp_path):
+    with inside(ib_gateway_log, tmp_path / "book", date="2025-07-03", start="09:00") as raw:
+        for rth, dates in ((1, ["20250702"]), (0, ["20250703"])):
+            ask(raw, "1 D", "1 day", rth=rth)
+            assert [bar[0] for bar in bars(raw)] == dates
+
+
 def test_bars_of_a_day_reach_back_as_far_as_they_were_recorded(tape, tmp_path):
     daily = ["time,open,high,low,close,volume"]
     daily += [f"2025-06-{day},10,12,9,{10 + day % 3},1000" for day in (23, 24, 25, 26, 27, 30)]

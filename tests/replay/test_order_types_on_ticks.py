@@ -223,6 +223,29 @@ def test_market_on_close_after_the_close_is_refused():
     assert [o.state for o in bench.world.orders.orders()] == ["Rejected"]
 
 
+@pytest.mark.parametrize(
+    ("exchange", "minutes"), [("XNYS", 10), ("XASE", 10), ("XNAS", 5), ("ARCX", 1), ("BATS", 1)]
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_market_on_close_is_taken_until_the_exchange_takes_no_more(exchange, minutes, late):
+    asked = CLOSE - minutes * MIN + (1 if late else 0)
+    definitions = [instrument(exchange=exchange), session(exchange=exchange)]
+    events = [quote(asked, 9, 10), trade(CLOSE - 1, 9.7), trade(CLOSE, 5.0)]
+    bench = run(ask("SELL", at_close=True), *events, definitions=definitions)
+    assert [str(f.price) for f in bench.recorded(Filled)] == ([] if late else ["9.7"])
+    if late:
+        unit = "minute" if minutes == 1 else "minutes"
+        expected = f"market on close: too late, the last is taken {minutes} {unit} before 2025-07-02T16:00"
+        assert last_word(bench)[1].startswith(expected)
+
+
+def test_market_on_close_is_taken_to_the_last_where_no_rule_is_known():
+    definitions = [instrument(exchange="XTKS"), session(exchange="XTKS")]
+    events = [quote(CLOSE - 1, 9, 10), trade(CLOSE, 5.0)]
+    bench = run(ask("SELL", at_close=True), *events, definitions=definitions)
+    assert [str(f.price) for f in bench.recorded(Filled)] == ["9"]
+
+
 def test_market_on_close_can_be_cancelled_and_modified_until_the_close():
     plan = {1: ask("SELL", at_close=True), 2: lambda s: s.modify("s-1-1", quantity=4, reason="less")}
     assert [str(f.quantity) for f in run(plan, Q, trade(at(1), 10), trade(CLOSE, 9)).recorded(Filled)] == [

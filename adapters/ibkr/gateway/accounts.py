@@ -4,7 +4,7 @@ Margins follow one stated rule (docs/gateway.md): shares 50 % initial and 25 % m
 8 % of their notional value, options bought in full. They are an assumption, not a clearing house's figures.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -35,7 +35,7 @@ class Margin(msgspec.Struct, frozen=True):
 
 
 class PnL(msgspec.Struct, frozen=True):
-    """Profit since the day began, open and realised."""
+    """Profit since the session before closed, open and realised today."""
 
     daily: Decimal
     unrealised: Decimal
@@ -66,6 +66,7 @@ class Accounts:
         self._commissions = commissions
         self._start_equity: Decimal | None = None
         self._realised_before: dict[str, Decimal] = {}  # by instrument, what earlier days realised
+        self._opened_before: dict[str, Decimal] = {}  # and what was open when the session before closed
         self._paid_before = ZERO
 
     # -- positions -----------------------------------------------------------------------------
@@ -141,10 +142,18 @@ class Accounts:
                 total += position.quantity * position.average_cost * definition.multiplier
         return money(total)
 
-    def start_day(self, equity: Decimal) -> None:
-        """Count the day's profit from this equity, and from what is realised and paid by now."""
-        self._start_equity = equity
-        self._realised_before = {p.instrument: p.realised for p in self._positions.positions()}
+    def start_day(self, closes: Mapping[str, float]) -> None:
+        """Count the day's profit from here on: what is held counts from the `close` of the session before."""
+        equity = self.equity()
+        for position in self._positions.positions():
+            close = closes.get(position.instrument)
+            opened = self.unrealised(position)
+            if close is not None:
+                opened = self._positions.unrealised(position.account, position.instrument, close)
+                equity += opened - self.unrealised(position)
+            self._realised_before[position.instrument] = position.realised
+            self._opened_before[position.instrument] = opened
+        self._start_equity = money(equity)
         self._paid_before = self._cash.commissions(self.account, self.currency)
 
     def margin(self, extra: tuple[str, Decimal] | None = None) -> Margin:
@@ -218,11 +227,12 @@ class Accounts:
         daily = ZERO if start is None else self.equity() - start
         return PnL(money(daily), money(unrealised), money(realised - paid))
 
-    def pnl_single(self, instrument: str) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-        """Return quantity, open and realised profit and value of one position."""
+    def pnl_single(self, instrument: str) -> PnL:
+        """Return one position's profit, before commissions."""
         position = self.position(instrument)
-        realised = self._realised_today(position)
-        return position.quantity, self.unrealised(position), realised, self.market_value(position)
+        realised, open_now = self._realised_today(position), self.unrealised(position)
+        daily = realised + open_now - self._opened_before.get(instrument, ZERO)
+        return PnL(money(daily), open_now, realised)
 
     # -- previews ------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True):
     currency: str = ""
     local_symbol: str = ""
     trading_class: str = ""
+    expired: bool = False
 
     @property
     def shown(self) -> str:
@@ -55,8 +56,11 @@ class Wanted(msgspec.Struct, frozen=True):
         return " ".join(part for part in (name, self.kind, self.expiry, self.exchange) if part)
 
 
-def read_contract(cursor: Cursor, *, primary: bool = True) -> Wanted:
-    """Read the contract's fields in the order in which requests carry them."""
+def read_contract(cursor: Cursor, *, expirable: bool = False) -> Wanted:
+    """Read the contract's fields in the order in which requests carry them.
+
+    `expirable` says that the request goes on with a flag that includes expired contracts.
+    """
     return Wanted(
         con_id=cursor.integer("conId"),
         symbol=cursor.text("symbol"),
@@ -66,10 +70,11 @@ def read_contract(cursor: Cursor, *, primary: bool = True) -> Wanted:
         right=cursor.text("right"),
         multiplier=cursor.text("multiplier"),
         exchange=cursor.text("exchange"),
-        primary=cursor.text("primaryExchange") if primary else "",
+        primary=cursor.text("primaryExchange"),
         currency=cursor.text("currency"),
         local_symbol=cursor.text("localSymbol"),
         trading_class=cursor.text("tradingClass"),
+        expired=cursor.boolean("includeExpired") if expirable else False,
     )
 
 
@@ -110,6 +115,10 @@ class Contract(msgspec.Struct, frozen=True):
             self.trading_class,
         ]
 
+    def expired(self, today: str) -> bool:
+        """Return whether the last trade date (or month) is over on a date such as `20250702`."""
+        return bool(self.expiry) and self.expiry < today[: len(self.expiry)]
+
     def matches(self, wanted: Wanted) -> bool:
         """Return whether the contract is one that `wanted` describes."""
         if wanted.con_id:
@@ -134,9 +143,10 @@ def _same(wanted: str, known: str) -> bool:
 
 
 class Contracts:
-    """All contracts of a log, by instrument and by conId."""
+    """All contracts of a log, by instrument and by conId; `today` (`20250702`) says which have expired."""
 
-    def __init__(self, definitions: Iterable[InstrumentDefined]) -> None:
+    def __init__(self, definitions: Iterable[InstrumentDefined], today: str = "") -> None:
+        self._today = today
         self._by_id: dict[int, Contract] = {}
         self.by_instrument: dict[str, Contract] = {}
         known = sorted(definitions, key=lambda item: (item.con_id is None, item.instrument))
@@ -154,10 +164,19 @@ class Contracts:
         return con_id
 
     def find(self, wanted: Wanted) -> list[Contract]:
-        """Return the contracts that a request describes, by instrument id; empty if it describes none."""
+        """Return the contracts that a request describes, by instrument id; empty if it describes none.
+
+        Expired futures are found if the request includes them, expired options never, as at IB.
+        """
         if not (wanted.con_id or wanted.symbol or wanted.local_symbol):
             return []
-        return [c for _, c in sorted(self.by_instrument.items()) if c.matches(wanted)]
+        found = [c for _, c in sorted(self.by_instrument.items()) if c.matches(wanted)]
+        return [c for c in found if not c.expired(self._today) or (wanted.expired and c.kind == "FUT")]
+
+    def options(self, symbol: str) -> list[Contract]:
+        """Return the options on a symbol that have not expired."""
+        mine = [c for c in self.by_instrument.values() if c.kind == "OPT" and c.symbol == symbol]
+        return [c for c in mine if not c.expired(self._today)]
 
     def by_con_id(self, con_id: int) -> Contract | None:
         """Return the contract of a conId."""

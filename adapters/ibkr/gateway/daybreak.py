@@ -1,23 +1,25 @@
-"""Where the gateway's day begins in a book that has days before it: what profit counts from.
+"""Where the gateway's day begins in a book: what profit counts from.
 
-Reads a book as it is folded and tells the account when the first entry of the day comes. Folds nothing.
+Reads a book as it is folded and tells the account when the first entry of the day comes. What the book begins
+with (its session and starting cash) is from before the day. Folds nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from adapters.ibkr.gateway.accounts import Accounts
 from adapters.ibkr.gateway.book import NO_TIME
-from core.events import AccountMarked, Entry
+from core.events import CashAdjusted, Entry, SessionStarted
+
+_BEGINNINGS = (*NO_TIME, SessionStarted, CashAdjusted)
 
 
 class DayBreak:
-    """Splits a book where a day begins."""
+    """Splits a book where a day begins; `closes` are the instruments' prices of the session before."""
 
-    def __init__(self, accounts: Accounts, begin: int, cash: Decimal) -> None:
+    def __init__(self, accounts: Accounts, begin: int, closes: Mapping[str, float]) -> None:
         self._accounts = accounts
         self._begin = begin
-        self._equity = cash
+        self._closes = closes
         self._begun = False
 
     def batches(self, batches: Iterable[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
@@ -28,21 +30,18 @@ class DayBreak:
                 yield batch
                 continue
             yield batch[:first]
-            self._accounts.start_day(self._equity)
-            self._begun = True
+            self.end()
             yield batch[first:]
 
     def _first(self, batch: Sequence[Entry]) -> int:
-        """Return the place of the day's first entry; the account's last equity before it is noted."""
+        """Return the place of the day's first entry."""
         for place, entry in enumerate(batch):
-            event = entry.event
-            if not isinstance(event, NO_TIME) and event.ts >= self._begin:
+            if not isinstance(entry.event, _BEGINNINGS) and entry.event.ts >= self._begin:
                 return place
-            if isinstance(event, AccountMarked) and event.equity is not None:
-                self._equity = event.equity
         return len(batch)
 
     def end(self) -> None:
-        """Let the day begin where a book ends before it, at the last prices that are known."""
+        """Let the day begin where a book ends before it."""
         if not self._begun:
-            self._accounts.start_day(self._accounts.equity())
+            self._accounts.start_day(self._closes)
+            self._begun = True

@@ -149,7 +149,8 @@ class HistoryRequests:
         back = duration(asked.duration)
         if back.unit == "S":
             return end - back.count * SECOND_NS
-        known = [s for s in self._sessions.sessions(contract.calendar) if s.begin < end]
+        found = self._sessions.sessions(contract.calendar)
+        known = [s for s in found if (s.open if asked.rth else s.begin) < end]  # those that have begun
         if back.unit == "D":
             mine = known[-back.count :]
         else:
@@ -195,9 +196,9 @@ class HistoryRequests:
         client.post([*head, *(value for row in rows for value in row)])
 
     def _head(self, client: Client, cursor: Cursor) -> None:
-        req_id, wanted = cursor.integer("reqId"), read_contract(cursor)
+        req_id, wanted = cursor.integer("reqId"), read_contract(cursor, expirable=True)
         contract = self._resolve(wanted)
-        cursor.skip(3)
+        cursor.skip(2)
         first = self._archive(contract.instrument).first_ts()
         if first is None:
             raise Refusal(162, f"{_NO_DATA}{contract.symbol}@{contract.exchange}")

@@ -74,13 +74,10 @@ class Reference:
     def _option_parameters(self, client: Client, cursor: Cursor) -> None:
         req_id, symbol = cursor.integer("reqId"), cursor.text("underlyingSymbol")
         chains: dict[tuple[str, str, str], tuple[set[str], set[str]]] = {}
-        for c in self._contracts.by_instrument.values():
-            if c.kind == "OPT" and c.symbol == symbol:
-                dates, strikes = chains.setdefault(
-                    (c.exchange, c.trading_class, c.multiplier), (set(), set())
-                )
-                dates.add(c.expiry)
-                strikes.add(format(c.strike, "f"))
+        for c in self._contracts.options(symbol):
+            dates, strikes = chains.setdefault((c.exchange, c.trading_class, c.multiplier), (set(), set()))
+            dates.add(c.expiry)
+            strikes.add(format(c.strike, "f"))
         con_id = cursor.fields[-1]
         for (exchange, trading_class, multiplier), (dates, strikes) in sorted(chains.items()):
             head: answers.Fields = [75, req_id, exchange, con_id, trading_class, multiplier]

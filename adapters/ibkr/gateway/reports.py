@@ -165,8 +165,12 @@ class Reports:
             return
         contract = self._contracts.by_con_id(con_id)
         assert contract is not None
-        quantity, unrealised, realised, value = self._accounts.pnl_single(contract.instrument)
-        client.post([95, req_id, quantity, unrealised + realised, unrealised, realised, value])
+        pnl, held = (
+            self._accounts.pnl_single(contract.instrument),
+            self._accounts.position(contract.instrument),
+        )
+        told = [pnl.daily, pnl.unrealised, pnl.realised, self._accounts.market_value(held)]
+        client.post([95, req_id, held.quantity, *told])
 
     # -- updates -------------------------------------------------------------------------------
 

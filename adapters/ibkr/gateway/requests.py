@@ -214,8 +214,7 @@ def history(cursor: Cursor, version: int) -> HistoryRequest:
     if version < 124:
         cursor.skip(1)
     req_id = cursor.integer("reqId")
-    contract = read_contract(cursor)
-    cursor.skip(1)  # includeExpired
+    contract = read_contract(cursor, expirable=True)
     end, bar_size, duration = cursor.text("endDateTime"), cursor.text("barSize"), cursor.text("duration")
     rth, what, date_format = cursor.boolean("useRTH"), cursor.text("whatToShow"), cursor.integer("formatDate")
     return HistoryRequest(
@@ -263,8 +262,7 @@ class HistoryTicksRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def history_ticks(cursor: Cursor) -> HistoryTicksRequest:
     """Read request 96."""
-    req_id, contract = cursor.integer("reqId"), read_contract(cursor)
-    cursor.skip(1)  # includeExpired
+    req_id, contract = cursor.integer("reqId"), read_contract(cursor, expirable=True)
     return HistoryTicksRequest(
         req_id=req_id,
         contract=contract,
@@ -287,7 +285,7 @@ class ContractRequest(msgspec.Struct, frozen=True):
 def contract_details(cursor: Cursor) -> ContractRequest:
     """Read request 9, whose first field is its version."""
     cursor.skip(1)
-    return ContractRequest(cursor.integer("reqId"), read_contract(cursor))
+    return ContractRequest(cursor.integer("reqId"), read_contract(cursor, expirable=True))
 
 
 class ExecutionsRequest(msgspec.Struct, frozen=True, kw_only=True):
