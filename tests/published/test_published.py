@@ -286,6 +286,31 @@ def test_the_report_of_a_run_at_adjusted_prices_adds_up(lean_log, play):
         assert max(material.facts.prices("SPY", 50).values) < 150
 
 
+# algorithm: strategy, parameters, period, the annual return and the turnover that LEAN prints
+RATES = {
+    "BasicTemplateFramework": ("framework.py:Framework", {}, WEEK, MINUTE, "261.134%", "59.86%"),
+    # With all hours its last day ends at 20:00, ours at the close.
+    "PatternDayTradingMarginCallOutsideMarketHours": (
+        "short_overnight.py:ShortOvernight", {}, WEEK, MINUTE, None, "41.81%"),
+    "StopMarketOrder": (TIMETABLE, {"kinds": "STP", **BY_HOUR}, MARCH, HOUR, "-1.217%", "0.13%"),
+    # From a Friday to a Monday: its mean is over four days.
+    "CustomDataBenchmark": (
+        "basic_template.py:BasicTemplate", BY_HOUR, "2017-08-18..2017-08-21", HOUR, None, "24.86%"),
+}  # fmt: skip
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("algorithm", RATES)
+def test_the_report_has_the_published_annual_return_and_turnover(algorithm, lean_log, play):
+    strategy, parameters, period, feed, annual, turnover = RATES[algorithm]
+    data = DataOptions(extended_hours=algorithm in ALL_HOURS)
+    run = play(lean_log, strategy, period, feed, parameters=parameters, data=data)
+    with opened(lean_log, run) as material:
+        figures = material.report.figures
+    assert annual is None or f"{figures['annual_return']:.3%}" == annual
+    assert f"{figures['turnover']:.2%}" == turnover
+
+
 def second_bars():
     """The raw second bars of the one day there is: (ns since midnight, open, low, close), in dollars."""
     archive = SHARED_DATA / "lean/equity/usa/second/spy/20131007_trade.zip"
