@@ -6,7 +6,7 @@ happens between the end of one day and that of the next belongs to the next.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 import numpy as np
@@ -62,6 +62,13 @@ def days_of(facts: Facts) -> list[Day]:
                 day = Day(session.date, zone, session.open, session.close, session.end)
                 merged[session.date] = _joined(merged.get(session.date, day), day)
     return [merged[date] for date in sorted(merged)] or _utc_days(facts.first_ts, facts.last_ts)
+
+
+def calendar_days(days: Sequence[Day]) -> int:
+    """Return how many days there are from the first to the last, those without trading too."""
+    if not days:
+        return 0
+    return (date.fromisoformat(days[-1].date) - date.fromisoformat(days[0].date)).days + 1
 
 
 def _midnight(date: str, zone: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from app.report import metrics
-from app.report.days import Day, day_of
+from app.report.days import Day, calendar_days, day_of
 from app.report.facts import Facts
 from app.report.trips import Tally
 from core.money import CONTEXT, ZERO, money
@@ -165,7 +165,7 @@ class Dealing:
         single = {self.currency(name) for _, name in self._sums} <= {self._facts.currency}
         told: dict[str, Any] = dict.fromkeys(("turnover", "traded_value", "slippage", "slippage_bps"))
         if single:
-            told["turnover"] = metrics.turnover(self.traded_by_day, equity)
+            told["turnover"] = metrics.turnover(self.traded_by_day, equity, calendar_days(self._days))
             told["traded_value"] = money(sum((s.value for s in self._sums.values()), ZERO))
         if single and self._measured:
             told["slippage"] = money(self._slippage)

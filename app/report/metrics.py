@@ -140,14 +140,15 @@ def rounded_drawdown(depth: float) -> Decimal:
     return Decimal(repr(depth)).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
 
 
-def turnover(traded: Sequence[float], equity: Sequence[float]) -> float | None:
-    """Return the mean over days of the value traded over the equity at the day's end.
+def turnover(traded: Sequence[float], equity: Sequence[float], days: int) -> float | None:
+    """Return the mean over calendar `days` of the value traded over the equity at the day's end.
 
-    Source: LEAN, portfolio turnover. `None` if a day ends without positive equity.
+    `traded` and `equity` are of trading days. Source: LEAN, portfolio turnover, whose mean has the days
+    without trading too, as its published results show. `None` if a day ends without positive equity.
     """
     if not traded or any(value < _LEAST for value in equity):
         return None
-    return _finite(float(np.mean(np.asarray(traded) / np.asarray(equity))))
+    return _finite(float(np.sum(np.asarray(traded) / np.asarray(equity))) / days)
 
 
 def time_in_market(held: Iterable[tuple[int, int]], hours: Iterable[tuple[int, int]]) -> float | None:

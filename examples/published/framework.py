@@ -1,13 +1,8 @@
-"""LEAN's algorithm framework: all in every twenty minutes, out at a loss or a profit of one per cent.
-
-Its BasicTemplateFramework takes losses, AddRiskManagement profits, CompositeRiskManagement both.
-"""
+"""LEAN's algorithm framework: an opinion every twenty minutes, a share of equity for it, limits to losses."""
 
 from decimal import Decimal
 
 from truetape import LEAN, Bar, Filled, Parameters, Strategy
-
-PERIOD_NS = 20 * 60_000_000_000
 
 
 class FrameworkParameters(Parameters, frozen=True):
@@ -15,23 +10,30 @@ class FrameworkParameters(Parameters, frozen=True):
     resolution: str = "minute"
     loss: float = 0.01
     profit: float = 1.0
+    share: float = 1.0
+    adds: bool = False
 
 
 class Framework(Strategy[FrameworkParameters]):
-    """The gain is that of selling at the bid, fee included, as a share of what was paid."""
+    """An opinion holds for 21 minutes of trading. A change is made whose own margin is 0.1 % of equity."""
 
-    paid, since = Decimal(0), 0
+    paid, minute, since, ends = Decimal(0), 0, 0, tuple[int, ...]()
 
     def on_fill(self, fill: Filled) -> None:
         self.paid = fill.price
 
     def on_bar(self, bar: Bar) -> None:
-        name, held, again = bar.instrument, self.position(bar.instrument), bar.ts - self.since >= PERIOD_NS
-        if again:
-            self.since = bar.ts
-        if held:
-            gain = float((Decimal(repr(self.quotes.bid(name))) - self.paid - Decimal("0.005")) / self.paid)
-            if not -self.params.loss <= gain <= self.params.profit:
-                self.sell(name, held, reason=f"a gain of {gain:.2%}")
-        elif again:
-            self.target_pct(name, 1, sizing=LEAN, reason="up for twenty minutes")
+        name, p, self.minute = bar.instrument, self.params, self.minute + 1
+        held = self.position(name)
+        before, self.ends = self.ends, tuple(end for end in self.ends if end > self.minute)
+        if bar.ts - self.since >= 20 * 60_000_000_000:
+            self.since, self.ends = bar.ts, (*self.ends, self.minute + 21)
+        gain = float((Decimal(repr(self.quotes.bid(name))) - self.paid - Decimal("0.005")) / (self.paid or 1))
+        if held and not -p.loss <= gain <= p.profit:
+            self.ends = ()
+            self.sell(name, held, reason=f"a gain of {gain:.2%}")
+        elif self.ends != before:
+            share = round(p.share * (len(self.ends) if p.adds else 1), 9)
+            change = self.quantity_for(name, share, sizing=LEAN) - held
+            if abs(float(change)) * bar.close / 2 >= float(self.equity() or 0) / 1000:
+                self.change(name, change, reason=f"{len(self.ends)} opinions")

@@ -1,4 +1,7 @@
-"""LEAN's MACDTrendAlgorithm: all in while MACD(12, 26) is above its signal line, flat when it is below."""
+"""LEAN's MACDTrendAlgorithm: all in while MACD(12, 26) is above its signal line, flat when it is below.
+
+With `short` it goes short instead, as ConvertToFrameworkAlgorithm does.
+"""
 
 from core.indicators import Ema
 from truetape import LEAN, Bar, Parameters, Strategy
@@ -8,6 +11,7 @@ class MacdTrendParameters(Parameters, frozen=True):
     instrument: str = "SPY"
     resolution: str = "daily"
     tolerance: float = 0.0025
+    short: bool = False
 
 
 class MacdTrend(Strategy[MacdTrendParameters]):
@@ -26,7 +30,7 @@ class MacdTrend(Strategy[MacdTrendParameters]):
         if not self.signal.ready or self.working_orders():
             return
         held, above = self.position(bar.instrument), (macd - self.signal.value) / self.fast.value
-        if not held and above > self.params.tolerance:
+        if held <= 0 and above > self.params.tolerance:
             self.target_pct(bar.instrument, 1, sizing=LEAN, reason="above its signal line")
-        elif held and above < -self.params.tolerance:
-            self.sell(bar.instrument, held, tif="GTC", reason="below its signal line")
+        elif (held > 0 or (self.params.short and not held)) and above < -self.params.tolerance:
+            self.target_pct(bar.instrument, -int(self.params.short), sizing=LEAN, reason="below it")

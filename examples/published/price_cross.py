@@ -1,29 +1,40 @@
-"""backtrader's strategy test: hold one contract while the close is above its average of fifteen."""
+"""backtrader's usual strategy: in when the close crosses its average, by any kind of order, and out."""
+
+from typing import Any
 
 from core.indicators import Sma
 from truetape import Bar, Parameters, Strategy
 
 
 class PriceCrossParameters(Parameters, frozen=True):
+    """Limits lie `below` and stops `above` the close, in per cent; an entry is good for so many `days`."""
+
     instrument: str = "ESX"
     resolution: str = "daily"
     length: int = 15
+    exits: bool = True
+    kind: str = "MKT"
+    below: float = 1.0
+    above: float = 1.0
+    days: int = 0
 
 
 class PriceCross(Strategy[PriceCrossParameters]):
-    """Decide when a close crosses the average; the order, given at the close, fills at the next open."""
+    """Decide at a close, with one order at a time; one at market fills at the next open."""
 
-    def __init__(self, params: PriceCrossParameters) -> None:
-        super().__init__(params)
-        self.average, self.before = Sma(params.length), 0.0
+    def on_start(self) -> None:
+        self.average, self.before = Sma(self.params.length), 0.0
 
     def on_bar(self, bar: Bar) -> None:
+        name, p, before = bar.instrument, self.params, self.before
         self.average.update(bar.close)
-        if not self.average.ready:
-            return
-        above, before, held = bar.close - self.average.value, self.before, self.position(bar.instrument)
-        self.before = above or before
-        if before < 0 < above and not held:
-            self.buy(bar.instrument, 1, tif="GTC", reason="crossed its average upwards")
-        elif before > 0 > above and held:
-            self.sell(bar.instrument, held, tif="GTC", reason="crossed its average downwards")
+        gap = bar.close - self.average.value if self.average.ready else 0.0
+        self.before = gap or before
+        terms: dict[str, Any] = {"tif": "GTD", "good_till": bar.ts + p.days * 86_400_000_000_000}
+        terms = terms if p.days else {"at_close": True} if p.kind == "MOC" else {"tif": "GTC"}
+        limit = bar.close * (1 - p.below / 100) if "LMT" in p.kind else None
+        stop = bar.close * (1 + p.above / 100) if "STP" in p.kind else None
+        if before < 0 < gap and not self.position(name) and not self.working_orders():
+            self.buy(name, 1, limit=limit, stop=stop, reason="crossed upwards", **terms)
+        elif before > 0 > gap and self.position(name) and p.exits:
+            self.sell(name, 1, tif="GTC", reason="crossed downwards")

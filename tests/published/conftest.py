@@ -26,6 +26,7 @@ LEAN_DATA = (
     ("second", None),
     ("daily", "2012-12-31..2016-12-31"),
     ("hour", "2013-10-01..2013-10-31"),
+    ("hour", "2017-08-18..2017-08-21"),
     ("hour", "2019-01-01..2019-01-20"),
     ("hour", "2021-02-22..2021-03-10"),
 )
@@ -106,7 +107,7 @@ def play() -> Play:
     def run(log: Path, strategy: str, period: str, feed: str | None = None, **options: Any) -> RunReader:
         parameters = options.pop("parameters", {})
         options = {"commission": "lean", "feed": feed, **options}
-        spec = StrategySpec(f"{EXAMPLES}/{strategy}", parameters)
+        spec = StrategySpec(str(EXAMPLES / strategy), parameters)
         return Replay(log, LogReader(log), parse_period(period), [spec], ReplayOptions(**options)).run()
 
     return run

@@ -11,13 +11,17 @@ import core.matching.bars as bars
 from app.replay.planning import DataOptions
 from app.report.building import opened
 from core.clock import wall
-from core.events import AccountMarked, OrderStatusChanged
+from core.events import AccountMarked, CommissionReported, OrderStatusChanged
 from core.sizing import LEAN
-from tests.conftest import SHARED_DATA
+from tests.conftest import PROJECT, SHARED_DATA
 from tests.published.conftest import EXAMPLES, cents, events, fills, intents
 
 D = Decimal
 WEEK = "2013-10-07..2013-10-11"
+TWO_DAYS = "2013-10-07..2013-10-08"
+MARCH = "2021-03-01..2021-03-03"
+PRICE_CROSS, YEAR = "price_cross.py:PriceCross", "2006-01-02..2006-12-29"
+TIMETABLE, BY_HOUR = "timetable.py:Timetable", {"resolution": "hour"}
 MINUTE, DAILY, HOUR = "lean/minute", "lean/daily", "lean/hour"
 
 PUBLISHED = {
@@ -36,8 +40,7 @@ PUBLISHED = {
     "StopLimitOrder": (
         "stop_limit.py:StopLimit", {}, "2012-12-31..2016-12-31", DAILY, 2, "2.00", "101444.99", "1.500"),
     "MarketOnCloseOrder": (
-        "market_on_close.py:MarketOnClose", {}, "2021-03-01..2021-03-03", HOUR, 1, "1.00", "99993.90",
-        "0.000"),
+        "market_on_close.py:MarketOnClose", {}, MARCH, HOUR, 1, "1.00", "99993.90", "0.000"),
     "LimitIfTouched": (
         "limit_if_touched.py:LimitIfTouched", {}, WEEK, MINUTE, 75, "3.00", "99992.29", "0.000"),
     # For this one the drawdown of the day's closes was published, so it is not compared.
@@ -64,10 +67,32 @@ PUBLISHED = {
         "framework.py:Framework", {}, WEEK, MINUTE, 3, "10.32", "101655.30", None),
     "CompositeRiskManagementModelFramework": (
         "framework.py:Framework", {"profit": 0.01}, WEEK, MINUTE, 7, "24.08", "101527.86", None),
+    # Two of the schedules of a timetable: market orders with too old a price, and at the close after hours.
+    "MarketOrderStaleDataFill": (
+        TIMETABLE, {"times": "0+12:00 1+09:30:01 1+12:00 2+09:30:01 2+12:00 3+09:30:01 3+12:00 4+09:30:01 "
+        "4+12:00"}, WEEK, MINUTE, 9, "9.00", "100012.81", "0.000"),
+    "MarketOnCloseOrderBufferExtendedMarketHours": (
+        TIMETABLE, {"times": "0+15:44 0+16:48 1+00:00", "kinds": "MOC", "quantity": 2}, TWO_DAYS, MINUTE, 3,
+        "3.00", "99996.08", "0.000"),
+    "FillOutsideHoursMinuteResolution": (
+        TIMETABLE, {"times": "0+23:00", "kinds": "LATE"}, TWO_DAYS, MINUTE, 1, "1.00", "99997.25", "0.000"),
+    "ForwardDataOnlyFillModel": (
+        TIMETABLE, {"times": "6+09:30", **BY_HOUR}, "2013-10-01..2013-10-31", HOUR, 1, "1.00", "100005.93",
+        "0.000"),
+    "MarketOnOpenOrder": (
+        TIMETABLE, {"times": "1+00:00", "kinds": "OPG MKT", **BY_HOUR}, MARCH, HOUR, 2, "2.00", "99981.16",
+        "0.000"),
+    # The days' closes again.
+    "MarginCallClosedMarket": (
+        "day_trading.py:DayTrading", {"called": True}, WEEK, MINUTE, 2, "27.50", "103801.65", None),
+    "ConfidenceWeightedFramework": (
+        "framework.py:Framework", {"share": 0.25, "loss": 1.0}, WEEK, MINUTE, 4, "4.00", "100422.57",
+        "0.600"),
+    "SetHoldings": ("steps.py:Steps", {}, TWO_DAYS, MINUTE, 4, "5.41", "98822.71", None),
     "LeveragePrecedence": (
         "leverage_precedence.py:LeveragePrecedence", {}, WEEK, MINUTE, 2, "65.43", "101576.33", None),
     "BacktestingAsynchronousOrders": (
-        "four_orders.py:FourOrders", {}, "2013-10-07..2013-10-08", MINUTE, 4, "3.00", "100168.20", None),
+        "four_orders.py:FourOrders", {}, TWO_DAYS, MINUTE, 4, "3.00", "100168.20", None),
 }  # fmt: skip
 MORE = {
     "ParameterizedAlgorithm": (
@@ -80,20 +105,46 @@ MORE = {
     "MinimumOrderMargin": (
         "constant_share.py:ConstantShare", {"minimum": 0.01}, WEEK, MINUTE, 1, "1.00", "100422.84", None),
     "AccumulativeInsightPortfolio": (
-        "accumulative.py:Accumulative", {}, WEEK, MINUTE, 199, "199.00", "99827.80", "0.200"),
+        "framework.py:Framework", {"share": 0.03, "loss": 1.0, "adds": True}, WEEK, MINUTE, 199, "199.00",
+        "99827.80", "0.200"),
+    "CustomDataBenchmark": (
+        "basic_template.py:BasicTemplate", BY_HOUR, "2017-08-18..2017-08-21", HOUR, 1, "2.21", "100281.67",
+        "0.600"),
+    "NoMarginCallExpected": (
+        "day_trading.py:DayTrading", {}, WEEK, MINUTE, 10, "109.26", "106028.40", None),
+    # There the order that comes too late counts for none.
+    "MarketOnCloseOrderBuffer": (
+        TIMETABLE, {"times": "0+15:44 0+17:00", "kinds": "MOC", "quantity": 2}, TWO_DAYS, MINUTE, 2, "2.00",
+        "99994.65", "0.000"),
+    "FillOutsideHoursHourResolution": (
+        TIMETABLE, {"times": "0+23:00", "kinds": "LATE", **BY_HOUR}, TWO_DAYS, HOUR, 1, "1.00", "99997.22",
+        "0.000"),
+    "StopMarketOrder": (
+        TIMETABLE, {"kinds": "STP", **BY_HOUR}, MARCH, HOUR, 1, "1.00", "99991.05", "0.000"),
 }  # fmt: skip
 YEARS = {
-    # algorithm: strategy, period, cash, orders, fees, end equity, drawdown in per cent
+    # algorithm: strategy, parameters, period, cash, orders, fees, end equity, drawdown in per cent
     "MACDTrend": (
-        "macd_trend.py:MacdTrend", "2004-01-01..2014-12-31", 100_000, 84, "468.54", "137751.04", "34.900"),
+        "macd_trend.py:MacdTrend", {}, "2004-01-01..2014-12-31", 100_000, 84, "468.54", "137751.04",
+        "34.900"),
     "ClassicRenkoConsolidator": (
-        "renko.py:Renko", "2012-01-01..2013-01-01", 100_000, 29, "129.34", "107838.74", "6.800"),
+        "renko.py:Renko", {}, "2012-01-01..2013-01-01", 100_000, 29, "129.34", "107838.74", "6.800"),
     "DisplacedMovingAverageRibbon": (
-        "ribbon.py:Ribbon", "2009-01-01..2015-01-01", 100_000, 7, "49.40", "253075.04", "12.400"),
+        "ribbon.py:Ribbon", {}, "2009-01-01..2015-01-01", 100_000, 7, "49.40", "253075.04", "12.400"),
     "FreePortfolioValue": (
-        "rebalanced.py:Rebalanced", "2007-10-01..2018-02-01", 1_000_000, 4, "45.46", "2254609.41", "55.100"),
+        "rebalanced.py:Rebalanced", {}, "2007-10-01..2018-02-01", 1_000_000, 4, "45.46", "2254609.41",
+        "55.100"),
+    "ConvertToFramework": (
+        "macd_trend.py:MacdTrend", {"short": True}, "2004-01-01..2015-01-01", 100_000, 85, "797.27",
+        "70553.97", "52.900"),
+    "WarmupIndicator": (
+        "warm_renko.py:WarmRenko", {}, "2013-11-01..2013-12-10", 100_000, 1, "3.23", "101236.75", "1.200"),
 }  # fmt: skip
-ALL_HOURS = {"ExtendedMarketTrading", "PatternDayTradingMarginCallOutsideMarketHours"}
+ALL_HOURS = {
+    "ExtendedMarketTrading",
+    "PatternDayTradingMarginCallOutsideMarketHours",
+    "MarketOnCloseOrderBufferExtendedMarketHours",
+}
 
 pytestmark = pytest.mark.shared_data
 
@@ -113,10 +164,36 @@ def test_a_published_result_comes_out_to_the_cent(algorithm, lean_log, play):
 
 
 @pytest.mark.extended
+@pytest.mark.parametrize(
+    ("strategy", "parameters", "commission", "orders", "fees", "equity"),
+    [
+        ("in_and_out.py:InAndOut", {}, "zero", 2, "0.00", "99952.34"),
+        ("basic_template.py:BasicTemplate", {"share": 0.25}, "0.0035 each", 1, "0.60", "100423.24"),
+    ],
+)
+def test_other_commissions_come_out_to_the_cent(
+    strategy, parameters, commission, orders, fees, equity, lean_log, play
+):
+    """ZeroFeeRegression and BasicTemplateAxos."""
+    told = play(lean_log, strategy, WEEK, MINUTE, parameters=parameters, commission=commission).summary
+    assert (told["orders"], cents(told["commissions"])) == (orders, D(fees))
+    assert cents(told["end_equity"]) == D(equity)
+
+
+@pytest.mark.extended
+def test_an_order_withdrawn_as_it_is_given_never_fills(lean_log, play):
+    """CompleteOrderTagUpdate, of which the net profit was published."""
+    told = play(lean_log, "withdrawn.py:Withdrawn", WEEK, MINUTE).summary
+    assert (told["orders"], told["fills"], cents(told["commissions"])) == (2, 1, D("1.00"))
+    assert round((D(told["end_equity"]) / 100_000 - 1) * 100, 3) == D("0.251")
+    assert round(D(told["max_drawdown"]), 3) * 100 == D("0.300")
+
+
+@pytest.mark.extended
 @pytest.mark.parametrize("algorithm", YEARS)
 def test_years_of_days_come_out_to_the_cent(algorithm, lean_years, play):
-    strategy, period, cash, orders, fees, equity, drawdown = YEARS[algorithm]
-    told = play(lean_years, strategy, period, DAILY, cash=D(cash)).summary
+    strategy, parameters, period, cash, orders, fees, equity, drawdown = YEARS[algorithm]
+    told = play(lean_years, strategy, period, DAILY, parameters=parameters, cash=D(cash)).summary
     assert (told["orders"], cents(told["commissions"])) == (orders, D(fees))
     assert cents(told["end_equity"]) == D(equity)
     assert round(D(told["max_drawdown"]), 3) * 100 == D(drawdown)
@@ -209,6 +286,31 @@ def test_the_report_of_a_run_at_adjusted_prices_adds_up(lean_log, play):
         assert max(material.facts.prices("SPY", 50).values) < 150
 
 
+# algorithm: strategy, parameters, period, the annual return and the turnover that LEAN prints
+RATES = {
+    "BasicTemplateFramework": ("framework.py:Framework", {}, WEEK, MINUTE, "261.134%", "59.86%"),
+    # With all hours its last day ends at 20:00, ours at the close.
+    "PatternDayTradingMarginCallOutsideMarketHours": (
+        "short_overnight.py:ShortOvernight", {}, WEEK, MINUTE, None, "41.81%"),
+    "StopMarketOrder": (TIMETABLE, {"kinds": "STP", **BY_HOUR}, MARCH, HOUR, "-1.217%", "0.13%"),
+    # From a Friday to a Monday: its mean is over four days.
+    "CustomDataBenchmark": (
+        "basic_template.py:BasicTemplate", BY_HOUR, "2017-08-18..2017-08-21", HOUR, None, "24.86%"),
+}  # fmt: skip
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("algorithm", RATES)
+def test_the_report_has_the_published_annual_return_and_turnover(algorithm, lean_log, play):
+    strategy, parameters, period, feed, annual, turnover = RATES[algorithm]
+    data = DataOptions(extended_hours=algorithm in ALL_HOURS)
+    run = play(lean_log, strategy, period, feed, parameters=parameters, data=data)
+    with opened(lean_log, run) as material:
+        figures = material.report.figures
+    assert annual is None or f"{figures['annual_return']:.3%}" == annual
+    assert f"{figures['turnover']:.2%}" == turnover
+
+
 def second_bars():
     """The raw second bars of the one day there is: (ns since midnight, open, low, close), in dollars."""
     archive = SHARED_DATA / "lean/equity/usa/second/spy/20131007_trade.zip"
@@ -295,12 +397,98 @@ def test_a_search_over_the_guides_grid_finds_its_best(goog_log, tape):
 
 def test_backtraders_strategy_test_comes_out_to_the_cent(index_log, play):
     options = {"cash": D(10_000), "commission": "2 each"}
-    run = play(index_log, "price_cross.py:PriceCross", "2006-01-02..2006-12-29", **options)
+    run = play(index_log, PRICE_CROSS, YEAR, **options)
     done = fills(run)
     assert D(run.summary["end_equity"]) == D("12795.00")
     prices = [cents(str(fill.price)) for fill in done]
     assert (len(done), prices[:4]) == (23, [D("3643.35"), D("3763.95"), D("3801.03"), D("3811.85")])
     assert prices[-3:] == [D("4047.63"), D("4045.05"), D("4052.55")]
+
+
+# What its page on order execution prints: each purchase and sale, and of which days the orders expired.
+EXECUTION = {
+    "Market": ({}, "01-27 3643.35, 03-03 3763.95", "12-12 4052.55", ""),
+    "Close": (
+        {"kind": "MOC"}, "01-27 3685.48, 03-03 3763.95",
+        "11-07 4072.86, 11-27 4045.05, 12-12 4059.74", ""),
+    "Limit": (
+        {"kind": "LMT"}, "05-18 3605.01, 06-06 3598.58, 06-28 3491.57, 07-14 3545.92", "07-14 3545.92", ""),
+    "Limit with validity": (
+        {"kind": "LMT", "days": 4}, "09-22 3802.9, 11-03 3979.73", "11-03 3979.73",
+        "01-30 03-14 04-03 04-24 05-08 06-05 06-25 07-28 09-16 11-10 12-15"),
+    "Stop": (
+        {"kind": "STP"}, "01-27 3677.83, 03-03 3763.95, 03-15 3836.44, 03-29 3811.85, 09-29 3913.36",
+        "09-29 3913.36, 11-03 3979.73, 11-13 4085.67, 11-27 4045.05, 12-13 4093.42", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EXECUTION)
+def test_backtraders_kinds_of_orders_fill_as_it_prints(kind, index_log, play):
+    parameters, first, last, expired = EXECUTION[kind]
+    run = play(index_log, PRICE_CROSS, YEAR, parameters=parameters, commission="zero")
+    told = ", ".join(f"{wall(f.ts, 'Europe/Berlin'):%m-%d} {f.price}" for f in fills(run))
+    assert told.startswith(first)
+    assert told.endswith(last)
+    over = [e for e in events(run, OrderStatusChanged) if e.status == "Cancelled"]
+    assert " ".join(f"{wall(e.ts, 'Europe/Berlin'):%m-%d}" for e in over) == expired
+
+
+def test_backtraders_commissions_come_out_to_the_cent(index_log, play):
+    """Of its post on commissions: half a per cent of the value, and the drawdown that an observer prints."""
+    parameters, cash = {"length": 30}, D(100_000)
+    run = play(index_log, PRICE_CROSS, YEAR, parameters=parameters, commission="0.5 %", cash=cash)
+    paid = [(cents(str(f.price)), f.price * 10 * D("0.005")) for f in fills(run)[:4]]
+    assert [price for price, _ in paid] == [D("3754.13"), D("3786.93"), D("3863.57"), D("3839.24")]
+    told = [cents(str(c.amount / 10)) for c in events(run, CommissionReported)[:4]]
+    assert told == [D("18.77"), D("18.93"), D("19.32"), D("19.20")]  # of the index itself, not of ten
+    usual = play(index_log, PRICE_CROSS, YEAR, commission="zero", cash=cash).summary
+    assert round(D(usual["max_drawdown"]) * 100, 2) == D("2.62")
+
+
+# Of its tests/test_strategy_optimized.py, which buys once: how many lengths, from 5 on, end at which value.
+OPTIMIZED = [
+    (2, "14525.80"), (2, "15408.20"), (10, "14763.90"), (3, "13187.10"), (6, "13684.40"), (4, "13656.10"),
+    (13, "12988.10"),
+]  # fmt: skip
+
+
+@pytest.mark.extended
+def test_backtraders_forty_lengths_come_out_to_the_cent(index_log, play):
+    values = [value for count, value in OPTIMIZED for _ in range(count)]
+    assert len(values) == 40
+    for length, value in enumerate(values, 5):
+        parameters = {"length": length, "exits": False}
+        run = play(index_log, PRICE_CROSS, YEAR, parameters=parameters, commission="2 each", cash=D(10_000))
+        assert D(run.summary["end_equity"]) == D(value), length
+
+
+@pytest.mark.parametrize(
+    ("terms", "trades", "open_at_end", "paid", "peak", "final"),
+    [
+        ({}, 4, 0, "156.64", "10940.25", "9939.03"),
+        pytest.param(
+            {"weekly": 10, "level": 60.0},
+            22,
+            1,
+            "1343.28",
+            "22500.98",
+            "21903.22",
+            marks=pytest.mark.extended,
+        ),
+    ],
+)
+def test_two_time_frames_of_backtesting_py_come_out_to_the_cent(
+    terms, trades, open_at_end, paid, peak, final, goog_log, play
+):
+    """The page Multiple Time Frames, and the best of its search there."""
+    strategy = PROJECT / "tests/published/time_frames.py"
+    options = {"cash": D(10_000), "commission": "0.2 %", "parameters": terms}
+    run = play(goog_log, f"{strategy}:TimeFrames", "2004-08-19..2013-03-01", **options)
+    done = fills(run)
+    assert (len(done), cents(run.summary["end_equity"])) == (2 * trades + open_at_end, D(final))
+    still_open = sum(f.quantity * f.price * D("0.002") for f in done[2 * trades :])
+    assert cents(str(D(run.summary["commissions"]) - still_open)) == D(paid)
+    assert D(peak) in {cents(str(mark.equity)) for mark in events(run, AccountMarked)}
 
 
 def once(rule):

@@ -93,7 +93,7 @@ def test_the_published_run_has_the_published_annual_return_turnover_and_drawdown
     assert f"{metrics.annual_return(100000, 101691.92, begin, end):.3%}" == "271.453%"
     # It traded on the first day only, so the mean over five days is a fifth of that day's share.
     traded, first_day = 688 * 144.78172417, 99_963.0
-    told = metrics.turnover([traded, 0, 0, 0, 0], [first_day, 99_000.0, 99_500.0, 101_000.0, 101691.92])
+    told = metrics.turnover([traded, 0, 0, 0, 0], [first_day, 99_000.0, 99_500.0, 101_000.0, 101691.92], 5)
     assert f"{told:.2%}" == "19.93%"
     assert metrics.rounded_drawdown(0.02246) == Decimal("0.022")
     assert metrics.rounded_drawdown(0.0004) == 0
@@ -147,9 +147,9 @@ def test_time_in_market_counts_each_open_moment_once(held, hours):
         (metrics.annual_return(5, 0, 0, DAY_NS), -1.0),
         (metrics.annual_return(5, 6, DAY_NS, DAY_NS), None),
         (metrics.annual_return(1, 1e300, 0, 1), None),
-        (metrics.turnover([], []), None),
-        (metrics.turnover([1.0], [0.0]), None),
-        (metrics.turnover([1.0], [-5.0]), None),
+        (metrics.turnover([], [], 0), None),
+        (metrics.turnover([1.0], [0.0], 1), None),
+        (metrics.turnover([1.0], [-5.0], 1), None),
         (metrics.time_in_market([(0, 5)], []), None),
     ],
 )
@@ -168,7 +168,7 @@ def test_nothing_is_ever_nan_or_infinite(values, start, end):
         metrics.sharpe(returns),
         metrics.sortino(returns),
         metrics.calmar(annual, fall.depth if fall else None),
-        metrics.turnover([abs(v) for v in values], values),
+        metrics.turnover([abs(v) for v in values], values, len(values)),
         *(metrics.underwater(np.array(values)).tolist() if values else []),
     ]
     assert all(value is None or math.isfinite(value) for value in told)
