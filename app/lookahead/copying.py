@@ -18,7 +18,17 @@ from app.replay.period import Period
 from app.replay.planning import Plan, Planner
 from app.replay.replaying import Replay
 from core.errors import DataMissing
-from core.events import MARKET_DATA, Bar, Event, FeedDefined, InstrumentDefined, QuoteBar, SessionScheduled
+from core.events import (
+    MARKET_DATA,
+    Bar,
+    Event,
+    FeedDefined,
+    ImportResumed,
+    ImportStarted,
+    InstrumentDefined,
+    QuoteBar,
+    SessionScheduled,
+)
 from core.ports import EntryReader, Selection
 from core.strategy import Subscription
 from projections.sessions import Sessions
@@ -73,6 +83,7 @@ class Copy:
         self.seqs: list[int] = []
         self._events = _interleaved(reader, replay)
         with writing(root) as writer:
+            _append(writer, _frames(reader))
             _append(writer, _definitions(reader, replay))
 
     def grow(self, inputs: int) -> None:
@@ -120,6 +131,21 @@ def _append(writer: Writer, events: Iterable[Event]) -> None:
     if batch:
         writer.journal.extend(batch)
         writer.journal.commit(sync=False)
+
+
+def _frames(reader: EntryReader) -> Iterator[Event]:
+    """Yield what makes a feed an imported one: which of two feeds a replay reads by default goes by it.
+
+    The last one ends them, so that the data that follow are of any feed.
+    """
+    first: dict[str, ImportStarted] = {}
+    for batch in reader.entries(Selection(types=frozenset({ImportStarted}))):
+        for entry in batch:
+            if isinstance(entry.event, ImportStarted):
+                first.setdefault(entry.event.feed, entry.event)
+    yield from first.values()
+    if first:
+        yield ImportResumed(max(event.ts for event in first.values()), digest="", done=0)
 
 
 def _definitions(reader: EntryReader, replay: Replay) -> Iterator[Event]:

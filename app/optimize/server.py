@@ -40,13 +40,16 @@ def without_main() -> Iterator[None]:
 
 @contextmanager
 def _our_path() -> Iterator[None]:
-    # The server imports before anybody tells it our path: it must find this package and no other.
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    # The server imports before anybody tells it our path: it must find this package, and no module that
+    # happens to lie in the current directory.
+    ours = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,8 +13,11 @@ import cli
 from app.lookahead.copying import Inputs
 from app.lookahead.mirroring import Mirror
 from app.lookahead.points import choose
+from app.operation.writing import writing
 from core.errors import ExitCode
-from core.events import Bar, Quote, QuoteBar, Trade
+from core.events import Bar, FeedDefined, Quote, QuoteBar, SessionStarted, Trade
+from core.ports import Selection
+from eventstore.reader import LogReader
 from tests import forked
 from tests.conftest import Tape, sampled
 from tests.orphans import gone, until
@@ -57,6 +61,33 @@ def test_an_honest_strategy_is_proven(here: Path, tape: Tape) -> None:
     assert told["decisions"] > 20
     assert [point["decisions"] > 0 for point in told["points"]] == [True, True]
     assert told["findings"] == told["reads"] == told["log_reads"] == []
+
+
+def test_a_day_that_was_recorded_too_is_judged_by_the_feed_that_a_replay_reads(
+    here: Path, tape: Tape
+) -> None:
+    """An imported feed comes before a recorded one, in the prefixes as in the log: names decide nothing."""
+    root = here / "tape-log"
+    trades = [
+        entry.event
+        for batch in LogReader(root).entries(Selection(types=frozenset({Trade})))
+        for entry in batch
+    ]
+    begin = trades[0].ts
+    with writing(root) as writer:
+        writer.journal.append(SessionStarted(begin, 1, "demo", "DU1", "0", "{}", "", "[]", "", "none"))
+        writer.journal.append(FeedDefined(begin, "aa/stream", "recorded", "tick", consolidated=True))
+        writer.journal.extend(
+            [
+                msgspec.structs.replace(trade, feed="aa/stream", price=trade.price + number % 7)
+                for number, trade in enumerate(trades)
+                if isinstance(trade, Trade)
+            ]
+        )
+        writer.journal.commit(sync=False)
+    told = tape("lookahead", "cheats.py:Honest", DAY, "--points", 1, "--json").json
+    assert told["verdict"] == "proven"
+    assert told["decisions"] > 20
 
 
 @pytest.mark.parametrize(

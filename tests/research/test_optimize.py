@@ -127,6 +127,8 @@ def test_what_ran_before_is_not_run_again(searched: Path, tape: Tape) -> None:
 def test_a_search_that_was_killed_goes_on_and_leaves_no_process(here: Path, tape: Tape) -> None:
     command = [*SEARCH[:2], "--jobs", "2", "--range", "below=51:53:0.4", "--range", "hold=3:8:1"]
     command += ["--choice", "fault=stay"]
+    for name in ("app", "core", "json"):  # modules of the user's with names of ours are none of its business
+        (here / f"{name}.py").write_text("raise RuntimeError('imported from the current directory')\n")
     store, stay = TrialStore(here / "tape-log"), here / "stay"
     stay.touch()
     running = subprocess.Popen(
