@@ -216,27 +216,16 @@ class StrategyDesk:
         entry = self._placed + 1
         try:
             exits_at = (exact("take_profit", profit), exact("stop_loss", loss))
-            return self._bracket(instrument, side, quantity, limit, stop, tif, reason, *exits_at, trail)
+            intent = self._intent(instrument, side, quantity, limit, stop, tif, reason, _NO_TERMS)
+            return self._bracket(intent, *exits_at, trail)
         except Defect as defect:
             self._placed = entry
             return Bracket(self._refused(instrument, reason, defect.why))
 
     def _bracket(
-        self,
-        instrument: str,
-        side: Side,
-        quantity: Decimal | int,
-        limit: Decimal | float | None,
-        stop: Decimal | float | None,
-        tif: TimeInForce,
-        reason: str,
-        profit: Decimal | None,
-        loss: Decimal | None,
-        trail: dict[str, Any],
+        self, entry: OrderIntended, profit: Decimal | None, loss: Decimal | None, trail: dict[str, Any]
     ) -> Bracket:
-        entry = self._intent(instrument, side, quantity, limit, stop, tif, reason, _NO_TERMS)
-        other: Side = "SELL" if side == "BUY" else "BUY"
-        terms = (instrument, other, quantity)
+        terms = (entry.instrument, "SELL" if entry.side == "BUY" else "BUY", entry.quantity)
         children: dict[str, OrderIntended] = {}
         if profit is not None:
             why = f"take-profit of {entry.order}"

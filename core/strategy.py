@@ -316,7 +316,7 @@ class Strategy(Generic[P]):
         """Ask for an entry whose exits rest at the broker: a take-profit and a fixed or trailing stop.
 
         The exits wait for the entry's fills and never exceed them; a fill of one reduces the other. They
-        are good till cancelled. Raises `UsageError` if no exit is given.
+        are good till cancelled. An entry without any is refused.
         """
         return self.desk.bracket(instrument, side, quantity, limit, stop, tif, reason, exits)
 
