@@ -6,7 +6,7 @@ instrument's hours and the fill mode; keeps nothing of the order. Reads prices a
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from core.clock import MINUTE_NS, NEVER, iso
+from core.clock import HOUR_NS, MINUTE_NS, NEVER, iso
 from core.matching import Hours, Resting, close_in_bars, start_trail
 from core.matching.cutoffs import BAR_CUTOFF_NS, cutoff_ns
 from core.money import CONTEXT
@@ -100,8 +100,9 @@ class Admission:
     def _waits_for_the_close(self, order: Resting, ts: int) -> bool:
         """Return whether an order within a session has no fresh price before the bar of all of it."""
         instrument = order.intent.instrument
-        known = self._hours.session(instrument, ts) is not None
-        return known and self._in_sessions(instrument) and close_in_bars(order, self._quotes, ts) is None
+        if not self._in_sessions(instrument) or self._hours.session(instrument, ts) is None:
+            return False
+        return close_in_bars(order, self._quotes, ts) is None
 
     def _expired(self, order: Resting, ts: int) -> str:
         definition = self._instruments.instrument(order.intent.instrument)
@@ -156,10 +157,10 @@ class Admission:
     def _in_sessions(self, instrument: str) -> bool:
         """Return whether the last bar was one of a whole session, so that the next will be."""
         bar = self._quotes.bar(instrument)
-        session = None if bar is None else self._hours.session(instrument, bar.ts - 1)
-        if bar is None or session is None:
+        if bar is None or bar.ts - bar.start <= HOUR_NS:  # as a rule: no need to ask for the session
             return False
-        return bar.start <= session.open and bar.ts >= session.close
+        session = self._hours.session(instrument, bar.ts - 1)
+        return session is not None and bar.start <= session.open and bar.ts >= session.close
 
 
 def _rounded(value: Decimal, tick: Decimal) -> float:

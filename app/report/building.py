@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.report import metrics
 from app.report.cautions import cautions
-from app.report.days import Day, DayResult, day_results, days_of, month_results
+from app.report.days import Day, DayResult, day_results, days_of, lean_samples, month_results
 from app.report.dealing import Dealing
 from app.report.facts import Facts, Series
 from app.report.shape import Report
@@ -66,7 +66,7 @@ def build(facts: Facts, told: Summary, root: Path) -> Material:
     figures = {
         **_run_figures(facts.run, days),
         **told.figures,
-        **_results(told.figures, days, daily, equity.known().held(facts.last_ts), dealing),
+        **_results(facts, told.figures, days, daily, equity.known().held(facts.last_ts), dealing),
         **dealing.tally.figures(),
         **dealing.costs([day.equity for day in daily]),
         **facts.counts(),
@@ -122,7 +122,12 @@ def _start(figures: Mapping[str, Any], equity: Series) -> Decimal:
 
 
 def _results(
-    told: Mapping[str, Any], days: list[Day], daily: list[DayResult], equity: Series, dealing: Dealing
+    facts: Facts,
+    told: Mapping[str, Any],
+    days: list[Day],
+    daily: list[DayResult],
+    equity: Series,
+    dealing: Dealing,
 ) -> dict[str, Any]:
     start, end = _start(told, equity), told["end_equity"]
     values = [float(start), *(day.equity for day in daily)]
@@ -132,13 +137,16 @@ def _results(
     if days and end is not None:
         annual = metrics.annual_return(float(start), float(end), days[0].midnight, days[-1].close)
     hours = [(day.open, day.close) for day in days]
+    lean = float(told["max_drawdown"] or ZERO)
+    if facts.by_minute:
+        lean = float(metrics.underwater(lean_samples(facts, days, equity, float(start))).max())
     return {
         "annual_return": annual,
         "volatility": metrics.volatility(returns),
         "sharpe": metrics.sharpe(returns),
         "sortino": metrics.sortino(returns),
         "calmar": metrics.calmar(annual, fall.depth if fall else None),
-        "lean_drawdown": metrics.rounded_drawdown(float(told["max_drawdown"] or ZERO)),
+        "lean_drawdown": metrics.rounded_drawdown(lean),
         "drawdown_length": fall.length_ns if fall else None,
         "drawdown_recovered": fall.recovered_ts is not None if fall else None,
         "time_in_market": metrics.time_in_market(dealing.held(), hours),

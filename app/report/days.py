@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from app.report.facts import Facts, Series
+from core.clock import HOUR_NS, MINUTE_NS
 
 _DAY_NS = 86_400_000_000_000
 
@@ -118,6 +120,25 @@ def day_results(
         )
         before = value
     return results
+
+
+def lean_samples(facts: Facts, days: Sequence[Day], equity: Series, start: float) -> NDArray[np.float64]:
+    """Return the equity of which LEAN takes the drawdown of a run on minute bars, from `start` on.
+
+    It takes a sample at the first minute that is more than four after the one before, and its value is that
+    of the first minute after the one before: so of the second minute of a day and of every fifth from there,
+    and of the first of all. US equities have bars from 4:00 to 20:00. Source: LEAN's published results, all
+    of which this rule fits (`tests/published`).
+    """
+    times = [np.array([day.open + MINUTE_NS for day in days[:1]], dtype=np.int64)]
+    for day in days:
+        first, last = day.open, day.close
+        if facts.all_hours:
+            first, last = min(first, day.midnight + 4 * HOUR_NS), max(last, day.midnight + 20 * HOUR_NS)
+        times.append(np.arange(first + 2 * MINUTE_NS, last + 1, 5 * MINUTE_NS, dtype=np.int64))
+    known = equity.known()
+    places = np.searchsorted(known.times, np.concatenate(times), side="right")
+    return np.append(start, np.append(start, known.values)[places])
 
 
 def month_results(results: Iterable[DayResult], start: float) -> list[MonthResult]:

@@ -101,6 +101,8 @@ class Facts:
         self.last_ts: int | None = told["last_ts"]
         self.feeds = sorted({str(part["feed"]) for part in told["parts"]})
         self.by_tick = any(part.get("resolution", "tick") == "tick" for part in told["parts"])
+        self.by_minute = {part.get("resolution") for part in told["parts"]} == {"minute"}
+        self.all_hours = not all(part.get("regular_hours") for part in told["parts"])
         self.subscribed = sorted({name for part in told["parts"] for name in part.get("instruments", ())})
         if "session" in told:
             first, last = told["content"]

@@ -59,7 +59,7 @@ SECTIONS = (
         ("sortino", "Sortino ratio", "ratio"),
         ("calmar", "Calmar ratio", "ratio"),
         ("max_drawdown", "maximum drawdown", "share"),
-        ("lean_drawdown", "the same, as LEAN rounds", "share"),
+        ("lean_drawdown", "the same, as LEAN has it", "share"),
         ("drawdown_length", "its length", "length"),
         ("drawdown_recovered", "made good", "yes"),
         ("time_in_market", "time in market", "share"),

@@ -43,9 +43,8 @@ PUBLISHED = {
         "market_on_close.py:MarketOnClose", {}, MARCH, HOUR, 1, "1.00", "99993.90", "0.000"),
     "LimitIfTouched": (
         "limit_if_touched.py:LimitIfTouched", {}, WEEK, MINUTE, 75, "3.00", "99992.29", "0.000"),
-    # For this one the drawdown of the day's closes was published, so it is not compared.
     "TrailingStopOrder": (
-        "trailing_stop.py:TrailingStop", {}, WEEK, MINUTE, 2, "2.00", "100023.22", None),
+        "trailing_stop.py:TrailingStop", {}, WEEK, MINUTE, 2, "2.00", "100023.22", "0.000"),
     "BasicTemplateHourly": (
         "basic_template.py:BasicTemplate", {"resolution": "hour"}, WEEK, HOUR, 1, "3.44", "101529.08",
         "2.000"),
@@ -60,11 +59,10 @@ PUBLISHED = {
     "OneCancelsTheOtherOrder": (
         "one_cancels_other.py:OneCancelsOther", {}, "2019-01-01..2019-01-20", HOUR, 5, "3.00", "100175.21",
         "0.700"),
-    # Of these two the drawdown of the days' closes was published as well.
     "PatternDayTradingMarginCallOutsideMarketHours": (
-        "short_overnight.py:ShortOvernight", {}, WEEK, MINUTE, 1, "7.24", "96499.74", None),
+        "short_overnight.py:ShortOvernight", {}, WEEK, MINUTE, 1, "7.24", "96499.74", "7.100"),
     "BasicTemplateFramework": (
-        "framework.py:Framework", {}, WEEK, MINUTE, 3, "10.32", "101655.30", None),
+        "framework.py:Framework", {}, WEEK, MINUTE, 3, "10.32", "101655.30", "2.200"),
     "CompositeRiskManagementModelFramework": (
         "framework.py:Framework", {"profit": 0.01}, WEEK, MINUTE, 7, "24.08", "101527.86", None),
     # Two of the schedules of a timetable: market orders with too old a price, and at the close after hours.
@@ -82,19 +80,21 @@ PUBLISHED = {
     "MarketOnOpenOrder": (
         TIMETABLE, {"times": "1+00:00", "kinds": "OPG MKT", **BY_HOUR}, MARCH, HOUR, 2, "2.00", "99981.16",
         "0.000"),
-    # The days' closes again.
     "MarginCallClosedMarket": (
-        "day_trading.py:DayTrading", {"called": True}, WEEK, MINUTE, 2, "27.50", "103801.65", None),
+        "day_trading.py:DayTrading", {"called": True}, WEEK, MINUTE, 2, "27.50", "103801.65", "5.500"),
     "ConfidenceWeightedFramework": (
         "framework.py:Framework", {"share": 0.25, "loss": 1.0}, WEEK, MINUTE, 4, "4.00", "100422.57",
         "0.600"),
     "SetHoldings": ("steps.py:Steps", {}, TWO_DAYS, MINUTE, 4, "5.41", "98822.71", None),
     "LeveragePrecedence": (
-        "leverage_precedence.py:LeveragePrecedence", {}, WEEK, MINUTE, 2, "65.43", "101576.33", None),
+        "leverage_precedence.py:LeveragePrecedence", {}, WEEK, MINUTE, 2, "65.43", "101576.33",
+        "2.200"),
     "BacktestingAsynchronousOrders": (
         "four_orders.py:FourOrders", {}, TWO_DAYS, MINUTE, 4, "3.00", "100168.20", None),
 }  # fmt: skip
 MORE = {
+    "ZeroedBenchmark": (
+        "basic_template.py:BasicTemplate", BY_HOUR, TWO_DAYS, HOUR, 1, "3.44", "98666.01", None),
     "ParameterizedAlgorithm": (
         "parameterized.py:Parameterized", {}, WEEK, MINUTE, 1, "3.45", "101742.04", "0.300"),
     "AddRiskManagement": (
@@ -103,7 +103,8 @@ MORE = {
     "NoMinimumOrderMargin": (
         "constant_share.py:ConstantShare", {}, WEEK, MINUTE, 5, "5.00", "100420.97", "0.600"),
     "MinimumOrderMargin": (
-        "constant_share.py:ConstantShare", {"minimum": 0.01}, WEEK, MINUTE, 1, "1.00", "100422.84", None),
+        "constant_share.py:ConstantShare", {"minimum": 0.01}, WEEK, MINUTE, 1, "1.00", "100422.84",
+        "0.500"),
     "AccumulativeInsightPortfolio": (
         "framework.py:Framework", {"share": 0.03, "loss": 1.0, "adds": True}, WEEK, MINUTE, 199, "199.00",
         "99827.80", "0.200"),
@@ -111,7 +112,7 @@ MORE = {
         "basic_template.py:BasicTemplate", BY_HOUR, "2017-08-18..2017-08-21", HOUR, 1, "2.21", "100281.67",
         "0.600"),
     "NoMarginCallExpected": (
-        "day_trading.py:DayTrading", {}, WEEK, MINUTE, 10, "109.26", "106028.40", None),
+        "day_trading.py:DayTrading", {}, WEEK, MINUTE, 10, "109.26", "106028.40", "9.800"),
     # There the order that comes too late counts for none.
     "MarketOnCloseOrderBuffer": (
         TIMETABLE, {"times": "0+15:44 0+17:00", "kinds": "MOC", "quantity": 2}, TWO_DAYS, MINUTE, 2, "2.00",
@@ -155,29 +156,35 @@ pytestmark = pytest.mark.shared_data
 def test_a_published_result_comes_out_to_the_cent(algorithm, lean_log, play):
     strategy, parameters, period, feed, orders, fees, equity, drawdown = (PUBLISHED | MORE)[algorithm]
     data = DataOptions(extended_hours=algorithm in ALL_HOURS)
-    told = play(lean_log, strategy, period, feed, parameters=parameters, data=data).summary
+    run = play(lean_log, strategy, period, feed, parameters=parameters, data=data)
+    told = run.summary
     assert told["orders"] == orders
     assert cents(told["commissions"]) == D(fees)
     assert cents(told["end_equity"]) == D(equity)
     if drawdown is not None:
-        assert round(D(told["max_drawdown"]), 3) * 100 == D(drawdown)
+        with opened(lean_log, run) as material:
+            assert material.report.figures["lean_drawdown"] * 100 == D(drawdown)
 
 
 @pytest.mark.extended
 @pytest.mark.parametrize(
-    ("strategy", "parameters", "commission", "orders", "fees", "equity"),
+    ("strategy", "parameters", "commission", "orders", "fees", "equity", "drawdown"),
     [
-        ("in_and_out.py:InAndOut", {}, "zero", 2, "0.00", "99952.34"),
-        ("basic_template.py:BasicTemplate", {"share": 0.25}, "0.0035 each", 1, "0.60", "100423.24"),
+        ("in_and_out.py:InAndOut", {}, "zero", 2, "0.00", "99952.34", None),
+        ("basic_template.py:BasicTemplate", {"share": 0.25}, "0.0035 each", 1, "0.60", "100423.24", "0.5"),
     ],
 )
 def test_other_commissions_come_out_to_the_cent(
-    strategy, parameters, commission, orders, fees, equity, lean_log, play
+    strategy, parameters, commission, orders, fees, equity, drawdown, lean_log, play
 ):
     """ZeroFeeRegression and BasicTemplateAxos."""
-    told = play(lean_log, strategy, WEEK, MINUTE, parameters=parameters, commission=commission).summary
+    run = play(lean_log, strategy, WEEK, MINUTE, parameters=parameters, commission=commission)
+    told = run.summary
     assert (told["orders"], cents(told["commissions"])) == (orders, D(fees))
     assert cents(told["end_equity"]) == D(equity)
+    if drawdown is not None:
+        with opened(lean_log, run) as material:
+            assert material.report.figures["lean_drawdown"] * 100 == D(drawdown)
 
 
 @pytest.mark.extended
@@ -258,6 +265,7 @@ def test_limit_if_touched_fills_the_published_orders(lean_log, play):
 def test_the_order_ticket_demo_fills_eight_of_its_orders(lean_log, play):
     run = play(lean_log, "order_ticket_demo.py:OrderTicketDemo", WEEK, MINUTE)
     told = run.summary
+    assert round(D(told["max_drawdown"]), 3) * 100 == D("0.1")
     assert (told["fills"], cents(told["commissions"])) == (8, D("8.00"))
     assert round((D(told["end_equity"]) / 100_000 - 1) * 100, 3) == D("0.838")  # the published net profit
     # The last market-on-close comes at 15:45, which is too late.

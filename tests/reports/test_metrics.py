@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.report import metrics
+from app.report.days import Day, lean_samples
 from app.report.facts import Series
-from core.clock import DAY_NS, local
+from core.clock import DAY_NS, MINUTE_NS, local
 
 RETURNS = st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=60)
 EQUITY = st.lists(st.floats(1, 1e7), min_size=1, max_size=60)
@@ -172,3 +174,24 @@ def test_nothing_is_ever_nan_or_infinite(values, start, end):
         *(metrics.underwater(np.array(values)).tolist() if values else []),
     ]
     assert all(value is None or math.isfinite(value) for value in told)
+
+
+@pytest.mark.parametrize(
+    ("all_hours", "minutes"),
+    [
+        (False, [571, 572, 577, 957, 1440 + 572, 1440 + 577]),
+        (True, [571, 242, 1197, 1440 + 242, 1440 + 1197]),
+    ],
+)
+def test_lean_sees_equity_from_the_second_minute_of_a_day_and_every_fifth_from_there(all_hours, minutes):
+    midnight = local("2013-10-07", "00:00", "America/New_York")
+    hours = [(midnight + n * DAY_NS, midnight + n * DAY_NS + 570 * MINUTE_NS) for n in (0, 1)]
+    days = [Day("", begin, opens, begin + 960 * MINUTE_NS, begin + DAY_NS) for begin, opens in hours]
+    equity = Series(midnight + np.arange(2 * 1440) * MINUTE_NS, np.arange(2 * 1440.0))
+    facts = SimpleNamespace(all_hours=all_hours)
+    seen = lean_samples(facts, days, equity, 5.5)
+    assert seen[0] == 5.5
+    assert set(minutes) <= set(seen)
+    assert len(seen) == 2 + 2 * (192 if all_hours else 78)
+    assert lean_samples(facts, [], equity, 5.5).tolist() == [5.5]
+    assert lean_samples(facts, days, Series(equity.times[:0], equity.values[:0]), 5.5).max() == 5.5
