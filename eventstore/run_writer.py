@@ -6,7 +6,6 @@ A light run is numbered and hashed alike and leaves no file: it tells what a run
 
 import os
 import platform
-import shutil
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from itertools import count
@@ -230,12 +229,12 @@ class RunWriter(RunRecorder):
             if known.summary.get("run_hash") == run_hash:
                 if not known.problems():
                     self._files.rename(self._path / "meta.json", target / "meta.json")
-                    shutil.rmtree(self._path)
+                    _remove(self._path)
                     return known
-                shutil.rmtree(target)  # damaged since: this one is what it was
+                _remove(target)  # damaged since: this one is what it was
                 return self._rename(target)
             target = self._layout.runs / f"{run}{DIFFERS}"
-            shutil.rmtree(target, ignore_errors=True)
+            _remove(target, must=False)
         found = self._rename(target)
         if target.name != run:
             raise NondeterministicRun(run, target.name)
@@ -250,7 +249,7 @@ class RunWriter(RunRecorder):
         """Remove what was built; nothing was visible."""
         for file in self._open.values():
             file.abandon()
-        shutil.rmtree(self._path, ignore_errors=True)
+        _remove(self._path, must=False)
 
 
 class LightRunWriter(RunRecorder):
@@ -302,6 +301,12 @@ def _new_directory(layout: Layout) -> Path:
             ) from error
         return path
     raise AssertionError("unreachable")
+
+
+def _remove(path: Path, *, must: bool = True) -> None:
+    import shutil  # noqa: PLC0415  # it loads every compressor there is, and is not needed to begin a run
+
+    shutil.rmtree(path, ignore_errors=not must)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

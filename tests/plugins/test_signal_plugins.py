@@ -332,7 +332,8 @@ HOSTILE = {
 
 def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(log, tmp_path):
     import cli  # noqa: PLC0415
-    from app.live.proving import prove, recorded_sessions  # noqa: PLC0415
+    from app.live.proving import prove  # noqa: PLC0415
+    from app.replay.recorded import recorded_sessions  # noqa: PLC0415
     from core.ports import Selection  # noqa: PLC0415
 
     config = tmp_path / "tape.toml"
