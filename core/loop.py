@@ -9,7 +9,7 @@ log order is processing order whatever the batch size. Effects are released afte
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import localcontext
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.effects import Effect
@@ -35,11 +35,11 @@ from core.sampling import EquitySampler
 from core.step import Step
 from core.strategy import HANDLERS, derived_keys, handles
 
+T = TypeVar("T")
 Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 _BARS = (Bar, QuoteBar)
 _TICKS = (Trade, Quote)
 _REAL_BARS = frozenset[type[Event]]({Bar, QuoteBar})
-_NO_FOLDS: Sequence[Callable[[Entry], None]] = ()
 
 MAX_FIRED_AT_ONCE = 10_000
 """More timers than this at one moment are taken for a timer that sets itself again without an end."""
@@ -67,7 +67,7 @@ class Loop:
         self._step = step
         self._agenda = agenda
         self._books = books
-        self._folds = {kind: folds.get(kind, _NO_FOLDS) for kind in (*BY_TYPE, *folds)}
+        self._folds = {kind: _together(folds.get(kind, ())) for kind in (*BY_TYPE, *folds)}
         self._sampler = sampler
         self._lanes = Lanes(self._new_lane)
         self.ending = "finished"
@@ -113,11 +113,9 @@ class Loop:
     def record(self, event: Event, at: int, cause: int | None) -> int:
         """Append an output, fold it, and return its seq."""
         seq = self._append(event, at, cause)
-        folds = self._folds[type(event)]
-        if folds:
-            entry = Entry(seq, None, at, cause, event)
-            for fold in folds:
-                fold(entry)
+        fold = self._folds[type(event)]
+        if fold is not None:
+            fold(Entry(seq, None, at, cause, event))
         return seq
 
     def _start(self, ts: int, warm_up: Source | None) -> None:
@@ -477,17 +475,23 @@ class Loop:
             self._process(self._broker.accept(effects, step.present.ts), seq)
 
     def _fold(self, entry: Entry) -> None:
-        for fold in self._folds.get(type(entry.event), _NO_FOLDS):
+        fold = self._folds.get(type(entry.event))
+        if fold is not None:
             fold(entry)
 
 
-def _together(handlers: Sequence[Handler]) -> Handler | None:
-    """Return one callable for all handlers: the handler itself where there is only one."""
-    if len(handlers) < 2:
-        return handlers[0] if handlers else None
+def _together(takers: Sequence[Callable[[T], None]]) -> Callable[[T], None] | None:
+    """Return one callable for all: the one itself where there is only one, `None` where there is none."""
+    if len(takers) < 2:
+        return takers[0] if takers else None
+    first, second, *others = takers
 
-    def call_each(event: Event) -> None:
-        for handler in handlers:
-            handler(event)
+    def call_both(it: T) -> None:  # hot: as a rule there are no more
+        first(it)
+        second(it)
 
-    return call_each
+    def call_each(it: T) -> None:
+        for taker in takers:
+            taker(it)
+
+    return call_each if others else call_both

@@ -21,6 +21,8 @@ Rows: TypeAlias = Callable[[int, int], Iterable[Any]]
 """Gives the values of a column from a row up to another; what they have in common was looked up before."""
 
 DECIMAL = pa.decimal128(38, 8)
+DICTIONARY = pa.dictionary(pa.int32(), pa.string())
+"""Texts of which there are few: which of them a row has, and each of them once."""
 _SCALE = 8
 _SAMPLE = 256
 _NUMPY = {pa.int64(): np.int64, pa.float64(): np.float64, pa.int32(): np.int32}
@@ -35,8 +37,10 @@ def encode(values: Any, kind: pa.DataType) -> pa.Array:
         return values
     if kind == pa.string():
         return _encode_strings(values)
+    if kind == DICTIONARY:
+        return _dictionary(values, _string_array)
     if kind == DECIMAL:
-        return _encode_by_dictionary(values, _decimal_array)
+        return spelled_out(_dictionary(values, _decimal_array))
     if kind == pa.binary():
         return pa.array(values, kind)
     if kind == pa.bool_():
@@ -73,6 +77,17 @@ class Encoder:
 def constant(value: Any, kind: pa.DataType, length: int) -> pa.Array:
     """Return a column that holds one value, or null, everywhere."""
     return pa.nulls(length, kind) if value is None else encode([value] * length, kind)
+
+
+def spelled_out(column: pa.Array) -> pa.Array:
+    """Return a column with its value in each row: of a dictionary, what it stands for."""
+    if not isinstance(column, pa.DictionaryArray):
+        return column
+    if not len(column.dictionary):
+        return pa.nulls(len(column), column.type.value_type)
+    if column.type == DICTIONARY and len(column.dictionary) == 1 and not column.null_count:
+        return _repeated(column.dictionary[0].as_py(), len(column))
+    return column.dictionary_decode()
 
 
 def from_numpy(
@@ -226,7 +241,7 @@ def _encode_strings(values: Sequence[Any]) -> pa.Array:
             return _string_array(list(values))  # mostly distinct (ids, reasons): a dictionary gains nothing
         except TypeError:  # a None among them: looking for one first would cost as much as the joining
             pass
-    return _encode_by_dictionary(values, _string_array)
+    return spelled_out(_dictionary(values, _string_array))
 
 
 def _is_constant(values: Sequence[Any]) -> bool:
@@ -241,12 +256,12 @@ def _repeated(value: str, length: int) -> pa.Array:
     )
 
 
-def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.Array:
-    # Distinct values are few, often one: convert each once and let Arrow spread them.
+def _dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.DictionaryArray:
+    # Distinct values are few, often one: each is converted once.
     if _is_constant(values):
-        if values[0] is None:
-            return pa.nulls(len(values), build([]).type)
-        return _spread(np.zeros(len(values), np.int32), None, build([values[0]]))
+        given = values[0] is not None
+        valid = None if given else np.zeros(len(values), np.bool_)
+        return _coded(np.zeros(len(values), np.int32), valid, build([values[0]] if given else []))
     distinct = dict.fromkeys(values)
     valid = _validity(values) if None in distinct else None
     distinct.pop(None, None)
@@ -255,14 +270,14 @@ def _encode_by_dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa
     if valid is not None:
         place[None] = 0
     indices = np.fromiter(map(place.__getitem__, values), np.int32, len(values))
-    if not table:
-        return pa.nulls(len(values), build([]).type)
-    return _spread(indices, valid, build(table))
+    return _coded(indices, valid, build(table))
 
 
-def _spread(indices: NDArray[np.int32], valid: NDArray[np.bool_] | None, table: pa.Array) -> pa.Array:
+def _coded(
+    indices: NDArray[np.int32], valid: NDArray[np.bool_] | None, table: pa.Array
+) -> pa.DictionaryArray:
     places = _primitive(pa.int32(), indices, len(indices), valid)
-    return pa.DictionaryArray.from_arrays(places, table, safe=False).dictionary_decode()
+    return pa.DictionaryArray.from_arrays(places, table, safe=False)
 
 
 def _integers(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

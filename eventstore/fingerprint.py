@@ -49,8 +49,7 @@ def _new(data: bytes = b"") -> Any:
 
 
 def _add(column: pa.Array, values: Any, shape: Any) -> None:
-    if isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_decode()
+    column = columns.spelled_out(column)
     valid = columns.validity(column) if column.null_count else None
     if column.type == pa.string():
         _, offsets, data = column.buffers()

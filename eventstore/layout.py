@@ -6,8 +6,9 @@ from 1; a sealed directory is named for the seqs it holds, zero-padded so that n
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 SEGMENT_SUFFIX = ".evj"
 ARCHIVE_NAME = "journal.evj.zst"
@@ -17,8 +18,7 @@ _SEGMENT = re.compile(r"(\d{8})\.evj")
 _SEALED = re.compile(r"(\d{14})-(\d{14})")
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """Where everything of the log at `root` lives."""
 
     root: Path

@@ -94,7 +94,8 @@ class TypedWriter:
             self._file.close()
 
     def _flush(self) -> None:
-        table = pa.Table.from_batches(self._pending, self._schema).combine_chunks()
+        schema = self._pending[0].schema if self._pending else self._schema
+        table = pa.Table.from_batches(self._pending, schema).combine_chunks()
         self._pending, self._pending_rows = [], 0
         if self._writer is None:
             # Arrow writes each page and its header by itself: a small table would be a hundred system calls.
@@ -203,7 +204,8 @@ def _open_writer(file: pa.NativeFile, first: pa.Table, strings: list[str], *, of
     encodings |= {name: "BYTE_STREAM_SPLIT" for name in floats if name not in few}
     repeating = [name for name in strings if _repeats(first.column(name).chunk(0))] if len(first) else strings
     encodings |= {name: _PREFIX_DELTA for name in strings if name not in repeating}
-    return pq.ParquetWriter(
+    coded = any(f.type == columns.DICTIONARY for f in first.schema)
+    writer = pq.ParquetWriter(
         file,
         first.schema,
         compression="zstd",
@@ -213,8 +215,11 @@ def _open_writer(file: pa.NativeFile, first: pa.Table, strings: list[str], *, of
         write_page_checksum=True,
         # A run's tables are short: bounds of texts and amounts lead past no row group of theirs.
         write_statistics=[f.name for f in first.schema if f.type in _NUMBERS] if of_run else True,
-        store_schema=True,
+        store_schema=not coded,  # to who reads them, texts are texts, whichever way they came
     )
+    if coded:
+        writer.add_key_value_metadata(first.schema.metadata)
+    return writer
 
 
 def _has_few_values(column: pa.Array) -> bool:

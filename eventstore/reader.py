@@ -7,7 +7,7 @@ read in its place. It reads by position: if a file vanishes under it (a seal, a 
 it lists again and goes on at the next seq. Sealed files are checked against their digests once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,13 +75,17 @@ class LogReader:
 
     def last_seq(self) -> int:
         """Return the last seq that can be read now; 0 for an empty log. Cheap when called again."""
+        return self._last()[0]
+
+    def _last(self) -> tuple[int, Snapshot]:
+        """Return the last seq that can be read now, and what it is read from."""
         for _ in range(_MAX_RETRIES):
             snapshot = self.snapshot()
             sealed_to = snapshot.sealed[-1].last_seq if snapshot.sealed else 0
             if not snapshot.hot:
-                return sealed_to
+                return sealed_to, snapshot
             try:
-                return max(sealed_to, self._end_of(snapshot.hot[-1]))
+                return max(sealed_to, self._end_of(snapshot.hot[-1])), snapshot
             except FileNotFoundError:
                 continue  # rolled and sealed since it was listed
         raise CorruptLog(f"{self.root}: its files keep vanishing while they are read")
@@ -119,7 +123,8 @@ class LogReader:
 
     def _coverage(self) -> list[Coverage]:
         found: list[tuple[coverage.Key, Extent]] = []
-        for piece in self.snapshot().pieces(self.last_seq()):
+        last, snapshot = self._last()
+        for piece in snapshot.pieces(last):
             if isinstance(piece.source, SealedPart):
                 found += coverage.of_part(piece.source)
                 continue
@@ -146,10 +151,11 @@ class LogReader:
     def _rows(self, selection: Selection, *, as_entries: bool) -> Iterator[Rows]:
         """Yield rows part by part; `position` is the first seq that was not read yet."""
         position, retries = max(1, selection.first_seq), 0
-        end = self._end(selection)
+        end, snapshot = self._end(selection)
         while position <= end:
+            pieces = snapshot.pieces(end)
             try:
-                for first, last, rows in self._parts(position, end, selection, as_entries=as_entries):
+                for first, last, rows in self._parts(pieces, position, end, selection, as_entries=as_entries):
                     if first > position:
                         raise CorruptLog(
                             f"{self.root}: seqs {position}..{first - 1} are in no file: run `tape verify`"
@@ -167,19 +173,23 @@ class LogReader:
                     raise CorruptLog(
                         f"{error.filename}: this file is listed but cannot be opened: run `tape verify`"
                     ) from error
+                snapshot = self.snapshot()
 
-    def _end(self, selection: Selection) -> int:
+    def _end(self, selection: Selection) -> tuple[int, Snapshot]:
+        """Return the last seq to read, and what to read it from."""
         wanted = selection.last_seq
-        if wanted is not None and (sealed := self._catalogue.parts()) and wanted <= sealed[-1].last_seq:
-            return wanted
-        last = self.last_seq()
-        return last if wanted is None else min(wanted, last)
+        if wanted is not None:
+            snapshot = self.snapshot()
+            if snapshot.sealed and wanted <= snapshot.sealed[-1].last_seq:
+                return wanted, snapshot
+        last, snapshot = self._last()
+        return last if wanted is None else min(wanted, last), snapshot
 
     def _parts(
-        self, position: int, end: int, selection: Selection, *, as_entries: bool
+        self, pieces: Iterable[Piece], position: int, end: int, selection: Selection, *, as_entries: bool
     ) -> Iterator[tuple[int, int, Iterator[Rows]]]:
         """Yield first seq, last seq and rows of each piece that reaches into `position`..`end`."""
-        for source, first, last in self.snapshot().pieces(end):
+        for source, first, last in pieces:
             if last < max(position, first) or first > end:
                 continue
             wanted = _within(selection, max(position, first), min(end, last))

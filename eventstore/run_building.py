@@ -5,7 +5,6 @@ cannot be locked nothing is removed.
 """
 
 import os
-import shutil
 import weakref
 from contextlib import suppress
 from itertools import count
@@ -49,11 +48,18 @@ class Building:
         raise AssertionError("unreachable")
 
 
+def remove(path: Path, *, must: bool = True) -> None:
+    """Remove a directory and all in it; unless it `must` go, what cannot be removed is left."""
+    import shutil  # noqa: PLC0415  # it loads every compressor there is, and is not needed to begin a run
+
+    shutil.rmtree(path, ignore_errors=not must)
+
+
 def _sweep(runs: Path, platform: Platform) -> None:
     for path in runs.glob(f"{_ASIDE}*"):
         lock = _locked(path, platform)
         if lock not in (None, _TAKEN):
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path, must=False)
         _close(lock)
 
 

@@ -5,7 +5,6 @@ A light run is numbered and hashed alike and leaves no file: it tells what a run
 """
 
 import platform
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import blake2b
@@ -26,7 +25,7 @@ from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.parquet import TypedWriter, file_name
 from eventstore.proof import ORDER_MARKS, entire, joined_hash, payload_of
-from eventstore.run_building import Building
+from eventstore.run_building import Building, remove
 from eventstore.runs import DIFFERS, RunReader, document_digest
 from eventstore.schema import fields_of, kind_of, values_of, values_to_batch
 
@@ -236,7 +235,7 @@ class RunWriter(RunRecorder):
             if known.problems():  # damaged since: this one is what it was
                 return self._replace(target)
             self._files.rename(self._path / "meta.json", target / "meta.json")
-            shutil.rmtree(self._path)
+            remove(self._path)
             return known
         other = self._replace(self._layout.runs / f"{run}{DIFFERS}")
         raise NondeterministicRun(run, other.path.name)
@@ -260,14 +259,14 @@ class RunWriter(RunRecorder):
             # Renamed first: whoever replaces it at the same time never sees, or removes, a part of it.
             with suppress(FileNotFoundError):
                 self._files.rename(target, old)
-            shutil.rmtree(old, ignore_errors=True)
+            remove(old, must=False)
         return RunReader(target)
 
     def abandon(self) -> None:
         """Remove what was built; nothing was visible."""
         for file in self._open.values():
             file.abandon()
-        shutil.rmtree(self._path, ignore_errors=True)
+        remove(self._path, must=False)
         self._building.release()
 
 

@@ -30,6 +30,8 @@ UNKNOWN = EventType("unknown", 1, "storage", Unknown)
 ENVELOPE = frozenset({"seq", "recv", "at", "cause", "extra"})
 
 _ARROW = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_(), bytes: pa.binary()}
+_FEW = frozenset(("account", "strategy", "instrument", "venue", "currency", "profile", "rule"))
+"""Texts that repeat: a session has few of each, as it has of what a `Literal` lists."""
 # A field named like an envelope column needs a name of its own in the table.
 _RENAMED: dict[tuple[type[Event], str], str] = {(StrategyFailed, "seq"): "input_seq"}
 
@@ -45,6 +47,7 @@ class Column(msgspec.Struct, frozen=True):
     """A field of an event as a column: its name in the table, Arrow type and whether it may be null.
 
     `default` is what it reads as where a file lacks it; `msgspec.NODEFAULT` if every file must have it.
+    `few` tells texts that repeat.
     """
 
     field: str
@@ -52,6 +55,7 @@ class Column(msgspec.Struct, frozen=True):
     type: pa.DataType
     nullable: bool
     default: Any
+    few: bool = False
 
 
 def kinds() -> list[EventType]:
@@ -93,6 +97,18 @@ def arrow_schema(kind: EventType, *, recv: bool = True) -> pa.Schema:
     return pa.schema([*envelope, *body, extra], metadata=metadata)
 
 
+@cache
+def run_schema(kind: EventType) -> pa.Schema:
+    """Return the schema of rows on their way into a run: texts that repeat are dictionaries.
+
+    A Parquet file holds them as dictionaries anyway: so they need not be looked up again row by row.
+    """
+    schema = arrow_schema(kind, recv=False)
+    few = {c.name for c in columns_of(kind.type) if c.few}
+    fields = [f.with_type(columns.DICTIONARY) if f.name in few else f for f in schema]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
 def to_batch(
     kind: EventType,
     seqs: Values,
@@ -122,13 +138,14 @@ def values_to_batch(
 ) -> pa.RecordBatch:
     """Return events as one typed batch as `to_batch` does, of their `values_of` end to end.
 
-    An `encoder` that batches of several types share makes what they have in common once.
+    An `encoder` that batches of several types share makes what they have in common once; with one, the batch
+    is of `run_schema`.
     """
     # Cutting columns out of one list costs less than one pass over the events a field, and less than a zip,
     # which would keep a tuple an event for the collector to walk.
     width = len(columns_of(kind.type))
     fields = [values[place::width] for place in range(width)]
-    schema = arrow_schema(kind, recv=recvs is not None)
+    schema = arrow_schema(kind, recv=recvs is not None) if encoder is None else run_schema(kind)
     envelope: list[Values] = [seqs] if recvs is None else [seqs, recvs]
     if not is_market_data(kind):
         envelope += [ats, causes]
@@ -250,13 +267,15 @@ def _cut(kind: pa.DataType) -> Cut:
 
 def _column(event_type: type[Event], name: str, hint: Any, default: Any) -> Column:
     inner, nullable = _without_none(hint)
-    if typing.get_origin(inner) is Literal:
+    listed = typing.get_origin(inner) is Literal
+    if listed:
         inner = str
     arrow = columns.DECIMAL if inner is Decimal else _ARROW.get(inner)
     column = _RENAMED.get((event_type, name), name)
     if arrow is None or column in ENVELOPE:
         raise TypeError(f"{event_type.__name__}.{name}: {hint!r} has no column type, or its name is taken")
-    return Column(field=name, name=column, type=arrow, nullable=nullable, default=default)
+    few = listed or (inner is str and name in _FEW)
+    return Column(field=name, name=column, type=arrow, nullable=nullable, default=default, few=few)
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:

@@ -4,7 +4,6 @@ The name is `TAPE_`, the section, and after two underscores each the keys below 
 written as in TOML; text needs no quotes. Reads a mapping that is given to it, never the process's own.
 """
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
@@ -50,6 +49,8 @@ def _kind(section: type[msgspec.Struct] | None, path: list[str]) -> Any:
 
 def _value(text: str, kind: Any) -> Any:
     """Return the value of a variable: TOML if that is what its setting takes, else the text itself."""
+    import tomllib  # noqa: PLC0415  # as in `app.configuration.reading`: mostly there is nothing to parse
+
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, KeyError):

@@ -8,7 +8,7 @@ writes nothing.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,7 @@ def canonical(config: Config, *, replay: bool = False) -> tuple[str, str]:
     whoever watches, and a `replay` whatever broker is configured. Secrets are masked.
     """
     unused = _DECIDE_NOTHING | _LIVE_ONLY if replay else _DECIDE_NOTHING
-    data = {name: section for name, section in _plain(config).items() if name not in unused}
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_plain(config, unused), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -98,11 +97,11 @@ def _origin_around(origins: dict[str, str], key: str) -> str:
     return "default"
 
 
-def _plain(config: Config) -> dict[str, Any]:
+def _plain(config: Config, without: Collection[str] = ()) -> dict[str, Any]:
     data = msgspec.to_builtins(config.settings, enc_hook=str)
     assert isinstance(data, dict)
     data["replay"]["cash"] = plain(money(config.settings.replay.cash))
-    shown = masked(data)
+    shown = masked({name: section for name, section in data.items() if name not in without})
     assert isinstance(shown, dict)
     return shown
 

@@ -13,21 +13,23 @@ from typing import Any
 
 import msgspec
 
-from adapters.replay.recorded import INPUTS, RecordedSource, SilentBroker
+from adapters.replay.recorded import RecordedSource, SilentBroker
 from adapters.replay.source import LogSource
 from app.composition.assembling import assemble
 from app.composition.figures import figures
 from app.composition.past import exits_of, limits_of, past_of
 from app.composition.ranging import warmed
-from app.composition.seating import Seated, StrategySpec, seat
+from app.composition.seating import Seated, seat
 from app.composition.world import World
+from app.live.warming import bar_feeds, recorded, source_of
 from app.plugins.rules import renewed
 from app.plugins.sizers import renewed_sizing
 from app.replay.comparing import first_of
+from app.replay.recorded import Recorded, specs_of
 from app.version import VERSION
 from core.agenda import Agenda
 from core.clock import iso
-from core.errors import DataMissing, ExitCode, TapeError
+from core.errors import ExitCode, TapeError
 from core.events import (
     CashAdjusted,
     CommissionReported,
@@ -35,11 +37,7 @@ from core.events import (
     Event,
     Filled,
     HoldEnded,
-    ImportResumed,
-    ImportStarted,
     OrderAttempted,
-    SessionEnded,
-    SessionScheduled,
     SessionStarted,
     types_of,
 )
@@ -54,76 +52,13 @@ from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader
 
-_FRAMES = frozenset[type[Event]]({SessionStarted, SessionEnded})
 _DECISIONS = types_of("decision")
-_IMPORTS = frozenset[type[Event]]({ImportStarted, ImportResumed})
-_SESSIONS = frozenset(("demo", "live", "observe"))
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """A session in the log: what it started with, and its first and last seq."""
-
-    started: SessionStarted
-    first_seq: int
-    last_seq: int
 
 
 class Differs(TapeError):
     """A recorded session did not come out as it was recorded; the message names the first difference."""
 
     exit_code = ExitCode.FOUND
-
-
-def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded]:
-    """Return the recorded sessions of these session dates, oldest first.
-
-    A session belongs to the dates of all exchange sessions that it had a part of; one that ran while no
-    exchange was open (a holiday, a weekend) to its dates in UTC. One whose process was killed has no end of
-    its own: it goes up to the next session or import.
-    """
-    days = [
-        entry.event
-        for batch in reader.entries(Selection(types=frozenset({SessionScheduled})))
-        for entry in batch
-        if isinstance(entry.event, SessionScheduled)
-    ]
-    frames = [e for batch in reader.entries(Selection(types=_FRAMES | _IMPORTS)) for e in batch]
-    found: list[Recorded] = []
-    for place, entry in enumerate(frames):
-        event = entry.event
-        if not isinstance(event, SessionStarted) or event.mode not in _SESSIONS:
-            continue
-        after = frames[place + 1] if place + 1 < len(frames) else None
-        ended = after is not None and isinstance(after.event, SessionEnded)
-        end = reader.last_seq() if after is None else after.seq if ended else after.seq - 1
-        until = after.event.ts if after is not None and ended else _last_ts(reader, entry.seq, end, event.ts)
-        dates = [day.date for day in days if day.begin <= until and event.ts < day.end]
-        dates = dates or [iso(event.ts)[:10], iso(until)[:10]]
-        if min(dates) <= last and max(dates) >= first:
-            found.append(Recorded(event, entry.seq, end))
-    return found
-
-
-def session_of(reader: LogReader, run: RunReader) -> Recorded:
-    """Return the recorded session that a run is the proof of."""
-    first, last = run.summary["content"]
-    for batch in reader.entries(Selection(first_seq=first, last_seq=first)):
-        for entry in batch:
-            if isinstance(entry.event, SessionStarted):
-                return Recorded(entry.event, first, last)
-    raise DataMissing(f"run {run.id} is the proof of a session that is not in this log")
-
-
-def _last_ts(reader: LogReader, first_seq: int, last_seq: int, ts: int) -> int:
-    """Return the time that a session without an end had come to."""
-    chosen = Selection(first_seq=first_seq, last_seq=last_seq, types=INPUTS)
-    return max((e.event.ts for batch in reader.entries(chosen) for e in batch), default=ts)
-
-
-def specs_of(started: SessionStarted) -> list[StrategySpec]:
-    """Return the strategies that a session ran, as they were asked for."""
-    told: Sequence[dict[str, Any]] = msgspec.json.decode(started.strategies)
-    return [StrategySpec(s["spec"], s["parameters"], s["id"]) for s in told]
 
 
 def prove(root: Path, recorded: Recorded) -> RunReader:
@@ -179,15 +114,7 @@ class Proof:
             identity.append(self._sizing.own.source)
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
-    def _bar_feeds(self) -> dict[tuple[str, str | None], str]:
-        from app.live.warming import bar_feeds  # noqa: PLC0415  # see below
-
-        return bar_feeds(self._seated)
-
     def _warm_up(self) -> LogSource | None:
-        # A plain replay loads this module too, and has no use for what the broker's history needs.
-        from app.live.warming import recorded, source_of  # noqa: PLC0415
-
         return source_of(self._reader, recorded(self._recorded.started))
 
     def run(self) -> RunReader:
@@ -217,7 +144,7 @@ class Proof:
                 priced=frozenset(priced),
                 retry=self._retry,
                 hold=self._hold,
-                made=self._bar_feeds(),
+                made=bar_feeds(self._seated),
             )
             loop.record(started, 0, None)
             loop.run(source, started.session, started.ts, self._warm_up())

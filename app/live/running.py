@@ -19,7 +19,7 @@ from app.live.demo import DemoBook, demo_gateway
 from app.live.ending import check_ahead
 from app.live.linking import link_of
 from app.live.preparing import prepare_session
-from app.live.proving import Recorded, prove
+from app.live.proving import prove
 from app.live.session import LiveRequest, LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
@@ -27,6 +27,7 @@ from app.live.watched_files import configured_files
 from app.look.books import open_log
 from app.operation.writing import Writer
 from app.replay.period import parse_period
+from app.replay.recorded import Recorded
 from app.replay.replaying import result
 from app.replay.request import ReplayRequest, options, strategies
 from app.watch.watching import configured

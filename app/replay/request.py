@@ -13,9 +13,9 @@ from adapters.replay.sample_names import INSTRUMENT
 from app.composition.seating import StrategySpec, spread
 from app.configuration.reading import Config
 from app.configuration.rules import exits, limits, signal_rules, sizing_rules
-from app.live.proving import Recorded, specs_of
 from app.replay.options import ReplayOptions
 from app.replay.planning import DataOptions, Prices
+from app.replay.recorded import Recorded, specs_of
 from core.errors import InvalidEvent, UsageError
 from core.matching import ActionOrders, BarFill, Trigger
 from core.money import money

@@ -11,13 +11,11 @@ import msgspec
 from adapters.replay.sample_names import DAYS, INSTRUMENT
 from app.composition.past import exits_of, limits_of
 from app.configuration.reading import Config, canonical
-from app.live import proving
-from app.live.proving import Recorded, recorded_sessions, specs_of
 from app.look.books import open_log
 from app.plugins.rules import renewed
 from app.replay.carrying import carried
 from app.replay.period import Period, parse_period
-from app.replay.proving import prove
+from app.replay.recorded import Recorded, recorded_sessions, session_of, specs_of
 from app.replay.replaying import ACCOUNT, Progress, Replay, again
 from app.replay.request import ReplayRequest, options, strategies
 from core.errors import DataMissing, UsageError
@@ -71,7 +69,7 @@ def run_replay(
     before = None if request.strategies else _traded(reader, period)
     # Whether the log is the sample's is a question only where nothing else says what to run.
     unsaid = not request.strategies and before is None and not config.settings.replay.strategy
-    specs = strategies(config, request, sample=unsaid and _is_sample(root), recorded=before)
+    specs = strategies(config, request, sample=unsaid and _is_sample(reader), recorded=before)
     assumed = options(config, request)
     if before is not None and config.settings.risk_management is None:
         judged = msgspec.structs.replace(renewed(limits_of(before.started)), margin=assumed.limits.margin)
@@ -92,6 +90,8 @@ def run_proofs(root: Path, request: ReplayRequest) -> list[Proven]:
 
     Raises `Differs` for the first one that decides otherwise, `DataMissing` if there is none.
     """
+    from app.live.proving import prove  # noqa: PLC0415  # as in `_again`
+
     reader = open_log(root)
     _refuse_extra(request, {"what", "fills"}, "a recorded session")
     period = parse_period(request.what)
@@ -100,7 +100,7 @@ def run_proofs(root: Path, request: ReplayRequest) -> list[Proven]:
         raise DataMissing(
             f"no session was recorded on {period}; next: tape live --demo {period.first} records one"
         )
-    return [Proven(one.started.session, proving.prove(root, one)) for one in found]
+    return [Proven(one.started.session, prove(root, one)) for one in found]
 
 
 def _traded(reader: LogReader, period: Period) -> Recorded | None:
@@ -114,7 +114,10 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Rep
         raise UsageError(
             f"{request.what!r} is neither a date (2025-07-02, or 2025-07-02..2025-07-03) nor the id of a run"
         )
-    from app.optimize.trials import expand, find_trial  # noqa: PLC0415  # dates need none
+    # Dates need neither trials nor proofs.
+    from app.live import proving  # noqa: PLC0415
+    from app.optimize.trials import expand, find_trial  # noqa: PLC0415
+    from app.replay.proving import prove  # noqa: PLC0415
 
     trial = find_trial(root, request.what)
     light = trial is not None and not (Layout(root).runs / trial.run).is_dir()
@@ -124,7 +127,7 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Rep
         assert trial is not None
         return Replayed(RunReader(Layout(root).runs / expand(root, trial)))
     if "session" in run.summary:
-        return Replayed(proving.prove(root, proving.session_of(LogReader(root), run)))
+        return Replayed(proving.prove(root, session_of(LogReader(root), run)))
     now = again(root, open_log(root), run).run(progress)
     return Replayed(now, prove(run, now))
 
@@ -169,5 +172,5 @@ def recompute_signals(root: Path, config: Config, what: str, now: int) -> None:
     recompute(root, models, period.first, period.last, now)
 
 
-def _is_sample(root: Path) -> bool:
-    return any(item.instrument == INSTRUMENT for item in LogReader(root).coverage())
+def _is_sample(reader: LogReader) -> bool:
+    return any(item.instrument == INSTRUMENT for item in reader.coverage())

@@ -6,17 +6,20 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from core.errors import CorruptLog
 from core.events import AccountMarked, Filled, OrderIntended, Recorded, RiskApproved
 from core.ports import RUN_BASE, Selection
-from eventstore import proof
+from eventstore import proof, run_writer
 from eventstore.layout import Layout
 from eventstore.manifest import digest_of
+from eventstore.parquet import file_name
 from eventstore.run_checks import verify_run
 from eventstore.run_writer import RunWriter
 from eventstore.runs import RunReader, document_digest, find_run, list_runs, unreadable_runs
+from eventstore.schema import arrow_schema, kind_of
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log, sample_of, write_ticks
 
@@ -39,6 +42,17 @@ def _write(
         if n % commit_every == 0:
             writer.commit(sync=False)
     return writer.publish(run, {"options": {}}, {"published_ns": published})
+
+
+def test_texts_that_repeat_are_plain_texts_to_every_reader(tmp_path, monkeypatch):
+    runs = [_write(tmp_path / "once")]
+    monkeypatch.setattr(run_writer, "_FLUSH_EVENTS", 40)  # pieces of which each has a dictionary of its own
+    runs.append(_write(tmp_path / "often"))
+    assert runs[0].summary["run_hash"] == runs[1].summary["run_hash"]
+    for kind in map(kind_of, (OrderIntended, RiskApproved, Filled, Recorded, AccountMarked)):
+        once, often = (pq.read_table(run.path / file_name(kind)) for run in runs)
+        assert once.schema.equals(arrow_schema(kind, recv=False), check_metadata=True)
+        assert often.equals(once, check_metadata=True)
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,9 @@ def test_texts_and_nulls_survive_slicing_and_dictionaries(values, cut):
     array = columns.encode(values, pa.string())
     assert columns.strings(array[cut:]) == values[cut:]
     assert columns.strings(array.dictionary_encode()[cut:]) == values[cut:]
+    coded = columns.encode(values, columns.DICTIONARY)
+    assert columns.strings(coded[cut:]) == values[cut:]
+    assert columns.spelled_out(coded).equals(array)
 
 
 @given(

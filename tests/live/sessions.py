@@ -12,9 +12,10 @@ import msgspec
 from adapters.ibkr.gateway.book import Ticket
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
-from app.live.proving import Recorded, prove
+from app.live.proving import prove
 from app.live.session import LiveRequest, LiveSession
 from app.look.books import open_book, open_log, snapshot
+from app.replay.recorded import Recorded
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
 from core.ports import Selection
 from core.retry import RetryRule

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.live.proving import Recorded, prove
+from app.live.proving import prove
+from app.replay.recorded import Recorded
 from core.events import (
     HoldEnded,
     OrderHeld,

@@ -2,7 +2,7 @@
 
 import shutil
 
-from app.live.proving import recorded_sessions
+from app.replay.recorded import recorded_sessions
 from core.events import OrderIntended, SessionEnded, SessionStarted
 from core.ports import Selection
 from eventstore.journal import Journal

@@ -11,9 +11,9 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
 from app.live.preparing import prepare_session
 from app.live.proving import Differs, prove
-from app.live.proving import Recorded as Proven
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.live.warming import KEY, recorded
+from app.replay.recorded import Recorded as Proven
 from core.clock import local
 from core.errors import BrokerUnreachable, UsageError
 from core.events import (

@@ -338,8 +338,9 @@ HOSTILE = {
 
 def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(log, tmp_path):
     from app.configuration.reading import load  # noqa: PLC0415
-    from app.live.proving import prove, recorded_sessions  # noqa: PLC0415
+    from app.live.proving import prove  # noqa: PLC0415
     from app.live.running import LiveAsked, run_demo  # noqa: PLC0415
+    from app.replay.recorded import recorded_sessions  # noqa: PLC0415
 
     config = tmp_path / "tape.toml"
     lines = ['[trading]\nsignal_threshold = 0.3\nwatchlist = ["ZVXA"]\n[signals]\nweights = {old = 1.0}\n']

@@ -8,8 +8,9 @@ import pytest
 import cli
 from adapters.replay.signals.recommendations import SignalOptions
 from app.live import watched_files
-from app.live.proving import prove, recorded_sessions
+from app.live.proving import prove
 from app.live.watched_files import FilesToWatch, SignalFiles, WatchedFile
+from app.replay.recorded import recorded_sessions
 from app.signals.child import Answer
 from core.clock import local
 from core.events import CompositeSignal, RowRejected, SignalFileRead, SignalReceived
