@@ -25,6 +25,7 @@ from adapters.ibkr.gateway.historyrequests import HistoryRequests
 from adapters.ibkr.gateway.market import Market, Speed
 from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
+from adapters.ibkr.gateway.scanner import Scanner
 from adapters.ibkr.gateway.server import Server
 from adapters.ibkr.gateway.session import Session, Settings
 from adapters.ibkr.gateway.telling import Outbox, Telling
@@ -271,9 +272,20 @@ class _Parts:
         data = DataRequests(feeds, trading, history, lambda: market.now, market.start)
         reports = Reports(accounts, trading, self._contracts, lambda: market.now, timezone)
         reference = Reference(self._contracts, world.sessions, lambda: market.now)
+        scanner = Scanner(self._contracts, feeds, world.quotes, lambda: market.now, day.instruments)
         faults = Faults(request.faults)
         return Session(
-            settings, market, trading, outbox, feeds, data, reports, reference, self._contracts, faults
+            settings,
+            market,
+            trading,
+            outbox,
+            feeds,
+            data,
+            reports,
+            reference,
+            scanner,
+            self._contracts,
+            faults,
         )
 
     def _mark(self, ts: int) -> None:

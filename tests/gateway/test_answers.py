@@ -1,7 +1,5 @@
 """What is not simulated, or asked for wrongly, is answered with an error that names its request."""
 
-from xml.etree import ElementTree as ET
-
 import pytest
 
 from adapters.ibkr.gateway import session as gateway_session
@@ -11,14 +9,14 @@ from tests.gateway.raw import ZVXA
 ID = 77
 WITH_ID = {
     "exercise options": (322, [21, 2, ID, *ZVXA]),
-    "scanner": (162, [22, ID, "-1", "STK"]),
+    "an unknown scan": (162, [22, ID, -1, "STK", "STK.US", "NONSENSE", *[""] * 17, "", ""]),
     "fundamental data": (430, [52, 2, ID, 0]),
     "implied volatility": (322, [54, 3, ID]),
     "option price": (322, [55, 3, ID]),
     "display groups": (322, [67, 1, ID]),
     "news article": (10172, [84, ID, "BRFG", "x", ""]),
     "historical news": (10276, [86, ID, 1, "BRFG", "", "", 10, ""]),
-    "histogram": (162, [88, ID, *ZVXA, 1, "3 days"]),
+    "a histogram of no legal length": (321, [88, ID, *ZVXA, 0, 1, "three days"]),
     "calendar": (10276, [100, ID]),
     "calendar events": (10276, [102, ID, 0]),
     "market depth": (354, [10, 5, ID, *ZVXA, 5, 0, ""]),
@@ -65,13 +63,6 @@ def test_a_gateway_that_answers_without_the_id_is_caught(raw, monkeypatch):
     monkeypatch.setattr(gateway_session, "request_id", lambda *_: -1)
     found, wanted = answers(raw)
     assert found != wanted
-
-
-def test_the_list_of_scanners_is_empty(raw):
-    raw.send(24, 1)
-    [[kind, version, text]] = raw.drain()
-    assert (kind, version) == ("19", "1")
-    assert [len(part) for part in ET.fromstring(text)] == [0, 0, 0]
 
 
 def test_soft_dollar_tiers_are_none(raw):

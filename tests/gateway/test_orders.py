@@ -129,6 +129,15 @@ def test_children_are_cancelled_with_their_parent(port):
         assert statuses == {"1": "Cancelled", "2": "Cancelled"}
 
 
+def test_a_cancelled_exit_names_its_parent_by_the_clients_id(port):
+    with connected(port) as raw:
+        raw.place(1, "BUY", 100, "LMT", 50, transmit=0)
+        raw.place(2, "SELL", 100, "LMT", 99, parent=1)
+        raw.cancel(1)
+        assert raw.error(202)[::2] == ["1", "Order Canceled - reason:"]
+        assert raw.error(202)[::2] == ["2", "Order Canceled - reason:order 1 ended unfilled"]
+
+
 def test_a_fill_of_one_cancels_the_others(port):
     with connected(port) as raw:
         raw.subscribe()

@@ -81,6 +81,9 @@ def test_bars_of_a_day_reach_back_as_far_as_they_were_recorded(tape, tmp_path):
         assert [m[4] for m in raw.drain() if m[:1] == ["1"] and m[3] == "9"] == ["10"]
         ask(raw, "1 D", "30 secs", contract=contract)
         assert raw.error(162)[0] == "5"
+        raw.send(97, 8, *contract, "Last", 0, 0)
+        (told,) = [m for m in step(raw) if m[0] == "99"]
+        assert told == ["99", "8", "1", str(1_751_376_780 - 1), "11", "10", "0", "", ""]
 
 
 def test_a_bar_that_is_kept_up_to_date_goes_on_where_the_answer_ended(raw):

@@ -45,38 +45,45 @@ def open_order(
     none, whole = unset, "2147483647" if unset == E308 else unset
     margins = [none] * 9 if margins is None else margins
     charges = [none] * 3 if commission is None else [commission] * 3
-    fields = [
+    head = [
         *(5, order_id, *CONTRACT, side, quantity, kind, limit, stop, tif, oca, account, "", 0, order_ref),
         *(7, perm_id, outside, False, 0, "", "", "", "", ""),
         *([""] if version < 177 else []),  # the profile of an advisor
         *("", good_till, "", none, "", 0, "", -1, 0, none, none, none, none, none),
-        *(
-            none if none != E308 else "2147483647",
-            False,
-            False,
-            False,
-            none if none != E308 else "2147483647",
-        ),
+        *(whole if none == E308 else none, False, False, False, whole if none == E308 else none),
         *(1, False, False, none, parent, 0, none, 0, "None", none, 0, "", "", "", "?", False, 0, ""),
         *(False, whole, none if trail_stop is None else trail_stop),
         *(none if trail_percent is None else trail_percent, none, 2147483647, "", 0, 0, 0),
+    ]
+    state = [
         *(2147483647, 2147483647, none, "", False, "", "", False, False, "", False, what_if, status),
         *(*margins, *charges, "USD"),
         *(["", *[none] * 9, none, "", 0] if version >= 195 else []),
         *(warning, False, False, 0),
+    ]
+    return payload(*head, *state, *_open_order_end(version, none, trail_stop))
+
+
+_SINCE = (
+    (170, ("2147483647", "2147483647", E308, E308, E308)),
+    (183, ("",)),
+    (184, (False,)),
+    (185, ("",)),
+    (189, (False,)),
+    (193, ("", "2147483647")),
+    (198, ("",)),
+    (199, (False,)),
+)
+"""What the end of message 5 has since which version."""
+
+
+def _open_order_end(version, none, trail_stop):
+    return [
         *("None", E308, E308 if trail_stop is None else trail_stop, E308, E308, E308, E308, 0),
         *("", "", "", none if none == E308 else 0, False, False, False, False),
         *("2147483647", "2147483647", False),
-        *(["2147483647", "2147483647", E308, E308, E308] if version >= 170 else []),
-        *([""] if version >= 183 else []),
-        *([False] if version >= 184 else []),
-        *([""] if version >= 185 else []),
-        *([False] if version >= 189 else []),
-        *(["", "2147483647"] if version >= 193 else []),
-        *([""] if version >= 198 else []),
-        *([False] if version >= 199 else []),
+        *(value for since, values in _SINCE if version >= since for value in values),
     ]
-    return payload(*fields)
 
 
 def completed_order(version, *, unset="", perm_id=1_234_567_890, filled="100", status="Filled"):

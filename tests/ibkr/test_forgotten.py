@@ -27,7 +27,7 @@ from projections.gate import UNPROTECTED
 from projections.orders import Orders
 from projections.positions import Positions
 from tests.ibkr.books import ACCOUNT, Books, D, commission, position
-from tests.ibkr.test_families import ENTRY, PROFIT, STOP, WHO, acknowledged, open_, placed
+from tests.ibkr.brackets import ENTRY, PROFIT, STOP, WHO, acknowledged, open_, placed
 
 OTHERS = 1_300
 assert OTHERS > ORDERS_KEPT * 5 // 4

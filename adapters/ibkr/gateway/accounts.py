@@ -199,6 +199,11 @@ class Accounts:
             "FullMaintMarginReq": margin.maintenance,
             "FullAvailableFunds": available,
             "FullExcessLiquidity": excess,
+            "LookAheadInitMarginReq": margin.initial,
+            "LookAheadMaintMarginReq": margin.maintenance,
+            "LookAheadAvailableFunds": available,
+            "LookAheadExcessLiquidity": excess,
+            "NetLiquidationByCurrency": equity,
             "CashBalance": cash,
             "TotalCashBalance": cash,
             "RealizedPnL": pnl.realised,
@@ -207,6 +212,8 @@ class Accounts:
         shown = {key: (number(money(value)), self.currency) for key, value in amounts.items()}
         shown["AccountType"] = ("INDIVIDUAL", "")
         shown["Cushion"] = (number(divide(excess, equity)) if equity else "0", "")
+        shown["Leverage"] = (number(divide(gross, equity)) if equity else "0", "")
+        shown["LookAheadNextChange"] = ("0", "")
         shown["AccountReady"] = ("true", "")
         shown["Currency"] = (self.currency, self.currency)
         shown["ExchangeRate"] = ("1", self.currency)

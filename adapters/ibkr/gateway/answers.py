@@ -26,6 +26,8 @@ NAMES = {
     11: "execDetails",
     15: "managedAccounts",
     17: "historicalData",
+    19: "scannerParameters",
+    20: "scannerData",
     45: "tickGeneric",
     46: "tickString",
     49: "currentTime",
@@ -54,6 +56,7 @@ NAMES = {
     82: "smartComponents",
     85: "newsProviders",
     88: "headTimestamp",
+    89: "histogramData",
     90: "historicalDataUpdate",
     93: "marketRule",
     94: "pnl",
@@ -177,6 +180,10 @@ def portfolio(account: str, contract: Contract, told: Sequence[Value]) -> Fields
     ]
 
 
+_ORDER_TYPES = "DAY,FOK,GTC,GTD,IOC,LIT,LMT,MKT,MOC,OPG,STP,STPLMT,TRAIL,WHATIF"
+"""What the gateway takes, in the names that contract details use."""
+
+
 class Hours(msgspec.Struct, frozen=True):
     """Trading and liquid hours as text, such as `20250702:0930-20250702:1600;20250704:CLOSED`."""
 
@@ -191,7 +198,7 @@ def contract_details(req_id: int, c: Contract, hours: Hours, version: int) -> Fi
     fields += [c.strike, c.right, c.exchange, c.currency, c.local_symbol, c.trading_class, c.trading_class]
     fields += [c.con_id, c.tick_size]
     fields += [1] if 110 <= version < 164 else []
-    fields += [c.multiplier, "LMT,MKT,STP", ",".join(dict.fromkeys([c.exchange, c.primary or c.exchange]))]
+    fields += [c.multiplier, _ORDER_TYPES, ",".join(dict.fromkeys([c.exchange, c.primary or c.exchange]))]
     fields += [1, 0, text(c.description or c.symbol, version), c.primary, c.expiry[:6], "", "", ""]
     fields += [c.timezone, hours.trading, hours.liquid, "", 0, 0]
     fields += [1] if version >= 121 else []  # aggregated group

@@ -60,6 +60,7 @@ class Client:
         self.pnl: dict[int, int | None] = {}
         self.updates_multi: set[int] = set()
         self.bars: dict[int, object] = {}
+        self.scans: dict[int, object] = {}
         self.distortions: list[Distortion] = []
 
     @property

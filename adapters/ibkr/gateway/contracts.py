@@ -170,8 +170,16 @@ class Contracts:
         """
         if not (wanted.con_id or wanted.symbol or wanted.local_symbol):
             return []
+        if wanted.kind == "CONTFUT" and not wanted.con_id:
+            return self._front(wanted)
         found = [c for _, c in sorted(self.by_instrument.items()) if c.matches(wanted)]
         return [c for c in found if not c.expired(self._today) or (wanted.expired and c.kind == "FUT")]
+
+    def _front(self, wanted: Wanted) -> list[Contract]:
+        """Return the future that ends next, as the continuous one that it stands for."""
+        found = self.find(msgspec.structs.replace(wanted, kind="FUT", expiry="", expired=False))
+        found.sort(key=lambda c: c.expiry)
+        return [msgspec.structs.replace(c, kind="CONTFUT") for c in found[:1]]
 
     def options(self, symbol: str) -> list[Contract]:
         """Return the options on a symbol that have not expired."""

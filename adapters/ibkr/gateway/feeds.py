@@ -172,6 +172,11 @@ class Feeds:
                 client, stream = subscription.client, subscription.stream
                 self._price(client, stream, LAST, bar.close, bar.volume)
                 self._size(client, stream, VOLUME, archive.volume)
+            elif subscription.stream.kind in ("Last", "AllLast"):
+                client, stream = subscription.client, subscription.stream
+                head: Fields = [99, stream.req_id, TICK_BY_TICK[stream.kind], (bar.ts - 1) // SECOND_NS]
+                client.post([*head, bar.close, bar.volume, 0, "", ""])
+                self.sent += 1
         self.on_bars(bar.instrument, bar)
 
     def _quote(self, event: Quote | QuoteBar) -> None:

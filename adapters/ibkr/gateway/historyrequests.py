@@ -18,6 +18,7 @@ from adapters.ibkr.gateway.requests import HistoryRequest
 from adapters.ibkr.gateway.terms import Refusal
 from adapters.ibkr.gateway.times import (
     BarLength,
+    Duration,
     bar_length,
     day,
     duration,
@@ -27,7 +28,7 @@ from adapters.ibkr.gateway.times import (
     zoned,
 )
 from adapters.ibkr.gateway.wire import BadFrame, Cursor
-from core.clock import SECOND_NS, iso
+from core.clock import SECOND_NS
 from core.events import SessionScheduled
 from projections.sessions import Sessions
 
@@ -84,6 +85,8 @@ class HistoryRequests:
         return {
             20: self._bars,
             87: self._head,
+            88: self._histogram,
+            89: lambda _client, _cursor: None,
             90: lambda _client, _cursor: None,
             96: self._past_ticks,
         }
@@ -149,17 +152,22 @@ class HistoryRequests:
         back = duration(asked.duration)
         if back.unit == "S":
             return end - back.count * SECOND_NS
+        first = self._first(contract, back, rth=asked.rth, end=end)
+        if first is None:
+            return end
+        session = self._sessions.session(contract.calendar, first)
+        since = "" if session is None else first_date(length.unit, session.date)
+        return next((s.begin for s in self._sessions.sessions(contract.calendar) if s.date >= since), first)
+
+    def _first(self, contract: Contract, back: Duration, *, rth: bool, end: int) -> int | None:
+        """Return where the first session of a duration of days or more begins; `None` without any."""
         found = self._sessions.sessions(contract.calendar)
-        known = [s for s in found if (s.open if asked.rth else s.begin) < end]  # those that have begun
-        if back.unit == "D":
+        known = [s for s in found if (s.open if rth else s.begin) < end]  # those that have begun
+        if back.unit == "D" or not known:
             mine = known[-back.count :]
         else:
-            last = known[-1].date if known else iso(end - 1, contract.timezone)[:10]
-            mine = [s for s in known if s.date > back.since(last)]
-        if not mine:
-            return end
-        since = first_date(length.unit, mine[0].date)
-        return next(s.begin for s in known if s.date >= since)
+            mine = [s for s in known if s.date > back.since(known[-1].date)]
+        return mine[0].begin if mine else None
 
     def _candles(self, contract: Contract, what: str, window: Window) -> list[Candle]:
         archive, length = self._archive(contract.instrument), window.frame.length
@@ -204,6 +212,23 @@ class HistoryRequests:
             raise Refusal(162, f"{_NO_DATA}{contract.symbol}@{contract.exchange}")
         epoch = cursor.integer("formatDate") == 2
         client.post([88, req_id, str(first // SECOND_NS) if epoch else stamp(first, "UTC")[:17]])
+
+    def _histogram(self, client: Client, cursor: Cursor) -> None:
+        """Answer with what was traded at each price over the last days, weeks or months."""
+        req_id, wanted = cursor.integer("reqId"), read_contract(cursor, expirable=True)
+        contract, rth, period = self._resolve(wanted), cursor.boolean("useRTH"), cursor.text("timePeriod")
+        count, _, unit = period.partition(" ")
+        back = duration(f"{count} {unit[:1]}")
+        end = self._now() + 1
+        begin = self._first(contract, back, rth=rth, end=end)
+        if begin is None:
+            raise self._nothing(contract, "TRADES")
+        frame = self.frame(contract, BarLength("day"), rth=rth, date_format=1)
+        rows = self._archive(contract.instrument).rows(begin, end, days=False)
+        sizes: dict[float, float] = {}
+        for _, _, row in Window(frame, begin, end).placed(rows):
+            sizes[row[4]] = sizes.get(row[4], 0.0) + row[5]
+        client.post([89, req_id, len(sizes), *(value for pair in sorted(sizes.items()) for value in pair)])
 
     # -- ticks ---------------------------------------------------------------------------------
 

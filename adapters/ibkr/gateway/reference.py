@@ -8,15 +8,10 @@ from adapters.ibkr.gateway.contracts import Contract, Contracts
 from adapters.ibkr.gateway.times import day, local_time
 from adapters.ibkr.gateway.trading import Refusal
 from adapters.ibkr.gateway.wire import Cursor
-from core.events import SessionScheduled
 from projections.sessions import Sessions
 
 Handler = Callable[[Client, Cursor], None]
 _HOURS_DAYS = 8
-_NO_SCANNERS = (
-    '<?xml version="1.0" encoding="UTF-8"?><ScanParameterResponse><InstrumentList/><LocationTree/>'
-    "<ScanTypeList/></ScanParameterResponse>"
-)
 
 
 class Reference:
@@ -34,7 +29,6 @@ class Reference:
             81: self._matching,
             91: self._market_rule,
             78: self._option_parameters,
-            24: lambda client, _cursor: client.post([19, 1, _NO_SCANNERS]),
             79: lambda client, cursor: client.post([77, cursor.integer("reqId"), 0]),
             80: lambda client, _cursor: client.post([78, 0]),
             82: lambda client, _cursor: client.post([80, 0]),
@@ -56,8 +50,9 @@ class Reference:
         now = self._now()
         known = self._sessions.sessions(contract.calendar)
         days = [s for s in known if s.end >= now][:_HOURS_DAYS] or known[-1:]
-        spans = ";".join(_span(s, contract.timezone) for s in days)
-        return answers.Hours(spans, spans)
+        trading = ";".join(_span(s.begin, s.end, contract.timezone) for s in days)
+        liquid = ";".join(_span(s.open, s.close, contract.timezone) for s in days)
+        return answers.Hours(trading, liquid)
 
     def _matching(self, client: Client, cursor: Cursor) -> None:
         req_id, pattern = cursor.integer("reqId"), cursor.text("pattern")
@@ -88,6 +83,6 @@ class Reference:
         client.post([82, cursor.integer("reqId"), 0])
 
 
-def _span(session: SessionScheduled, timezone: str) -> str:
-    opened, closed = local_time(session.open, timezone), local_time(session.close, timezone)
-    return f"{day(session.open, timezone)}:{opened:%H%M}-{day(session.close, timezone)}:{closed:%H%M}"
+def _span(begin: int, end: int, timezone: str) -> str:
+    opened, closed = local_time(begin, timezone), local_time(end, timezone)
+    return f"{day(begin, timezone)}:{opened:%H%M}-{day(end, timezone)}:{closed:%H%M}"

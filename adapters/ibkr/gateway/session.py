@@ -20,6 +20,7 @@ from adapters.ibkr.gateway.market import Market
 from adapters.ibkr.gateway.mischief import Mischief
 from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
+from adapters.ibkr.gateway.scanner import Scanner
 from adapters.ibkr.gateway.telling import Outbox
 from adapters.ibkr.gateway.times import local_time
 from adapters.ibkr.gateway.trading import Refusal, Trading
@@ -68,6 +69,7 @@ class Session:
         data: DataRequests,
         reports: Reports,
         reference: Reference,
+        scanner: Scanner,
         contracts: Contracts,
         faults: Faults,
     ) -> None:
@@ -84,6 +86,7 @@ class Session:
         self.ids_back = 0
         self.connections = 0
         self._reports = reports
+        self._scanner = scanner
         self._mischief = Mischief(self)
         self._fired_ticks = 0
         outbox.client = self.client
@@ -92,6 +95,7 @@ class Session:
         feeds.on_bars = self._grow_bars
         self._routes: dict[int, Handler] = {
             **reference.routes(),
+            **scanner.routes(),
             **reports.routes(),
             **data.routes(),
             1: self._subscribing(data.routes()[1]),
@@ -309,6 +313,7 @@ class Session:
             for fault in self.faults.at(clock):
                 self._mischief.act(fault, None, -1)
         self._reports.tick(self.ready())
+        self._scanner.tick(self.ready())
 
     def _grow_bars(self, instrument: str, event: Event) -> None:
         for client in self.clients:

@@ -6,6 +6,7 @@ family and dies with its client's connection, and a fill of a group of type 1 ca
 sockets and subscriptions are not its business.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
@@ -38,6 +39,8 @@ from core.ports import Broker
 __all__ = ["Refusal", "Trading"]
 
 _FRACTIONS = 163  # older clients read quantities as whole numbers, and may end with one that is none
+_KEY = re.compile(r"\b\d+-(\d+)-\d{10}\b")
+"""A key of the book: client, order id, permId."""
 
 
 class Engine(Broker, Protocol):
@@ -305,11 +308,11 @@ class Trading:
         fact = msgspec.structs.replace(fact, version=max(fact.version, held.version))
         self.book.record(fact)
         if fact.status == "Rejected":
-            self.telling.error(held, 201, f"Order rejected - reason:{fact.message}")
+            self.telling.error(held, 201, f"Order rejected - reason:{_worded(fact.message)}")
             return
         self.telling.tell_order(held)
         if fact.status == "Cancelled":
-            self.telling.error(held, 202, f"Order Canceled - reason:{fact.message}")
+            self.telling.error(held, 202, f"Order Canceled - reason:{_worded(fact.message)}")
             for child in list(self.book.children(held)):
                 if not self.book.done(child) and not child.live:
                     self._cancel(child, "the parent was cancelled")
@@ -352,3 +355,8 @@ class Trading:
         first = msgspec.structs.replace(NO_PREVIEW, what_if=True)
         for preview in (first, self._preview(contract, asked.action, terms.quantity)):
             client.post(open_order(contract, shown, client.version, preview))
+
+
+def _worded(message: str) -> str:
+    """Return a message with orders under the ids by which their clients know them."""
+    return _KEY.sub(r"order \1", message)

@@ -6,7 +6,7 @@ the request. Nothing is left without an answer but what IB leaves without one to
 
 from adapters.ibkr.gateway.wire import whole
 
-NO_ANSWER = frozenset({12, 13, 14, 23, 53, 56, 57, 70, 71, 89, 101, 103})
+NO_ANSWER = frozenset({12, 13, 14, 53, 56, 57, 70, 71, 89, 101, 103})
 """News bulletins (there are none), the log level, a second start, and ends of what never began."""
 _NO_ID = frozenset(
     {5, 6, 8, *range(12, 20), 24, 49, 58, 59, 61, 64, 65, 66, 71, 72, 73, 80, 82, 85, 91, 99, 105}
@@ -20,14 +20,12 @@ _ADVISORS = (321, "Error validating request.-'bM' : cause - FA data operations i
 _ERRORS = {
     18: _ADVISORS,
     19: _ADVISORS,
-    22: (162, "Historical Market Data Service error message:Market scanners are not simulated."),
     52: (
         430,
         "We are sorry, but fundamentals data for the security specified is not available.",
     ),
     84: (10172, "Failed to request news article:News feed is not allowed."),
     86: _NEWS,
-    88: (162, "Historical Market Data Service error message:Histograms are not simulated."),
     100: _NEWS,
     102: _NEWS,
 }
