@@ -55,15 +55,9 @@ def gateway(call: Call, date: str, **options: Any) -> None:
     by the rules of a replay. The book survives the gateway: started again, it goes on from there.
     """
     from app.gateway import open_gateway  # noqa: PLC0415
-    from app.replay import running  # noqa: PLC0415
 
     request = _request(call, date, options)
-    if running.needs_sample(call.root, date):
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415
-
-        call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
-        with call.out.progress("importing") as advance:
-            import_builtin_sample(call.root, advance)
+    call.make_sample(date)
     with open_gateway(call.root, request) as opened:
         server = opened.server
         told = {

@@ -49,6 +49,8 @@ def status(call: Call) -> None:
     ]
     if cells:
         call.out.table(["feed", "instrument", "type", "events", "from", "to"], cells)
+    for text in found.unfinished:
+        call.out.note(f"{text}; next: run that import again")
     if found.damage:
         for damage in found.damage:
             call.out.note(f"damaged: {damage}")

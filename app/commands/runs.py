@@ -47,12 +47,7 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
     from app.replay.replaying import result  # noqa: PLC0415
 
     request = running.ReplayRequest(what=what, **options)
-    if running.needs_sample(call.root, what):
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415
-
-        call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
-        with call.out.progress("rows") as advance:
-            import_builtin_sample(call.root, advance)
+    call.make_sample(what)
     if recompute:
         if options["fills"] == "recorded":
             raise click.UsageError("--recompute-signals: a recorded session had the signals that it had")
@@ -68,6 +63,8 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
             f"run {what} comes out the same, though there is a change in {done.changed}; "
             f"this is run {done.run.id}"
         )
+    for text in running.partly_imported(call.root, done.run):
+        call.out.note(f"{text}; next: run that import again, then this")
     show_run(call, done.run, result(done.run))
 
 

@@ -10,11 +10,12 @@ from typing import Literal
 
 import msgspec
 
-from adapters.replay.sample_names import DAYS, INSTRUMENT
+from adapters.replay.sample_names import DAYS, FEED, INSTRUMENT
 from app.composition.past import exits_of, limits_of
 from app.composition.seating import StrategySpec, spread
 from app.configuration.reading import Config, canonical
 from app.configuration.settings import RiskSection, SizingSection
+from app.data.unfinished import unfinished, worded
 from app.live import proving
 from app.live.proving import Recorded, recorded_sessions, specs_of
 from app.look.books import open_log
@@ -25,6 +26,7 @@ from app.replay.options import ReplayOptions
 from app.replay.planning import DataOptions, Period, Prices, parse_period
 from app.replay.proving import prove
 from app.replay.replaying import ACCOUNT, Progress, Replay, again
+from app.report.summary import summarise
 from core.errors import ConfigError, DataMissing, InvalidEvent, UsageError
 from core.exit_rules import NO_EXITS, STOP_KEYS, TARGET_KEYS, ExitRules
 from core.matching import ActionOrders, BarFill, Trigger
@@ -79,10 +81,23 @@ def is_date(what: str) -> bool:
     return bool(_DATE.fullmatch(what))
 
 
-def needs_sample(root: Path, what: str) -> bool:
-    """Return whether there is no log yet and the dates asked for are those of the built-in sample."""
-    room = not Layout(root).exists() and (root.is_dir() or not root.exists())
-    return room and is_date(what) and set(what.split("..")) <= set(DAYS)
+def sample_note(root: Path, what: str | None) -> str:
+    """Return what to say before the built-in sample is imported for the dates `what` (`None`: any), or "".
+
+    It is where there is no log yet, and where an import of it was interrupted: a part of a day would pass for
+    the day.
+    """
+    if what is not None and not (is_date(what) and set(DAYS) & set(what.split(".."))):
+        return ""
+    if not Layout(root).exists():
+        free = root.is_dir() or not root.exists()
+        mine = what is None or set(what.split("..")) <= set(DAYS)
+        return (
+            f"no log at {root}: making it from the built-in sample (synthetic data)" if free and mine else ""
+        )
+    if any(started.feed == FEED for started in unfinished(LogReader(root))):
+        return f"{root} holds a part of the built-in sample only: importing the rest of it"
+    return ""
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -121,6 +136,12 @@ def run_replay(
         )
         replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     return Replayed(replay.run(progress))
+
+
+def partly_imported(root: Path, run: RunReader) -> list[str]:
+    """Return what to say of imports that did not end, if the run read of their feeds."""
+    feeds = set(summarise(run).assumptions["feeds"])
+    return [worded(one) for one in unfinished(LogReader(root)) if one.feed in feeds]
 
 
 def run_proofs(root: Path, request: ReplayRequest) -> list[Proven]:
