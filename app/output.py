@@ -222,6 +222,11 @@ def when(ts: int | None, zone: str = "UTC") -> str:
     return f"{text}Z" if zone == "UTC" else text + moment.isoformat()[-6:]
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number and its noun: `1 session`, `2 sessions`; `many` where it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     amount = float(count)

@@ -7,7 +7,7 @@ import click
 
 from app.commands.base import AMOUNT, Call, verb
 from app.live.missed import missed
-from app.output import size, when
+from app.output import counted, size, when
 from core.errors import UsageError
 
 
@@ -28,9 +28,9 @@ def status(call: Call) -> None:
             "trading": _trading(found),
             **_live(found.live),
             "events": f"{found.last_seq:,}, sealed up to {found.sealed_seq:,}",
-            "sealed": f"{found.sealed.count} director{'y' if found.sealed.count == 1 else 'ies'}, "
+            "sealed": f"{counted(found.sealed.count, 'directory', 'directories')}, "
             f"{size(found.sealed.bytes)}",
-            "hot": f"{found.hot.count} segment{'s' * (found.hot.count != 1)}, {size(found.hot.bytes)}",
+            "hot": f"{counted(found.hot.count, 'segment')}, {size(found.hot.bytes)}",
             "runs": f"{found.runs.count}, {size(found.runs.bytes)}, latest {found.latest_run or 'none'}",
             "sessions": _span(found.sessions),
             "disk free": size(found.free_bytes),
@@ -71,7 +71,8 @@ def _first_replay(call: Call, found: Any) -> str:
 
 def _trading(found: Any) -> str:
     state = "connected" if found.connected else "not connected"
-    text = f"{state}, {found.active_positions} positions, {found.pending_orders} working orders"
+    text = f"{state}, {counted(found.active_positions, 'position')}, "
+    text += counted(found.pending_orders, "working order")
     text += f", HALTED ({found.halt})" if found.halt else ""
     return text + "".join(f", BREAK in {name}" for name in found.breaks)
 
@@ -141,7 +142,7 @@ def seal(call: Call, timeout: float) -> None:
 
 
 def _told(problems: int) -> str:
-    return "no damage" if not problems else "1 problem" if problems == 1 else f"{problems} problems"
+    return counted(problems, "problem") if problems else "no damage"
 
 
 @verb("verify", examples=("tape verify --deep",))
@@ -175,8 +176,8 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
         call.out.line(f"rebuilt sealed/{name}; the damaged directory is in quarantine/")
     call.out.pairs(
         {
-            "sealed": f"{found.sealed} directories, {found.files} files",
-            "journal": f"{found.segments} segments",
+            "sealed": f"{counted(found.sealed, 'directory', 'directories')}, {counted(found.files, 'file')}",
+            "journal": counted(found.segments, "segment"),
             "events": f"{found.events:,}, last seq {found.last_seq:,}",
             "runs": found.runs,
             "chain": found.chain,
