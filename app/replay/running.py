@@ -89,7 +89,7 @@ def sample_note(root: Path, what: str | None) -> str:
     """
     if what is not None and not (is_date(what) and set(DAYS) & set(what.split(".."))):
         return ""
-    if not Layout(root).exists():
+    if not Layout(root).exists() or LogReader(root).last_seq() == 0:  # or it was only just made
         free = root.is_dir() or not root.exists()
         mine = what is None or set(what.split("..")) <= set(DAYS)
         return (
