@@ -8,7 +8,7 @@ import click
 from app.commands.base import AMOUNT, Call, verb
 from app.live.missed import missed
 from app.output import counted, size, when
-from core.errors import UsageError
+from core.errors import StoreError, UsageError
 
 
 @verb("status", examples=("tape status --json",))
@@ -157,7 +157,15 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     With --accept-loss, the log goes on behind its good prefix; with --rebuild, sealed tables and
     manifests are made again and all is checked again. Either way damaged files are set aside in quarantine/.
     """
-    from app.operation.operating import RESTORE, accept, check, next_command, rebuild_tables  # noqa: PLC0415
+    from app.operation.operating import (  # noqa: PLC0415
+        RESTORE,
+        UPGRADE,
+        accept,
+        check,
+        newer,
+        next_command,
+        rebuild_tables,
+    )
 
     if rebuild and accept_loss:
         raise UsageError(
@@ -165,6 +173,8 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
         )
     with call.out.progress("directories") as advance:
         found = check(call.root, deep=deep, progress=advance)
+    if newer(found) and (rebuild or accept_loss):
+        raise StoreError(f"{found.findings[0].path}: {found.findings[0].message}; next: {UPGRADE}")
     rebuilt = rebuild_tables(call.root, found) if rebuild else []
     if rebuilt:
         with call.out.progress("directories") as advance:
@@ -190,7 +200,9 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     if lost is not None:
         call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
         return 0
-    if command := next_command(found):
+    if newer(found):
+        call.out.note(f"next: {UPGRADE}")
+    elif command := next_command(found):
         call.out.next(command)
     else:
         call.out.note(f"next: {RESTORE}")
