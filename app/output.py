@@ -228,6 +228,11 @@ def _second(seconds: int, zone: str) -> tuple[str, str]:
     return moment.strftime("%Y-%m-%dT%H:%M:%S"), "Z" if zone == "UTC" else moment.isoformat()[-6:]
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number and its noun: `1 session`, `2 sessions`; `many` where it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     amount = float(count)

@@ -65,6 +65,19 @@ class Call:
         """The directory of the log: `--log`, else `[log] path`, else `./tape-log`."""
         return Path(self.config.settings.log.path).expanduser()
 
+    def make_sample(self, dates: str | None) -> None:
+        """Import the built-in sample if there is no log for `dates` yet, or a part of the sample only."""
+        from app.replay.running import sample_note  # noqa: PLC0415
+
+        note = sample_note(self.root, dates)
+        if not note:
+            return
+        from app.data.importing import import_builtin_sample  # noqa: PLC0415
+
+        self.out.note(note)
+        with self.out.progress("rows") as advance:
+            import_builtin_sample(self.root, advance)
+
 
 class Verb(click.Command):
     """A command that takes the global options after its name too, where `--json` alone is shown."""

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from app.commands.base import AMOUNT, Call, verb
-from app.commands.sample import make_sample
 
 
 @verb("gateway", examples=("tape gateway 2025-07-02 --port 4002 --speed 60",))
@@ -67,7 +66,7 @@ def gateway(call: Call, date: str, **options: Any) -> None:
     from app.lifeline import when_starter_ends  # noqa: PLC0415
 
     request = _request(call, date, options)
-    make_sample(call, date)
+    call.make_sample(date)
     with open_gateway(call.root, request) as opened:
         server = opened.server
         told = {

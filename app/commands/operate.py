@@ -7,8 +7,8 @@ import click
 
 from app.commands.base import AMOUNT, Call, verb
 from app.live.missed import missed
-from app.output import size, when
-from core.errors import UsageError
+from app.output import counted, size, when
+from core.errors import StoreError, UsageError
 
 
 @verb("status", examples=("tape status --json",))
@@ -28,9 +28,9 @@ def status(call: Call) -> None:
             "trading": _trading(found),
             **_live(found.live),
             "events": f"{found.last_seq:,}, sealed up to {found.sealed_seq:,}",
-            "sealed": f"{found.sealed.count} director{'y' if found.sealed.count == 1 else 'ies'}, "
+            "sealed": f"{counted(found.sealed.count, 'directory', 'directories')}, "
             f"{size(found.sealed.bytes)}",
-            "hot": f"{found.hot.count} segment{'s' * (found.hot.count != 1)}, {size(found.hot.bytes)}",
+            "hot": f"{counted(found.hot.count, 'segment')}, {size(found.hot.bytes)}",
             "runs": f"{found.runs.count}, {size(found.runs.bytes)}, latest {found.latest_run or 'none'}",
             "sessions": _span(found.sessions),
             "disk free": size(found.free_bytes),
@@ -49,6 +49,8 @@ def status(call: Call) -> None:
     ]
     if cells:
         call.out.table(["feed", "instrument", "type", "events", "from", "to"], cells)
+    for text in found.unfinished:
+        call.out.note(f"{text}; next: run that import again")
     if found.damage:
         for damage in found.damage:
             call.out.note(f"damaged: {damage}")
@@ -69,7 +71,8 @@ def _first_replay(call: Call, found: Any) -> str:
 
 def _trading(found: Any) -> str:
     state = "connected" if found.connected else "not connected"
-    text = f"{state}, {found.active_positions} positions, {found.pending_orders} working orders"
+    text = f"{state}, {counted(found.active_positions, 'position')}, "
+    text += counted(found.pending_orders, "working order")
     text += f", HALTED ({found.halt})" if found.halt else ""
     return text + "".join(f", BREAK in {name}" for name in found.breaks)
 
@@ -139,7 +142,7 @@ def seal(call: Call, timeout: float) -> None:
 
 
 def _told(problems: int) -> str:
-    return "no damage" if not problems else "1 problem" if problems == 1 else f"{problems} problems"
+    return counted(problems, "problem") if problems else "no damage"
 
 
 @verb("verify", examples=("tape verify --deep",))
@@ -158,7 +161,15 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     With --accept-loss, the log goes on behind its good prefix; with --rebuild, sealed tables and
     manifests are made again and all is checked again. Either way damaged files are set aside in quarantine/.
     """
-    from app.operation.operating import RESTORE, accept, check, next_command, rebuild_tables  # noqa: PLC0415
+    from app.operation.operating import (  # noqa: PLC0415
+        RESTORE,
+        UPGRADE,
+        accept,
+        check,
+        newer,
+        next_command,
+        rebuild_tables,
+    )
 
     if rebuild and accept_loss:
         raise UsageError(
@@ -166,6 +177,8 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
         )
     with call.out.progress("directories") as advance:
         found = check(call.root, deep=deep, progress=advance)
+    if newer(found) and (rebuild or accept_loss):
+        raise StoreError(f"{found.findings[0].path}: {found.findings[0].message}; next: {UPGRADE}")
     rebuilt = rebuild_tables(call.root, found) if rebuild else []
     if rebuilt:
         with call.out.progress("directories") as advance:
@@ -178,8 +191,8 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
         call.out.line(f"rebuilt {place}; what was damaged is in quarantine/")
     call.out.pairs(
         {
-            "sealed": f"{found.sealed} directories, {found.files} files",
-            "journal": f"{found.segments} segments",
+            "sealed": f"{counted(found.sealed, 'directory', 'directories')}, {counted(found.files, 'file')}",
+            "journal": counted(found.segments, "segment"),
             "events": f"{found.events:,}, last seq {found.last_seq:,}",
             "runs": found.runs,
             "chain": found.chain,
@@ -192,7 +205,9 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     if lost is not None:
         call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
         return 0
-    if command := next_command(found):
+    if newer(found):
+        call.out.note(f"next: {UPGRADE}")
+    elif command := next_command(found):
         call.out.next(command)
     else:
         call.out.note(f"next: {RESTORE}")

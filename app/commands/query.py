@@ -12,6 +12,8 @@ import click
 from app.commands.base import AMOUNT, COUNT, Call, verb
 from app.output import jsonable
 
+_VALUE_MAX = 200
+"""A table cuts longer values, such as the whole description of a run in the view `runs`."""
 _PROMPT = "sql> "
 _MORE = "...> "
 
@@ -58,9 +60,21 @@ def _show(call: Call, result: Any, as_csv: bool) -> None:
         writer.writerows([jsonable(value) for value in row] for row in result.rows)
     else:
         call.out.result([dict(zip(columns, row, strict=True)) for row in result.rows])
-        call.out.table(columns, result.rows)
+        call.out.table(columns, [[_cut(value) for value in row] for row in result.rows])
+        if not call.out.as_json and any(_cut(value) is not value for row in result.rows for value in row):
+            call.out.note(
+                f"values longer than {_VALUE_MAX} characters are cut; --json and --csv print them whole"
+            )
     if result.truncated:
         call.out.note(f"only the first {len(result.rows):,} rows are shown; --max-rows N shows more")
+
+
+def _cut(value: Any) -> Any:
+    """Return a value, or its beginning where its text is too long for a table."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = str(value)
+    return value if len(text) <= _VALUE_MAX else f"{text[:_VALUE_MAX]}…"
 
 
 def _stream(call: Call, connection: Any, query: str, timeout: float) -> None:

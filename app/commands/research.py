@@ -7,8 +7,7 @@ import click
 
 from app.commands.assumptions import assumptions
 from app.commands.base import Call, verb
-from app.commands.sample import make_sample
-from app.output import cell
+from app.output import cell, counted
 
 _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
 
@@ -45,7 +44,7 @@ def lookahead(
     from app.lookahead.checking import Request, check  # noqa: PLC0415  # help does not need it
     from app.replay.researching import prepare  # noqa: PLC0415
 
-    make_sample(call, dates)
+    call.make_sample(dates)
     case = prepare(call.root, call.config, strategy, dates, options)
     request = Request(
         root=case.root,
@@ -110,9 +109,12 @@ def _verdict(told: Any) -> str:
             "NOT PROVEN: the same log gives other decisions from one replay to the next; the strategy "
             "depends on a clock, a random number or a set's order, so prefixes say nothing"
         )
+    count = len(told.findings)
     words = {
-        "proven": f"proven: {told.decisions:,} decisions are the same in {len(told.points)} prefixes",
-        "differs": f"LOOKS AHEAD: {len(told.findings)} replays decide otherwise before their cut",
+        "proven": f"proven: {told.decisions:,} decisions are the same in "
+        f"{counted(len(told.points), 'prefix', 'prefixes')}",
+        "differs": f"LOOKS AHEAD: {counted(count, 'replay')} decide{'s' * (count == 1)} otherwise before "
+        f"{'its' if count == 1 else 'their'} cut",
         "unproven": "NOT PROVEN: decisions are the same, but the strategy reads what no cut takes away; "
         "take it from the log, or vouch for a file with --allow",
         "nothing": "NOTHING TO PROVE: the strategy made no decision in this period",
@@ -196,7 +198,7 @@ def optimize(
     if rolling and walk_forward is None:
         raise UsageError("--rolling is about --walk-forward N, which is not given")
     own = {name: options.pop(name) for name in ("trials", "seed", "objective", "every")}
-    make_sample(call, dates)
+    call.make_sample(dates)
     case = prepare(call.root, call.config, strategy, dates, options)
     best: Literal["max", "min"] | None = None if maximise is None else "max" if maximise else "min"
     request = StudyRequest(
@@ -280,7 +282,7 @@ def _show_study(
         )
     call.out.pairs(_judged(told), title="judged")
     for reason, count in list(told.failures.items())[:3]:
-        call.out.note(f"{count} trials without a result: {reason}")
+        call.out.note(f"{counted(count, 'trial')} without a result: {reason}")
     call.out.line(f"wrote {kept.page}")
     call.out.next(f"report {kept.runs[0]}" if kept.runs else f"strategies {told.strategy}")
     return ExitCode.OK if best else ExitCode.FOUND

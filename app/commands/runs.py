@@ -9,7 +9,6 @@ import click
 
 from app.commands.assumptions import assumptions
 from app.commands.base import Call, strategy_options, verb
-from app.commands.sample import make_sample
 
 
 @verb(
@@ -49,7 +48,7 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
     from app.replay.request import ReplayRequest  # noqa: PLC0415
 
     request = ReplayRequest(what=what, **options)
-    make_sample(call, what)
+    call.make_sample(what)
     if recompute:
         if options["fills"] == "recorded":
             raise click.UsageError("--recompute-signals: a recorded session had the signals that it had")
@@ -65,6 +64,8 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
             f"run {what} comes out the same, though there is a change in {done.changed}; "
             f"this is run {done.run.id}"
         )
+    for text in running.partly_imported(call.root, done.run):
+        call.out.note(f"{text}; next: run that import again, then this")
     show_run(call, done.run, result(done.run))
 
 

@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from app.commands.base import Call, strategy_options, verb
-from app.commands.sample import make_sample
 
 
 @verb(
@@ -44,7 +43,7 @@ def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
     asked = _asked(given)
     what = date or running.DEMO_DATE
     if demo:
-        make_sample(call, what)
+        call.make_sample(what)
     with watching(call.out.verbosity) as look:
         if demo:
             told = running.run_demo(call.root, call.config, what, asked, look=look, say=call.out.note)

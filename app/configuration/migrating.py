@@ -106,11 +106,16 @@ def migrate(path: Path) -> Migrated:
 def write_new(path: Path, text: str) -> None:
     """Write the new file; raises `UsageError` if there is one already or it cannot be written."""
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        file = path.open("x", encoding="utf-8")
     except FileExistsError as error:
         raise UsageError(f"{path} exists; name another file with --output") from error
     except OSError as error:
+        raise UsageError(f"{path}: cannot write it: {error.strerror}") from error
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a file would be in the way of the whole one
         raise UsageError(f"{path}: cannot write it: {error.strerror}") from error
 
 

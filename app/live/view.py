@@ -15,7 +15,7 @@ from typing import Any
 from app.live.missed import missed
 from app.live.repeats import Repeats, collapsed
 from app.live.telling import LiveStatus, Teller
-from app.output import cell, on_terminal, when
+from app.output import cell, counted, on_terminal, when
 from app.signals.troubles import trouble_of
 from core.clock import SECOND_NS
 from core.events import (
@@ -154,7 +154,9 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     OrderStatusChanged: lambda e: f"{e.order} {e.status}" + (f": {e.message}" if e.message else ""),
     SendFailed: lambda e: f"{e.order} not sent: {e.message}",
     ConnectionChanged: lambda e: f"connection {e.state}" + (f": {e.reason}" if e.reason else ""),
-    ReconciliationFinished: lambda e: f"reconciled with the broker ({e.reason}): {e.breaks} breaks",
+    ReconciliationFinished: lambda e: (
+        f"reconciled with the broker ({e.reason}): {counted(e.breaks, 'break')}"
+    ),
     BreakFound: lambda e: f"BREAK {e.message}",
     BreakAccepted: lambda e: f"break in {e.instrument} accepted: {e.reason}",
     HaltRequested: lambda e: f"HALT {e.level} ({e.origin}): {e.reason}",

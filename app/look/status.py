@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from app.composition.past import past_of
+from app.data.unfinished import unfinished, worded
 from app.live.kill_file import KillFile
 from app.live.status_file import read_status
 from app.look.books import open_log
@@ -38,7 +39,7 @@ class Status(msgspec.Struct, frozen=True):
 
     `live` is what the running session says of itself (`app.live.telling.LiveStatus`), `None` without one;
     then what is open and pending is folded from the log. `damage` is what a glance sees of it, in words:
-    `verify` checks all.
+    `verify` checks all. `unfinished` are imports of which only a part is there, in words.
     """
 
     log: str
@@ -59,6 +60,7 @@ class Status(msgspec.Struct, frozen=True):
     coverage: list[dict[str, Any]]
     free_bytes: int
     damage: list[str]
+    unfinished: list[str]
 
 
 def status(root: Path) -> Status:
@@ -83,6 +85,7 @@ def status(root: Path) -> Status:
         coverage=[_covered(item) for item in reader.coverage()],
         free_bytes=choose().free_bytes(root),
         damage=_damage(root, layout, reader),
+        unfinished=[worded(one) for one in unfinished(reader)],
     )
 
 

@@ -135,7 +135,13 @@ def accept(root: Path, reason: str, found: Report) -> dict[str, int]:
     return {"first_lost_seq": prefix.next_seq}
 
 
+UPGRADE = "upgrade truetape: a newer version wrote this log; this one changes nothing in it"
 RESTORE = "restore from a backup what is named; a damaged run may be deleted and replayed instead"
+
+
+def newer(found: Report) -> bool:
+    """Return whether a newer version wrote what could not be read: no damage that this one may repair."""
+    return any("upgrade truetape" in finding.message for finding in found.findings)
 
 
 def next_command(found: Report) -> str:

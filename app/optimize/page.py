@@ -10,6 +10,7 @@ from typing import Any
 
 from app.optimize.heatmap import heat_map
 from app.optimize.study import FoldTold, Row, StudyTold
+from app.output import counted
 
 ROWS_MAX = 50
 _SHARES = {"return", "win_rate", "max_drawdown"}
@@ -91,7 +92,8 @@ def _head(told: StudyTold) -> str:
     fixed = f" with {worded(told.fixed)}" if told.fixed else ""
     return (
         f"<h1>{escape(_named(told.strategy))}: parameter search</h1><p class=soft>{escape(told.period)}, "
-        f"{told.sessions} sessions{escape(fixed)}. {told.counts['trials']} trials by {told.method} search "
+        f"{counted(told.sessions, 'session')}{escape(fixed)}. {counted(told.counts['trials'], 'trial')} by "
+        f"{told.method} search "
         f"(seed {told.seed}), chosen by {told.objective.name.replace('_', ' ')}: {told.objective.text}. "
         f"Study <code>{told.study}</code></p>"
     )
@@ -229,7 +231,7 @@ def _assumptions(told: StudyTold) -> str:
     counts = told.counts
     where = f" Conditions: {', '.join(told.wheres)}." if told.wheres else ""
     return (
-        f"<h2>How it was made</h2><p class=soft>Returns by {told.every}, {told.periods_a_year:g} a year. "
+        f"<h2>How it was made</h2><p class=soft>Returns by {told.every}, {told.periods_a_year:,.0f} a year. "
         f"{counts['skipped']} combinations excluded, {counts['refused']} refused by the strategy, "
         f"{counts['failed']} failed, {counts['unscored']} without a score.{escape(where)} Each trial is a "
         "run: <code>tape replay ID</code> makes the whole of it. Strategy: "

@@ -3,6 +3,7 @@
 Writes only into the directory it is given and overwrites nothing.
 """
 
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,10 +31,14 @@ def scaffold(directory: Path) -> list[Path]:
             f"init overwrites nothing, and these exist: {', '.join(taken)}; choose another directory"
         )
     templates = files("app") / "templates"
+    path = directory
     try:
         for path, template in targets.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text((templates / template).read_text("utf-8"), "utf-8")
     except OSError as error:
-        raise UsageError(f"{error.filename}: cannot write it: {error.strerror}") from error
+        with suppress(OSError):
+            for written in targets:
+                written.unlink(missing_ok=True)  # or the next try would find them in its way
+        raise UsageError(f"{path}: cannot write it: {error.strerror}; nothing was kept") from error
     return list(targets)

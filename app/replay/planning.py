@@ -23,6 +23,8 @@ from core.events import (
     Event,
     FxRateReported,
     HaltChanged,
+    ImportFinished,
+    ImportResumed,
     ImportStarted,
     SignalReceived,
 )
@@ -112,7 +114,7 @@ class Planner:
         frames = [entry for entry in found if type(entry.event) in FRAMES]
         self._spans = spans_of([frames], reader.last_seq())
         self.feeds = Feeds(self._coverage, self._spans, sessions)
-        self._digests = _digests(frames, self._spans)
+        self._digests = _digests(frames)
 
     def plan(self, period: Period, subscriptions: Sequence[Subscription]) -> Plan:
         """Return what to replay; raises `DataMissing` (naming the nearest dates) or `UnknownInstrument`."""
@@ -288,8 +290,13 @@ class Planner:
 
     def _identity(self, part: Part) -> dict[str, object]:
         """Return what names a part's content: files in time order (or recorded seqs), and definitions."""
-        spans = sorted(self._spans_of(part), key=lambda s: (s.first_ts or 0, s.first_seq))
-        sources = [self._digests.get(s.first_seq) or [s.first_seq, s.last_seq] for s in spans]
+        # An import that was interrupted and went on has several spans, and is the same as one that was not.
+        places: dict[str | tuple[int, int], tuple[int, int]] = {}
+        for span in self._spans_of(part):
+            name = self._digests.get(span.first_seq) or (span.first_seq, span.last_seq)
+            begin, seq = places.get(name, (0, span.first_seq))
+            places[name] = (max(begin, span.first_ts or 0), min(seq, span.first_seq))
+        sources = sorted(places, key=lambda name: places[name])
         feed = self._sessions.feed(part.feed)
         instruments = [self._sessions.instrument(name) for name in part.instruments]
         return {
@@ -336,6 +343,11 @@ def _actions(entries: Iterable[Entry]) -> Actions:
     return found
 
 
-def _digests(frames: Sequence[Entry], spans: Sequence[Span]) -> dict[int, str]:
-    started = {entry.seq: entry.event.digest for entry in frames if isinstance(entry.event, ImportStarted)}
-    return {span.first_seq: started[span.first_seq] for span in spans if span.first_seq in started}
+def _digests(frames: Sequence[Entry]) -> dict[int, str]:
+    """Return what imports are of, by the first seq of each of their spans; only those that came to an end."""
+    ended = {entry.event.digest for entry in frames if isinstance(entry.event, ImportFinished)}
+    return {
+        entry.seq: entry.event.digest
+        for entry in frames
+        if isinstance(entry.event, ImportStarted | ImportResumed) and entry.event.digest in ended
+    }

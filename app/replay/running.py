@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.replay.sample_names import DAYS, INSTRUMENT
+from adapters.replay.sample_names import DAYS, FEED, INSTRUMENT
 from app.composition.past import exits_of, limits_of
 from app.configuration.reading import Config, canonical
+from app.data.unfinished import unfinished, worded
 from app.look.books import open_log
 from app.plugins.rules import renewed
 from app.replay.carrying import carried
@@ -40,11 +41,23 @@ def is_date(what: str) -> bool:
     return bool(_DATE.fullmatch(what))
 
 
-def needs_sample(root: Path, what: str | None) -> bool:
-    """Return whether there is no log yet and the dates asked for, if any, are of the built-in sample."""
-    if Layout(root).exists() or (root.exists() and not root.is_dir()):
-        return False
-    return what is None or (is_date(what) and set(what.split("..")) <= set(DAYS))
+def sample_note(root: Path, what: str | None) -> str:
+    """Return what to say before the built-in sample is imported for the dates `what` (`None`: any), or "".
+
+    It is where there is no log yet, and where an import of it was interrupted: a part of a day would pass for
+    the day.
+    """
+    if what is not None and not (is_date(what) and set(DAYS) & set(what.split(".."))):
+        return ""
+    if not Layout(root).exists() or LogReader(root).last_seq() == 0:  # or it was only just made
+        free = root.is_dir() or not root.exists()
+        mine = what is None or set(what.split("..")) <= set(DAYS)
+        return (
+            f"no log at {root}: making it from the built-in sample (synthetic data)" if free and mine else ""
+        )
+    if any(started.feed == FEED for started in unfinished(LogReader(root))):
+        return f"{root} holds a part of the built-in sample only: importing the rest of it"
+    return ""
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -83,6 +96,14 @@ def run_replay(
         )
         replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     return Replayed(replay.run(progress))
+
+
+def partly_imported(root: Path, run: RunReader) -> list[str]:
+    """Return what to say of imports that did not end, if the run read of their feeds."""
+    from app.report.summary import summarise  # noqa: PLC0415  # not needed to begin a replay
+
+    feeds = set(summarise(run).assumptions["feeds"])
+    return [worded(one) for one in unfinished(LogReader(root)) if one.feed in feeds]
 
 
 def run_proofs(root: Path, request: ReplayRequest) -> list[Proven]:

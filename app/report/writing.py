@@ -1,6 +1,7 @@
 """Files that a report is written to: each is written aside and renamed, so it is whole or as it was."""
 
 import csv
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from app.output import cell
 from app.report.building import Material
 from app.report.comparison import SideBySide
 from app.report.tables import Table, tables
-from core.errors import UsageError
+from core.errors import StoreError, TapeError, UsageError
 
 
 def check(html: Path | None, directory: Path | None = None, excel: Path | None = None) -> None:
@@ -55,7 +56,7 @@ def write_csv(material: Material, directory: Path) -> Path:
         for name, table in tables(material):
             _write_table(directory / f"{name}.csv", table)
     except OSError as error:
-        raise UsageError(f"--csv {directory}: cannot be written: {error.strerror}") from error
+        raise _unwritable("--csv", directory, error) from error
     return directory
 
 
@@ -79,7 +80,10 @@ def _plain(value: object) -> str:
 
 
 def write_bytes(path: Path, content: bytes, option: str) -> Path:
-    """Write a file whole or not at all; raises `UsageError`. A pipe or a device is written to."""
+    """Write a file whole or not at all; raises `UsageError`, `StoreError` for a full disk.
+
+    A pipe or a device is written to.
+    """
     place = Path(os.path.realpath(path))  # a link stays one
     aside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
@@ -90,5 +94,12 @@ def write_bytes(path: Path, content: bytes, option: str) -> Path:
         aside.replace(place)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise UsageError(f"{option} {path}: cannot be written: {error.strerror}") from error
+        raise _unwritable(option, path, error) from error
     return path
+
+
+def _unwritable(option: str, path: Path, error: OSError) -> TapeError:
+    text = f"{option} {path}: cannot be written: {error.strerror}"
+    if error.errno in {errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}:
+        return StoreError(f"{text}; free some space or check the disk, then run the command again")
+    return UsageError(text)

@@ -3,6 +3,7 @@
 import re
 from math import isfinite
 
+from core.clock import iso
 from core.errors import InvalidEvent
 from core.events import SignalReceived
 
@@ -25,12 +26,17 @@ def problem(signal: SignalReceived) -> str | None:
 
 def _wrong_times(signal: SignalReceived) -> str | None:
     if not 0 < signal.as_of <= signal.ts:
-        return f"as_of {signal.as_of}: expected a time after 1970 that is not after ts {signal.ts}"
+        return f"as_of {_told(signal.as_of)}: expected a time after 1970 that is not after {_told(signal.ts)}"
     if signal.horizon < 0:
         return f"horizon {signal.horizon}: expected ns ahead, 0 if unknown"
     if signal.expires <= signal.ts:
-        return f"expires {signal.expires}: expected a time after ts {signal.ts}, found one that has passed"
+        return f"expires {_told(signal.expires)}: that has passed when it comes, at {_told(signal.ts)}"
     return None
+
+
+def _told(ts: int) -> str:
+    """Return a time as people read it, and what is none as the number that it is."""
+    return iso(ts) if 0 <= ts < 1 << 63 else str(ts)
 
 
 def checked(signal: SignalReceived) -> SignalReceived:

@@ -3,10 +3,13 @@
 import fcntl
 import json
 import os
+import resource
 import shutil
 import stat
 
 import pytest
+
+from app.output import counted
 
 HUGE = "99999999999999999999999"
 SEARCH = ("optimize", "sma_cross", "2025-07-03")
@@ -93,6 +96,37 @@ def test_a_page_goes_through_a_link_and_leaves_a_device_what_it_is(tape, sample_
     finally:
         os.close(reader)
     assert stat.S_ISFIFO((tmp_path / "pipe.html").stat().st_mode)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")  # noqa: PTH110
+def test_a_disk_that_is_full_is_no_fault_of_the_command_line(tape, sample_log, tmp_path):
+    (tmp_path / "page.html").symlink_to("/dev/full")
+    done = tape("--log", sample_log, "compare", "latest", "--html", "page.html")
+    assert done.code == 6
+    assert "--html page.html: cannot be written: No space left on device; free some space" in done.err
+
+
+def test_what_could_not_be_written_whole_is_not_in_the_way(tmp_path):
+    from app.configuration.migrating import write_new  # noqa: PLC0415
+    from app.plugins.scaffold import scaffold  # noqa: PLC0415
+    from core.errors import UsageError  # noqa: PLC0415
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # files end there: as on a full disk
+    try:
+        with pytest.raises(UsageError, match="nothing was kept"):
+            scaffold(tmp_path / "project")
+        with pytest.raises(UsageError, match="cannot write it"):
+            write_new(tmp_path / "new.toml", "x" * 200)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert scaffold(tmp_path / "project")
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 copies"), (1, "1 copy"), (1200, "1,200 copies")])
+def test_numbers_go_with_their_nouns(count, text):
+    assert counted(count, "copy", "copies") == text
 
 
 def test_the_command_that_follows_a_list_of_strategies_can_be_run(tape, ib_gateway_log, tmp_path):

@@ -96,3 +96,15 @@ def test_a_query_that_takes_too_long_is_ended(tape, sample_log):
 
 def test_csv_and_json_exclude_each_other(tape, sample_log):
     assert tape("--log", sample_log, "sql", "SELECT 1", "--csv", "--json").code == 2
+
+
+def test_a_table_cuts_what_no_screen_holds_and_json_and_csv_do_not(tape, sample_log):
+    query = "SELECT run, document, repeat('x', 200) AS whole FROM runs"
+    done = tape("--log", sample_log, "sql", query)
+    assert max(map(len, done.out.splitlines())) < 500
+    assert "x" * 200 in done.out
+    assert done.err.count("values longer than 200 characters are cut; --json and --csv print them whole") == 1
+    (row,) = tape("--log", sample_log, "sql", query, "--json").json
+    assert len(row["document"]) > 1000
+    assert len(tape("--log", sample_log, "sql", query, "--csv").out) > 1000
+    assert "are cut" not in tape("--log", sample_log, "sql", "SELECT run FROM runs").err

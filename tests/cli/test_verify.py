@@ -46,6 +46,20 @@ def test_there_is_no_loss_to_accept_in_a_whole_log(tape, log):
     assert done.json["accepted"] is None
 
 
+def test_a_log_of_a_newer_version_is_no_damage_to_repair(tape, log):
+    path = next(log.glob("sealed/*/seal.json"))
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2', 1))
+    before = {one: one.read_bytes() for one in log.rglob("*") if one.is_file()}
+    done = tape("--log", log, "verify")
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("next: upgrade truetape: a newer version wrote this log")
+    for repair in (["--rebuild"], ["--accept-loss", "testing"]):
+        refused = tape("--log", log, "verify", *repair)
+        assert refused.code == 6
+        assert "next: upgrade truetape" in refused.err
+    assert before == {one: one.read_bytes() for one in log.rglob("*") if one.is_file()}
+
+
 def cut(path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
 

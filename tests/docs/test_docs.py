@@ -13,7 +13,7 @@ import pytest
 
 import cli
 from app.commands.base import Verb
-from app.configuration.settings import Settings
+from app.configuration.settings import RiskSection, Settings
 from app.version import VERSION
 from core.errors import ExitCode
 from core.events import BY_TAG, EVENT_CLASSES
@@ -137,6 +137,39 @@ def test_every_setting_is_described_in_the_table_of_its_section(where, key):
 def test_every_setting_described_exists():
     described = re.findall(r"^\| `(\w+)` \|", page("configuration.md"), re.MULTILINE)
     assert sorted(described) == sorted(key for _, key in settings_keys(Settings))
+
+
+def documented_defaults() -> dict[str, object]:
+    """Return `section.key` with the default that its table says, where it says a value."""
+    found: dict[str, object] = {}
+    for name in get_type_hints(Settings):
+        described = section(page("configuration.md"), f"`[{name}]`").partition("| key of ")[0]
+        for key, shown in re.findall(r"^\| `(\w+)` \| (`[^|]*`|none) \|", described, re.MULTILINE):
+            found[f"{name}.{key}"] = (
+                None if shown == "none" else tomllib.loads(f"v = {shown.strip('`')}")["v"]
+            )
+    return found
+
+
+def test_the_default_of_every_setting_is_what_its_table_says():
+    defaults = {
+        f"{name}.{key}": value
+        for name, value in msgspec.to_builtins(Settings(risk_management=RiskSection()), enc_hook=str).items()
+        for key, value in value.items()
+    }
+    told = documented_defaults()
+    assert len(told) > 90
+    assert {key: plain(value) for key, value in told.items()} == {key: plain(defaults[key]) for key in told}
+
+
+def plain(value: object) -> object:
+    """Return a value in which 5, 5.0 and "5" are the same, as they are in a configuration."""
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    try:
+        return value if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return value
 
 
 @pytest.mark.parametrize("view", names())

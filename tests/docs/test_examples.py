@@ -102,6 +102,38 @@ def test_toml_blocks_parse(name):
         tomllib.loads(block)
 
 
+_NOT_OURS = ("[[fault]]", "[project")
+"""What TOML blocks begin with that are no configuration: faults of a gateway, a package's entry points."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_toml_blocks_are_configurations_that_are_accepted(name, tmp_path):
+    from app.configuration.reading import load  # noqa: PLC0415
+
+    for block in blocks((PROJECT / name).read_text("utf-8"), "toml"):
+        if not block.startswith(_NOT_OURS):
+            (tmp_path / "tape.toml").write_text(block, "utf-8")
+            load([tmp_path / "tape.toml"], environment={})
+
+
+def test_a_toml_block_with_a_key_that_there_is_not_is_found(tmp_path):
+    from app.configuration.reading import load  # noqa: PLC0415
+    from core.errors import ConfigError  # noqa: PLC0415
+
+    (tmp_path / "tape.toml").write_text("[replay]\ncahs = 1\n")
+    with pytest.raises(ConfigError, match="did you mean"):
+        load([tmp_path / "tape.toml"], environment={})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_python_blocks_that_need_no_gateway_run(name):
+    text = (PROJECT / name).read_text("utf-8")
+    for options, block in re.findall(r"^```python\b([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        alone = not re.search(r"ib_gateway|^import ib_async|^from opening_range", block, re.MULTILINE)
+        if alone and "run" not in options.split():
+            exec(compile(block, name, "exec"), {"__name__": "page"})
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors that a page's headings get: lower case, without punctuation, dashes for spaces."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)

@@ -52,7 +52,7 @@ def test_a_signal_within_all_bounds_is_valid():
         ({"as_of": OPEN + 1}, "as_of"),
         ({"as_of": 0}, "as_of"),
         ({"horizon": -1}, "horizon"),
-        ({"expires": OPEN}, "expires"),
+        ({"expires": OPEN}, "expires 2025-"),
     ],
 )
 def test_what_is_not_valid_is_refused_with_its_reason(change, said):
