@@ -19,7 +19,16 @@ from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.lock import Lock
 from eventstore.policy import Policy, Sealer, SealResult
-from eventstore.recovery import Damage, Lost, Recovery, inspect, recover, set_aside, wipe_build_area
+from eventstore.recovery import (
+    Damage,
+    Lost,
+    Recovery,
+    inspect,
+    recover,
+    recovered_from,
+    set_aside,
+    wipe_build_area,
+)
 from eventstore.writer import SegmentWriter
 
 _SECOND = 1_000_000_000
@@ -128,10 +137,9 @@ class Journal:
         )
         if loss is not None:
             journal.append(loss)
-        elif found.torn is not None:
-            torn = found.torn
-            journal.recovered = Recovered(clock(), torn.segment, torn.valid_length, len(torn.data))
-            journal.append(journal.recovered)
+        elif (recovered := recovered_from(found, clock)) is not None:
+            journal.recovered = recovered
+            journal.append(recovered)
         journal._flush(sync=True)
         journal._take_up(found)
         return journal

@@ -17,10 +17,12 @@ from core.errors import CorruptLog, DataMissing, StoreError
 from core.events import Entry
 from eventstore import verify
 from eventstore.files import Files
+from eventstore.files import publish as publish_file
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
 from eventstore.lock import Lock
 from eventstore.manifest import MANIFEST_FORMAT, Manifest, SealedPart, digest_of
 from eventstore.outline import outline
+from eventstore.recovery import keep_mark, settle
 from eventstore.schema import SCHEMA_VERSION, fields_of, kinds
 from eventstore.sealing import (
     compare_tables,
@@ -31,15 +33,16 @@ from eventstore.sealing import (
     write_tables,
     writer_version,
 )
+from eventstore.watermark import Mark, encode_mark
 
 
 def rebuild(root: Path, files: Files | None = None, *, deep: bool = False) -> list[Path]:
-    """Make damaged sealed directories again from their archives; return those that were replaced.
+    """Make damaged sealed directories again from their archives; return what was replaced.
 
-    With `deep`, tables that have their digest are compared with the archive too. Empty if nothing is
-    damaged. Raises `LogLocked` beside a writer, `CorruptLog` if nothing can be rebuilt because archives
-    are damaged themselves, and `StoreError` if the system refuses; a directory is then
-    either as it was or whole.
+    So is a high-water mark that says nothing, where the log is whole up to its end. With `deep`, tables that
+    have their digest are compared with the archive too. Empty if nothing is damaged. Raises `LogLocked`
+    beside a writer, `CorruptLog` if nothing can be rebuilt because archives are damaged themselves, and
+    `StoreError` if the system refuses; a directory is then either as it was or whole.
     """
     files, layout = files or Files(), Layout(Path(root))
     if not layout.exists():
@@ -68,7 +71,21 @@ def _rebuild(layout: Layout, files: Files, *, deep: bool) -> list[Path]:
         refused += [finding for finding in findings if not finding.rebuildable]
     if refused and not rebuilt:
         raise CorruptLog(_refusal(refused))
-    return rebuilt
+    return rebuilt + _mark_again(layout, files)
+
+
+def _mark_again(layout: Layout, files: Files) -> list[Path]:
+    """Write a damaged high-water mark again, if the log is whole up to its end."""
+    try:
+        found = settle(layout.root, files)
+    except StoreError:
+        return []  # what is left is told by the check that follows
+    if found.mark is None or found.store is None:
+        return []
+    keep_mark(layout, files, found)
+    mark = encode_mark(Mark(found.store, found.previous_number, found.last_seq))
+    publish_file(files, mark, layout.hwm, layout.tmp / layout.hwm.name)
+    return [layout.hwm]
 
 
 def _described(directory: Path) -> SealedPart:

@@ -6,10 +6,12 @@ bytes are never edited: the next segment's header fixes where they end.
 
 The rules, numbered as in docs/log-format.md: (2) a segment with a successor must reach exactly the length
 and hash in the successor's header; (3) in the last one, damage at seq s is a torn tail unless a later
-block says that s was durable; (4) ending before the high-water mark is `LostDurableData`.
+block says that s was durable; (4) ending before the high-water mark is `LostDurableData`, and so is a
+torn tail beside a mark that no crash damaged: nothing tells any more whether the tail was durable.
 """
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from core.errors import CorruptLog, LostDurableData, StoreError
+from core.events import Recovered
 from eventstore.blocks import HEADER_BYTES, MAGIC, decode_header, genesis, salt
 from eventstore.files import Files, publish
 from eventstore.layout import Layout, segment_number
@@ -28,7 +31,7 @@ from eventstore.segments import (
     Walk,
     read_header,
 )
-from eventstore.watermark import Mark, check_owner, read_mark
+from eventstore.watermark import MARK_BYTES, BadMark, Mark, check_owner, look_at_mark
 
 _MAX_RETRIES = 10
 
@@ -70,7 +73,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
 
     `hot` are the segments still in `hot/`; of these, `covered` are sealed already. `stillborn` are files
     whose header never became whole, so that nothing can have been written to them; `empty` hold no
-    event; `discarded` are those after damage, which go to quarantine if the loss is accepted.
+    event; `discarded` are those after damage, which go to quarantine if the loss is accepted. `mark` is a
+    high-water mark that says nothing although the log holds events.
     """
 
     store: bytes | None
@@ -86,6 +90,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     empty: list[Path] = []
     discarded: list[Path] = []
     torn: Torn | None = None
+    mark: BadMark | None = None
 
     @property
     def last_seq(self) -> int:
@@ -120,7 +125,7 @@ def inspect(root: Path) -> Recovery:
     layout = Layout(root)
     for _ in range(_MAX_RETRIES):
         # The mark is read first: beside a live writer, what is walked later can only reach further.
-        mark = read_mark(layout)
+        mark = look_at_mark(layout)
         try:
             result = _Inspection(layout).run()
         except FileNotFoundError:
@@ -133,10 +138,10 @@ def inspect(root: Path) -> Recovery:
     )
 
 
-def _compared(layout: Layout, result: Recovery, mark: Mark | None) -> Recovery:
-    """Return `result` unless the mark tells of more, or of another log."""
-    if mark is None:
-        return result
+def _compared(layout: Layout, result: Recovery, mark: Mark | BadMark) -> Recovery:
+    """Return `result` unless the mark tells of more, of another log, or no longer tells what it did."""
+    if isinstance(mark, BadMark):
+        return _unmarked(layout, result, mark)
     check_owner(layout, mark, result.store)
     if mark.seq > result.last_seq:
         raise Lost(
@@ -148,8 +153,32 @@ def _compared(layout: Layout, result: Recovery, mark: Mark | None) -> Recovery:
     return result
 
 
+def _unmarked(layout: Layout, result: Recovery, mark: BadMark) -> Recovery:
+    first_only = len(result.hot) == 1 and result.hot[0].header.previous_number == 0
+    if result.last_seq == 0 or (mark.blank and first_only):
+        return result  # the first sync is yet to come, or never came
+    result = msgspec.structs.replace(result, mark=mark)
+    if result.torn is None or mark.blank:
+        return result
+    torn = result.torn
+    raise Lost(
+        f"{layout.hwm}: the high-water mark {mark.why}, so nothing tells whether the {len(torn.data)} bytes "
+        f"at offset {torn.valid_length} of {torn.path} were a durable block; the log can be read up to seq "
+        f"{result.last_seq}; put back the right file, or accept the loss with "
+        "`tape verify --accept-loss REASON`",
+        result,
+    )
+
+
 def recover(root: Path, files: Files) -> Recovery:
     """Make the log's tail trustworthy and say where it goes on; for the lock holder only."""
+    result = settle(root, files)
+    set_aside(Layout(root), files, result)
+    return result
+
+
+def settle(root: Path, files: Files) -> Recovery:
+    """Sync every hot segment, then `inspect`: what is seen is durable; for the lock holder only."""
     layout = Layout(root)
     for path in layout.segments():
         fd = files.open_read(path)
@@ -157,16 +186,15 @@ def recover(root: Path, files: Files) -> Recovery:
             files.data_sync(fd)
         finally:
             files.close(fd)
-    result = inspect(root)
-    set_aside(layout, files, result)
-    return result
+    return inspect(root)
 
 
 def set_aside(layout: Layout, files: Files, result: Recovery) -> None:
-    """Copy a torn tail to quarantine; move there what holds no valid event."""
+    """Copy a torn tail and a damaged mark to quarantine; move there what holds no valid event."""
     if result.torn is not None:
         name = f"{result.torn.segment:08d}-{result.torn.valid_length}.torn"
         publish(files, result.torn.data, layout.quarantine / name, layout.tmp / name)
+    keep_mark(layout, files, result)
     for path in result.empty:
         files.unlink(path)
     moved = [*result.stillborn, *result.discarded]
@@ -175,6 +203,25 @@ def set_aside(layout: Layout, files: Files, result: Recovery) -> None:
     if moved or result.empty:
         for directory in (layout.quarantine, layout.hot, layout.sealed):
             files.sync_directory(directory)
+
+
+def recovered_from(result: Recovery, clock: Callable[[], int]) -> Recovered | None:
+    """Return the event that says what was repaired; `None` if the log was whole."""
+    mark = result.mark.why if result.mark is not None else ""
+    torn = result.torn
+    if torn is not None:
+        return Recovered(clock(), torn.segment, torn.valid_length, len(torn.data), mark)
+    return Recovered(clock(), result.previous_number, result.previous_length, 0, mark) if mark else None
+
+
+def keep_mark(layout: Layout, files: Files, result: Recovery) -> None:
+    """Copy a mark that says nothing to quarantine; the writer writes it anew with its first sync."""
+    data = result.mark.data if result.mark is not None else None
+    if data:
+        target = _free_name(layout.quarantine / layout.hwm.name)
+        publish(files, data, target, layout.tmp / target.name)
+        if len(data) > MARK_BYTES:  # the rest would stay behind what is written over it
+            files.unlink(layout.hwm)
 
 
 def wipe_build_area(layout: Layout) -> None:

@@ -80,6 +80,11 @@ class _Tally:
             return "accept_loss"
         return "rebuild" if any(finding.rebuildable for finding in self.findings) else "restore"
 
+    def unmarked(self, path: Path, why: str) -> None:
+        self.findings.append(
+            Finding(str(path), f"the high-water mark {why}; the log is whole without it", rebuildable=True)
+        )
+
     def add(self, path: Path, message: str, offset: int | None = None) -> None:
         text = message.removeprefix(f"{path}: ")
         if text.startswith("offset "):
@@ -274,6 +279,8 @@ def _check_journal(layout: Layout, tally: _Tally) -> tuple[int, str]:
                 tally.add(place, said, getattr(error, "offset", None))
             prefix = getattr(error, "prefix", None)
             return (prefix.last_seq, prefix.chain.hex()) if prefix is not None else (0, "")
+        if found.mark is not None:
+            tally.unmarked(layout.hwm, found.mark.why)
         hot = [segment for segment in found.hot if segment not in found.covered]
         tally.segments += len(hot)
         tally.events += sum(segment.last_seq - segment.header.first_seq + 1 for segment in hot)

@@ -87,7 +87,7 @@ def import_(
         named = ", ".join(f"--{name.replace('_', '-')}" for name, value in of_signals.items() if value)
         raise click.UsageError(f"{named}: only with --as signals")
     from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
-    from app.data.importing import ImportRequest, describe, outcome, run_import  # noqa: PLC0415
+    from app.data.importing import ImportRequest, describe, outcome, repaired, run_import  # noqa: PLC0415
 
     given = {name: value for name, value in table.items() if value is not None}
     request = ImportRequest(
@@ -105,8 +105,7 @@ def import_(
         imported = run_import(call.root, request, advance)
     call.out.result(outcome(imported))
     if imported.recovered is not None:
-        dropped = imported.recovered.dropped_bytes
-        call.out.note(f"recovered the log: a torn tail of {dropped} bytes was set aside in quarantine/")
+        call.out.note(f"recovered the log: {repaired(imported.recovered)}")
     _show(call, imported.result)
     if not imported.result.read and request.format != "sample":
         call.out.note(f"the files hold no rows: {', '.join(imported.result.files) or 'none was read'}")

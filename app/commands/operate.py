@@ -147,7 +147,11 @@ def _told(problems: int) -> str:
 @click.option(
     "--accept-loss", metavar="REASON", help="Go on without what is damaged; REASON goes into the log."
 )
-@click.option("--rebuild", is_flag=True, help="Make damaged sealed files again from the archive beside them.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Make damaged sealed files again from the archive beside them, and the high-water mark.",
+)
 def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> int:
     """Check every byte of the log; exit code 1 if there is damage.
 
@@ -170,7 +174,8 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     told = {name: getattr(found, name) for name in found.__struct_fields__}
     call.out.result({**told, "ok": found.ok, "accepted": lost, "rebuilt": rebuilt})
     for name in rebuilt:
-        call.out.line(f"rebuilt sealed/{name}; the damaged directory is in quarantine/")
+        place = name if name == "HWM" else f"sealed/{name}"
+        call.out.line(f"rebuilt {place}; what was damaged is in quarantine/")
     call.out.pairs(
         {
             "sealed": f"{found.sealed} directories, {found.files} files",

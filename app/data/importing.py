@@ -155,6 +155,17 @@ def first_rejections(result: ImportResult) -> list[RowRejected]:
     return sorted(result.rejections, key=lambda item: (item.file, item.line))[:REJECTIONS_SHOWN]
 
 
+def repaired(recovered: Recovered) -> str:
+    """Return in words what was repaired when the log was opened."""
+    told = [f"a torn tail of {recovered.dropped_bytes} bytes was set aside in quarantine/"]
+    if recovered.mark:
+        told = [
+            *(told if recovered.dropped_bytes else []),
+            f"its high-water mark {recovered.mark}: written anew",
+        ]
+    return "; ".join(told)
+
+
 def outcome(imported: Imported) -> dict[str, Any]:
     """Return what `import --json` prints; `rejections` are the first of the rejected rows."""
     result = imported.result
@@ -171,5 +182,9 @@ def outcome(imported: Imported) -> dict[str, Any]:
         "rejections": shown,
         "recovered": None
         if recovered is None
-        else {"dropped_bytes": recovered.dropped_bytes, "segment": recovered.segment},
+        else {
+            "dropped_bytes": recovered.dropped_bytes,
+            "segment": recovered.segment,
+            "mark": recovered.mark,
+        },
     }

@@ -23,7 +23,7 @@ from eventstore.layout import Layout
 from eventstore.platform import choose
 from eventstore.reader import LogReader
 from eventstore.runs import list_runs, unreadable_runs
-from eventstore.watermark import read_mark
+from eventstore.watermark import BadMark, look_at_mark
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -88,10 +88,14 @@ def status(root: Path) -> Status:
 
 def _damage(root: Path, layout: Layout, reader: LogReader) -> list[str]:
     """Return what is missing or cannot be read, as far as names and the high-water mark tell."""
-    mark = read_mark(layout)  # before the end of the log is looked for: beside a writer it only grows
+    mark = look_at_mark(layout)  # before the end of the log is looked for: beside a writer it only grows
     last = reader.last_seq()
     found = [str(error) for error in unreadable_runs(root).values()]
-    if mark is not None and mark.seq > last:
+    if isinstance(mark, BadMark):
+        # Until the first sync there is none: only a log that has gone on to a second segment misses it.
+        if not mark.blank or len(layout.segments()) + len(layout.sealed_directories()) > 1:
+            found.insert(0, f"{layout.hwm}: the high-water mark {mark.why}")
+    elif mark.seq > last:
         found.insert(0, f"{root}: ends at seq {last}, but seq {mark.seq} was durable")
     return found
 

@@ -114,7 +114,7 @@ def check(root: Path, *, deep: bool, progress: Advance) -> Report:
 
 
 def rebuild_tables(root: Path, found: Report) -> list[str]:
-    """Make the damaged tables that `found` tells of again; return the names of their directories.
+    """Make again what `found` tells of: damaged tables, a high-water mark; return what was replaced.
 
     Raises `CorruptLog` if what they are made from is damaged too, `LogLocked` beside a writer.
     """

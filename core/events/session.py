@@ -119,11 +119,16 @@ class SegmentSealed(Event, frozen=True, gc=False):
 
 @event("recovered", "storage")
 class Recovered(Event, frozen=True, gc=False):
-    """The log was opened after a torn tail: `dropped_bytes` were set aside in quarantine."""
+    """The log was opened after a torn tail: `dropped_bytes` were set aside in quarantine.
+
+    `mark` says what was wrong with the high-water mark, which is written anew (the log may have been
+    whole otherwise: then nothing was dropped).
+    """
 
     segment: int
     valid_length: int
     dropped_bytes: int
+    mark: str = ""
 
 
 @event("loss_accepted", "storage")

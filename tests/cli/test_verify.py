@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from eventstore.journal import Journal
 from eventstore.layout import Layout
 from tests.conftest import sampled
 from tests.eventstore.sealed_logs import open_log, write_ticks
+from tests.faults.journals import event_of
 
 
 def flip(path, offset: int) -> None:
@@ -113,3 +115,28 @@ def test_a_damaged_journal_is_a_loss_to_accept_and_the_log_goes_on(tape, tmp_pat
     accepted = tape("--log", root, "verify", "--accept-loss", "testing", "--json")
     assert (accepted.code, accepted.json["accepted"]["first_lost_seq"]) == (0, 101)
     assert tape("--log", root, "verify").code == 0
+
+
+def test_a_damaged_high_water_mark_is_named_and_written_again(tape, log):
+    mark = log / "HWM"
+    whole = mark.read_bytes()
+    flip(mark, 40)
+    found = tape("--log", log, "verify", "--json")
+    (finding,) = found.json["findings"]
+    assert (found.code, finding["path"], found.json["remedy"]) == (1, str(mark), "rebuild")
+    assert f"damaged: {mark}: the high-water mark" in tape("--log", log, "status").err
+    done = tape("--log", log, "verify", "--rebuild")
+    assert (done.code, "rebuilt HWM" in done.out) == (0, True)
+    assert mark.read_bytes()[:8] == whole[:8]
+    assert tape("--log", log, "verify").code == 0
+    assert "damaged:" not in tape("--log", log, "status").err
+
+
+def test_a_new_log_is_not_said_to_have_lost_its_high_water_mark(tape, tmp_path):
+    journal = Journal.open(tmp_path / "log")
+    journal.extend([event_of(1)])
+    journal.commit(sync=False)
+    assert (tmp_path / "log" / "HWM").read_bytes() == b""
+    assert tape("--log", tmp_path / "log", "verify").code == 0
+    assert "damaged:" not in tape("--log", tmp_path / "log", "status").err
+    journal.close()

@@ -332,7 +332,7 @@ def test_the_false_alarm_check_catches_a_mark_that_is_read_last(
 ) -> None:
     judge = recovery._compared
     monkeypatch.setattr(
-        recovery, "_compared", lambda layout, result, _: judge(layout, result, recovery.read_mark(layout))
+        recovery, "_compared", lambda layout, result, _: judge(layout, result, recovery.look_at_mark(layout))
     )
     with pytest.raises(recovery.Lost):
         inspect_while_writing(tmp_path / "log", monkeypatch)

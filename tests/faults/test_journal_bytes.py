@@ -18,6 +18,7 @@ from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.recovery import inspect
 from eventstore.segments import SEGMENT_HEADER_BYTES
+from eventstore.watermark import BadMark
 from tests.faults.journals import CLOCK_NS, Sample, UnsyncedFiles, crash, entries_of, make_sample, read_all
 
 
@@ -74,7 +75,7 @@ def test_the_truncation_check_catches_a_reader_without_checksums(
 def test_the_truncation_check_catches_a_recovery_without_high_water_mark(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "read_mark", lambda *_: None)
+    monkeypatch.setattr(recovery, "look_at_mark", lambda _: BadMark("is missing", None))
     with pytest.raises(AssertionError, match="durable events lost"):
         check_every_truncation(sample, marked=True)
 

@@ -18,6 +18,7 @@ from eventstore.layout import MANIFEST_NAME, Layout
 from eventstore.reader import LogReader
 from eventstore.recovery import Damage, inspect
 from eventstore.sealing import seal
+from eventstore.watermark import BadMark, Mark, read_mark
 from tests.faults.journals import (
     UnsyncedFiles,
     append_bytes,
@@ -59,6 +60,12 @@ def newer_format(layout: Layout) -> None:
     data[8:10] = (2).to_bytes(2, "little")
     data[124:128] = crc32(data[:124]).to_bytes(4, "little")
     layout.segment_path(4).write_bytes(data)
+
+
+def tear(layout: Layout) -> None:
+    """Take some bytes off the last block, which was durable."""
+    path = layout.segment_path(SEGMENTS)
+    path.write_bytes(path.read_bytes()[:-9])
 
 
 def edited_manifest(layout: Layout) -> None:
@@ -192,6 +199,23 @@ ROWS = [
     Row("torn mark", lambda lay: lay.hwm.write_bytes(b"TAPEHWM1" + bytes(56))),
     Row("0-byte mark", lambda lay: lay.hwm.write_bytes(b"")),
     Row("no mark", lambda lay: lay.hwm.unlink()),
+    Row("a mark of zeros", lambda lay: lay.hwm.write_bytes(bytes(64))),
+    Row("flipped bit in the mark", lambda lay: flip(lay.hwm, 33)),
+    Row("grown mark", lambda lay: lay.hwm.write_bytes(lay.hwm.read_bytes() + b"junk")),
+    Row(
+        "flipped bit in the mark, torn tail",
+        lambda lay: (flip(lay.hwm, 33), tear(lay)),
+        LostDurableData,
+        r"HWM: the high-water mark has a checksum that differs.*00000004\.evj.*seq 19",
+    ),
+    Row("no mark, torn tail", lambda lay: (lay.hwm.unlink(), tear(lay)), last_seq=19),
+    Row("a mark of zeros, torn tail", lambda lay: (lay.hwm.write_bytes(bytes(64)), tear(lay)), last_seq=19),
+    Row(
+        "the mark is a directory",
+        lambda lay: (lay.hwm.unlink(), lay.hwm.mkdir()),
+        StoreError,
+        "HWM.*directory",
+    ),
     Row("foreign names in hot", lambda lay: (lay.hot / "notes.txt").write_text("x")),
     Row("left-overs in tmp", lambda lay: (lay.tmp / "a").mkdir()),
     Row("one segment sealed", lambda lay: seal_and_unlink(lay, 1)),
@@ -263,6 +287,47 @@ def test_the_table_catches_a_recovery_that_does_not_check_what_a_segment_follows
     row = next(row for row in ROWS if row.name == "middle segment missing")
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         check_row(row, tmp_path / "log")
+
+
+def test_the_table_catches_a_recovery_that_takes_any_damaged_mark_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "look_at_mark", lambda layout: read_mark(layout) or BadMark("", None))
+    row = next(row for row in ROWS if row.name == "flipped bit in the mark, torn tail")
+    with pytest.raises(pytest.fail.Exception):
+        check_row(row, tmp_path / "log")
+
+
+@pytest.mark.parametrize("name", ["flipped bit in the mark", "grown mark", "0-byte mark", "no mark"])
+def test_a_damaged_mark_is_named_in_the_log_kept_and_written_anew(name: str, tmp_path: Path) -> None:
+    layout = make_log(tmp_path / "log")
+    whole = layout.hwm.read_bytes()
+    next(row for row in ROWS if row.name == name).act(layout)
+    damaged = layout.hwm.read_bytes() if layout.hwm.exists() else b""
+    journal = Journal.open(layout.root, files=UnsyncedFiles())
+    assert journal.recovered is not None
+    assert (journal.recovered.segment, journal.recovered.dropped_bytes) == (SEGMENTS, 0)
+    assert journal.recovered.mark
+    journal.close()
+    assert read_mark(layout) == Mark(journal.store, SEGMENTS + 1, SEGMENTS * EVENTS + 1)
+    kept = [path.read_bytes() for path in layout.quarantine.iterdir()]
+    assert kept == ([damaged] if damaged else [])
+    assert read_all(layout.root)[-1].event == journal.recovered
+    layout.hwm.write_bytes(whole)
+    reopened = Journal.open(layout.root, files=UnsyncedFiles())
+    assert reopened.recovered is None, "the mark of before is merely stale"
+    reopened.close()
+
+
+def test_a_tail_that_no_mark_vouches_for_can_be_accepted_as_lost(tmp_path: Path) -> None:
+    layout = make_log(tmp_path / "log")
+    flip(layout.hwm, 33)
+    tear(layout)
+    assert accept_loss(layout.root, "both are gone").last_seq == 19
+    entries = read_all(layout.root)
+    assert isinstance(entries[19].event, LossAccepted)
+    assert (entries[19].event.file, len(entries)) == ("HWM", 20)
+    assert sorted(path.suffix for path in layout.quarantine.iterdir()) == ["", ".torn"]
 
 
 def test_the_good_prefix_stays_readable_after_damage(tmp_path: Path) -> None:
