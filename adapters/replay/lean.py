@@ -8,8 +8,6 @@ Owns the meaning of these files; appending is importing.py's, checks of rows are
 
 import difflib
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,21 +17,19 @@ from typing import NamedTuple
 
 from adapters.replay.calendar import DAY_NS, days_since_epoch, midnight_ns, sessions, utc_ns, zone
 from adapters.replay.held_bars import HeldBars
-from adapters.replay.importing import (
-    Definitions,
-    FileSlice,
-    ImportSet,
-    digest_of,
-)
+from adapters.replay.importing import Definitions, FileSlice, ImportSet
 from adapters.replay.lean_rows import LENGTHS_NS, daily_bars, quote_bars, quote_ticks, trade_bars, trade_ticks
-from adapters.replay.rows import Rows, count_lines, merged
+from adapters.replay.lines import Piece
+from adapters.replay.merging import judged, merged
+from adapters.replay.rows import Draft, Rows
+from adapters.replay.zip_texts import ZipText, survey
 from core.errors import DataMissing, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 
 EXCHANGE = "XNYS"
 TIMEZONE = "America/New_York"
 RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
-MEMBER_BYTES_MAX = 2 << 30
+HISTORY_BYTES_MAX = 64 << 20
 
 Sessions = Callable[[], list[SessionScheduled]]
 
@@ -115,16 +111,12 @@ def _day_set(
 ) -> ImportSet:
     held = HeldBars()
     paths = [home / f"{day:%Y%m%d}_{kind}.zip" for kind in ("trade", "quote")]
-    slices, by_digest = [], {}
-    for path in paths:
-        if path.exists():
-            digest, data = _read(path)
-            slices.append(FileSlice(path.relative_to(root).as_posix(), digest, 1, count_lines(data)))
-            by_digest[digest] = path
+    texts = [survey(path, path.relative_to(root).as_posix()) for path in paths if path.exists()]
+    by_digest = {text.digest: text for text in texts}
 
     def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event] | Definitions]:
         files = [
-            _day_rows(piece, _text(piece, by_digest[piece.digest]), instrument, resolution, day)
+            _day_rows(by_digest[piece.digest], piece.name, instrument, resolution, day)
             for piece in sorted(wanted, key=lambda piece: piece.name, reverse=True)  # trade before quote
         ]
         return merged(files, held.check)
@@ -132,40 +124,40 @@ def _day_set(
     return ImportSet(
         feed=f"lean/{resolution}",
         format=f"lean equity/usa/{resolution} {instrument} {day}",
-        slices=tuple(slices),
+        slices=tuple(FileSlice(text.name, text.digest, 1, text.rows) for text in texts),
         definitions=lambda: _definitions(instrument, resolution, scheduled(), day),
         items=items,
         held=held,
     )
 
 
-def _day_rows(piece: FileSlice, data: bytes, instrument: str, resolution: str, day: date) -> Rows:
-    feed, quotes = f"lean/{resolution}", piece.name.endswith("_quote.zip")
+def _day_rows(text: ZipText, name: str, instrument: str, resolution: str, day: date) -> Iterator[Rows]:
+    quotes = name.endswith("_quote.zip")
     wall = days_since_epoch(day) * DAY_NS
-    build: Callable[..., Rows]
+    build: Callable[..., Draft]
     if resolution == "tick":
         build = quote_ticks if quotes else trade_ticks
     else:
         build = partial(quote_bars if quotes else trade_bars, length=LENGTHS_NS[resolution])
-    return build(
-        data,
-        piece.name,
-        piece.first,
-        feed=feed,
-        instrument=instrument,
-        clock=lambda ns: utc_ns(ns + wall, zone(TIMEZONE)),
-        begin=midnight_ns(day, zone(TIMEZONE)),
+    drafts = (
+        build(
+            piece._replace(file=name),
+            feed=f"lean/{resolution}",
+            instrument=instrument,
+            clock=lambda ns: utc_ns(ns + wall, zone(TIMEZONE)),
+        )
+        for piece in text.pieces()
     )
+    return judged(drafts, midnight_ns(day, zone(TIMEZONE)))
 
 
 def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: Days | None) -> ImportSet:
     path, instrument, feed = folder / f"{symbol.lower()}.zip", symbol.upper(), f"lean/{resolution}"
     if not path.exists():
         _no_symbol(folder, symbol, [held.stem for held in folder.glob("*.zip")])
-    digest, data = _read(path)
-    name = path.relative_to(root).as_posix()
-    dates = [line[:8] for line in data.split(b"\n")[: count_lines(data)]]
-    whole = FileSlice(name, digest, 1, len(dates))
+    text = _history(path, path.relative_to(root).as_posix())
+    dates = [line[:8] for line in _lines(text)]
+    whole = FileSlice(text.name, text.digest, 1, text.rows)
     piece = whole if days is None else _between(whole, dates, days)
     known_bars = HeldBars()
 
@@ -176,21 +168,15 @@ def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: D
 
     def items(wanted: Sequence[FileSlice]) -> Iterator[list[Event] | Definitions]:
         for part in wanted:
-            lines = _text(part, path).split(b"\n")[part.first - 1 : part.first - 1 + part.rows]
-            yield from merged(
-                [
-                    daily_bars(
-                        b"\n".join(lines),
-                        part.name,
-                        part.first,
-                        feed=feed,
-                        instrument=instrument,
-                        resolution=resolution,
-                        held=_all_sessions(lines),
-                    )
-                ],
-                known_bars.check,
+            lines = _lines(text)[part.first - 1 : part.first - 1 + part.rows]
+            draft = daily_bars(
+                Piece(b"\n".join(lines), part.name, part.first, part.rows),
+                feed=feed,
+                instrument=instrument,
+                resolution=resolution,
+                held=_all_sessions(lines),
             )
+            yield from merged([judged([draft], 0)], known_bars.check)
 
     return ImportSet(
         feed=feed,
@@ -200,6 +186,21 @@ def _history_set(root: Path, folder: Path, symbol: str, resolution: str, days: D
         items=items,
         held=known_bars,
     )
+
+
+def _history(path: Path, name: str) -> ZipText:
+    """Describe a file of all dates; it is cut by date, so it is held in memory."""
+    text = survey(path, name)
+    if text.length > HISTORY_BYTES_MAX:
+        raise UsageError(
+            f"{path}: {text.length} bytes unpacked, more than {HISTORY_BYTES_MAX}, which a century of hours "
+            "does not fill; fetch the file again"
+        )
+    return text
+
+
+def _lines(text: ZipText) -> list[bytes]:
+    return b"".join(piece.data for piece in text.pieces()).split(b"\n")[: text.rows]
 
 
 def _all_sessions(lines: Sequence[bytes]) -> dict[str, SessionScheduled]:
@@ -263,32 +264,3 @@ def _definitions(
         ),
         *scheduled,
     ]
-
-
-def _text(piece: FileSlice, path: Path) -> bytes:
-    digest, data = _read(path)
-    if digest != piece.digest:
-        raise UsageError(f"{path}: changed while it was being imported; run the import again")
-    return data
-
-
-def _read(path: Path) -> tuple[str, bytes]:
-    """Return the digest of a zip file and the text of its one member."""
-    try:
-        raw = path.read_bytes()
-        with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
-            if len(members) != 1:
-                raise UsageError(
-                    f"{path}: holds {len(members)} files, expected one CSV; fetch the file again"
-                )
-            if members[0].file_size > MEMBER_BYTES_MAX:
-                raise UsageError(
-                    f"{path}: {members[0].file_size} bytes unpacked, more than {MEMBER_BYTES_MAX}; "
-                    "fetch the file again"
-                )
-            return digest_of(raw), archive.read(members[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UsageError(f"{path}: not a readable zip file ({error}); fetch it again") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -1,25 +1,24 @@
-"""What each column of a LEAN file means: text of one file in, checked `Rows` of events out.
+"""What each column of a LEAN file means: some lines of one file in, a `Draft` of their events out.
 
 Prices are divided by 10,000 once, in float64, which rounds correctly: 1815200 becomes 181.52. Pure: no
 files, no log.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from adapters.replay.calendar import SECOND_NS, utc_ns, zone
+from adapters.replay.lines import Piece
 from adapters.replay.rows import (
+    Draft,
     FloatColumn,
     IntColumn,
     Parsed,
-    Rows,
     check_bars,
     check_not_negative,
     check_not_zero,
-    check_overlap,
-    finish,
     parse,
 )
 from core.events import Bar, Quote, QuoteBar, SessionScheduled, Trade
@@ -38,14 +37,10 @@ _SIDES = ("open", "high", "low", "close", "size")
 _QUOTE_BAR = ("time", *(f"bid_{n}" for n in _SIDES), *(f"ask_{n}" for n in _SIDES))
 
 
-def trade_ticks(
-    data: bytes, file: str, first_line: int, *, feed: str, instrument: str, clock: Clock, begin: int
-) -> Rows:
+def trade_ticks(piece: Piece, *, feed: str, instrument: str, clock: Clock) -> Draft:
     """Read `ms,price,size,exchange,condition,suspicious`."""
     numbers = ("time", "price", "size", "suspicious")
-    parsed = parse(
-        data, _TRADE_TICK, numbers=numbers, texts=("venue", "conditions"), file=file, first_line=first_line
-    )
+    parsed = _parse(piece, _TRADE_TICK, numbers, ("venue", "conditions"))
     ts = _tick_times(parsed, clock)
     check_not_negative(parsed, ("price", "size"))
     check_not_zero(parsed, "price")
@@ -60,17 +55,13 @@ def trade_ticks(
         c["conditions"],
         c["suspicious"] != 0,
     )
-    return finish(parsed, Trade, ts, columns, previous_ts=begin)
+    return Draft(parsed, Trade, ts, columns)
 
 
-def quote_ticks(
-    data: bytes, file: str, first_line: int, *, feed: str, instrument: str, clock: Clock, begin: int
-) -> Rows:
+def quote_ticks(piece: Piece, *, feed: str, instrument: str, clock: Clock) -> Draft:
     """Read `ms,bid,bid size,ask,ask size,exchange,condition,suspicious`; the absent side is 0."""
     numbers = ("time", "bid", "bid_size", "ask", "ask_size", "suspicious")
-    parsed = parse(
-        data, _QUOTE_TICK, numbers=numbers, texts=("venue", "conditions"), file=file, first_line=first_line
-    )
+    parsed = _parse(piece, _QUOTE_TICK, numbers, ("venue", "conditions"))
     ts = _tick_times(parsed, clock)
     check_not_negative(parsed, ("bid", "bid_size", "ask", "ask_size"))
     c = parsed.columns
@@ -92,39 +83,19 @@ def quote_ticks(
         c["conditions"],
         c["suspicious"] != 0,
     )
-    return finish(parsed, Quote, ts, columns, previous_ts=begin, nullable=frozenset({3, 4, 5, 6}))
+    return Draft(parsed, Quote, ts, columns, frozenset({3, 4, 5, 6}))
 
 
-def trade_bars(
-    data: bytes,
-    file: str,
-    first_line: int,
-    *,
-    feed: str,
-    instrument: str,
-    clock: Clock,
-    begin: int,
-    length: int,
-) -> Rows:
+def trade_bars(piece: Piece, *, feed: str, instrument: str, clock: Clock, length: int) -> Draft:
     """Read `ms,open,high,low,close,volume` with `ms` the start of a bar of `length` ns."""
-    parsed = parse(data, _BAR, numbers=_BAR, file=file, first_line=first_line)
+    parsed = _parse(piece, _BAR, _BAR)
     start = _tick_times(parsed, clock)
-    return _bars(parsed, start, start + length, feed, instrument, begin)
+    return _bars(parsed, start, start + length, feed, instrument)
 
 
-def quote_bars(
-    data: bytes,
-    file: str,
-    first_line: int,
-    *,
-    feed: str,
-    instrument: str,
-    clock: Clock,
-    begin: int,
-    length: int,
-) -> Rows:
+def quote_bars(piece: Piece, *, feed: str, instrument: str, clock: Clock, length: int) -> Draft:
     """Read `ms,` and open, high, low, close, size of the bid, then of the ask; an absent side is 0."""
-    parsed = parse(data, _QUOTE_BAR, numbers=_QUOTE_BAR, file=file, first_line=first_line)
+    parsed = _parse(piece, _QUOTE_BAR, _QUOTE_BAR)
     start = _tick_times(parsed, clock)
     end = start + length
     c = parsed.columns
@@ -135,26 +106,18 @@ def quote_bars(
         columns += [_side(c[f"{side}_close"], c[f"{side}_{name}"]) / SCALE for name in _SIDES[:4]]
         columns.append(_side(c[f"{side}_close"], c[f"{side}_size"]))
     parsed.reject((c["bid_close"] == 0) & (c["ask_close"] == 0), lambda _: "neither bid nor ask")
-    check_overlap(parsed, start, end, begin)
-    return finish(parsed, QuoteBar, end, columns, previous_ts=begin, nullable=frozenset(range(4, 14)))
+    return Draft(parsed, QuoteBar, end, columns, frozenset(range(4, 14)), start)
 
 
 def daily_bars(
-    data: bytes,
-    file: str,
-    first_line: int,
-    *,
-    feed: str,
-    instrument: str,
-    resolution: str,
-    held: Mapping[str, SessionScheduled],
-) -> Rows:
+    piece: Piece, *, feed: str, instrument: str, resolution: str, held: Mapping[str, SessionScheduled]
+) -> Draft:
     """Read `yyyymmdd HH:MM,open,high,low,close,volume` of hours or days.
 
     A day's bar spans its session (`held`, by date), so a half-day ends at its early close. An hour's bar
     is as labelled: the one of 09:00 begins half an hour before the open.
     """
-    parsed = parse(data, _BAR, numbers=_BAR[1:], texts=("time",), file=file, first_line=first_line)
+    parsed = _parse(piece, _BAR, _BAR[1:], ("time",))
     start, end = np.zeros(parsed.rows, dtype=np.int64), np.zeros(parsed.rows, dtype=np.int64)
     for row, text in enumerate(parsed.columns["time"].tolist()):
         if row in parsed.reasons:
@@ -172,7 +135,7 @@ def daily_bars(
     if resolution == "hour":
         start = utc_ns(start, zone("America/New_York"))
         end = start + HOUR_NS
-    return _bars(parsed, start, end, feed, instrument, 0)
+    return _bars(parsed, start, end, feed, instrument)
 
 
 def _minute(text: str) -> datetime | None:
@@ -182,15 +145,26 @@ def _minute(text: str) -> datetime | None:
         return None
 
 
-def _bars(parsed: Parsed, start: IntColumn, end: IntColumn, feed: str, instrument: str, begin: int) -> Rows:
+def _bars(parsed: Parsed, start: IntColumn, end: IntColumn, feed: str, instrument: str) -> Draft:
     check_not_negative(parsed, _BAR[1:])
     for name in _BAR[1:5]:
         check_not_zero(parsed, name)
     check_bars(parsed, "open", "high", "low", "close")
-    check_overlap(parsed, start, end, begin)
     c = parsed.columns
     columns = (end, start, feed, instrument, *(c[name] / SCALE for name in _BAR[1:5]), c["volume"])
-    return finish(parsed, Bar, end, columns, previous_ts=begin)
+    return Draft(parsed, Bar, end, columns, start=start)
+
+
+def _parse(piece: Piece, names: Sequence[str], numbers: Sequence[str], texts: Sequence[str] = ()) -> Parsed:
+    return parse(
+        piece.data,
+        names,
+        numbers=numbers,
+        texts=texts,
+        file=piece.file,
+        first_line=piece.first_line,
+        rows=piece.rows,
+    )
 
 
 def _tick_times(parsed: Parsed, clock: Clock) -> IntColumn:

@@ -1,16 +1,15 @@
 """Rows of text and columns of numbers on their way to events.
 
 Owns the parsing of delimited text into columns (typed and vectorised when every row is good, row by
-row with a reason for each bad one otherwise), the checks all formats share, and the merging of files
-by time. One row gives exactly one item: an event or a `RowRejected`. Never touches files or the log.
+row with a reason for each bad one otherwise) and the checks all formats share. Files are merged by
+merging.py. One row gives exactly one item: an event or a `RowRejected`. Never touches files or the log.
 """
 
 import csv
-import io
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import repeat
 from typing import Any
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 
 from core.events import Bar, Event, QuoteBar, RowRejected
 
-CHUNK_ROWS = 10_000
 ROW_TEXT_MAX = 500
 _LONG_NS = 10_000 * 10**9
 _BARS = frozenset[type[Event]]({Bar, QuoteBar})
@@ -33,6 +31,7 @@ _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\Z", re.IGNORECASE | re.ASCII)
 FloatColumn = NDArray[np.float64]
 IntColumn = NDArray[np.int64]
 Column = NDArray[Any]
+NO_TIMES: IntColumn = np.zeros(0, dtype=np.int64)
 
 
 class Parsed(msgspec.Struct):
@@ -116,23 +115,39 @@ class Rows(msgspec.Struct):
         return part.tolist()
 
 
-def finish(
-    parsed: Parsed,
-    kind: type[Event],
-    ts: IntColumn,
-    columns: Sequence[Any],
-    *,
-    previous_ts: int,
-    nullable: frozenset[int] = frozenset(),
-) -> Rows:
+class Draft(msgspec.Struct):
+    """Parsed rows whose fields are checked, before their times are: see `finish`.
+
+    `ts` (and `start`, of bars) are ns UTC; the rest is as in `Rows`.
+    """
+
+    parsed: Parsed
+    type: type[Event]
+    ts: IntColumn
+    columns: Sequence[Any]
+    nullable: frozenset[int] = frozenset()
+    start: IntColumn | None = None
+
+    def times(self) -> IntColumn:
+        """Return the times of the rows that are good so far."""
+        return self.ts[_good(self.parsed)]
+
+
+def finish(draft: Draft, *, previous_ts: int, ahead: IntColumn = NO_TIMES) -> Rows:
     """Reject rows that are out of order and return all of them as `Rows`.
 
-    A rejected row keeps its place in the file: it is merged at the time of the last good row before it.
+    `ahead` are the times of rows that follow in the file. A rejected row keeps its place in the file: it is
+    merged at the time of the last good row before it.
     """
-    check_order(parsed, ts, previous_ts)
+    parsed, ts = draft.parsed, draft.ts
+    if draft.start is None:
+        check_order(parsed, ts, previous_ts, ahead)
+    else:
+        check_overlap(parsed, draft.start, ts, previous_ts, ahead)
     good = _good(parsed)
     keys = np.maximum.accumulate(np.where(good, ts, previous_ts)) if parsed.rows else ts
-    return Rows(kind, keys, columns, nullable, _rejections(parsed, keys), parsed if kind in _BARS else None)
+    kept = parsed if draft.type in _BARS else None
+    return Rows(draft.type, keys, draft.columns, draft.nullable, _rejections(parsed, keys), kept)
 
 
 def _good(parsed: Parsed) -> NDArray[np.bool_]:
@@ -141,25 +156,27 @@ def _good(parsed: Parsed) -> NDArray[np.bool_]:
     return good
 
 
-def check_order(parsed: Parsed, ts: IntColumn, previous_ts: int) -> None:
+def check_order(parsed: Parsed, ts: IntColumn, previous_ts: int, ahead: IntColumn = NO_TIMES) -> None:
     """Reject the fewest rows without which time never falls, nor lies before `previous_ts`.
 
-    So one row with a time far ahead costs itself, not all rows after it. Among equals the first rows stay.
+    So one row with a time far ahead costs itself, not all rows after it; rows `ahead` have a say, but no
+    verdict yet. Among equals the first rows stay.
     """
     rows = np.flatnonzero(_good(parsed))
-    later = rows[ts[rows] >= previous_ts]
-    if len(later) == len(rows) and not np.any(np.diff(ts[rows]) < 0):
+    times = np.concatenate([ts[rows], ahead])
+    if not np.any(times[: len(rows)] < previous_ts) and not np.any(np.diff(times) < 0):
         return
-    kept = later[_longest_rise(ts[later].tolist())]
-    places = np.searchsorted(kept, rows)
-    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-        if place < len(kept) and kept[place] == row:
+    later = np.flatnonzero(times >= previous_ts)
+    kept = later[_longest_rise(times[later].tolist())]
+    places = np.searchsorted(kept, np.arange(len(rows)))
+    for index, (row, place) in enumerate(zip(rows.tolist(), places.tolist(), strict=True)):
+        if place < len(kept) and kept[place] == index:
             continue
-        above = int(ts[kept[place - 1]]) if place else previous_ts
+        above = int(times[kept[place - 1]]) if place else previous_ts
         if ts[row] < above:
             parsed.reasons[row] = f"time is {_span(above - int(ts[row]))} before the row above"
         else:
-            parsed.reasons[row] = f"time is {_span(int(ts[row] - ts[kept[place]]))} after the row below"
+            parsed.reasons[row] = f"time is {_span(int(ts[row] - times[kept[place]]))} after the row below"
 
 
 def _span(ns: int) -> str:
@@ -199,31 +216,6 @@ def _rejections(parsed: Parsed, keys: IntColumn) -> dict[int, RowRejected]:
         )
         for row in sorted(parsed.reasons)
     }
-
-
-def merged(files: Sequence[Rows], check: Callable[[Rows], None] | None = None) -> Iterator[list[Event]]:
-    """Yield the items of all files by time, in chunks.
-
-    Within a file the order is the file's; at equal times the file listed first goes first. `check` may reject
-    more rows before.
-    """
-    for rows in files if check is not None else ():
-        check(rows)  # type: ignore[misc]
-    if len(files) == 1:
-        for first in range(0, len(files[0]), CHUNK_ROWS):
-            yield files[0].items(first, min(first + CHUNK_ROWS, len(files[0])))
-        return
-    source = np.concatenate([np.full(len(rows), i, dtype=np.int8) for i, rows in enumerate(files)])
-    order = np.argsort(np.concatenate([rows.keys for rows in files]), kind="stable")
-    source = source[order]
-    done = [0] * len(files)
-    for first in range(0, len(source), CHUNK_ROWS):
-        turn = source[first : first + CHUNK_ROWS].tolist()
-        streams = []
-        for i, rows in enumerate(files):
-            streams.append(iter(rows.items(done[i], done[i] + turn.count(i))))
-            done[i] += turn.count(i)
-        yield [next(streams[i]) for i in turn]
 
 
 def count_lines(data: bytes) -> int:
@@ -286,7 +278,7 @@ def _columns_at_once(
     wanted = [*numbers, *texts]
     try:
         table = arrow_csv.read_csv(
-            io.BytesIO(data),
+            pa.BufferReader(data),
             read_options=arrow_csv.ReadOptions(column_names=list(names), use_threads=False),
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
             convert_options=arrow_csv.ConvertOptions(
@@ -384,10 +376,12 @@ def check_bars(parsed: Parsed, open_: str, high: str, low: str, close: str) -> N
         )
 
 
-def check_overlap(parsed: Parsed, start: IntColumn, end: IntColumn, previous_end: int) -> None:
+def check_overlap(
+    parsed: Parsed, start: IntColumn, end: IntColumn, previous_end: int, ahead: IntColumn = NO_TIMES
+) -> None:
     """Reject bars that start before the last good one ended, or that do not end after their start."""
     parsed.reject(end <= start, lambda _: "bar does not end after its start")
-    check_order(parsed, end, previous_end)
+    check_order(parsed, end, previous_end, ahead)
     rows = np.flatnonzero(_good(parsed))
     before = np.concatenate(([previous_end], end[rows][:-1])) if len(rows) else rows
     if not np.any(start[rows] < before):

@@ -21,7 +21,7 @@ from adapters.replay.importing import (
     digest_of,
     import_sets,
 )
-from adapters.replay.rows import CHUNK_ROWS
+from adapters.replay.merging import CHUNK_ROWS
 from adapters.replay.sample_market import Hours, Incidents, Market, Profile, draws
 from adapters.replay.sample_names import DAYS, FEED, INSTRUMENT
 from core.errors import DataMissing

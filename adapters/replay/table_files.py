@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
+from adapters.replay.lines import LineCount, cut
 from adapters.replay.rows import Column, Parsed, not_finite, number, parse
 from adapters.replay.table_times import Times, arrow_times, is_bare, read_time, read_times
 from core.errors import UsageError
@@ -118,20 +119,11 @@ class CsvFile:
 
     def _pieces(self, *, whole: bool) -> Iterator[tuple[bytes, int]]:
         """Yield the file without its header in UTF-8, cut at line ends, and the rows in each piece."""
-        left, rows = self.rows, b""
         with self._path.open("rb") as file:
             for _ in range(self._skip):
                 file.readline()
-            while left:
-                data = file.read() if whole else file.read(BLOCK_BYTES)
-                rows += data
-                cut = rows.rfind(b"\n") + 1 if data else len(rows)
-                piece, rows = rows[:cut], rows[cut:]
-                if not piece:
-                    continue
-                inside = min(left, piece.count(b"\n") + (not piece.endswith(b"\n")))
-                left -= inside
-                yield self._utf8(piece), inside
+            for lines, rows in cut(file.read if whole else lambda: file.read(BLOCK_BYTES), self.rows):
+                yield self._utf8(lines), rows
 
     def _utf8(self, piece: bytes) -> bytes:
         if self._encoding != "utf-8":
@@ -149,7 +141,8 @@ def _fields(line: str, delimiter: str) -> list[str]:
 def _scan(path: Path) -> tuple[str, int, str]:
     """Return digest, number of lines and encoding of a text file, in bounded memory."""
     digest = blake2b(digest_size=16)
-    newlines = returns = lines = 0
+    newlines = returns = 0
+    lines = LineCount()
     has_zeros = False
     try:
         with path.open("rb") as file:
@@ -158,9 +151,7 @@ def _scan(path: Path) -> tuple[str, int, str]:
                     raise _no_text(path)
                 has_zeros = has_zeros or b"\0" in data
                 digest.update(data)
-                body = data.rstrip(b"\r\n")
-                if body:  # blank ends are no rows
-                    lines = newlines + body.count(b"\n") + 1
+                lines.add(data)
                 newlines += data.count(b"\n")
                 returns += data.count(b"\r")
         if returns > 1 and not newlines:
@@ -173,7 +164,7 @@ def _scan(path: Path) -> tuple[str, int, str]:
             raise _no_text(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return digest.hexdigest(), lines, encoding
+    return digest.hexdigest(), lines.rows, encoding
 
 
 def _has_no_header(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What the rows of a table become: checked columns in, `Rows` of trades, quotes or bars out. Pure."""
+"""What the rows of a table become: checked columns in, a `Draft` of trades, quotes or bars out. Pure."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,15 +7,13 @@ import numpy as np
 
 from adapters.replay.rows import (
     Column,
+    Draft,
     FloatColumn,
     IntColumn,
     Parsed,
-    Rows,
     check_bars,
     check_not_negative,
     check_not_zero,
-    check_overlap,
-    finish,
 )
 from core.events import Bar, Quote, Trade
 
@@ -30,16 +28,16 @@ class Spans(NamedTuple):
     end: IntColumn
 
 
-def trades(parsed: Parsed, spans: Spans, feed: str, instrument: str, previous_ts: int) -> Rows:
+def trades(parsed: Parsed, spans: Spans, feed: str, instrument: str) -> Draft:
     """Build trades; a file without sizes gives size 0."""
     check_not_negative(parsed, [name for name in ("price", "size") if name in parsed.columns])
     check_not_zero(parsed, "price")
     size = parsed.columns.get("size", 0.0)
     columns = (spans.end, feed, instrument, parsed.columns["price"], size, *_marks(parsed))
-    return finish(parsed, Trade, spans.end, columns, previous_ts=previous_ts)
+    return Draft(parsed, Trade, spans.end, columns)
 
 
-def quotes(parsed: Parsed, spans: Spans, feed: str, instrument: str, previous_ts: int) -> Rows:
+def quotes(parsed: Parsed, spans: Spans, feed: str, instrument: str) -> Draft:
     """Build quotes. An empty or zero price is no update of that side; crossed sides are suspicious."""
     check_not_negative(parsed, [name for name in _SIDES if name in parsed.columns])
     sides: list[FloatColumn] = []
@@ -52,22 +50,19 @@ def quotes(parsed: Parsed, spans: Spans, feed: str, instrument: str, previous_ts
     parsed.reject(np.isnan(sides[0]) & np.isnan(sides[2]), lambda _: "neither bid nor ask")
     venue, conditions, suspicious = _marks(parsed)
     columns = (spans.end, feed, instrument, *sides, venue, conditions, suspicious | (sides[0] > sides[2]))
-    return finish(
-        parsed, Quote, spans.end, columns, previous_ts=previous_ts, nullable=frozenset({3, 4, 5, 6})
-    )
+    return Draft(parsed, Quote, spans.end, columns, frozenset({3, 4, 5, 6}))
 
 
-def bars(parsed: Parsed, spans: Spans, feed: str, instrument: str, previous_ts: int) -> Rows:
+def bars(parsed: Parsed, spans: Spans, feed: str, instrument: str) -> Draft:
     """Build bars; a file without volumes gives volume 0."""
     fields = ("open", "high", "low", "close")
     check_not_negative(parsed, [name for name in (*fields, "volume") if name in parsed.columns])
     for name in fields:
         check_not_zero(parsed, name)
     check_bars(parsed, *fields)
-    check_overlap(parsed, spans.begin, spans.end, previous_ts)
     volume = parsed.columns.get("volume", 0.0)
     columns = (spans.end, spans.begin, feed, instrument, *(parsed.columns[name] for name in fields), volume)
-    return finish(parsed, Bar, spans.end, columns, previous_ts=previous_ts)
+    return Draft(parsed, Bar, spans.end, columns, start=spans.begin)
 
 
 def _marks(parsed: Parsed) -> tuple[Column | str, Column | str, Column]:
@@ -77,5 +72,5 @@ def _marks(parsed: Parsed) -> tuple[Column | str, Column | str, Column]:
     return parsed.columns.get("venue", ""), parsed.columns.get("conditions", ""), suspicious
 
 
-Builder = Callable[[Parsed, Spans, str, str, int], Rows]
+Builder = Callable[[Parsed, Spans, str, str], Draft]
 BUILDERS: dict[str, Builder] = {"trades": trades, "quotes": quotes, "bars": bars}

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -32,7 +33,8 @@ from adapters.replay.importing import (
     FileSlice,
     ImportSet,
 )
-from adapters.replay.rows import IntColumn, Parsed, Rows, merged
+from adapters.replay.merging import merged
+from adapters.replay.rows import NO_TIMES, Draft, IntColumn, Parsed, finish
 from adapters.replay.table_columns import KINDS, Layout, lay_out
 from adapters.replay.table_files import Block, CsvFile, ParquetFile, TableFile
 from adapters.replay.table_rows import BUILDERS, Spans
@@ -145,6 +147,12 @@ def _check_instrument(options: TableOptions) -> None:
             raise UsageError(f"{option} {text!r}: expected a number above 0, such as 0.01 or 50")
 
 
+class _Drafted(NamedTuple):
+    # A block before the verdict on its times: what its rows refer to, and they by instrument.
+    definitions: Definitions
+    drafts: Mapping[str, Draft]
+
+
 class Table:
     """One file, its plan, and the events in it."""
 
@@ -255,13 +263,36 @@ class Table:
         whole = [(1, self._file.rows)]
         assert [(piece.first, piece.rows) for piece in slices] == whole, "tables are read whole"
         self._scheduled = []
-        known: set[str] = set()
         last: dict[str, int] = {}
+        held: _Drafted | None = None
+        for drafted in self._drafts():
+            if held is not None:
+                yield from self._judged(held, drafted.drafts, last)
+            held = drafted
+        if held is not None:
+            yield from self._judged(held, {}, last)
+
+    def _drafts(self) -> Iterator["_Drafted"]:
+        known: set[str] = set()
         several = "instrument" in self.plan.layout.texts
         for block in self._file.blocks(self.plan.layout.wanted(self._options.time_format), whole=several):
             ts = self._utc(block)
-            yield Definitions(self._definitions(block.parsed, ts, known))
-            yield from merged(list(self._rows(block.parsed, ts, last)), self._held.check)
+            definitions = Definitions(self._definitions(block.parsed, ts, known))
+            yield _Drafted(definitions, dict(self._by_instrument(block.parsed, ts)))
+
+    def _judged(
+        self, held: "_Drafted", following: Mapping[str, Draft], last: dict[str, int]
+    ) -> Iterator[list[Event] | Definitions]:
+        """Yield the items of a block, its times judged together with those of the block after it."""
+        yield held.definitions
+        files = []
+        for name, draft in held.drafts.items():
+            ahead = following[name].times() if name in following else NO_TIMES
+            rows = finish(draft, previous_ts=last.get(name, 0), ahead=ahead)
+            files.append([rows])
+            if len(rows):
+                last[name] = int(rows.keys[-1])
+        yield from merged(files, self._held.check)
 
     def _utc(self, block: Block) -> IntColumn:
         """Return ns UTC, rejecting what cannot be read; a bare date stays midnight of the wall clock."""
@@ -324,23 +355,20 @@ class Table:
             timezone=options.timezone or (self._scheduled[0].timezone if self._scheduled else "UTC"),
         )
 
-    def _rows(self, parsed: Parsed, ts: IntColumn, last: dict[str, int]) -> Iterator[Rows]:
+    def _by_instrument(self, parsed: Parsed, ts: IntColumn) -> Iterator[tuple[str, Draft]]:
         """Yield the rows of each instrument; rows in order of time are asked of each apart."""
         if "instrument" not in parsed.columns:
-            yield self._build(parsed, ts, self._options.instrument or "", last)
+            name = self._options.instrument or ""
+            yield name, self._draft(parsed, ts, name)
             return
         names = parsed.columns["instrument"]
         parsed.reject(names == "", lambda _: "field instrument: empty")
         for name in sorted(set(names.tolist())):
             mine = np.flatnonzero(names == name)
-            yield self._build(parsed.only(mine), ts[mine], name.strip(), last)
+            yield name, self._draft(parsed.only(mine), ts[mine], name.strip())
 
-    def _build(self, parsed: Parsed, ts: IntColumn, instrument: str, last: dict[str, int]) -> Rows:
-        spans = self._spans(parsed, ts)
-        rows = BUILDERS[self.plan.kind](parsed, spans, self.plan.feed, instrument, last.get(instrument, 0))
-        if len(rows):
-            last[instrument] = int(rows.keys[-1])
-        return rows
+    def _draft(self, parsed: Parsed, ts: IntColumn, instrument: str) -> Draft:
+        return BUILDERS[self.plan.kind](parsed, self._spans(parsed, ts), self.plan.feed, instrument)
 
     def _spans(self, parsed: Parsed, ts: IntColumn) -> Spans:
         """Give each row its start and end, and reject rows of no session."""

@@ -12,6 +12,7 @@ from core.errors import ExitCode
 
 _FORMATS = ("lean", "csv", "parquet", "sample")
 _OF_SIGNALS = ("dry_run", "source", "sheet", "known_at", "scale", "volatility")
+NAMES_SHOWN = 12
 _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 
 
@@ -192,7 +193,7 @@ def _show(call: Call, result: Any) -> None:
             "duplicates": f"{result.duplicates:,}"
             + (f" ({result.resumed:,} from an interrupted import)" if result.resumed else ""),
             "rejected": f"{result.rejected:,}",
-            "instruments": ", ".join(result.instruments),
+            "instruments": _some(result.instruments),
             "dates": _span(result.dates),
             "gaps": len(result.gaps),
             **({"splits and dividends": f"{result.actions:,}"} if result.actions else {}),
@@ -218,6 +219,11 @@ def _show(call: Call, result: Any) -> None:
         call.out.next(f"replay {result.dates[-1]} --strategy sma_cross --set {chosen}")
     else:
         call.out.next("status")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f", … and {more:,} more (--json lists all)" if more > 0 else "")
 
 
 def _span(dates: list[str]) -> str:

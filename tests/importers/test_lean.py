@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.replay import zip_texts
 from adapters.replay.lean import parse_days
 from core.errors import DataMissing, UsageError
 from core.events import (
@@ -25,7 +26,7 @@ from core.events import (
 )
 from eventstore.memory import MemoryLog
 from tests.conftest import examples
-from tests.importers.lean_files import events, import_lean, write_day, write_zip
+from tests.importers.lean_files import events, import_lean, ticks, write_day, write_zip
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -330,3 +331,28 @@ def test_a_file_that_is_no_zip_is_named(tmp_path):
 def test_a_date_that_is_none_is_refused(text):
     with pytest.raises(UsageError, match="--date"):
         parse_days(text)
+
+
+def test_a_zip_is_read_in_pieces_and_gives_the_events_of_the_whole(tmp_path, monkeypatch):
+    """Memory does not depend on the size of a zip: no piece is larger than two parts."""
+    trades, quotes = ticks(300)
+    lines = trades.split("\n")
+    lines[40] = "86000000" + lines[40][8:]  # far ahead: it costs itself
+    root = write_day(tmp_path, "\n".join(lines), quotes + "\n\n")
+    whole = imported(root)[1]
+    monkeypatch.setattr(zip_texts, "PART_BYTES", 1_000)
+    path = root / "equity/usa/tick/abc/20131007_quote.zip"
+    text = zip_texts.survey(path, path.name)
+    pieces = list(text.pieces())
+    assert len(pieces) > 20
+    assert max(len(piece.data) for piece in pieces) <= 2_000
+    assert sum(piece.rows for piece in pieces) == text.rows == 1_200
+    result, found = imported(root)
+    assert found == whole
+    assert (result.read, result.rejected) == (1_500, 3)
+
+
+def test_a_zip_without_lines_is_refused_before_it_fills_the_memory(tmp_path):
+    root = write_day(tmp_path, "1" * (zip_texts.PART_BYTES + 1))
+    with pytest.raises(UsageError, match="a line of more than 1048576 bytes"):
+        imported(root)

@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.replay import rows
-from adapters.replay.rows import Rows, count_lines, merged, parse
+from adapters.replay import merging, rows
+from adapters.replay.lines import LineCount, cut
+from adapters.replay.merging import judged, merged
+from adapters.replay.rows import Draft, Rows, count_lines, parse
 from core.events import Trade
 from tests.conftest import examples
 
@@ -29,15 +31,86 @@ times = st.lists(st.integers(0, 6), max_size=40)
 
 @given(times, times, times, st.integers(1, 9))
 def test_merging_is_by_time_then_by_file_then_by_row(first, second, third, chunk):
-    files = [rows_of("a", first), rows_of("b", second), rows_of("c", third)]
-    before, rows.CHUNK_ROWS = rows.CHUNK_ROWS, chunk
+    files = [[rows_of("a", first)], [rows_of("b", second)], [rows_of("c", third)]]
+    before, merging.CHUNK_ROWS = merging.CHUNK_ROWS, chunk
     try:
         out = [event for items in merged(files) for event in items]
     finally:
-        rows.CHUNK_ROWS = before
+        merging.CHUNK_ROWS = before
     assert len(out) == len(first) + len(second) + len(third)
     order = [(event.ts, event.feed, event.size) for event in out]
     assert order == sorted(order)
+
+
+def in_blocks(found: Rows, size: int) -> list[Rows]:
+    """The same rows in blocks."""
+    return [
+        Rows(Trade, found.keys[i : i + size], [part(c, i, size) for c in found.columns], frozenset(), {})
+        for i in range(0, len(found), size)
+    ]
+
+
+def part(column, first: int, size: int):
+    return column[first : first + size] if isinstance(column, np.ndarray) else column
+
+
+@given(times, times, times, st.integers(1, 7), st.integers(1, 7))
+def test_merging_in_blocks_is_merging_at_once(first, second, third, size, other):
+    files = [rows_of("a", first), rows_of("b", second), rows_of("c", third)]
+    sizes = (size, other, size)
+    blocks = [in_blocks(found, s) for found, s in zip(files, sizes, strict=True)]
+    at_once = [event for items in merged([[found] for found in files]) for event in items]
+    assert [event for items in merged(blocks) for event in items] == at_once
+
+
+def test_the_merging_check_catches_cuts_without_regard_to_files_listed_first(monkeypatch):
+    """The negative control of the test above."""
+    monkeypatch.setattr(merging, "_cuts", lambda streams: [len(stream.rows) for stream in streams])
+    blocks = [in_blocks(rows_of("a", [1, 3, 5]), 1), in_blocks(rows_of("b", [1, 2, 5]), 3)]
+    out = [(event.ts, event.feed) for items in merged(blocks) for event in items]
+    assert out != sorted(out)
+
+
+@given(st.lists(st.text("ab,\r\n", max_size=9), max_size=9), st.integers(1, 8))
+def test_a_text_in_parts_has_the_rows_of_the_whole(texts, size):
+    data = "\n".join(texts).encode()
+    parts = [data[i : i + size] for i in range(0, len(data), size)]
+    lines = LineCount()
+    for one in parts:
+        lines.add(one)
+    assert lines.rows == count_lines(data)
+    left = iter([*parts, b""])
+    pieces = list(cut(lambda: next(left), lines.rows))
+    assert sum(count for _, count in pieces) == lines.rows
+    assert (
+        b"".join(piece for piece, _ in pieces).split(b"\n")[: lines.rows] == data.split(b"\n")[: lines.rows]
+    )
+
+
+def draft(times: list[int]) -> Draft:
+    parsed = read("\n".join(f"{time},1,N" for time in times))
+    ts = parsed.columns["time"].astype(np.int64)
+    return Draft(parsed, Trade, ts, (ts, "f", "X", 1.0, 1.0, "", "", False))
+
+
+def reasons(blocks: list[list[int]]) -> list[list[int]]:
+    """The places of rejected rows in each block."""
+    return [sorted(found.rejected) for found in judged(map(draft, blocks), 0)]
+
+
+def test_a_time_far_ahead_at_the_end_of_a_block_does_not_cost_the_blocks_after_it():
+    blocks = [[1, 2, 99], [3, 4, 5], [6, 7, 8]]
+    assert reasons(blocks) == [[2], [], []]
+    assert next(found.keys.tolist() for found in judged(map(draft, blocks), 0)) == [1, 2, 2]
+
+
+def test_the_check_of_times_far_ahead_catches_blocks_that_are_judged_alone(monkeypatch):
+    """The negative control of the test above."""
+    finish = merging.finish
+    monkeypatch.setattr(
+        merging, "finish", lambda held, *, previous_ts, ahead: finish(held, previous_ts=previous_ts)
+    )
+    assert reasons([[1, 2, 99], [3, 4, 5]]) == [[], [0, 1, 2]]
 
 
 values = st.one_of(

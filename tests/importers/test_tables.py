@@ -462,3 +462,21 @@ def test_files_that_are_not_there_or_not_tables_are_named(tmp_path):
 def test_a_mapping_that_is_none_is_refused(text):
     with pytest.raises(UsageError, match="expected FIELD=COLUMN"):
         parse_mapping(text)
+
+
+def test_a_file_of_more_than_a_hundred_instruments_is_merged_by_time(tmp_path):
+    rows = [f"2024-01-02T15:{i // 60:02}:{i % 60:02}Z,S{i % 150},{10 + i},1" for i in range(300)]
+    path = write(tmp_path / "many.csv", "time,symbol,price,size\n" + "\n".join(rows))
+    result, found = imported(path)
+    assert (result.accepted, len(result.instruments)) == (300, 150)
+    assert [event.price for event in only(found, Trade)] == [10.0 + i for i in range(300)]
+
+
+def test_a_time_far_ahead_at_the_end_of_a_block_costs_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "BLOCK_BYTES", 250)
+    rows = [f"2024-01-02T15:00:{i:02}Z,{10 + i},1" for i in range(60)]
+    for bad in (9, 19, 29):
+        rows[bad] = "2024-01-02T19:00:00Z,1,1"
+    result, _ = imported(write(tmp_path / "far.csv", "time,price,size\n" + "\n".join(rows)), instrument="X")
+    assert (result.accepted, result.rejected) == (57, 3)
+    assert {item.line for item in result.rejections} == {11, 21, 31}
