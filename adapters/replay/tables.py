@@ -7,7 +7,6 @@ plan says in words what was understood. Files are read by table_files.py, append
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +36,7 @@ from adapters.replay.merging import merged
 from adapters.replay.rows import NO_TIMES, Draft, IntColumn, Parsed, finish
 from adapters.replay.table_columns import KINDS, Layout, lay_out
 from adapters.replay.table_files import Block, CsvFile, ParquetFile, TableFile
+from adapters.replay.table_instruments import InstrumentOptions, check_options, define, describe
 from adapters.replay.table_rows import BUILDERS, Spans
 from adapters.replay.table_times import Time, read_time
 from core.errors import DataMissing, UsageError
@@ -44,11 +44,10 @@ from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 
 FORMATS = ("csv", "parquet")
 RUN_DAYS = 31
-_SECURITY_TYPES = ("STK", "FUT", "OPT", "CASH", "IND")
 _LENGTHS = {"second": 1, "minute": 60, "hour": 3600, "daily": 86_400}
 
 
-class TableOptions(msgspec.Struct, frozen=True, kw_only=True):
+class TableOptions(InstrumentOptions, frozen=True, kw_only=True):
     """What a user says of the files. `None` is to be found out, or refused where it cannot be.
 
     `mapping` goes from field (`ts`, `price`, `bid_size`, …) to column. `bar_time` tells whether the time
@@ -63,10 +62,6 @@ class TableOptions(msgspec.Struct, frozen=True, kw_only=True):
     feed: str | None = None
     time_format: str | None = None
     bar_time: str = "start"
-    currency: str = "USD"
-    security_type: str = "STK"
-    multiplier: str = "1"
-    tick_size: str = "0.01"
 
 
 class TablePlan(msgspec.Struct, frozen=True):
@@ -80,6 +75,7 @@ class TablePlan(msgspec.Struct, frozen=True):
     sample: Time
     length_ns: int
     note: str = ""
+    instrument: str = ""
 
     @property
     def daily(self) -> bool:
@@ -88,7 +84,7 @@ class TablePlan(msgspec.Struct, frozen=True):
 
     def describe(self) -> str:
         """Return one line for the user."""
-        return f"{self.name}: {self.words}{self.note and f'; {self.note}'}"
+        return "; ".join(filter(None, (f"{self.name}: {self.words}", self.instrument, self.note)))
 
 
 def parse_mapping(text: str) -> dict[str, str]:
@@ -120,7 +116,7 @@ def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) 
         raise UsageError(f"--bar-time {options.bar_time!r}: expected start or end")
     if options.kind not in {None, *KINDS}:
         raise UsageError(f"--kind {options.kind!r}: expected one of {', '.join(KINDS)}")
-    _check_instrument(options)
+    check_options(options)
     for path in files:
         if not path.is_file():
             what = "is no file that can be read twice" if path.exists() else "no such file"
@@ -129,22 +125,6 @@ def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) 
         options = msgspec.structs.replace(options, exchange=exchange_code(options.exchange))
     opened = CsvFile if file_format == "csv" else ParquetFile
     return [Table(opened(path), file_format, options) for path in files]
-
-
-def _check_instrument(options: TableOptions) -> None:
-    """Refuse what no instrument can be, before anything is in the log."""
-    if options.security_type not in _SECURITY_TYPES:
-        expected = ", ".join(_SECURITY_TYPES)
-        raise UsageError(f"--security-type {options.security_type!r}: expected one of {expected}")
-    if not (len(options.currency) == 3 and options.currency.isalpha() and options.currency.isupper()):
-        raise UsageError(f"--currency {options.currency!r}: expected three capital letters, such as USD")
-    for option, text in (("--multiplier", options.multiplier), ("--tick-size", options.tick_size)):
-        try:
-            fits = 0 < Decimal(text) < 10**12
-        except InvalidOperation:
-            fits = False
-        if not fits:
-            raise UsageError(f"{option} {text!r}: expected a number above 0, such as 0.01 or 50")
 
 
 class _Drafted(NamedTuple):
@@ -190,7 +170,18 @@ class Table:
         feed = options.feed or f"{file_format}/{_resolution(length)}"
         clock = self._clock_words(times[0], daily, length, layout)
         words = f"{file_format} {layout.kind}: {layout.describe()}{clock}"
-        return TablePlan(self._file.name, layout.kind, feed, layout, words, times[0], length, self._file.note)
+        note, instrument = self._file.note, self._instrument_words(layout, rows)
+        return TablePlan(
+            self._file.name, layout.kind, feed, layout, words, times[0], length, note, instrument
+        )
+
+    def _instrument_words(self, layout: Layout, rows: Sequence[Sequence[str]]) -> str:
+        """Say what the instruments of the first rows are; refuses what they cannot be."""
+        place = layout.texts.get("instrument")
+        names = {row[place].strip() for row in rows if len(row) > place} if place is not None else set()
+        alone = place is None
+        known = sorted(names - {""}) if not alone else [self._options.instrument or ""]
+        return describe([define(self._options, name, 0, "", "", alone=alone) for name in known])
 
     def _sample_times(self, layout: Layout, rows: Sequence[Sequence[str]]) -> list[Time]:
         held = [row for row in rows if len(row) > max(layout.times)]
@@ -317,9 +308,19 @@ class Table:
         names = parsed.columns["instrument"][good].tolist() if "instrument" in parsed.columns else []
         new = sorted({name.strip() for name in names} or {self._options.instrument or ""})
         begin = scheduled[0].begin if scheduled else int(ts[good][0])
-        defined = [self._instrument(name, begin) for name in new if name and name not in known]
+        defined = []
+        for name in (name for name in new if name and name not in known):
+            try:
+                defined.append(self._instrument(name, begin))
+            except UsageError as error:
+                self._undefined(parsed, name, str(error))
         known.update(new)
         return [*defined, *scheduled]
+
+    def _undefined(self, parsed: Parsed, name: str, why: str) -> None:
+        """Reject the rows of an instrument that no row of the plan named."""
+        mine = [text.strip() == name for text in parsed.columns["instrument"].tolist()]
+        parsed.reject(np.array(mine, dtype=bool), lambda _: f"field instrument: {why}")
 
     def _schedule(self, ts: IntColumn) -> list[SessionScheduled]:
         """Return the sessions that the block's times reach and no earlier block did."""
@@ -343,17 +344,9 @@ class Table:
 
     def _instrument(self, name: str, ts: int) -> InstrumentDefined:
         options = self._options
-        return InstrumentDefined(
-            ts,
-            instrument=name,
-            symbol=name,
-            kind=options.security_type,
-            exchange=self._scheduled[0].exchange if self._scheduled else options.exchange or UNLISTED,
-            currency=options.currency,
-            multiplier=Decimal(options.multiplier),
-            tick_size=Decimal(options.tick_size),
-            timezone=options.timezone or (self._scheduled[0].timezone if self._scheduled else "UTC"),
-        )
+        exchange = self._scheduled[0].exchange if self._scheduled else options.exchange or UNLISTED
+        timezone = options.timezone or (self._scheduled[0].timezone if self._scheduled else "UTC")
+        return define(options, name, ts, exchange, timezone, alone="instrument" not in self.plan.layout.texts)
 
     def _by_instrument(self, parsed: Parsed, ts: IntColumn) -> Iterator[tuple[str, Draft]]:
         """Yield the rows of each instrument; rows in order of time are asked of each apart."""

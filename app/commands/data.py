@@ -60,6 +60,12 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 )
 @click.option("--exchange", metavar="NAME", help="csv, parquet: whose sessions these are: NYSE, CME, XLON.")
 @click.option("--security-type", metavar="TYPE", help="csv, parquet: STK (default), FUT, OPT, CASH, IND.")
+@click.option("--expiry", metavar="DATE", help="csv, parquet: last trading day of a future or option.")
+@click.option("--strike", metavar="PRICE", help="csv, parquet: of an option.")
+@click.option("--right", metavar="C|P", help="csv, parquet: of an option: call or put.")
+@click.option(
+    "--underlying", metavar="SYMBOL", help="csv, parquet: of a future or option, if its name differs."
+)
 @click.option("--currency", metavar="CODE", help="csv, parquet: of the prices (default: USD).")
 @click.option("--multiplier", metavar="NUMBER", help="csv, parquet: of the instrument (default: 1).")
 @click.option("--tick-size", metavar="NUMBER", help="csv, parquet: of the instrument (default: 0.01).")

@@ -6,10 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from adapters.replay.table_instruments import define
+from adapters.replay.tables import TableOptions, plan_tables
 from tests.importers.lean_files import write_zip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +167,8 @@ def wait_for(condition, timeout_s: float = 30.0) -> None:
 
 HOLDER = """
 import select, sys
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from app.operation.writing import writing
 from core.events import Trade
@@ -245,6 +251,9 @@ def test_a_directory_that_cannot_be_written_is_a_store_error(tape, trades, tmp_p
         ("--multiplier", "-50", "a number above 0"),
         ("--currency", "dollars", "three capital letters"),
         ("--security-type", "BOND", "STK, FUT, OPT, CASH, IND"),
+        ("--expiry", "2026-13-01", "a last trading day"),
+        ("--strike", "-1", "a number above 0"),
+        ("--right", "X", "C or P"),
     ],
 )
 def test_what_no_instrument_can_be_is_refused_before_a_log_is_made(
@@ -293,3 +302,76 @@ def test_status_after_an_import_names_a_replay_that_works(tape, trades, tmp_path
     done = tape("--log", tmp_path / "log", "status")
     command = done.err.partition("next: tape ")[2]
     assert tape(*shlex.split(command)).code == 0
+
+
+CONTRACTS = [
+    (
+        ("ES-202612", "--security-type", "FUT", "--expiry", "20261218", "--multiplier", "50"),
+        ("FUT", "ES", "2026-12-18", None, None, "50"),
+    ),
+    (("ES-20261218", "--security-type", "FUT"), ("FUT", "ES", "2026-12-18", None, None, "1")),
+    (("ES-202612", "--security-type", "FUT"), ("FUT", "ES", None, None, None, "1")),
+    (
+        ("AAPL-20231215-C-190.5", "--security-type", "OPT", "--multiplier", "100"),
+        ("OPT", "AAPL", "2023-12-15", "190.5", "C", "100"),
+    ),
+    (
+        ("MYPUT", "--strike", "190", "--right", "put", "--expiry", "2023-12-15", "--underlying", "AAPL"),
+        ("OPT", "AAPL", "2023-12-15", "190", "P", "1"),
+    ),
+    (("ES-202612", "--security-type", "STK"), ("STK", "ES-202612", None, None, None, "1")),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), CONTRACTS)
+def test_an_expired_contract_is_defined_by_its_name_and_the_options(tmp_path, options, expected):
+    name, *rest = options
+    path = tmp_path / "one.csv"
+    path.write_text("time,price,size\n2023-12-01T15:00:00Z,10,1\n")
+    given = {key[2:].replace("-", "_"): value for key, value in pairwise(rest) if key.startswith("--")}
+    table = TableOptions(instrument=name, **given)
+    (plan,) = plan_tables([path], "csv", table)
+    found = define(table, name, 0, "UNLISTED", "UTC")
+    kind, symbol, expiry, strike, right, multiplier = expected
+    assert (found.kind, found.symbol, found.expiry, found.right) == (kind, symbol, expiry, right)
+    assert (found.strike, found.multiplier) == (strike and Decimal(strike), Decimal(multiplier))
+    assert (f"{kind} " in plan.describe()) == (kind != "STK")
+
+
+REFUSED_CONTRACTS = [
+    (("AAPL-20231215-C-190",), "is it an option, as its name says"),
+    (("ES-202612",), "--security-type STK if it is a share"),
+    (("XYZ", "--security-type", "OPT", "--strike", "1"), "--expiry DATE, --right C|P must be known"),
+    (("ES-202612", "--security-type", "FUT", "--expiry", "2026-11-18"), "the name ES-202612 says 202612"),
+    (("A-20231215-C-190", "--security-type", "OPT", "--right", "P"), "--right P: the name"),
+    (("XYZ", "--security-type", "FUT", "--strike", "5"), "--strike: only of --security-type OPT"),
+    (("XYZ", "--expiry", "2026-11-18"), "add --security-type FUT or OPT"),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), REFUSED_CONTRACTS)
+def test_what_a_contract_cannot_be_is_refused_before_a_log_is_made(tape, tmp_path, options, expected):
+    (tmp_path / "one.csv").write_text("time,price,size\n2023-12-01T15:00:00Z,10,1\n")
+    done = tape("--log", tmp_path / "log", "import", "one.csv", "--symbol", *options)
+    assert (done.code, expected in done.err) == (2, True), done.err
+    assert not (tmp_path / "log").exists()
+
+
+def test_contracts_that_a_column_names_are_told_apart_and_bad_names_cost_their_rows(tape, tmp_path):
+    rows = [
+        f"2023-12-01T15:{i // 60:02}:{i % 60:02}Z,A-20231215-{'CP'[i % 2]}-190,{i + 1},1" for i in range(240)
+    ]
+    rows.append("2023-12-01T16:00:00Z,B,1,1")
+    (tmp_path / "chain.csv").write_text("time,symbol,price,size\n" + "\n".join(rows))
+    options = ("--security-type", "OPT", "--multiplier", "100")
+    done = tape("--log", tmp_path / "log", "import", "chain.csv", *options, "--json")
+    assert (done.json["accepted"], done.json["rejected"]) == (240, 1)
+    assert "B: of an option, --expiry DATE" in done.json["rejections"][0]["reason"]
+    query = "SELECT instrument, expiry, strike, put_call FROM instruments ORDER BY 1"
+    found = tape("--log", tmp_path / "log", "sql", query.replace("put_call", '"right"'), "--json").json
+    assert [(row["instrument"], row["expiry"], row["right"]) for row in found] == [
+        ("A-20231215-C-190", "2023-12-15", "C"),
+        ("A-20231215-P-190", "2023-12-15", "P"),
+    ]
+    refused = tape("--log", tmp_path / "log", "import", "chain.csv", *options, "--strike", "5")
+    assert (refused.code, "the rows are of several instruments" in refused.err) == (2, True)

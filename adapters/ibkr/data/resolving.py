@@ -16,10 +16,9 @@ from adapters.ibkr.wire.contracts import EXCHANGES, contract_of, instrument_of
 from adapters.ibkr.wire.messages import ContractDetails
 from adapters.ibkr.wire.terms import Contract
 from core.clock import SECOND_NS
+from core.contract_names import FUTURE, OPTION
 from core.events import InstrumentDefined
 
-_OPTION = re.compile(r"(?P<symbol>.+)-(?P<expiry>\d{8})-(?P<right>[CP])-(?P<strike>\d+(\.\d+)?)")
-_FUTURE = re.compile(r"(?P<symbol>.+)-(?P<expiry>\d{6}|\d{8})")
 _PAIR = re.compile(r"(?P<symbol>[A-Z]{3})-(?P<currency>[A-Z]{3})")
 _SHOWN_MAX = 5
 
@@ -41,7 +40,7 @@ def asked_for(text: str) -> Contract:
     """Return what to ask the broker for, given what a user wrote."""
     name, _, exchange = text.partition("@")
     exchange = EXCHANGES.get(exchange, exchange)
-    if found := _OPTION.fullmatch(name):
+    if found := OPTION.fullmatch(name):
         strike = Decimal(found["strike"])
         return _blank(
             found["symbol"],
@@ -51,7 +50,7 @@ def asked_for(text: str) -> Contract:
             right=found["right"],
             strike=strike,
         )
-    if found := _FUTURE.fullmatch(name):
+    if found := FUTURE.fullmatch(name):
         return _blank(found["symbol"], "FUT", exchange, expiry=found["expiry"], currency="")
     if found := _PAIR.fullmatch(name):
         return _blank(found["symbol"], "CASH", exchange or "IDEALPRO", currency=found["currency"])
