@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from app.optimize.server import CONTEXT, begin
+from app.optimize.server import CONTEXT, begin, without_main
 from app.optimize.working import Done, Job, Setting, Workshop, ended
 from core.errors import StoreError, TapeError
 
@@ -82,7 +82,8 @@ class _Worker:
         self.process: BaseProcess = CONTEXT.Process(
             target=work, args=(theirs, msgspec.json.encode(setting, enc_hook=str)), daemon=True
         )
-        self.process.start()
+        with without_main():
+            self.process.start()
         theirs.close()  # so that the pipe ends when the process does
         self.job: int | None = None
         self.alive = True

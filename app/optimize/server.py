@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
+from types import ModuleType
 
 CONTEXT = multiprocessing.get_context("forkserver")
 _IMPORTED = ["app.optimize.executing"]
@@ -20,6 +21,21 @@ def begin() -> None:
     CONTEXT.set_forkserver_preload(_IMPORTED)
     with _our_path():
         forkserver.ensure_running()
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Start processes inside that do not run the caller's script again.
+
+    Otherwise each would import it first, as `multiprocessing` has it for functions that are defined there. A
+    worker needs none, and a script without `if __name__ == "__main__"` would search again in each of them.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 @contextmanager

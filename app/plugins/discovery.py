@@ -259,9 +259,34 @@ class _AsWritten(SourceFileLoader):
 def load_file(path: Path) -> ModuleType:
     """Run the file as a module of its own; its directory comes last on the path and shadows nothing.
 
-    Raises `UnknownPlugin` with file and line of what went wrong.
+    Raises `UnknownPlugin` with file and line of what went wrong, and for a file that has itself loaded.
     """
     absolute = path.resolve()
+    if absolute in _loading:
+        _loading[absolute] = True
+        raise _loads_itself(path)
+    _loading[absolute] = False
+    try:
+        module = _run_file(absolute)
+    finally:
+        asked_again = _loading.pop(absolute)
+    if asked_again:  # whoever asked may have passed over the refusal
+        raise _loads_itself(path)
+    return module
+
+
+_loading: dict[Path, bool] = {}
+"""The files that are being run now, and whether one has asked for itself."""
+
+
+def _loads_itself(path: Path) -> UnknownPlugin:
+    return UnknownPlugin(
+        f"{path}: the file starts a command that reads the file again; put what it runs under "
+        '`if __name__ == "__main__":`, so that only running it as a script runs that'
+    )
+
+
+def _run_file(absolute: Path) -> ModuleType:
     name = f"tape_strategy_{hashlib.blake2b(str(absolute).encode(), digest_size=6).hexdigest()}"
     loader = _AsWritten(name, str(absolute))
     spec = importlib.util.spec_from_file_location(name, absolute, loader=loader)

@@ -160,3 +160,15 @@ def test_a_file_runs_as_it_is_written_also_if_its_change_cannot_be_seen_from_out
         os.utime(path, (10**9, 10**9))
         assert value == load_file(path).VALUE
     assert [found.name for found in tmp_path.iterdir()] == ["mine.py"]
+
+
+def test_a_file_that_starts_a_command_which_reads_it_again_is_told_what_to_do(tmp_path):
+    path = tmp_path / "own.py"
+    again = "from app.plugins.discovery import load_file\nfrom pathlib import Path\n"
+    again += f"load_file(Path({str(path)!r}))"
+    for text in (again, "try:\n    " + again.replace("\n", "\n    ") + "\nexcept Exception:\n    pass"):
+        path.write_text(text)
+        with pytest.raises(UnknownPlugin, match=r"own\.py: the file starts a command.*__main__"):
+            load_file(path)
+    path.write_text("VALUE = 1")
+    assert load_file(path).VALUE == 1

@@ -1,6 +1,7 @@
 """Searching parameters as users do: processes change no result, kills and repetitions lose nothing."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -342,3 +343,39 @@ def test_a_shared_reader_keeps_no_more_than_there_is_room_for(made: Path) -> Non
     for _ in range(2):
         assert sum(len(chunk.events) for chunk in shared.market()) == 480
     assert counting.decoded == 2
+
+
+SCRIPT = """
+import contextlib, sys
+import cli
+import app.optimize.executing
+print("the script ran", flush=True)
+if "broken" in sys.argv:
+    app.optimize.executing.without_main = contextlib.nullcontext
+print(cli.main(["-q", *sys.argv[1].split()]))
+"""
+
+
+def script_runs(here: Path, *more: str) -> int:
+    """How often a script without a guard for `__main__` is run by the search it starts."""
+    (here / "script.py").write_text(SCRIPT, "utf-8")
+    command = "optimize searched.py:Searched --jobs 2 --range hold=3:4"
+    done = subprocess.run(
+        [sys.executable, here / "script.py", command, *more],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout.count("the script ran")
+
+
+def test_a_search_does_not_run_the_script_that_started_it_again(here: Path) -> None:
+    assert script_runs(here) == 1
+
+
+@pytest.mark.extended
+def test_the_check_of_scripts_catches_workers_that_import_them(here: Path) -> None:
+    assert script_runs(here, "broken") > 1
