@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -85,9 +86,30 @@ def utc_ns(wall_ns: NDArray[np.int64], timezone: ZoneInfo) -> NDArray[np.int64]:
     return wall_ns - np.array(offsets, dtype=np.int64)[places]
 
 
-def _offset_ns(wall_seconds: int, timezone: ZoneInfo) -> int:
+class Changes(NamedTuple):
+    """Where clocks change: times that a change skips, and times that it repeats, with the second reading."""
+
+    skipped: NDArray[np.bool_]
+    repeated: NDArray[np.bool_]
+    second_ns: NDArray[np.int64]
+
+
+def changes_of(wall_ns: NDArray[np.int64], timezone: ZoneInfo) -> Changes | None:
+    """Return which wall-clock times a change of clocks skips or repeats; `None` if it touches none."""
+    buckets, places = np.unique(wall_ns // _BUCKET_NS, return_inverse=True)
+    seconds = [int(bucket) * (_BUCKET_NS // SECOND_NS) for bucket in buckets]
+    first, second = (
+        np.array([_offset_ns(at, timezone, fold) for at in seconds], dtype=np.int64) for fold in (0, 1)
+    )
+    if np.array_equal(first, second):
+        return None
+    # As PEP 495 has it: of a time that is skipped, the first reading has the smaller offset.
+    return Changes((first < second)[places], (first > second)[places], wall_ns - second[places])
+
+
+def _offset_ns(wall_seconds: int, timezone: ZoneInfo, fold: int = 0) -> int:
     wall = datetime(1970, 1, 1, tzinfo=timezone) + timedelta(seconds=wall_seconds)
-    offset = wall.utcoffset()
+    offset = wall.replace(fold=fold).utcoffset()
     assert offset is not None
     return round(offset.total_seconds()) * SECOND_NS
 

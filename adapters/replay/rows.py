@@ -57,7 +57,7 @@ class Parsed(msgspec.Struct):
             {name: column[rows] for name, column in self.columns.items()},
             {place[row]: reason for row, reason in self.reasons.items() if row in place},
             lambda: [lines()[row] for row in rows.tolist()],
-            self.first_line + rows,
+            self.first_line + rows if self.line_numbers is None else self.line_numbers[rows],
         )
 
     def line(self, row: int) -> int:
@@ -235,10 +235,12 @@ def parse(
     first_line: int = 1,
     delimiter: str = ",",
     rows: int | None = None,
+    decimal: str = ".",
 ) -> Parsed:
     """Parse rows with columns `names` into float64 `numbers` and object `texts`.
 
     An `optional` number may be empty or NaN and becomes NaN; elsewhere NaN, and infinity, reject the row.
+    `decimal` is what fractions begin with.
     """
     count = count_lines(data) if rows is None else rows
 
@@ -246,9 +248,9 @@ def parse(
         text = data.decode("utf-8", errors="backslashreplace")
         return [line.removesuffix("\r") for line in text.split("\n")[:count]]
 
-    columns = _columns_at_once(data, names, numbers, texts, delimiter) if count else None
+    columns = _columns_at_once(data, names, numbers, texts, delimiter, decimal) if count else None
     if columns is None or any(len(column) != count for column in columns.values()):
-        columns, reasons = _columns_by_row(lines(), names, numbers, texts, optional, delimiter)
+        columns, reasons = _columns_by_row(lines(), names, numbers, texts, optional, delimiter, decimal)
     else:
         reasons = {}
     if b'"' in data:
@@ -270,7 +272,12 @@ def _not_finite(name: str, line: str, place: int, delimiter: str) -> str:
 # The good case: pyarrow parses typed columns at several million rows a second. It says only *that* a
 # row is bad, never which rows, so any complaint sends the whole block down the slow path.
 def _columns_at_once(
-    data: bytes, names: Sequence[str], numbers: Sequence[str], texts: Sequence[str], delimiter: str
+    data: bytes,
+    names: Sequence[str],
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    delimiter: str,
+    decimal: str,
 ) -> dict[str, Column] | None:
     import pyarrow as pa  # noqa: PLC0415  (heavy: only where files are read)
     from pyarrow import csv as arrow_csv  # noqa: PLC0415
@@ -285,6 +292,7 @@ def _columns_at_once(
                 include_columns=wanted,
                 column_types={n: pa.float64() for n in numbers} | {n: pa.string() for n in texts},
                 null_values=["", "nan", "NaN"],
+                decimal_point=decimal,
                 strings_can_be_null=False,
             ),
         )
@@ -304,6 +312,7 @@ def _columns_by_row(
     texts: Sequence[str],
     optional: Sequence[str],
     delimiter: str,
+    decimal: str,
 ) -> tuple[dict[str, Column], dict[int, str]]:
     columns: dict[str, Column] = {name: np.zeros(len(lines)) for name in numbers}
     columns |= {name: np.full(len(lines), "", dtype=object) for name in texts}
@@ -316,7 +325,7 @@ def _columns_by_row(
             reasons[row] = f"expected {len(names)} fields, found {found}"
             continue
         for name, place in places.items():
-            value = fields[place] if name in texts else number(fields[place])
+            value = fields[place] if name in texts else number(pointed(fields[place], decimal))
             if value is None and name in optional and not fields[place].strip():
                 value = math.nan
             if value is None:
@@ -329,7 +338,9 @@ def _columns_by_row(
 
 
 def _comma(text: str) -> str:
-    return "; write a decimal point, and nothing between thousands" if _WITH_COMMA.match(text.strip()) else ""
+    if not _WITH_COMMA.match(text.strip()):
+        return ""
+    return "; expected a decimal point (or --decimal ','), and nothing between thousands"
 
 
 def not_finite(field: str, text: str) -> str:
@@ -341,6 +352,11 @@ def number(text: str) -> float | None:
     """Return the number in `text`, an infinity or NaN if it spells one, `None` if it is no number."""
     text = text.strip()
     return float(text) if _NUMBER.match(text) or _NOT_FINITE.match(text) else None
+
+
+def pointed(text: str, decimal: str) -> str:
+    """Return a number with a decimal point; empty if it has one but fractions begin otherwise."""
+    return text if decimal == "." else "" if "." in text else text.replace(decimal, ".")
 
 
 def _split(line: str, delimiter: str) -> list[str]:

@@ -66,10 +66,15 @@ class Layout(msgspec.Struct, frozen=True):
     times: tuple[int, ...]
     columns: dict[str, str]
 
-    def wanted(self, time_format: str | None) -> Wanted:
+    def wanted(self, time_format: str | None, decimal: str) -> Wanted:
         """Return what to read of the file."""
         optional = frozenset(_OPTIONAL_VALUES & self.numbers.keys())
-        return Wanted(self.numbers, self.texts, self.times, optional, time_format)
+        return Wanted(self.numbers, self.texts, self.times, optional, time_format, decimal)
+
+    @property
+    def required(self) -> dict[str, int]:
+        """The numbers without which no row is one, by field."""
+        return {field: place for field, place in self.numbers.items() if field in _REQUIRED[self.kind]}
 
     def describe(self) -> str:
         """Return the mapping in words: `ts=Date, open=Open`."""
@@ -148,6 +153,8 @@ def _times(file: str, header: Sequence[str], found: Mapping[str, int]) -> tuple[
         return pair
     if plain and plain[0] in {"", "unnamed:0", "index"}:  # a data frame's index, written without a name
         return (0,)
+    if "indexlevel0" in plain:  # the same in Parquet
+        return (plain.index("indexlevel0"),)
     raise UsageError(
         f"{file}: no column for the time; its columns are {_shown(header)}; name it: --map ts=COLUMN"
     )

@@ -1,12 +1,10 @@
 """CSV and Parquet files as blocks of named columns.
 
-Owns encodings (UTF-8 with or without BOM, GBK, else Latin-1), delimiters, headers and the streaming of
-large files. Knows nothing of trades or quotes; never writes.
+Owns the streaming of large files; what comes first in them is csv_heads.py's and table_scan.py's. Knows
+nothing of trades or quotes; never writes.
 """
 
-import csv
 import json
-from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -15,16 +13,16 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from adapters.replay.lines import LineCount, cut
-from adapters.replay.rows import Column, Parsed, not_finite, number, parse
-from adapters.replay.table_times import Times, arrow_times, is_bare, read_time, read_times
+from adapters.replay.csv_heads import fields, read_head
+from adapters.replay.lines import cut
+from adapters.replay.packed import unpacked
+from adapters.replay.rows import Column, Parsed, not_finite, number, parse, pointed
+from adapters.replay.table_scan import BLOCK_BYTES, PEEK_BYTES, scan
+from adapters.replay.table_times import Times, arrow_times, is_bare, read_times
 from core.errors import UsageError
 
-BLOCK_BYTES = 2 << 20
 BLOCK_ROWS = 50_000
 PEEK_ROWS = 200
-PEEK_BYTES = 1 << 16
-_DELIMITERS = ",;\t|"
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -35,6 +33,7 @@ class Wanted(msgspec.Struct, frozen=True):
     times: Sequence[int]
     optional: frozenset[str]
     time_format: str | None = None
+    decimal: str = "."
 
 
 class Block(msgspec.Struct):
@@ -69,24 +68,26 @@ class CsvFile:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._path = path
-        self.digest, lines, self._encoding = _scan(path)
+        self.digest, lines, self._encoding = scan(path)
         self.note = {"utf-8": "", "gb18030": "read as GBK"}.get(self._encoding, "read as Latin-1")
-        head = self._lines_at_start()
-        if not head:
+        start = self._lines_at_start()
+        head = read_head(start)
+        if head is None:
             raise UsageError(f"{path}: the file is empty; expected a header line and rows")
-        self._delimiter = max(_DELIMITERS, key=head[0].count)
-        first = _fields(head[0], self._delimiter)
-        headed = not any(number(field) is not None or read_time(field) for field in first)
-        self.header = [f.strip() for f in first] if headed else [str(i + 1) for i in range(len(first))]
-        self._skip = 1 if headed else 0
-        self.rows = lines - self._skip
-        self._peek = [_fields(line, self._delimiter) for line in head[self._skip :]]
+        self._skip, self.header, self._delimiter = head
+        self.rows = max(0, lines - self._skip)
+        self._peek = [fields(line, self._delimiter) for line in start[self._skip :] if line.strip()]
+
+    @property
+    def delimiter(self) -> str:
+        """What cuts the columns."""
+        return self._delimiter
 
     def _lines_at_start(self) -> list[str]:
-        with self._path.open("rb") as file:
+        with unpacked(self._path) as file:
             data = file.read(PEEK_BYTES)
         text = data.decode(self._encoding, errors="replace").removeprefix("\ufeff")
-        return [line for line in text.replace("\r\n", "\n").split("\n")[: PEEK_ROWS + 1] if line.strip()]
+        return text.replace("\r\n", "\n").split("\n")[: PEEK_ROWS + 1]
 
     def peek(self) -> list[list[str]]:
         """Return the first rows as text."""
@@ -110,6 +111,7 @@ class CsvFile:
                 first_line=line,
                 delimiter=self._delimiter,
                 rows=rows,
+                decimal=wanted.decimal,
             )
             texts = parsed.columns[times[0]]
             if len(times) == 2:
@@ -119,75 +121,19 @@ class CsvFile:
 
     def _pieces(self, *, whole: bool) -> Iterator[tuple[bytes, int]]:
         """Yield the file without its header in UTF-8, cut at line ends, and the rows in each piece."""
-        with self._path.open("rb") as file:
+        with unpacked(self._path) as file:
             for _ in range(self._skip):
                 file.readline()
-            for lines, rows in cut(file.read if whole else lambda: file.read(BLOCK_BYTES), self.rows):
+            if whole:
+                yield self._utf8(file.read()), self.rows
+                return
+            for lines, rows in cut(lambda: file.read(BLOCK_BYTES), self.rows):
                 yield self._utf8(lines), rows
 
     def _utf8(self, piece: bytes) -> bytes:
         if self._encoding != "utf-8":
             return piece.decode(self._encoding, errors="backslashreplace").encode()
         return piece.removeprefix(b"\xef\xbb\xbf")
-
-
-def _fields(line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return [line]
-
-
-def _scan(path: Path) -> tuple[str, int, str]:
-    """Return digest, number of lines and encoding of a text file, in bounded memory."""
-    digest = blake2b(digest_size=16)
-    newlines = returns = 0
-    lines = LineCount()
-    has_zeros = False
-    try:
-        with path.open("rb") as file:
-            while data := file.read(BLOCK_BYTES):
-                if not newlines and _has_no_header(data):
-                    raise _no_text(path)
-                has_zeros = has_zeros or b"\0" in data
-                digest.update(data)
-                lines.add(data)
-                newlines += data.count(b"\n")
-                returns += data.count(b"\r")
-        if returns > 1 and not newlines:
-            raise UsageError(
-                f"{path}: its lines end with a carriage return alone; save it with line feeds and import it "
-                "again"
-            )
-        encoding = next((name for name in ("utf-8", "gb18030") if _decodes(path, name)), "latin-1")
-        if encoding != "utf-8" and has_zeros:
-            raise _no_text(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return digest.hexdigest(), lines.rows, encoding
-
-
-def _has_no_header(data: bytes) -> bool:
-    """Return whether zero bytes or the mark of UTF-16 are where a header line should be."""
-    return data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:PEEK_BYTES].split(b"\n", 1)[0]
-
-
-def _no_text(path: Path) -> UsageError:
-    return UsageError(
-        f"{path}: is UTF-16 or UTF-32 text, or no text at all; save it as CSV in UTF-8 and import it again"
-    )
-
-
-def _decodes(path: Path, encoding: str) -> bool:
-    decoder = getincrementaldecoder(encoding)()
-    with path.open("rb") as file:
-        try:
-            while data := file.read(BLOCK_BYTES):
-                decoder.decode(data)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
 
 
 class ParquetFile:
@@ -231,7 +177,7 @@ class ParquetFile:
         for batch in self._file.iter_batches(batch_size=max(1, self.rows) if whole else BLOCK_ROWS):
             parsed = Parsed(self.name, line, len(batch), {}, {}, _lines_of(batch))
             for field, place in wanted.numbers.items():
-                parsed.columns[field] = _numbers(batch.column(place), field, parsed, field in wanted.optional)
+                parsed.columns[field] = _numbers(batch.column(place), field, parsed, wanted)
             for field, place in wanted.texts.items():
                 parsed.columns[field] = _texts(batch.column(place))
             times = [batch.column(place) for place in wanted.times]
@@ -261,13 +207,15 @@ def _shown(columns: Sequence[Any]) -> Callable[[int], str]:
     return lambda row: " ".join(_text(column[row].as_py()) for column in columns)
 
 
-def _numbers(column: Any, field: str, parsed: Parsed, optional: bool) -> Column:
+def _numbers(column: Any, field: str, parsed: Parsed, wanted: Wanted) -> Column:
     import pyarrow as pa  # noqa: PLC0415
+
+    optional = field in wanted.optional
 
     try:
         values: Column = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        read = [number(str(value)) for value in column.to_pylist()]
+        read = [number(pointed(str(value), wanted.decimal)) for value in column.to_pylist()]
         values = np.array([np.nan if value is None else value for value in read])
     bad = np.isinf(values) if optional else ~np.isfinite(values)
     shown = column.to_pylist() if bad.any() else []

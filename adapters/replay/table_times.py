@@ -1,10 +1,11 @@
 """Time columns of unknown make: text, epoch numbers or Parquet timestamps in, ns out.
 
-Each time is `wall` (the clock of some place: needs a time zone) or not (an offset or an epoch was given),
-and may be a bare date. Pure: no files, no calendar.
+Each time is `wall` (the clock of some place: needs a time zone) or not (an offset, a zone's name or an epoch
+was given), and may be a bare date. Reads no files.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -12,12 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.replay.calendar import utc_ns, zone
 from adapters.replay.rows import Column, IntColumn
+from core.errors import UsageError
 
 _FRACTION = re.compile(r"\.(\d{7,9})(?=$|[+-Z])")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (wall clocks are counted from their own 1970)
 _EPOCH_UTC = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_FORMATS = ("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f", "%Y%m%d %H:%M:%S")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f")
+_FORMATS = (*(day + clock for day in ("%Y/%m/%d", "%d.%m.%Y") for clock in _CLOCKS), "%Y%m%d %H:%M:%S")
+_ZONED = re.compile(r"(.*\d) +([A-Za-z]+(?:/[A-Za-z0-9_+-]+)+|UTC|GMT)")
+_DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%m-%d-%Y", "%d-%m-%Y", "%d %b %Y")
+_GUESSES = tuple(
+    day + clock
+    for day in _DAYS
+    for clock in (*_CLOCKS, " %I:%M %p", " %I:%M:%S %p", ", %I:%M %p", ", %H:%M:%S")
+)
 FIRST_NS = -2_208_988_800 * 10**9
 """1900: an earlier time is a mistake, as is one from 2101 on; it also keeps ns within 64 bits."""
 LAST_NS = 4_133_980_800 * 10**9
@@ -48,8 +59,10 @@ def read_time(text: str, time_format: str | None = None) -> Time | None:
         return _formatted(text, time_format)
     if re.fullmatch(r"(19|20|21)\d\d[01]\d[0-3]\d", text, re.ASCII):
         return _formatted(text, "%Y%m%d")
-    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+    if re.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?", text, re.ASCII):
         return _epoch(text)
+    if named := _ZONED.fullmatch(text):
+        return _in_zone(named[1], named[2])
     fraction = _FRACTION.search(text)
     extra = 0
     if fraction is not None:  # the standard library reads microseconds only
@@ -60,6 +73,23 @@ def read_time(text: str, time_format: str | None = None) -> Time | None:
     except ValueError:
         found = (_formatted(text, known) for known in _FORMATS)
         return next((time for time in found if time is not None), None)
+
+
+def _in_zone(text: str, name: str) -> Time | None:
+    """Read the time of a zone that is named behind it: `20240103 09:30:00 US/Eastern`."""
+    time = read_time(text)
+    if time is None or not time.wall:
+        return None
+    try:
+        place = zone(name)
+    except UsageError:
+        return None
+    return Time(int(utc_ns(np.array([time.ns]), place)[0]), wall=False, bare=False)
+
+
+def guess_formats(texts: Sequence[str]) -> list[str]:
+    """Return formats that all of some texts have: to be asked for, as day and month may be either way."""
+    return [form for form in _GUESSES if all(_formatted(text.strip(), form) is not None for text in texts)]
 
 
 def _formatted(text: str, time_format: str) -> Time | None:
@@ -92,6 +122,8 @@ def read_times(texts: Column, time_format: str | None = None) -> Times:
         epochs = _epochs(texts)
         if epochs is not None:
             return Times(epochs, np.zeros(len(epochs), dtype=bool), np.zeros(len(epochs), dtype=bool))
+        if (zoned := _all_in_zone(texts)) is not None:
+            return zoned
         for wall in (True, False):
             ns = _cast(texts, wall=wall)
             if ns is not None:
@@ -102,6 +134,21 @@ def read_times(texts: Column, time_format: str | None = None) -> Times:
         np.array([bool(time and time.wall) for time in read], dtype=bool),
         np.array([time is None for time in read], dtype=bool),
     )
+
+
+def _all_in_zone(texts: Column) -> Times | None:
+    """Read times that all name the same zone at once."""
+    found = _ZONED.fullmatch(str(texts[0]).strip())
+    end = found and f" {found[2]}"
+    if not end or not all(text.endswith(end) for text in texts.tolist()):
+        return None
+    try:
+        place = zone(end[1:])
+    except UsageError:
+        return None
+    read = read_times(np.array([text.removesuffix(end).rstrip() for text in texts.tolist()], dtype=object))
+    bad = read.bad | ~read.wall
+    return Times(np.where(bad, 0, utc_ns(read.ns, place)), np.zeros(len(texts), dtype=bool), bad)
 
 
 def _epochs(texts: Column) -> IntColumn | None:

@@ -33,12 +33,13 @@ from adapters.replay.importing import (
     ImportSet,
 )
 from adapters.replay.merging import merged
-from adapters.replay.rows import NO_TIMES, Draft, IntColumn, Parsed, finish
+from adapters.replay.rows import NO_TIMES, Draft, IntColumn, Parsed, finish, number, pointed
+from adapters.replay.table_clocks import of_wall, runs_backwards, turned
 from adapters.replay.table_columns import KINDS, Layout, lay_out
-from adapters.replay.table_files import Block, CsvFile, ParquetFile, TableFile
+from adapters.replay.table_files import PEEK_ROWS, Block, CsvFile, ParquetFile, TableFile
 from adapters.replay.table_instruments import InstrumentOptions, check_options, define, describe
 from adapters.replay.table_rows import BUILDERS, Spans
-from adapters.replay.table_times import Time, read_time
+from adapters.replay.table_times import Time, guess_formats, read_time
 from core.errors import DataMissing, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 
@@ -62,6 +63,7 @@ class TableOptions(InstrumentOptions, frozen=True, kw_only=True):
     feed: str | None = None
     time_format: str | None = None
     bar_time: str = "start"
+    decimal: str = "."
 
 
 class TablePlan(msgspec.Struct, frozen=True):
@@ -76,6 +78,7 @@ class TablePlan(msgspec.Struct, frozen=True):
     length_ns: int
     note: str = ""
     instrument: str = ""
+    backwards: bool = False
 
     @property
     def daily(self) -> bool:
@@ -117,6 +120,8 @@ def open_tables(files: Sequence[Path], file_format: str, options: TableOptions) 
     if options.kind not in {None, *KINDS}:
         raise UsageError(f"--kind {options.kind!r}: expected one of {', '.join(KINDS)}")
     check_options(options)
+    if options.decimal not in {".", ","}:
+        raise UsageError(f"--decimal {options.decimal!r}: expected . or ,")
     for path in files:
         if not path.is_file():
             what = "is no file that can be read twice" if path.exists() else "no such file"
@@ -161,18 +166,25 @@ class Table:
             )
         if options.exchange:
             require_calendar(options.exchange)
+        if isinstance(self._file, CsvFile) and self._file.delimiter == options.decimal:
+            raise UsageError(f"{self._file.name}: --decimal ',': its columns are cut at commas already")
         if not rows:
             raise UsageError(f"{self._file.name}: holds no rows; expected some below its header")
         times = self._sample_times(layout, rows)
+        self._require_numbers(layout, rows)
+        backwards = runs_backwards(layout, rows, options.time_format)
+        times = times[::-1] if backwards else times
         length = self._length(layout.kind, times)
         daily = length == DAY_NS and layout.kind == "bars"
         self._require_clock(times[0], daily=daily)
         feed = options.feed or f"{file_format}/{_resolution(length)}"
         clock = self._clock_words(times[0], daily, length, layout)
         words = f"{file_format} {layout.kind}: {layout.describe()}{clock}"
+        words += "; newest row first" if backwards else ""
+        words += "; decimal comma" if options.decimal == "," else ""
         note, instrument = self._file.note, self._instrument_words(layout, rows)
         return TablePlan(
-            self._file.name, layout.kind, feed, layout, words, times[0], length, note, instrument
+            self._file.name, layout.kind, feed, layout, words, times[0], length, note, instrument, backwards
         )
 
     def _instrument_words(self, layout: Layout, rows: Sequence[Sequence[str]]) -> str:
@@ -189,12 +201,27 @@ class Table:
         times = [time for time in (read_time(text, self._options.time_format) for text in texts) if time]
         if not times:
             shown = repr(texts[0]) if texts else "which no row reaches"
+            guessed = guess_formats(texts[:PEEK_ROWS]) if texts else []
+            form = " or ".join(f"'{form}'" for form in guessed) or "such as '%d.%m.%Y %H:%M:%S'"
             raise UsageError(
                 f"{self._file.name}: no time can be read in column {layout.columns['ts']!r} ({shown}); "
-                f"give its form with --time-format, such as '%d.%m.%Y %H:%M:%S', or map another column: "
-                f"--map ts=COLUMN"
+                f"give its form with --time-format {form}, or map another column: --map ts=COLUMN"
             )
         return times
+
+    def _require_numbers(self, layout: Layout, rows: Sequence[Sequence[str]]) -> None:
+        """Refuse a file whose first rows have no number where there must be one: no row is in the log yet."""
+        for field, place in layout.required.items():
+            texts = [text for row in rows if len(row) > place and (text := row[place].strip())]
+            if texts and all(number(pointed(text, self._options.decimal)) is None for text in texts):
+                comma = ""
+                if "," in texts[0]:
+                    other = "write nothing between thousands" if "." in texts[0] else "or add --decimal ','"
+                    comma = f"; write a decimal point, {other}"
+                raise UsageError(
+                    f"{self._file.name}: no number can be read in column {layout.columns[field]!r} "
+                    f"({texts[0]!r}){comma or f'; map another column: --map {field}=COLUMN'}"
+                )
 
     def _length(self, kind: str, times: Sequence[Time]) -> int:
         """Return how long a bar is: the most common distance of its neighbours."""
@@ -265,8 +292,10 @@ class Table:
 
     def _drafts(self) -> Iterator["_Drafted"]:
         known: set[str] = set()
-        several = "instrument" in self.plan.layout.texts
-        for block in self._file.blocks(self.plan.layout.wanted(self._options.time_format), whole=several):
+        whole = self.plan.backwards or "instrument" in self.plan.layout.texts
+        wanted = self.plan.layout.wanted(self._options.time_format, self._options.decimal)
+        for read in self._file.blocks(wanted, whole=whole):
+            block = turned(read) if self.plan.backwards else read
             ts = self._utc(block)
             definitions = Definitions(self._definitions(block.parsed, ts, known))
             yield _Drafted(definitions, dict(self._by_instrument(block.parsed, ts)))
@@ -297,7 +326,7 @@ class Table:
             unknown = times.wall & ~times.bad
             parsed.reject(unknown, lambda _: "field ts: has no offset, and no --timezone was given")
             return times.ns
-        return np.where(times.wall, utc_ns(times.ns, self._timezone), times.ns)
+        return np.where(times.wall, of_wall(block, self._timezone), times.ns)
 
     def _definitions(self, parsed: Parsed, ts: IntColumn, known: set[str]) -> list[Event]:
         good = np.ones(parsed.rows, dtype=bool)

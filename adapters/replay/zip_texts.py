@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from adapters.replay.lines import LineCount, Piece, cut, numbered
+from adapters.replay.packed import member_of
 from core.errors import UsageError
 
 PART_BYTES = 1 << 20
-TEXT_BYTES_MAX = 64 << 30
 
 
 class ZipText(NamedTuple):
@@ -55,20 +55,9 @@ def _opened(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             digest = blake2b(digest_size=16)
             while part := file.read(PART_BYTES):
                 digest.update(part)
-            with zipfile.ZipFile(file) as archive, archive.open(_member(path, archive)) as text:
+            with zipfile.ZipFile(file) as archive, archive.open(member_of(path, archive)) as text:
                 yield digest.hexdigest(), text
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UsageError(f"{path}: not a readable zip file ({error}); fetch it again") from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [info for info in archive.infolist() if not info.is_dir()]
-    if len(members) != 1:
-        raise UsageError(f"{path}: holds {len(members)} files, expected one CSV; fetch the file again")
-    if members[0].file_size > TEXT_BYTES_MAX:
-        raise UsageError(
-            f"{path}: {members[0].file_size} bytes unpacked, more than {TEXT_BYTES_MAX}; fetch the file again"
-        )
-    return members[0]

@@ -51,6 +51,7 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 @click.option("--volatility", type=float, metavar="SHARE", help="signals: daily, of all instruments: 0.02.")
 @click.option("--timezone", metavar="ZONE", help="csv, parquet: the zone of times without an offset.")
 @click.option("--time-format", metavar="FORMAT", help="csv, parquet: the form of times: '%d.%m.%Y %H:%M:%S'.")
+@click.option("--decimal", type=click.Choice((".", ",")), help="csv, parquet: what fractions begin with.")
 @click.option("--bar-time", type=click.Choice(("start", "end")), help="csv, parquet: which time a bar shows.")
 @click.option("--feed", metavar="NAME", help="csv, parquet: the name of the feed.")
 @click.option(
@@ -176,8 +177,17 @@ def _show_signals(call: Call, done: Any) -> None:
 
 
 def _by_ending(files: tuple[Path, ...]) -> str:
-    endings = {path.suffix.lower() for path in files}
-    if endings and endings <= {".csv", ".txt"}:
+    from adapters.replay.packed import ENDINGS, LEAN_NAME  # noqa: PLC0415
+
+    lean = [path for path in files if LEAN_NAME.fullmatch(path.name)]
+    if lean:
+        raise click.UsageError(
+            f"{lean[0]}: LEAN's files are found by their folder: --format lean --root FOLDER (which holds "
+            "equity/) --symbol NAME --date DATE"
+        )
+    bare = [path.with_suffix("") if path.suffix.lower() in ENDINGS else path for path in files]
+    endings = {path.suffix.lower() or ".csv" for path in bare}
+    if endings and endings <= {".csv", ".txt", ".tsv"}:
         return "csv"
     if endings and endings <= {".parquet", ".pq"}:
         return "parquet"

@@ -219,7 +219,7 @@ def test_a_column_of_instruments_is_merged_by_time(tmp_path):
     assert (result.accepted, result.rejected) == (6, 0)
 
 
-_COMMA = "; write a decimal point, and nothing between thousands"
+_COMMA = "; expected a decimal point (or --decimal ','), and nothing between thousands"
 HOSTILE = [
     ("2025-07-02 13:30:01", "expected 3 fields, found 1"),
     ("2025-07-02 13:30:01,x,1", "field price: 'x' is not a number"),
