@@ -214,12 +214,18 @@ def when(ts: int | None, zone: str = "UTC") -> str:
     if ts is None:
         return ""
     seconds, nanos = divmod(ts, _NS)
-    moment = datetime.fromtimestamp(seconds, UTC if zone == "UTC" else _zone(zone))
+    second, offset = _second(seconds, zone)
     fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
     if 0 < len(fraction) < 4:
         fraction = f"{fraction:0<4}"
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction
-    return f"{text}Z" if zone == "UTC" else text + moment.isoformat()[-6:]
+    return second + fraction + offset
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int, zone: str) -> tuple[str, str]:
+    """Return a whole second as text, and what its offset is written as; many events share one."""
+    moment = datetime.fromtimestamp(seconds, UTC if zone == "UTC" else _zone(zone))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S"), "Z" if zone == "UTC" else moment.isoformat()[-6:]
 
 
 def size(count: int) -> str:

@@ -1,6 +1,5 @@
 """`positions`, `orders`, `fills`, `events`, `state`, `why`: what happened, and how it stood at any moment."""
 
-import json
 import shlex
 import time
 from collections.abc import Callable
@@ -9,10 +8,11 @@ from typing import Any
 import click
 
 from app.commands.base import Call, verb
-from app.output import jsonable, when
+from app.output import when
 from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
+_FLUSHED = 1_000
 _POLL_S = 0.2
 _ANSWER_S = 20.0
 _LIMIT = 50
@@ -389,25 +389,33 @@ def events(
 
 
 def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:
-    """Print entries as they come, each at once."""
+    """Print entries as they come: a batch at a time, each batch at once."""
+    from itertools import islice  # noqa: PLC0415
+
     from app.look import looking  # noqa: PLC0415
 
     def wait() -> bool:
         time.sleep(_POLL_S)
-        return True
+        return bool(book.log.last_seq() < chosen.last_seq)
 
-    shown = 0
-    for batch in book.log.follow(chosen.first_seq, wait):
-        for entry in batch:
-            if not chosen.accepts(entry):
-                continue
-            row = looking.event_row(entry, when(entry.event.ts))
-            if call.out.as_json:
-                print(json.dumps(jsonable(row), ensure_ascii=False), flush=True)
-            else:
-                print(
-                    f"{entry.seq}  {row['time']}  {row['type']}  {looking.summary(entry.event)}", flush=True
-                )
-            shown += 1
-            if limit and shown >= limit:
+    line = looking.json_line if call.out.as_json else _text_line
+    followed = book.log.follow(chosen.first_seq, wait, chosen.selection())
+    entries = (filter(chosen.accepts, batch) for batch in followed)
+    left = limit or None
+    for batch in entries:
+        while lines := [line(entry, when(entry.event.ts)) for entry in islice(batch, _left(left))]:
+            print("\n".join(lines), flush=True)
+            left = left and left - len(lines)
+            if left == 0:
                 return
+
+
+def _left(limit: int | None) -> int:
+    return _FLUSHED if limit is None else min(limit, _FLUSHED)
+
+
+def _text_line(entry: Any, time_: str) -> str:
+    from app.look import looking  # noqa: PLC0415
+
+    row = looking.event_row(entry, time_)
+    return f"{entry.seq}  {time_}  {row['type']}  {looking.summary(entry.event)}"

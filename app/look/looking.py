@@ -12,8 +12,9 @@ from typing import Any, TypedDict
 import msgspec
 
 from app.look.books import Book, Snapshot, parse_time
+from app.output import jsonable
 from core.errors import UnknownStrategy, UsageError
-from core.events import BY_TAG, BY_TYPE, Entry, Event, SessionStarted, SignalReceived, Unknown
+from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, SessionStarted, SignalReceived, Unknown
 from core.money import ZERO, money
 from core.ports import RUN_BASE, Selection
 from core.risk import NO_LIMITS, Limits
@@ -268,6 +269,16 @@ def event_row(entry: Entry, when: str) -> dict[str, Any]:
         "cause": entry.cause,
         "data": body,
     }
+
+
+_json = json.JSONEncoder(ensure_ascii=False)
+
+
+def json_line(entry: Entry, when: str) -> str:
+    """Return an entry as one line of JSON, the same as `event_row` made JSON."""
+    row = event_row(entry, when)
+    # Market data are text and finite numbers, and they are most of a log.
+    return _json.encode(row if type(entry.event) in MARKET_DATA else jsonable(row))
 
 
 def summary(event: Event, *, value_max: int | None = None) -> str:

@@ -233,6 +233,12 @@ def test_the_next_command_names_the_log_and_the_configuration_that_were_given(ta
     assert tape("strategies").err.startswith("next: tape replay")
 
 
+def test_following_ends_at_the_seq_that_is_named(tape, sample_log):
+    asked = ("--log", sample_log, "events", "--type", "trade", "--to", 2000, "--limit", 0, "--json")
+    followed = [json.loads(line) for line in tape(*asked, "--follow").out.splitlines()]
+    assert followed == tape(*asked).json
+
+
 def test_following_prints_what_is_there_one_object_a_line(tape, sample_log):
     done = tape("--log", sample_log, "events", "--follow", "--limit", 3, "--json")
     assert done.code == 0

@@ -14,6 +14,7 @@ from core.events import BY_TAG, MARKET_DATA, Quote, Trade, Unknown
 from core.ports import Selection
 from eventstore import reader, sealed
 from eventstore.codec import decode_records
+from eventstore.compacting import compact
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.sealing import seal
@@ -228,6 +229,62 @@ def test_following_yields_what_is_appended_while_it_waits(tmp_path):
     assert followed == list(range(3, journal.last_seq + 1))
     assert len(followed) > 12
     journal.close()
+
+
+def follow_through(root: Path) -> tuple[list[int], int]:
+    """Follow a log while it rolls, is sealed and compacted, between batches and inside of them.
+
+    Returns the seqs that were followed, and the last there is.
+    """
+    journal = open_log(root)
+    followed: list[int] = []
+    rounds = itertools.count()
+
+    def happen() -> None:
+        turn = next(rounds)
+        write_ticks(journal, 7)
+        if turn % 2:
+            journal.roll()
+        journal.commit(sync=True)  # seals what was closed, and unlinks it
+        if turn % 5 == 4:
+            compact(root)
+
+    def wait() -> bool:
+        happen()
+        return len(followed) < 1_000
+
+    for batch in LogReader(root).follow(1, wait):
+        followed += [entry.seq for entry in batch]
+        if len(followed) < 1_000:
+            happen()
+    last = journal.last_seq
+    journal.close()
+    return followed, last
+
+
+def check_following(root: Path) -> None:
+    followed, last = follow_through(root)
+    assert followed == list(range(1, followed[-1] + 1))
+    assert followed[-1] > last - 30
+
+
+def test_following_misses_and_doubles_nothing_over_rolls_seals_and_compactions(tmp_path):
+    check_following(tmp_path / "log")
+    assert len(Layout(tmp_path / "log").sealed_directories()) < 20
+
+
+def test_the_check_of_following_catches_a_reader_that_lists_sealed_first(tmp_path, monkeypatch):
+    """The negative control of the test above: between the two listings all that is hot is sealed."""
+    root = tmp_path / "log"
+    before: list[list[reader.SealedPart]] = [[]]
+
+    def sealed_first(self: LogReader) -> reader.Snapshot:
+        stale, before[0] = before[0], self._catalogue.parts()
+        return reader.Snapshot(stale, reader.only_hot(reader.hot_segments(self._layout), stale))
+
+    monkeypatch.setattr(LogReader, "snapshot", sealed_first)
+    with pytest.raises((CorruptLog, AssertionError)):
+        check_following(root)
 
 
 def test_where_there_is_no_log_a_reader_says_so(tmp_path):
