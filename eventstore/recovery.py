@@ -155,6 +155,8 @@ def _unmarked(layout: Layout, result: Recovery, mark: BadMark) -> Recovery:
     first_only = len(result.hot) == 1 and result.hot[0].header.previous_number == 0
     if result.last_seq == 0 or (mark.blank and first_only):
         return result  # the first sync is yet to come, or never came
+    if mark.data is None and not layout.hot.is_dir():
+        return result  # nobody writes here: a fixture, or what was published of a log
     result = msgspec.structs.replace(result, mark=mark)
     if result.torn is None or mark.blank:
         return result

@@ -304,11 +304,15 @@ def _guarded(tally: _Tally, place: Path, check: Callable[[], object]) -> None:
 
 
 def _check_runs(layout: Layout, tally: _Tally, progress: Callable[[str], None]) -> None:
+    for path in run_directories(layout):
+        progress(path.name)
+        tally.runs += 1
+        for problem in verify_run(path):
+            tally.add(_path_in(problem, path), problem)
+
+
+def run_directories(layout: Layout) -> list[Path]:
+    """Return the directories of published runs, whether they can be read or not."""
     if not layout.runs.is_dir():
-        return
-    for path in sorted(layout.runs.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
-            progress(path.name)
-            tally.runs += 1
-            for problem in verify_run(path):
-                tally.add(_path_in(problem, path), problem)
+        return []
+    return [p for p in sorted(layout.runs.iterdir()) if p.is_dir() and not p.name.startswith(".")]

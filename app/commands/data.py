@@ -115,8 +115,12 @@ def import_(
     )
     for words in describe(request):
         call.out.note(words)
-    with call.out.progress("rows") as advance:
-        imported = run_import(call.root, request, advance)
+    try:
+        with call.out.progress("rows") as advance:
+            imported = run_import(call.root, request, advance)
+    except (KeyboardInterrupt, SystemExit):
+        call.out.note("stopped; what is read is kept: the same command goes on from here")
+        raise
     call.out.result(outcome(imported))
     if imported.recovered is not None:
         call.out.note(f"recovered the log: {repaired(imported.recovered)}")
@@ -209,8 +213,9 @@ def _by_ending(files: tuple[Path, ...]) -> str:
         )
     if files:
         raise click.UsageError(
-            f"{', '.join(map(str, files))}: the ending does not say what this is: add --format csv or "
-            "--format parquet; a folder of LEAN data is named by --format lean --root FOLDER"
+            f"{', '.join(map(str, files))}: the ending does not say what this is: CSV and Parquet are read; "
+            "add --format csv or --format parquet if it is one, else write it as one; a folder of LEAN data "
+            "is named by --format lean --root FOLDER"
         )
     raise click.UsageError("say what to import: FILE.csv, FILE.parquet, or --format lean|sample")
 

@@ -25,7 +25,7 @@ from eventstore.lock import holder
 from eventstore.platform import choose
 from eventstore.reader import LogReader
 from eventstore.rebuilding import rebuild
-from eventstore.verify import Report, verify
+from eventstore.verify import Report, run_directories, verify, visible_directories
 
 _POLL_S = 0.05
 
@@ -107,10 +107,12 @@ def _sealed_seq(reader: LogReader) -> int:
 
 
 def check(root: Path, *, deep: bool, progress: Advance) -> Report:
-    """Check every byte of the log, beside a writer or not; `progress` counts directories."""
+    """Check every byte of the log, beside a writer or not; `progress` counts directories, runs included."""
     open_log(root)  # says what to do where there is none
     done = count(1)
-    return verify(root, deep=deep, progress=lambda _: progress(next(done), None))
+    layout = Layout(root)
+    total = len(visible_directories(layout)) + len(run_directories(layout))
+    return verify(root, deep=deep, progress=lambda _: progress(next(done), total))
 
 
 def rebuild_tables(root: Path, found: Report) -> list[str]:

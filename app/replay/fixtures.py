@@ -2,12 +2,14 @@
 
 `export_fixture` copies just the market data that the run read into a small sealed log, replays from it,
 and keeps the result. `load_fixture(path).replay()` does it again with today's strategy code. A fixture
-needs no other log and no network; strategies are found by name, or by path from the current directory.
+needs no other log and no network; strategies are found by name, or by path from the current directory or
+one around the fixture.
 """
 
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ class Fixture:
     """A recorded run that can be replayed; make one with `load_fixture`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.absolute()
         try:
             told = msgspec.json.decode((path / _DESCRIPTION).read_bytes(), type=dict[str, Any])
         except (OSError, msgspec.MsgspecError) as error:
@@ -76,13 +78,26 @@ class Fixture:
 
     def replay(self) -> FixtureResult:
         """Replay the recorded inputs through the strategies as they are today; raises as a replay does."""
-        with tempfile.TemporaryDirectory(prefix="tape-fixture-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="tape-fixture-") as scratch, self._at_home():
             run = again(Path(scratch), LogReader(self.path), self.recorded).run()
             told = run.summary
             difference = None
             if told["decisions_hash"] != self.decisions_hash:
                 difference = first_difference(self.recorded, run)
             return FixtureResult(told["run_hash"], told["decisions_hash"], told, difference)
+
+    @contextmanager
+    def _at_home(self) -> Iterator[None]:
+        """Be where the files of the strategies are: here, or in the nearest directory around the fixture.
+
+        Test runners start where they like; a path in a run is from the project's directory.
+        """
+        told = [str(one["spec"]) for one in self.recorded.summary["strategies"]]
+        files = [spec.rpartition(":")[0] for spec in told if ".py:" in spec]
+        places = [Path.cwd(), *self.path.resolve().parents]
+        home = next((place for place in places if all((place / file).is_file() for file in files)), places[0])
+        with chdir(home):
+            yield
 
 
 def load_fixture(path: Path | str) -> Fixture:

@@ -146,6 +146,7 @@ def test_an_import_that_is_stopped_goes_on_when_run_again(tape, tmp_path, number
         _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Traceback" not in err
+    assert ("the same command goes on from here" in err) == (number == signal.SIGINT)
     done = tape("--log", log, "import", path, *TABLE, "--json")
     assert done.code == 0
     assert done.json["read"] == rows

@@ -75,7 +75,7 @@ def test_the_truncation_check_catches_a_reader_without_checksums(
 def test_the_truncation_check_catches_a_recovery_without_high_water_mark(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "look_at_mark", lambda _: BadMark("", None))
+    monkeypatch.setattr(recovery, "look_at_mark", lambda _: BadMark("is missing", None))
     with pytest.raises(AssertionError, match="durable events lost"):
         check_every_truncation(sample, marked=True)
 
