@@ -19,6 +19,7 @@ import pyarrow as pa
 from core.errors import CorruptLog
 from core.events import BY_TAG, Entry, EventType
 from eventstore import archive, extents
+from eventstore.build_area import WAIT_S, building_in
 from eventstore.codec import decode_records
 from eventstore.files import Files, write_all
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout, sealed_name
@@ -52,14 +53,20 @@ def compact(
     """Merge what `plan` finds and return how many directories fewer there are.
 
     No group is begun after `budget_s` seconds, and none that would take longer by itself. Raises
-    `CorruptLog` if what is read or written does not hold, and `OSError`; then that group is as it was.
+    `CorruptLog` if what is read or written does not hold, `StoreError` if another process keeps building,
+    and `OSError`; then that group is as it was.
     """
     files, layout = files or Files(), Layout(Path(root))
     deadline = time.monotonic() + budget_s
+    with building_in(layout, files, min(budget_s, WAIT_S)):
+        return _compact(layout, files, deadline, int(min(max_events, budget_s * _EVENTS_PER_S)))
+
+
+def _compact(layout: Layout, files: Files, deadline: float, max_events: int) -> int:
     parts = Catalogue(layout.root).parts()
     _remove(layout, _left_over(layout, parts), files)
     gone = 0
-    for group in plan(parts, int(min(max_events, budget_s * _EVENTS_PER_S))):
+    for group in plan(parts, max_events):
         if time.monotonic() >= deadline:
             break
         _merge(layout, group, files)

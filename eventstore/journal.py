@@ -15,11 +15,12 @@ from typing import NoReturn
 from core.errors import LogDead, StoreError, UsageError
 from core.events import Event, LossAccepted, Recovered, SegmentSealed
 from eventstore.buffer import RecordBuffer
+from eventstore.build_area import building_in, wipe
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.lock import Lock
 from eventstore.policy import Policy, Sealer, SealResult
-from eventstore.recovery import Damage, Lost, Recovery, inspect, recover, set_aside, wipe_build_area
+from eventstore.recovery import Damage, Lost, Recovery, inspect, recover, set_aside
 from eventstore.writer import SegmentWriter
 
 _SECOND = 1_000_000_000
@@ -74,7 +75,7 @@ class Journal:
         layout, files = Layout(root), files or Files()
         lock = _lock_new_or_old(layout, files, clock)
         try:
-            wipe_build_area(layout)
+            wipe(layout, files)
             found = recover(root, files)
             return cls._start(layout, lock, found, clock, monotonic, files, sealer, policy, loss=None)
         except OSError as error:
@@ -90,9 +91,10 @@ class Journal:
         layout, files = Layout(root), files or Files()
         lock = _lock_new_or_old(layout, files, time_ns)
         try:
-            damage, prefix = _damage_of(root)
-            place = (damage.path, damage.offset) if isinstance(damage, Damage) else (layout.hwm, 0)
-            set_aside(layout, files, prefix)
+            with building_in(layout, files):  # a killed writer's sealing process publishes nothing after it
+                damage, prefix = _damage_of(root)
+                place = (damage.path, damage.offset) if isinstance(damage, Damage) else (layout.hwm, 0)
+                set_aside(layout, files, prefix)
             # The mark stays until the new segment's first sync overwrites it: till then, this is damage.
             loss = LossAccepted(
                 ts=time_ns(),

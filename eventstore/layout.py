@@ -44,6 +44,11 @@ class Layout:
         return self.root / "tmp"
 
     @property
+    def build_lock(self) -> Path:
+        """The file that is locked by who builds in `tmp`."""
+        return self.tmp / "LOCK"
+
+    @property
     def sealed(self) -> Path:
         """One directory per sealed range of seqs; published by rename only."""
         return self.root / "sealed"

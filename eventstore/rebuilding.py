@@ -16,6 +16,7 @@ import msgspec
 from core.errors import CorruptLog, DataMissing, StoreError
 from core.events import Entry
 from eventstore import verify
+from eventstore.build_area import building_in
 from eventstore.files import Files
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
 from eventstore.lock import Lock
@@ -46,7 +47,8 @@ def rebuild(root: Path, files: Files | None = None, *, deep: bool = False) -> li
         raise DataMissing(f"{root}: there is no log here")
     lock = Lock.acquire(layout, files)
     try:
-        return _rebuild(layout, files, deep=deep)
+        with building_in(layout, files):
+            return _rebuild(layout, files, deep=deep)
     except OSError as error:
         raise StoreError(
             f"{error.filename or root}: cannot be rebuilt: {error.strerror or error}; nothing is lost, "

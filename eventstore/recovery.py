@@ -9,8 +9,6 @@ and hash in the successor's header; (3) in the last one, damage at seq s is a to
 block says that s was durable; (4) ending before the high-water mark is `LostDurableData`.
 """
 
-import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -175,16 +173,6 @@ def set_aside(layout: Layout, files: Files, result: Recovery) -> None:
     if moved or result.empty:
         for directory in (layout.quarantine, layout.hot, layout.sealed):
             files.sync_directory(directory)
-
-
-def wipe_build_area(layout: Layout) -> None:
-    """Empty `tmp/`; for the lock holder only, whose sealer alone builds there."""
-    for path in layout.tmp.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
 
 
 class _Inspection:

@@ -21,12 +21,12 @@ from core.errors import ExitCode, TapeError
 from core.events import Event
 from core.ports import RUN_BASE
 from eventstore import columns
-from eventstore.building import Building
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.parquet import TypedWriter, file_name
 from eventstore.proof import ORDER_MARKS, entire, joined_hash, payload_of
+from eventstore.run_building import Building
 from eventstore.runs import DIFFERS, RunReader, document_digest
 from eventstore.schema import fields_of, kind_of, values_of, values_to_batch
 

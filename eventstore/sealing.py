@@ -18,6 +18,7 @@ import msgspec
 from core.errors import CorruptLog, StoreError
 from core.events import Entry, Event, EventType, SessionScheduled, Unknown
 from eventstore import archive
+from eventstore.build_area import building_in
 from eventstore.codec import decode_records, learned
 from eventstore.extents import Extents
 from eventstore.files import Files, write_all
@@ -50,10 +51,16 @@ def seal(root: Path, segment: Path, files: Files | None = None) -> SealResult:
     """Seal a closed segment and return what may be recorded; doing it again gives the same result.
 
     Raises `CorruptLog` if the segment or what was written of it does not hold, `StoreError` if it has
-    no successor yet, and `OSError`. After an error nothing of it is under `sealed/`.
+    no successor yet or another process keeps building, and `OSError`. After an error nothing of it is
+    under `sealed/`.
     """
     files = files or Files()
     layout = Layout(root)
+    with building_in(layout, files):
+        return _seal(layout, segment, files)
+
+
+def _seal(layout: Layout, segment: Path, files: Files) -> SealResult:
     closed = _read_closed(layout, segment)
     result = SealResult(
         first_seq=closed.header.first_seq,

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from app.commands.base import AMOUNT, Call, verb
+from app.commands.sample import make_sample
 
 
 @verb("gateway")
@@ -56,15 +57,9 @@ def gateway(call: Call, date: str, **options: Any) -> None:
     """
     from app.gateway import open_gateway  # noqa: PLC0415
     from app.lifeline import when_starter_ends  # noqa: PLC0415
-    from app.replay import running  # noqa: PLC0415
 
     request = _request(call, date, options)
-    if running.needs_sample(call.root, date):
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415
-
-        call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
-        with call.out.progress("importing") as advance:
-            import_builtin_sample(call.root, advance)
+    make_sample(call, date)
     with open_gateway(call.root, request) as opened:
         server = opened.server
         told = {
@@ -92,7 +87,7 @@ def gateway(call: Call, date: str, **options: Any) -> None:
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
     from app.gateway import GatewayRequest, parse_speed, read_faults  # noqa: PLC0415
     from app.replay.planning import parse_period  # noqa: PLC0415
-    from app.replay.running import cash  # noqa: PLC0415
+    from app.replay.request import cash  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
     period = parse_period(date)

@@ -7,6 +7,7 @@ import click
 
 from app.commands.assumptions import assumptions
 from app.commands.base import Call, verb
+from app.commands.sample import make_sample
 from app.output import cell
 
 _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
@@ -46,7 +47,8 @@ def lookahead(
     from app.lookahead.checking import Request, check  # noqa: PLC0415  # help does not need it
     from app.replay.researching import prepare  # noqa: PLC0415
 
-    case = prepare(call.root, call.config, strategy, dates, options, note=call.out.note)
+    make_sample(call, dates)
+    case = prepare(call.root, call.config, strategy, dates, options)
     request = Request(
         root=case.root,
         period=case.period,
@@ -193,7 +195,8 @@ def optimize(
     if rolling and walk_forward is None:
         raise UsageError("--rolling is about --walk-forward N, which is not given")
     own = {name: options.pop(name) for name in ("trials", "seed", "objective", "every")}
-    case = prepare(call.root, call.config, strategy, dates, options, note=call.out.note)
+    make_sample(call, dates)
+    case = prepare(call.root, call.config, strategy, dates, options)
     best: Literal["max", "min"] | None = None if maximise is None else "max" if maximise else "min"
     request = StudyRequest(
         case=case,

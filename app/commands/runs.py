@@ -9,6 +9,7 @@ import click
 
 from app.commands.assumptions import assumptions
 from app.commands.base import Call, strategy_options, verb
+from app.commands.sample import make_sample
 
 
 @verb("replay")
@@ -42,14 +43,10 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
 
     from app.replay import running  # noqa: PLC0415
     from app.replay.replaying import result  # noqa: PLC0415
+    from app.replay.request import ReplayRequest  # noqa: PLC0415
 
-    request = running.ReplayRequest(what=what, **options)
-    if running.needs_sample(call.root, what):
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415
-
-        call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
-        with call.out.progress("rows") as advance:
-            import_builtin_sample(call.root, advance)
+    request = ReplayRequest(what=what, **options)
+    make_sample(call, what)
     if recompute:
         if options["fills"] == "recorded":
             raise click.UsageError("--recompute-signals: a recorded session had the signals that it had")

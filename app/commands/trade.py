@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from app.commands.base import Call, strategy_options, verb
+from app.commands.sample import make_sample
 
 
 @verb("live")
@@ -37,7 +38,7 @@ def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
     asked = _asked(given)
     what = date or running.DEMO_DATE
     if demo:
-        _make_sample(call, what)
+        make_sample(call, what)
     with watching(call.out.verbosity) as look:
         if demo:
             told = running.run_demo(call.root, call.config, what, asked, look=look, say=call.out.note)
@@ -63,17 +64,6 @@ def _asked(given: dict[str, Any]) -> Any:
         until_ts=deadline(given["until"]),
         speed=None if speed is None else float(speed),
     )
-
-
-def _make_sample(call: Call, date: str) -> None:
-    from app.replay import running  # noqa: PLC0415
-
-    if running.needs_sample(call.root, date):
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415
-
-        call.out.note(f"no log at {call.root}: making it from the built-in sample (synthetic data)")
-        with call.out.progress("importing") as advance:
-            import_builtin_sample(call.root, advance)
 
 
 def _show(call: Call, told: Any) -> int:

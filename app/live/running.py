@@ -11,6 +11,7 @@ import msgspec
 from adapters.ibkr.client import LinkSettings
 from app.composition.seating import StrategySpec
 from app.configuration.reading import Config, canonical
+from app.configuration.rules import exits, limits, signal_rules, sizing_rules
 from app.configuration.settings import RiskSection
 from app.live.accounts import account_for
 from app.live.asking import configured_models, configured_plugins
@@ -26,7 +27,7 @@ from app.live.watched_files import configured_files
 from app.look.books import open_log
 from app.operation.writing import Writer
 from app.replay.replaying import result
-from app.replay.running import ReplayRequest, exits, limits, options, signal_rules, sizing_rules, strategies
+from app.replay.request import ReplayRequest, options, strategies
 from app.watch.watching import configured
 from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted

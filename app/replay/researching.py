@@ -1,7 +1,6 @@
 """What `lookahead` and `optimize` work on: one strategy, a period, and the assumptions of its replays."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ from app.composition.seating import StrategySpec
 from app.configuration.reading import Config, canonical
 from app.look.books import open_log
 from app.plugins.discovery import find
-from app.replay import running
 from app.replay.options import ReplayOptions
 from app.replay.planning import Period, Planner, parse_period
+from app.replay.request import ReplayRequest, options, strategies
 from core.errors import DataMissing
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 from core.ports import Selection
-from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
 
@@ -42,23 +40,15 @@ def prepare(
     strategy: str,
     dates: str | None,
     given: dict[str, Any],
-    note: Callable[[str], None],
 ) -> Case:
     """Return the case that a command line names; raises `UsageError`, `DataMissing`.
 
-    Without a log, dates of the built-in sample make one. Without dates it is all sessions with data.
+    Without dates it is all sessions with data.
     """
-    if running.needs_sample(root, dates) if dates is not None else not Layout(root).exists():
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415  # a log is there already, mostly
-
-        note(f"no log at {root}: making it from the built-in sample (synthetic data)")
-        import_builtin_sample(root, lambda _done, _total: None)
     reader = open_log(root)
     settings = tuple(given["settings"])
-    request = running.ReplayRequest(
-        what=dates or "", strategies=(strategy,), **{**given, "settings": settings}
-    )
-    spec = running.strategies(config, request, sample=False)[0]
+    request = ReplayRequest(what=dates or "", strategies=(strategy,), **{**given, "settings": settings})
+    spec = strategies(config, request, sample=False)[0]
     find(spec.name)
     text, digest = canonical(config, replay=True)
     instrument = spec.parameters.get("instrument")
@@ -82,7 +72,7 @@ def prepare(
         spec=spec,
         period=period,
         dates=within,
-        options=running.options(config, request),
+        options=options(config, request),
         config=text,
         config_hash=digest,
     )

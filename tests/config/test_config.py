@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.configuration.reading import Config, canonical, effective, load
+from app.configuration.rules import exits
 from app.configuration.settings import MASK, RiskSection
-from app.replay.running import exits
 from core.errors import ConfigError
 
 

@@ -12,6 +12,7 @@ from core.events import BY_TAG, MARKET_DATA, Entry, Event, EventType, Quote, Tra
 from core.ports import Selection
 from eventstore import columns
 from eventstore.journal import Journal
+from eventstore.layout import Layout
 from eventstore.parquet import TypedWriter
 from eventstore.policy import Policy
 from eventstore.reader import LogReader
@@ -100,6 +101,12 @@ def write_ticks(journal: Journal, count: int, *, batch: int = 500) -> None:
     for start in range(0, count, batch):
         journal.extend([tick(n) for n in range(start, min(start + batch, count))])
         journal.commit(sync=False)
+
+
+def left_building(root: Path) -> list[Path]:
+    """What an interrupted build left behind in `tmp/`."""
+    layout = Layout(root)
+    return sorted(set(layout.tmp.iterdir()) - {layout.build_lock})
 
 
 def read_all(root: Path, selection: Selection = Selection()) -> list[Entry]:  # noqa: B008

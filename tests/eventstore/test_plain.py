@@ -12,7 +12,7 @@ from eventstore.layout import Layout
 from eventstore.plain import refresh_views_sql, write_views_sql
 from eventstore.sql import connect
 from eventstore.views import names
-from tests.eventstore.sealed_logs import open_log, write_everything, write_ticks
+from tests.eventstore.sealed_logs import left_building, open_log, write_everything, write_ticks
 
 PLAIN = """
 import sys, duckdb
@@ -58,23 +58,22 @@ def test_writing_it_again_changes_nothing(tmp_path):
     path = write_views_sql(root)
     before = path.stat().st_mtime_ns
     assert write_views_sql(root).stat().st_mtime_ns == before
-    assert list(Layout(root).tmp.iterdir()) == []
+    assert left_building(root) == []
 
 
 AT_ONCE = """
 import sys
 from pathlib import Path
-from pathlib import Path
+from eventstore.build_area import wipe
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.plain import refresh_views_sql, write_views_sql
-from eventstore.recovery import wipe_build_area
 
 root = Path(sys.argv[1])
 sys.stdin.readline()
 for n in range(12):
     write_views_sql(root)
-    wipe_build_area(Layout(root))
+    wipe(Layout(root), Files())
     (root / "schema" / "trade.parquet").unlink(missing_ok=True)
     (root / "views.sql").unlink(missing_ok=True)
 write_views_sql(root)

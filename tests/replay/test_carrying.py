@@ -7,7 +7,8 @@ import pytest
 from app.configuration.reading import load
 from app.replay.carrying_orders import open_orders
 from app.replay.replaying import again
-from app.replay.running import ReplayRequest, run_replay
+from app.replay.request import ReplayRequest
+from app.replay.running import run_replay
 from app.report.building import opened
 from core.errors import DataMissing, UsageError
 from core.events import (
