@@ -17,12 +17,16 @@ class DrillParameters(Parameters, frozen=True):
     """How far below the last price a buy rests."""
     last: int = 0
     """How many trades to see at least."""
+    silence_s: float = 0.3
+    """After so long without a trade the plan `timer` orders."""
+    armed_after: int = 0
+    """The plan `timer` looks for silence after so many trades."""
     plan: Literal["market", "cancel", "modify", "timer"] = "market"
 
 
 class Drill(Strategy[DrillParameters]):
     """Buy, sell, buy, sell. With `cancel` or `modify`, every other order rests first and is changed at the
-    next act; with `timer`, an order comes 0.3 s after the last trade: when the market has fallen silent.
+    next act; with `timer`, an order comes some time after the last trade: when the market has fallen silent.
     """
 
     def __init__(self, params: DrillParameters) -> None:
@@ -40,7 +44,8 @@ class Drill(Strategy[DrillParameters]):
         """Count, and act."""
         self._trades += 1
         if self.params.plan == "timer":
-            self.set_timer("silence", after_s=0.3)
+            if self._trades > self.params.armed_after:
+                self.set_timer("silence", after_s=self.params.silence_s)
         elif self._trades % self.params.every == 0:
             self._act(trade.price)
 

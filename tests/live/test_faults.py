@@ -33,7 +33,10 @@ Compare = Callable[[Any], Books]
 
 ALERT = {"heartbeat_s": 0.1, "pong_deadline_s": 0.4, "pong_fresh_s": 0.2}
 """A link that notices silence soon. It does not run in lock step, where the market waits instead."""
-IMPATIENT = {"limits": TimeLimits(connect_s=0.5, handshake_s=0.2, send_s=0.5)}
+IMPATIENT = {
+    "limits": TimeLimits(connect_s=0.5, handshake_s=0.2, send_s=0.5),
+    "max_reconnect_attempts": 1000,
+}
 LOST = ("up", "down", "up")
 
 

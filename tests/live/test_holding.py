@@ -23,10 +23,15 @@ Start = Callable[..., tuple[Rig, Any]]
 Compare = Callable[[Any], Books]
 
 AWAY = "ticks 100: reset"
-"""The connection breaks; the drill orders 0.3 s after the last trade, before there is another connection."""
+"""The connection breaks; the drill orders 0.6 s after the last trade, before there is another connection.
+
+No machine is to be silent for so long before that, so the drill listens only shortly before.
+"""
 SET_UP: dict[str, Any] = {
     "speed": 600,
-    "settings": {"reconnect_interval_s": 1.0, "reconnect_cap_s": 2.0},
+    "settings": {"reconnect_interval_s": 1.8, "reconnect_cap_s": 2.0},
+    "armed_after": 5,
+    "silence_s": 0.6,
     "plan": "timer",
     "orders": 1,
 }
