@@ -17,16 +17,13 @@ class DrillParameters(Parameters, frozen=True):
     """How far below the last price a buy rests."""
     last: int = 0
     """How many trades to see at least."""
-    silence_s: float = 0.3
-    """After so long without a trade the plan `timer` orders."""
-    armed_after: int = 0
-    """The plan `timer` looks for silence after so many trades."""
     plan: Literal["market", "cancel", "modify", "timer"] = "market"
 
 
 class Drill(Strategy[DrillParameters]):
     """Buy, sell, buy, sell. With `cancel` or `modify`, every other order rests first and is changed at the
-    next act; with `timer`, an order comes some time after the last trade: when the market has fallen silent.
+    next act; with `timer`, an order comes 0.3 s after the last trade, when the market has fallen silent, and
+    again while it stays so and more are to come.
     """
 
     def __init__(self, params: DrillParameters) -> None:
@@ -44,14 +41,15 @@ class Drill(Strategy[DrillParameters]):
         """Count, and act."""
         self._trades += 1
         if self.params.plan == "timer":
-            if self._trades > self.params.armed_after:
-                self.set_timer("silence", after_s=self.params.silence_s)
+            self.set_timer("silence", after_s=0.3)
         elif self._trades % self.params.every == 0:
             self._act(trade.price)
 
     def on_timer(self, timer: TimerFired) -> None:
         """Order: nothing was heard for a while."""
         self._act(0.0)
+        if self.wanted < self.params.orders:
+            self.set_timer("silence", after_s=0.3)
 
     def _act(self, price: float) -> None:
         params = self.params
