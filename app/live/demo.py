@@ -97,6 +97,11 @@ class DemoBook(msgspec.Struct, frozen=True):
             self.path.parent.rmdir()  # if no other date's is left
 
 
+def check_free(root: Path) -> None:
+    """Raise `LogLocked` if another process holds the log: its demo's book is not to be waited for."""
+    Lock.acquire(Layout(root), Files()).release()
+
+
 @contextmanager
 def demo_gateway(root: Path, date: str, account: str, cash: str, book: DemoBook) -> Iterator[DemoGateway]:
     """Start a gateway of a recorded date in lock step; end it on leaving, its book is left.

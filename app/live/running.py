@@ -15,7 +15,7 @@ from app.configuration.rules import exits, limits, signal_rules, sizing_rules
 from app.configuration.settings import RiskSection
 from app.live.accounts import account_for
 from app.live.asking import configured_models, configured_plugins
-from app.live.demo import DemoBook, demo_gateway
+from app.live.demo import DemoBook, check_free, demo_gateway
 from app.live.ending import check_ahead
 from app.live.linking import link_of
 from app.live.preparing import prepare_session
@@ -102,6 +102,7 @@ def run_demo(
     chosen = options(config, ReplayRequest(what=date))
     day = _scheduled(reader, date)
     book = DemoBook.of(root, date)
+    check_free(root)
     book.wait()
     left = book.left_by() if _cut_short(reader, day) else None
     if left is None:

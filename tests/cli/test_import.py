@@ -159,7 +159,7 @@ def test_an_import_that_is_stopped_goes_on_when_run_again(tape, tmp_path, number
     assert tape("--log", log, "verify").code == 0
 
 
-def wait_for(condition, timeout_s: float = 30.0) -> None:
+def wait_for(condition, timeout_s: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "the other process did not get there"

@@ -218,7 +218,9 @@ def test_events_say_when_there_are_more(tape, sample_log):
     done = tape("--log", sample_log, "events", "--type", "trade", "--limit", 2, "--run", "log")
     found = re.search(r"there are more; next: tape (.*)", done.err)
     assert found is not None
-    assert found[1].startswith(f"--log {sample_log} events --type trade --run log --limit 2 --from ")
+    assert found[1].startswith(
+        f"--log {shlex.quote(str(sample_log))} events --type trade --run log --limit 2 --from "
+    )
     trades = tape(
         "--log", sample_log, "events", "--type", "trade", "--limit", 4, "--run", "log", "--json"
     ).json
@@ -229,7 +231,7 @@ def test_events_say_when_there_are_more(tape, sample_log):
 def test_the_next_command_names_the_log_and_the_configuration_that_were_given(tape, sample_log, tmp_path):
     (tmp_path / "my desk.toml").write_text("")
     done = tape("-c", "my desk.toml", "fills", "--log", sample_log)
-    assert done.err.endswith(f"next: tape -c 'my desk.toml' --log {sample_log} why F-1\n")
+    assert done.err.endswith(f"next: tape -c 'my desk.toml' --log {shlex.quote(str(sample_log))} why F-1\n")
     assert tape("strategies").err.startswith("next: tape replay")
 
 

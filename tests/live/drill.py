@@ -22,7 +22,8 @@ class DrillParameters(Parameters, frozen=True):
 
 class Drill(Strategy[DrillParameters]):
     """Buy, sell, buy, sell. With `cancel` or `modify`, every other order rests first and is changed at the
-    next act; with `timer`, an order comes 0.3 s after the last trade: when the market has fallen silent.
+    next act; with `timer`, an order comes 0.3 s after the last trade, when the market has fallen silent, and
+    again while it stays so and more are to come.
     """
 
     def __init__(self, params: DrillParameters) -> None:
@@ -47,6 +48,8 @@ class Drill(Strategy[DrillParameters]):
     def on_timer(self, timer: TimerFired) -> None:
         """Order: nothing was heard for a while."""
         self._act(0.0)
+        if self.wanted < self.params.orders:
+            self.set_timer("silence", after_s=0.3)
 
     def _act(self, price: float) -> None:
         params = self.params

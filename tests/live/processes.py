@@ -16,7 +16,7 @@ from eventstore.reader import LogReader
 
 PROJECT = Path(__file__).resolve().parents[2]
 EARLY = f"{Path(__file__).with_name('strategies.py')}:Early"
-WAIT_S = 60.0
+WAIT_S = 150.0
 
 
 class Running:

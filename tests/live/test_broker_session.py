@@ -63,7 +63,9 @@ class Place:
 
     def tape(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(PROJECT / "cli.py"), "-c", str(self.config), "--log", str(self.log)]
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=90, check=False)
+        return subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, timeout=200, check=False
+        )
 
     def status(self) -> dict:
         done = self.tape("status", "--json")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.ibkr.wire.transport import TimeLimits
+from core.clock import SECOND_NS
 from core.effects import Effect
 from core.errors import AccountRefused, BrokerUnreachable, ExitCode, TapeError
 from core.events import (
@@ -135,8 +136,17 @@ def test_an_attempt_that_hangs_does_not_hold_up_the_loop(start: Start, wedged: A
 
 
 def test_an_outage_that_lasts_raises_one_alarm(start: Start, nobody: Any) -> None:
-    settings = {"alarm_after_s": 0.4, "max_reconnect_attempts": 9}
-    rig, _ = start(served=nobody, settings=settings)
+    def long_ago(rig: Rig) -> bool:
+        connection = rig.session.client._connection
+        if connection.attempt == 3 and not began:
+            began.append(connection.outage._unusable_ns)
+            connection.outage._unusable_ns = began[0] - 3600 * SECOND_NS
+        return False
+
+    began: list[int] = []
+    rig, _ = start(
+        served=nobody, settings={"alarm_after_s": 3600, "max_reconnect_attempts": 9}, until=long_ago
+    )
     failure(rig)
     alarms = [event for event in rig.events(ConnectionChanged) if event.state == "overdue"]
     assert len(alarms) == 1
@@ -219,9 +229,10 @@ def looking_on(start: Start, raw: Callable[[int], Raw], ib_gateway: Any, **optio
             client.release([Effect(0, CancelIntended(client.now, order.id, *who, "test"))])
             others.append(others[0])
             others[0].close()
+            client._connection._opened_ns -= 3600 * SECOND_NS  # now, not when a slow machine is in the middle
         return rig.settled()
 
-    settings = {"takeover_client_id": 99, "takeover_after": 2, "takeover_retry_s": 0.5}
+    settings = {"takeover_client_id": 99, "takeover_after": 2, "takeover_retry_s": 3600.0}
     rig, _ = start(served=gateway, settings=settings, until=go_on, plan="cancel", orders=2, **options)
     return rig.run(), gateway
 

@@ -187,6 +187,19 @@ def test_the_book_of_a_killed_demo_is_removed_only_when_its_gateway_has_ended(tm
     assert not book.path.exists()
 
 
+def test_a_demo_beside_another_is_refused_at_once(log, tape, monkeypatch):
+    monkeypatch.setattr("app.live.demo.time", SimpleNamespace(monotonic=time.monotonic, sleep=pytest.fail))
+    others = [start(path, "hold") for path in (log, DemoBook.of(log, DAY).path)]
+    try:
+        done = tape("--log", log, "live", "--demo")
+    finally:
+        for other in others:
+            other.kill()
+            other.communicate()
+    assert done.code == 6
+    assert f"{log}: held by process {others[0].pid}" in done.err
+
+
 def killing(teller):
     """Kill the demo's gateway once the session has heard of the market."""
     if teller.session.inputs > 500:

@@ -33,7 +33,10 @@ Compare = Callable[[Any], Books]
 
 ALERT = {"heartbeat_s": 0.1, "pong_deadline_s": 0.4, "pong_fresh_s": 0.2}
 """A link that notices silence soon. It does not run in lock step, where the market waits instead."""
-IMPATIENT = {"limits": TimeLimits(connect_s=0.5, handshake_s=0.2, send_s=0.5)}
+IMPATIENT = {
+    "limits": TimeLimits(connect_s=0.5, handshake_s=0.2, send_s=0.5),
+    "max_reconnect_attempts": 1000,
+}
 LOST = ("up", "down", "up")
 
 
@@ -76,10 +79,10 @@ ROWS = [
         "frames held together",
         "ticks 40: coalesce frames=6",
         speed=600,
-        settings={**ALERT, "heartbeat_s": 0.05},
+        settings={**ALERT, "heartbeat_s": 0.05, "pong_deadline_s": 5.0},
     ),
     Row("mute after TCP", "connect 1: mute", ("wedged", "up"), settings=IMPATIENT),
-    Row("mute after the greeting", "start 1: mute", ("wedged", "up")),
+    Row("mute after the greeting", "start 1: mute", ("wedged", "up"), settings={"start_deadline_s": 1.0}),
     Row("closed in the handshake", "connect 1: close", ("connecting", "up")),
     Row("client id in use", "start 1: refuse code=326", ("id_in_use", "up")),
     Row("reset before an order was seen", "order 2: reset processed=false", LOST, doubtful=True),

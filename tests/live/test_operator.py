@@ -50,7 +50,7 @@ def demo(log: Path) -> Iterator[Callable[..., Demo]]:
 
 def run(log: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROJECT / "cli.py"), "--log", str(log), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 
 def proven(log: Path) -> bool:
