@@ -195,17 +195,17 @@ def _by_ending(files: tuple[Path, ...]) -> str:
             f"{lean[0]}: LEAN's files are found by their folder: --format lean --root FOLDER (which holds "
             "equity/) --symbol NAME --date DATE"
         )
+    if folders := [str(path) for path in files if path.is_dir()]:
+        raise click.UsageError(
+            f"{', '.join(folders)}: is a folder; name its files, such as {folders[0]}/*.csv; a folder of "
+            "LEAN data is named by --format lean --root FOLDER"
+        )
     bare = [path.with_suffix("") if path.suffix.lower() in ENDINGS else path for path in files]
     endings = {path.suffix.lower() or ".csv" for path in bare}
     if endings and endings <= {".csv", ".txt", ".tsv"}:
         return "csv"
     if endings and endings <= {".parquet", ".pq"}:
         return "parquet"
-    if folders := [str(path) for path in files if path.is_dir()]:
-        raise click.UsageError(
-            f"{', '.join(folders)}: is a folder; name its files, such as {folders[0]}/*.csv; a folder of "
-            "LEAN data is named by --format lean --root FOLDER"
-        )
     if any(ending in {".xlsx", ".xlsm", ".npz"} for ending in endings):
         raise click.UsageError(
             f"{', '.join(map(str, files))}: workbooks and .npz files hold signals: add --as signals; market "
