@@ -21,7 +21,7 @@ from eventstore.reader import LogReader
 DRILL = f"{Path(__file__).parent / 'drill.py'}:Drill"
 ACCOUNT = "DU1000001"
 DAY_BEGIN_NS = 1_751_443_200_000_000_000
-LIMIT_S = 60.0
+LIMIT_S = 150.0
 """No session of a test lasts longer."""
 OVER = frozenset(("Filled", "Cancelled", "Rejected", "Refused", "SendFailed", "Expired"))
 _DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
