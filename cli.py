@@ -70,6 +70,11 @@ _STORAGE = {
 }
 """What the system says of a storage that is full or fails: no bug of ours, wherever it comes up."""
 
+_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+"""What the system says of a name that leads nowhere, or where this user may not go."""
+
+_NAME_MAX = 100
+
 _TARGETS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
 
 
@@ -202,6 +207,10 @@ def _failed(error: Exception, *, verbose: bool) -> int:
             "free some space or check the disk, then run the command again"
         )
         return int(ExitCode.STORE)
+    if isinstance(error, OSError) and error.errno in _NAMES and isinstance(error.filename, str):
+        name = error.filename if len(error.filename) <= _NAME_MAX else f"{error.filename[:_NAME_MAX]}…"
+        _say(f"error: {name}: {error.strerror}; expected a place that this user can reach; check the name")
+        return int(ExitCode.USAGE)
     what = " ".join(str(error).split()) or "no message"
     _say(f"bug: {type(error).__name__}: {what}")
     if not verbose:

@@ -112,11 +112,12 @@ def _name_at(book: Book, seq: int, asked: dict[int, str]) -> str:
 
 
 def _unknown(book: Book, lineage: Lineage, name: str) -> list[Entry]:
-    orders, executions = lineage.orders(), lineage.executions()
+    orders = sorted(filter(None, lineage.orders()))  # a refused number or series has none
+    executions = lineage.executions()
     if not orders:
         raise UsageError(f"{book.label} has no orders; next: tape replay DATE --strategy NAME")
-    near = get_close_matches(name, [*sorted(orders), *executions], n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(sorted(orders)[:3])}"
+    near = get_close_matches(name, [*orders, *executions], n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(orders[:3])}"
     raise UsageError(f"{book.label} has no order or execution {name!r}; {hint} (tape orders, tape fills)")
 
 

@@ -71,6 +71,29 @@ def test_the_operator_without_a_log_is_told_that_there_is_none(tape, command):
 
 
 @pytest.mark.parametrize(
+    "args",
+    [
+        ("--log", "x" * 300, "status"),
+        ("report", "--html", "x" * 300),
+        ("import", f"{'x' * 300}.xlsx", "--as", "signals"),
+        ("strategies", f"{'x' * 300}.py"),
+        ("gateway", "2025-07-03", "--book", "x" * 300),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_no_bug_of_ours(tape, sample_log, args):
+    done = tape(*args) if "--log" in args else tape("--log", sample_log, *args)
+    assert done.code == 2
+    assert "File name too long" in done.err
+    assert "bug" not in done.err
+
+
+def test_a_host_that_no_name_can_be_is_a_broker_that_is_not_there(tape):
+    done = tape("preview", "ABC", "BUY", "1", "--host", "x" * 100)
+    assert done.code == 3
+    assert "cannot connect" in done.err
+
+
+@pytest.mark.parametrize(
     "args", [("--log", "file", "replay", "2025-07-02"), ("init", "file"), ("--log", "file", "status")]
 )
 def test_a_file_where_a_directory_belongs_is_named(tape, tmp_path, args):

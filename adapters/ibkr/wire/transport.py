@@ -211,7 +211,7 @@ class Transport:
 def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
     try:
         sock = socket.create_connection((host, port), timeout_s)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: what is no name of a host
         raise BrokerUnreachable(_unreachable(f"{host}:{port}", error)) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -234,7 +234,7 @@ def _greeting(place: str, reply: bytes) -> Greeting:
     return Greeting(version, fields[1].decode("latin-1"))
 
 
-def _unreachable(place: str, error: OSError) -> str:
+def _unreachable(place: str, error: Exception) -> str:
     return (
         f"{place}: cannot connect ({error}); start TWS or IB Gateway, tick "
         '"Enable ActiveX and Socket Clients" in its API settings, and compare host and port there '
