@@ -10,6 +10,13 @@ from tests.gateway.raw import ZVXA, step
 D = Decimal
 
 
+@pytest.fixture(scope="module")
+def still(ib_gateway_log, tmp_path_factory):
+    """A client of a gateway whose clock stands: nothing is kept up to date here."""
+    with inside(ib_gateway_log, tmp_path_factory.mktemp("past") / "book") as client:
+        yield client
+
+
 @pytest.fixture
 def raw(ib_gateway_log, tmp_path):
     with inside(ib_gateway_log, tmp_path / "book") as client:
@@ -118,28 +125,28 @@ def test_regular_hours_only_are_kept_up_to_date(ib_gateway_log, tmp_path):
         *("20250702 09:20:00", "20250702  09:20:00", "09:20:00 US/Eastern", "20250702 09:20 US/Eastern"),
     ],
 )
-def test_ends_are_understood_in_each_of_the_forms_that_there_are(raw, end):
-    ask(raw, "600 S", "1 min", end=end)
-    first, last = raw.seek(108)[2:]
+def test_ends_are_understood_in_each_of_the_forms_that_there_are(still, end):
+    ask(still, "600 S", "1 min", end=end)
+    first, last = still.seek(108)[2:]
     assert (first, last) == ("20250702 09:10:00 America/New_York", "20250702 09:20:00 America/New_York")
 
 
 @pytest.mark.parametrize(
     "end", ["20250702", "yesterday", "20250702 09:30 Mars/Base", "20251302 09:30:00 UTC"]
 )
-def test_an_end_that_is_none_is_refused_as_tws_does(raw, end):
-    ask(raw, "600 S", "1 min", end=end)
-    req_id, _, text = raw.error(10314)
+def test_an_end_that_is_none_is_refused_as_tws_does(still, end):
+    ask(still, "600 S", "1 min", end=end)
+    req_id, _, text = still.error(10314)
     assert req_id == "5"
     assert text.startswith("End Date/Time: The date, time, or time-zone entered is invalid.")
 
 
-def test_an_end_without_a_zone_is_warned_of_and_answered(raw):
-    ask(raw, "600 S", "1 min", end="20250702 09:30:00")
-    assert raw.error(2174)[0] == "5"
-    assert bars(raw)
-    ask(raw, "600 S", "1 min", end="20250702-13:30:00")
-    assert [m for m in raw.drain() if m[0] == "4"] == []
+def test_an_end_without_a_zone_is_warned_of_and_answered(still):
+    ask(still, "600 S", "1 min", end="20250702 09:30:00")
+    assert still.error(2174)[0] == "5"
+    assert bars(still)
+    ask(still, "600 S", "1 min", end="20250702-13:30:00")
+    assert [m for m in still.drain() if m[0] == "4"] == []
 
 
 @pytest.mark.parametrize(
@@ -154,9 +161,9 @@ def test_an_end_without_a_zone_is_warned_of_and_answered(raw):
         ({"keep": 1, "size": "1 secs"}, "5 secs and longer"),
     ],
 )
-def test_what_tws_refuses_is_refused(raw, given, told):
-    ask(raw, **{"duration": "1800 S", "size": "1 min", **given})
-    req_id, _, text = raw.error(321)
+def test_what_tws_refuses_is_refused(still, given, told):
+    ask(still, **{"duration": "1800 S", "size": "1 min", **given})
+    req_id, _, text = still.error(321)
     assert (req_id, told in text) == ("5", True)
 
 
@@ -177,9 +184,9 @@ def test_past_ticks_come_first_where_a_stream_asks_for_them(raw, kind, message, 
     assert [m for m in raw.drain() if m[0] == message] == []
 
 
-def test_past_prints_name_their_venues(raw):
-    raw.send(96, 5, *ZVXA, 0, "", "", 5, "TRADES", 0, 0, "")
-    found = raw.seek(98)
+def test_past_prints_name_their_venues(still):
+    still.send(96, 5, *ZVXA, 0, "", "", 5, "TRADES", 0, 0, "")
+    found = still.seek(98)
     assert "" not in found[7 : 3 + 6 * int(found[2]) : 6]
 
 

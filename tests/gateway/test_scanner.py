@@ -12,9 +12,9 @@ D = Decimal
 DAY = "2025-07-03"
 
 
-@pytest.fixture
-def raw(ib_gateway_log, tmp_path):
-    with inside(ib_gateway_log, tmp_path / "book", date=DAY) as client:
+@pytest.fixture(scope="module")
+def raw(ib_gateway_log, tmp_path_factory):
+    with inside(ib_gateway_log, tmp_path_factory.mktemp("scanner") / "book", date=DAY) as client:
         yield client
 
 
