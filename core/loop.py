@@ -245,9 +245,10 @@ class Loop:
                     continue
                 late = False
                 if ts >= due:  # as a rule a sample of equity, and nothing after the scan
-                    self._name(told, inputs)
-                    told = None
-                    self._advance(ts, inputs.pairs([bar, *others])[0][0], BEFORE_PRICES)
+                    seq = inputs.seq_before(1 + len(others))
+                    self._advance(ts, seq, BEFORE_PRICES)
+                    if present.seq == seq:  # something was due, and is what `present` names now
+                        told = None
                     due = agenda.due
                     late = ts >= due
                 if bar.instrument is not name:
