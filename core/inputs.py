@@ -78,6 +78,10 @@ class Inputs:
         """The seq of the event that was taken last."""
         return self._seqs[len(self._marks) - self._left() - 1]
 
+    def seq_before(self, count: int) -> int:
+        """Return the seq of the event that was taken so many before the last one."""
+        return self._seqs[len(self._marks) - self._left() - 1 - count]
+
     def seq_of(self, event: Event) -> int:
         """Return the seq of an event that was taken, looking back from the last one."""
         return self._seqs[self._place(event)]

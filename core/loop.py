@@ -245,9 +245,10 @@ class Loop:
                     continue
                 late = False
                 if ts >= due:  # as a rule a sample of equity, and nothing after the scan
-                    self._name(told, inputs)
-                    told = None
-                    self._advance(ts, inputs.pairs([bar, *others])[0][0], BEFORE_PRICES)
+                    seq = inputs.seq_before(1 + len(others))
+                    self._advance(ts, seq, BEFORE_PRICES)
+                    if present.seq == seq:  # something was due, and is what `present` names now
+                        told = None
                     due = agenda.due
                     late = ts >= due
                 if bar.instrument is not name:
@@ -256,9 +257,8 @@ class Loop:
                     book, on_bar = lane.book, lane.on_bar
                     busy = lane.derived or lane.resting
                 if busy or others or late:
-                    self._name(told, inputs)
-                    told = None  # which a failure in there has to find
-                    told = self._take_slice([bar, *others], inputs)
+                    before, told = told, None  # a failure in there has `present` name what failed
+                    told = self._take_slice([bar, *others], inputs, before)
                     others.clear()
                     due = agenda.due
                 else:
@@ -278,22 +278,22 @@ class Loop:
         self._bars = inputs.pairs([bar, *others])
         return other
 
-    def _take_slice(self, bars: Sequence[Bar], inputs: Inputs) -> Bar | None:
+    def _take_slice(self, bars: Sequence[Bar], inputs: Inputs, told: Bar | None) -> Bar | None:
         """Take a whole slice of trade bars: without their seqs, if they meet nothing that asks for them.
 
-        Return the last bar told to a strategy, where `present` does not name it yet.
+        `told` is the last bar told to a strategy, if `present` does not name it yet. Return which it is then.
         """
         ts, step = bars[0].ts, self._step
         lanes = [self._lanes[bar.instrument] for bar in bars]
         busy = [lane for lane in lanes if lane.resting or lane.derived]
         if busy or self._agenda.due <= ts:
+            self._name(told, inputs)
             self._bars = inputs.pairs(bars)
             self._flush_bars()
             return None
         for bar, lane in zip(bars, lanes, strict=True):
             lane.book.bar = bar
         present, requests = step.present, step.requests
-        told: Bar | None = None
         try:
             for place, (bar, lane) in enumerate(zip(bars, lanes, strict=True)):
                 handler = lane.on_bar

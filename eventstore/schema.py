@@ -212,7 +212,10 @@ class Events(Table):
         """Return the last row before `stop` that holds this event; it is there."""
         times: Any = self._ts(0, stop)
         ts, place = event.ts, stop - 1
-        while times[place] != ts or self[place] != event:
+        while times[place] != ts:
+            place -= 1
+        # As a rule it is the only one of its time.
+        while place and times[place - 1] == ts and self[place] != event:
             place -= 1
         return place
 

@@ -28,6 +28,7 @@ def test_an_event_taken_before_keeps_its_seq():
             if event.ts == 3:
                 break
         assert [inputs.seq_of(EVENTS[n]) for n in (0, 2, 3)] == [3, 9, 10]
+        assert [inputs.seq_before(n) for n in (0, 1, 3)] == [10, 9, 3]
 
 
 def test_pairs_are_plain_numbers_and_events():
