@@ -257,7 +257,7 @@ def test_status_has_the_keys_that_scripts_read(demo, log, tape):
     assert live["limits"]["max_daily_loss"] is None
     assert live["memory_bytes"] > 1_000_000
     assert {"data_age_s", "queue", "journal_sync_ms", "cpu_pct"} <= live.keys()
-    assert "connected, 1 positions, 2 working orders" in tape("--log", log, "status").out
+    assert "connected, 1 position, 2 working orders" in tape("--log", log, "status").out
     running.end()
     found = tape("--log", log, "status", "--json").json
     assert (found["connected"], found["active_positions"], found["live"]) == (False, 1, None)
