@@ -128,15 +128,23 @@ class Output:
                 self.pairs(values, title=title)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Advance]:
-        """Show progress on stderr: a bar on a terminal, a plain line every few seconds otherwise."""
-        if self.verbosity < 0:
-            yield lambda _done, _total: None
-        elif on_terminal(sys.stderr):
-            with _rich_progress(what) as advance:
-                yield advance
-        else:
-            yield _plain_progress(what)
+    def progress(self, what: str, stopped: str = "") -> Iterator[Advance]:
+        """Show progress on stderr: a bar on a terminal, a plain line every few seconds otherwise.
+
+        If the user stops it, `stopped` says what that leaves and how to go on.
+        """
+        try:
+            if self.verbosity < 0:
+                yield lambda _done, _total: None
+            elif on_terminal(sys.stderr):
+                with _rich_progress(what) as advance:
+                    yield advance
+            else:
+                yield _plain_progress(what)
+        except (KeyboardInterrupt, SystemExit):
+            if stopped:
+                self.note(stopped)
+            raise
 
 
 def on_terminal(stream: TextIO) -> bool:

@@ -31,6 +31,7 @@ class _Amount(click.FloatRange):
         return number
 
 
+KEPT = "stopped; what is done is kept: the same command goes on from here"
 _AMOUNT_MAX = 1e9
 AMOUNT = _Amount(min=0)
 COUNT = click.IntRange(0, 1_000_000_000)
@@ -75,7 +76,7 @@ class Call:
         from app.data.importing import import_builtin_sample  # noqa: PLC0415
 
         self.out.note(note)
-        with self.out.progress("rows") as advance:
+        with self.out.progress("rows", stopped=KEPT) as advance:
             import_builtin_sample(self.root, advance)
 
 

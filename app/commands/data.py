@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import KEPT, Call, verb
 from app.output import when
 from core.errors import ExitCode
 
@@ -115,12 +115,8 @@ def import_(
     )
     for words in describe(request):
         call.out.note(words)
-    try:
-        with call.out.progress("rows") as advance:
-            imported = run_import(call.root, request, advance)
-    except (KeyboardInterrupt, SystemExit):
-        call.out.note("stopped; what is read is kept: the same command goes on from here")
-        raise
+    with call.out.progress("rows", stopped=KEPT) as advance:
+        imported = run_import(call.root, request, advance)
     call.out.result(outcome(imported))
     if imported.recovered is not None:
         call.out.note(f"recovered the log: {repaired(imported.recovered)}")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import click
 
 from app.commands.assumptions import assumptions
-from app.commands.base import Call, verb
+from app.commands.base import KEPT, Call, verb
 from app.output import cell, counted
 
 _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
@@ -57,7 +57,7 @@ def lookahead(
         mirrored=not no_mirror,
         allowed=allowed,
     )
-    with call.out.progress("replays") as advance:
+    with call.out.progress("replays", stopped="stopped; nothing is proven") as advance:
         told = check(request, advance)
     call.out.result(told)
     return _show_checked(call, told, strategy)
@@ -217,12 +217,8 @@ def optimize(
     )
     study = Study(request)
     pair = _heat_axes(heatmap, [axis.name for axis in study.axes])
-    try:
-        with call.out.progress("trials") as advance:
-            told = study.run(advance)
-    except (KeyboardInterrupt, SystemExit):
-        call.out.note("stopped; what is done is kept: the same command goes on from here")
-        raise
+    with call.out.progress("trials", stopped=KEPT) as advance:
+        told = study.run(advance)
     return _show_study(call, case.root, told, pair, html)
 
 

@@ -57,7 +57,7 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
         _prove(call, request)
         return
     request = msgspec.structs.replace(request, fills=None)
-    with call.out.progress("events") as advance:
+    with call.out.progress("events", stopped="stopped; no run is kept") as advance:
         done = running.run_replay(call.root, call.config, request, advance)
     if done.changed:
         call.out.note(

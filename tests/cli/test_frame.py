@@ -261,3 +261,15 @@ def test_a_closed_stdout_is_no_bug(tmp_path):
     command = ["sh", "-c", 'exec "$0" "$1" strategies >&-', sys.executable, str(ROOT / "cli.py")]
     done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, timeout=60, check=False)
     assert (done.returncode, b"bug" in done.stderr) == (0, False)
+
+
+def test_a_replay_that_is_stopped_keeps_no_run_and_says_so(tape, morning, monkeypatch):
+    def stopped(self):
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.replay.replaying.WatchedSource.batches", stopped)
+    done = tape("--log", morning, "replay", "2025-07-02")
+    assert (done.code, done.out) == (ExitCode.INTERRUPTED, "")
+    assert "stopped; no run is kept" in done.err
+    assert list((morning / "runs").iterdir()) == []
