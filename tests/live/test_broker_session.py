@@ -12,10 +12,12 @@ import pytest
 
 from core.clock import iso
 from core.events import (
+    BreakFound,
     ConnectionChanged,
     Filled,
     HaltVerified,
     OrderIntended,
+    OrderResolved,
     ReconciliationFinished,
     RiskRefused,
     SessionEnded,
@@ -138,8 +140,11 @@ def test_sessions_that_are_killed_and_started_again_lose_nothing_and_send_nothin
     place.traded(session, 2)
     assert session.end(signal.SIGTERM)[0] == 143
     assert len(events(place.log, SessionStarted)) == 4
-    assert {e.breaks for e in events(place.log, ReconciliationFinished)} == {0}
-    assert [o.type for o in events(place.log, OrderIntended)].count("LMT") == 1
+    # Killed between the durable attempt and its bytes, a session leaves an order in doubt; nothing else.
+    assert {e.kind for e in events(place.log, BreakFound)} <= {"unknown_order"}
+    lost = {e.order for e in events(place.log, OrderResolved) if e.outcome == "presumed_lost"}
+    intents = [o for o in events(place.log, OrderIntended) if o.order not in lost]
+    assert [o.type for o in intents].count("LMT") == 1
     assert len(proven(place)) == 4
     assert place.books() == []
 
