@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from core.events import Event, Quote, Trade
+from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import Layout
-from eventstore.recovery import inspect
 
 BATCH = 512
 RATE = 5_000

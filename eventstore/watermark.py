@@ -2,7 +2,7 @@
 
 It is written after each good sync and never synced itself, so it may be stale but is never ahead.
 It proves what no later block can: that the very last synced block was there. A file that is missing or
-damaged proves nothing; `read_mark` says which, and recovery.py what follows.
+damaged proves nothing; `read_mark` says which, and inspection.py what follows.
 """
 
 import struct

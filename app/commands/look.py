@@ -1,42 +1,40 @@
-"""`positions`, `orders`, `fills`, `events`, `state`, `why`: what happened, and how it stood at any moment."""
+"""`positions`, `orders`, `fills`, `state`: how it stands, and how it stood at any moment."""
 
 import shlex
-import time
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from app.commands.base import COUNT, Call, verb
+from app.commands.base import Call, verb
 from app.output import when
 from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
 _OF_ADOPT = {"strategy": "strategy", "from": "source", "reason": "reason"}
-_FLUSHED = 1_000
-_POLL_S = 0.2
 _ANSWER_S = 20.0
-_LIMIT = 50
-_VALUE_MAX = 100
-"""A table of events cuts longer values, such as a session's whole configuration; `--json` has all of them."""
 
 
-def _run_option(function: Callable[..., Any]) -> Callable[..., Any]:
+def run_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--run`."""
     return click.option("--run", metavar="RUN|latest|log", help=RUN_HELP)(function)
 
 
-def _narrowing(function: Callable[..., Any]) -> Callable[..., Any]:
+def narrowing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--instrument` and `--strategy`."""
     function = click.option("--strategy", metavar="ID", help="Only this strategy instance.")(function)
     return click.option("--instrument", metavar="ID", help="Only this instrument.")(function)
 
 
-def _book(call: Call, run: str | None) -> Any:
+def book_of(call: Call, run: str | None) -> Any:
+    """Return the book that `--run` names, else the latest one."""
     from app.look.books import open_book  # noqa: PLC0415  # reading a log imports pyarrow: not for --help
 
     return open_book(call.root, run, currency=call.config.settings.replay.currency)
 
 
-def _same(run: str | None) -> str:
+def same_run(run: str | None) -> str:
+    """Return the option that makes the next command look at the same run."""
     return f" --run {shlex.quote(run)}" if run else ""
 
 
@@ -50,7 +48,7 @@ def _same(run: str | None) -> str:
 @click.option("--strategy", metavar="ID", help="With adopt: the strategy that takes the position over.")
 @click.option("--from", "source", metavar="ID", default="", help="With adopt: who has it (default: nobody).")
 @click.option("--reason", metavar="TEXT", help="With adopt: goes into the log.")
-@_run_option
+@run_option
 def positions(call: Call, action: str | None, instrument: str | None, **given: Any) -> None:
     """List positions with their average cost, mark, unrealised and realised profit.
 
@@ -96,12 +94,12 @@ def _list_positions(call: Call, run: str | None, *, flat: bool) -> None:
     from app.look import looking  # noqa: PLC0415
     from app.look.books import snapshot  # noqa: PLC0415
 
-    book = _book(call, run)
+    book = book_of(call, run)
     rows = looking.positions(snapshot(book), flat=flat)
     call.out.result(rows)
     call.out.line(f"positions of {book.label}")
     show_positions(call, rows)
-    call.out.next("fills" + _same(run))
+    call.out.next("fills" + same_run(run))
 
 
 def show_positions(call: Call, rows: Any) -> None:
@@ -134,8 +132,8 @@ def show_positions(call: Call, rows: Any) -> None:
 
 @verb("orders", examples=("tape orders --working --instrument ZVXA",))
 @click.option("--working", is_flag=True, help="Only orders that may still fill.")
-@_narrowing
-@_run_option
+@narrowing
+@run_option
 def orders(
     call: Call,
     run: str | None,
@@ -147,7 +145,7 @@ def orders(
     from app.look import looking  # noqa: PLC0415
     from app.look.books import snapshot  # noqa: PLC0415
 
-    book = _book(call, run)
+    book = book_of(call, run)
     state = snapshot(book, marks=False)
     rows = looking.orders(state, strategy=strategy, instrument=instrument, working=working)
     if not rows:
@@ -155,7 +153,7 @@ def orders(
     call.out.result(rows)
     call.out.line(f"orders of {book.label}")
     _show_orders(call, rows, state)
-    call.out.next((f"why {rows[0].id}" if rows else "events") + _same(run))
+    call.out.next((f"why {rows[0].id}" if rows else "events") + same_run(run))
 
 
 def _show_orders(call: Call, rows: Any, state: Any) -> None:
@@ -191,8 +189,8 @@ def _show_orders(call: Call, rows: Any, state: Any) -> None:
 
 @verb("fills", examples=("tape fills --order sma_cross-1-1",))
 @click.option("--order", metavar="ID", help="Only executions of this order.")
-@_narrowing
-@_run_option
+@narrowing
+@run_option
 def fills(
     call: Call, run: str | None, instrument: str | None, strategy: str | None, order: str | None
 ) -> None:
@@ -200,14 +198,14 @@ def fills(
     from app.look import looking  # noqa: PLC0415
     from app.look.books import snapshot  # noqa: PLC0415
 
-    book = _book(call, run)
+    book = book_of(call, run)
     state = snapshot(book, marks=False)
     rows = looking.fills(state, strategy=strategy, instrument=instrument, order=order)
     if not rows:
         looking.check_names(book, instrument=instrument, strategy=strategy)
     if order is not None and state.orders.get(order) is None:
         raise UsageError(
-            f"{book.label} has no order {order!r}; next: {call.out.command('orders' + _same(run))}"
+            f"{book.label} has no order {order!r}; next: {call.out.command('orders' + same_run(run))}"
         )
     call.out.result(rows)
     call.out.line(f"fills of {book.label}")
@@ -237,14 +235,14 @@ def fills(
         for row in rows
     ]
     call.out.table(columns, cells) if cells else call.out.line("no fills")
-    call.out.next((f"why {rows[0].exec_id}" if rows else "orders") + _same(run))
+    call.out.next((f"why {rows[0].exec_id}" if rows else "orders") + same_run(run))
 
 
 @verb("state", examples=("tape state --at 2025-07-02T10:05-04:00",))
 @click.option(
     "--at", metavar="SEQ|TIME", help="As of this event, or this time (2025-07-02T14:30:00Z); else the end."
 )
-@_run_option
+@run_option
 def state(call: Call, run: str | None, at: str | None) -> None:
     """Show positions, working orders and accounts as they were at any moment, folded from the log.
 
@@ -253,7 +251,7 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     from app.look import looking  # noqa: PLC0415
     from app.look.books import parse_moment, snapshot  # noqa: PLC0415
 
-    book = _book(call, run)
+    book = book_of(call, run)
     moment = parse_moment(at, book) if at else None
     shot = snapshot(book, moment)
     view = looking.state_view(book, shot, at or "end")
@@ -268,7 +266,7 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     for row in view.accounts:
         _show_account(call, row)
     _show_signals(call, view.signals, shot.ts)
-    call.out.next(f"events --to {at or shot.seq} --limit 10{_same(run)}" if shot.seq else "status")
+    call.out.next(f"events --to {at or shot.seq} --limit 10{same_run(run)}" if shot.seq else "status")
 
 
 def _show_signals(call: Call, signals: Any, ts: int) -> None:
@@ -311,116 +309,3 @@ def _show_account(call: Call, row: Any) -> None:
         call.out.line()
         cells = [(item.rule, item.limit, item.value, item.headroom) for item in row.limits]
         call.out.table(["rule", "limit", "now", "headroom"], cells)
-
-
-@verb("why", examples=("tape why F-1",))
-@click.argument("name", metavar="ID")
-@_run_option
-def why(call: Call, run: str | None, name: str) -> None:
-    """Show the chain that an order, execution or seq ID belongs to: from the tick to the commission."""
-    from app.look import looking  # noqa: PLC0415
-    from app.look.chain import chain  # noqa: PLC0415
-
-    book = _book(call, run)
-    links = chain(book, name)
-    rows = [{"role": link.role, **looking.event_row(link.entry, when(link.entry.event.ts))} for link in links]
-    call.out.result({"id": name, "book": book.label, "chain": rows})
-    call.out.line(f"{name} in {book.label}\n")
-    for link in links:
-        entry = link.entry
-        call.out.line(f"{link.role:<11} {when(entry.event.ts):<31} seq {entry.seq}")
-        call.out.line(f"            {looking.summary(entry.event)}")
-    call.out.next(f"state --at {links[-1].entry.seq}" + _same(run))
-
-
-@verb("events", examples=("tape events --type filled --limit 3", "tape events --follow --json"))
-@click.option(
-    "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`filled`); repeat for more."
-)
-@_narrowing
-@click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
-@click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
-@click.option("--limit", default=_LIMIT, show_default=True, type=COUNT, help="At most so many; 0: all.")
-@click.option(
-    "--follow", is_flag=True, help="Wait for more, until interrupted; with --json one object a line."
-)
-@_run_option
-def events(
-    call: Call,
-    run: str | None,
-    types: tuple[str, ...],
-    instrument: str | None,
-    strategy: str | None,
-    first: str | None,
-    last: str | None,
-    limit: int,
-    follow: bool,
-) -> None:
-    """List events in the order of the log: the first ones that match."""
-    from itertools import islice  # noqa: PLC0415
-
-    from app.look import looking  # noqa: PLC0415
-
-    book = _book(call, "log" if follow else run)
-    chosen = looking.EventFilter(
-        types=looking.event_types(types),
-        instrument=instrument,
-        strategy=strategy,
-        **looking.bounds(first, last),
-    )
-    if follow:
-        _follow(call, book, chosen, limit)
-        return
-    found = list(islice(looking.events(book, chosen), limit + 1 if limit else None))
-    shown = found[:limit] if limit else found
-    if not found:
-        looking.check_names(book, instrument=instrument, strategy=strategy)
-    rows = [looking.event_row(entry, when(entry.event.ts)) for entry in shown]
-    call.out.result(rows)
-    cells = [
-        (row["seq"], row["time"], row["type"], looking.summary(e.event, value_max=_VALUE_MAX))
-        for row, e in zip(rows, shown, strict=True)
-    ]
-    call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")
-    if len(found) > len(shown):
-        narrowing = {"--instrument": instrument, "--strategy": strategy, "--run": run, "--to": last}
-        narrow = [part for name in types for part in ("--type", name)]
-        narrow += [part for option, value in narrowing.items() if value for part in (option, value)]
-        narrow += [] if limit == _LIMIT else ["--limit", str(limit)]
-        rest = shlex.join(["events", *narrow, "--from", str(found[limit].seq)])
-        call.out.next(rest, why="there are more; ")
-    else:
-        call.out.next("sql 'SELECT type, count(*) FROM events GROUP BY type'")
-
-
-def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:
-    """Print entries as they come: a batch at a time, each batch at once."""
-    from itertools import islice  # noqa: PLC0415
-
-    from app.look import looking  # noqa: PLC0415
-
-    def wait() -> bool:
-        time.sleep(_POLL_S)
-        return bool(book.log.last_seq() < chosen.last_seq)
-
-    line = looking.json_line if call.out.as_json else _text_line
-    followed = book.log.follow(chosen.first_seq, wait, chosen.selection())
-    entries = (filter(chosen.accepts, batch) for batch in followed)
-    left = limit or None
-    for batch in entries:
-        while lines := [line(entry, when(entry.event.ts)) for entry in islice(batch, _left(left))]:
-            print("\n".join(lines), flush=True)
-            left = left and left - len(lines)
-            if left == 0:
-                return
-
-
-def _left(limit: int | None) -> int:
-    return _FLUSHED if limit is None else min(limit, _FLUSHED)
-
-
-def _text_line(entry: Any, time_: str) -> str:
-    from app.look import looking  # noqa: PLC0415
-
-    row = looking.event_row(entry, time_)
-    return f"{entry.seq}  {time_}  {row['type']}  {looking.summary(entry.event)}"

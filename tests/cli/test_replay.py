@@ -212,7 +212,7 @@ def test_a_termination_signal_in_a_handler_is_not_taken_for_a_strategy_that_exit
     command = [sys.executable, str(ROOT / "cli.py"), "--log", str(log), "replay", "2025-07-03"]
     command += ["--strategy", "odd.py:Odd"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "stopped; no run is kept\n")
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ import pytest
 
 from core.errors import InvalidEvent
 from core.events import Entry, Recovered, SegmentSealed, Unknown
-from eventstore import recovery
+from eventstore import inspection
 from eventstore.blocks import CUT_EVENTS, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES
 from eventstore.files import Files
+from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.policy import Policy
 from eventstore.reader import LogReader
-from eventstore.recovery import inspect
 from eventstore.sealing import SealResult, seal
 from eventstore.segments import Walk
 from tests.faults.journals import UnsyncedFiles, crash, event_of, read_all
@@ -306,15 +306,15 @@ def inspect_while_writing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal.open(root, files=UnsyncedFiles())
     fill(journal, 2)
     journal.commit(sync=True)
-    run = recovery._Inspection.run
+    run = inspection._Inspection.run
 
-    def run_then_write(self: recovery._Inspection) -> recovery.Recovery:
+    def run_then_write(self: inspection._Inspection) -> inspection.Recovery:
         found = run(self)
         fill(journal, 2)
         journal.commit(sync=True)
         return found
 
-    monkeypatch.setattr(recovery._Inspection, "run", run_then_write)
+    monkeypatch.setattr(inspection._Inspection, "run", run_then_write)
     try:
         assert inspect(root).last_seq == 2
     finally:
@@ -330,9 +330,11 @@ def test_a_log_is_judged_beside_its_writer_without_a_false_alarm(
 def test_the_false_alarm_check_catches_a_mark_that_is_read_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = recovery._compared
-    monkeypatch.setattr(
-        recovery, "_compared", lambda layout, result, _: judge(layout, result, recovery.look_at_mark(layout))
-    )
-    with pytest.raises(recovery.Lost):
+    judge = inspection._compared
+
+    def read_last(layout, result, _):
+        return judge(layout, result, inspection.look_at_mark(layout))
+
+    monkeypatch.setattr(inspection, "_compared", read_last)
+    with pytest.raises(inspection.Lost):
         inspect_while_writing(tmp_path / "log", monkeypatch)

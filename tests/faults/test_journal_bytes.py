@@ -12,11 +12,11 @@ import pytest
 
 from core.errors import CorruptLog, StoreError
 from core.events import Recovered, Unknown
-from eventstore import blocks, recovery, segments
+from eventstore import blocks, inspection, segments
 from eventstore.blocks import HEADER_BYTES, Block, decode_header
+from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import Layout
-from eventstore.recovery import inspect
 from eventstore.segments import SEGMENT_HEADER_BYTES
 from eventstore.watermark import BadMark
 from tests.faults.journals import CLOCK_NS, Sample, UnsyncedFiles, crash, entries_of, make_sample, read_all
@@ -75,7 +75,7 @@ def test_the_truncation_check_catches_a_reader_without_checksums(
 def test_the_truncation_check_catches_a_recovery_without_high_water_mark(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "look_at_mark", lambda _: BadMark("is missing", None))
+    monkeypatch.setattr(inspection, "look_at_mark", lambda _: BadMark("is missing", None))
     with pytest.raises(AssertionError, match="durable events lost"):
         check_every_truncation(sample, marked=True)
 
@@ -159,7 +159,7 @@ def test_the_flip_check_catches_a_recovery_that_ignores_synced_seq(
     small: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Layout(small.root).hwm.unlink()
-    monkeypatch.setattr(recovery, "_was_durable", lambda *_: False)
+    monkeypatch.setattr(inspection, "_was_durable", lambda *_: False)
     with pytest.raises(AssertionError, match="vouches"):
         check_every_flip(small, marked=False)
 
@@ -236,7 +236,7 @@ def test_the_unsynced_check_catches_a_recovery_that_takes_any_later_block_for_pr
     def any_block(rest: memoryview, store: bytes, seq: int) -> bool:
         return bytes(rest).find(blocks.MAGIC, 1) >= 0
 
-    monkeypatch.setattr(recovery, "_was_durable", any_block)
+    monkeypatch.setattr(inspection, "_was_durable", any_block)
     with pytest.raises(CorruptLog):
         check_every_lost_sector(tmp_path / "log")
 
@@ -270,7 +270,7 @@ def test_what_only_looks_like_a_block_is_no_proof(tmp_path: Path, tail: str) -> 
 def test_an_unsalted_checksum_would_take_a_foreign_block_for_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (blocks, recovery, segments):
+    for module in (blocks, inspection, segments):
         monkeypatch.setattr(module, "salt", lambda _: 0)
     monkeypatch.setattr("eventstore.writer.salt", lambda _: 0)
     with pytest.raises(CorruptLog):

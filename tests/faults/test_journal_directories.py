@@ -11,12 +11,12 @@ import pytest
 
 from core.errors import CorruptLog, LostDurableData, StoreError, UnsupportedFormat, UsageError
 from core.events import LossAccepted, Recovered, SegmentSealed
-from eventstore import recovery
+from eventstore import inspection
 from eventstore.accepting import accept_loss
+from eventstore.inspection import Damage, inspect
 from eventstore.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
 from eventstore.reader import LogReader
-from eventstore.recovery import Damage, inspect
 from eventstore.sealing import seal
 from eventstore.watermark import BadMark, Mark, read_mark
 from tests.faults.journals import (
@@ -283,7 +283,7 @@ def test_each_directory_state_gets_its_exact_verdict(row: Row, tmp_path: Path) -
 def test_the_table_catches_a_recovery_that_does_not_check_what_a_segment_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery._Inspection, "_check_place", lambda *_: None)
+    monkeypatch.setattr(inspection._Inspection, "_check_place", lambda *_: None)
     row = next(row for row in ROWS if row.name == "middle segment missing")
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         check_row(row, tmp_path / "log")
@@ -292,7 +292,7 @@ def test_the_table_catches_a_recovery_that_does_not_check_what_a_segment_follows
 def test_the_table_catches_a_recovery_that_takes_any_damaged_mark_for_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "look_at_mark", lambda layout: read_mark(layout) or BadMark("", None))
+    monkeypatch.setattr(inspection, "look_at_mark", lambda layout: read_mark(layout) or BadMark("", None))
     row = next(row for row in ROWS if row.name == "flipped bit in the mark, torn tail")
     with pytest.raises(pytest.fail.Exception):
         check_row(row, tmp_path / "log")

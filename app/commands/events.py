@@ -1,0 +1,130 @@
+"""`events`, `why`: what happened, in the order of the log and by cause."""
+
+import shlex
+import time
+from typing import Any
+
+import click
+
+from app.commands.base import COUNT, Call, verb
+from app.commands.look import book_of, narrowing, run_option, same_run
+from app.output import when
+
+_FLUSHED = 1_000
+_POLL_S = 0.2
+_LIMIT = 50
+_VALUE_MAX = 100
+"""A table of events cuts longer values, such as a session's whole configuration; `--json` has all of them."""
+
+
+@verb("why", examples=("tape why F-1",))
+@click.argument("name", metavar="ID")
+@run_option
+def why(call: Call, run: str | None, name: str) -> None:
+    """Show the chain that an order, execution or seq ID belongs to: from the tick to the commission."""
+    from app.look import looking  # noqa: PLC0415
+    from app.look.chain import chain  # noqa: PLC0415
+
+    book = book_of(call, run)
+    links = chain(book, name)
+    rows = [{"role": link.role, **looking.event_row(link.entry, when(link.entry.event.ts))} for link in links]
+    call.out.result({"id": name, "book": book.label, "chain": rows})
+    call.out.line(f"{name} in {book.label}\n")
+    for link in links:
+        entry = link.entry
+        call.out.line(f"{link.role:<11} {when(entry.event.ts):<31} seq {entry.seq}")
+        call.out.line(f"            {looking.summary(entry.event)}")
+    call.out.next(f"state --at {links[-1].entry.seq}" + same_run(run))
+
+
+@verb("events", examples=("tape events --type filled --limit 3", "tape events --follow --json"))
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`filled`); repeat for more."
+)
+@narrowing
+@click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
+@click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
+@click.option("--limit", default=_LIMIT, show_default=True, type=COUNT, help="At most so many; 0: all.")
+@click.option(
+    "--follow", is_flag=True, help="Wait for more, until interrupted; with --json one object a line."
+)
+@run_option
+def events(
+    call: Call,
+    run: str | None,
+    types: tuple[str, ...],
+    instrument: str | None,
+    strategy: str | None,
+    first: str | None,
+    last: str | None,
+    limit: int,
+    follow: bool,
+) -> None:
+    """List events in the order of the log: the first ones that match."""
+    from itertools import islice  # noqa: PLC0415
+
+    from app.look import looking  # noqa: PLC0415
+
+    book = book_of(call, "log" if follow else run)
+    chosen = looking.EventFilter(
+        types=looking.event_types(types),
+        instrument=instrument,
+        strategy=strategy,
+        **looking.bounds(first, last),
+    )
+    if follow:
+        _follow(call, book, chosen, limit)
+        return
+    found = list(islice(looking.events(book, chosen), limit + 1 if limit else None))
+    shown = found[:limit] if limit else found
+    if not found:
+        looking.check_names(book, instrument=instrument, strategy=strategy)
+    rows = [looking.event_row(entry, when(entry.event.ts)) for entry in shown]
+    call.out.result(rows)
+    cells = [
+        (row["seq"], row["time"], row["type"], looking.summary(e.event, value_max=_VALUE_MAX))
+        for row, e in zip(rows, shown, strict=True)
+    ]
+    call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")
+    if len(found) > len(shown):
+        asked = {"--instrument": instrument, "--strategy": strategy, "--run": run, "--to": last}
+        narrow = [part for name in types for part in ("--type", name)]
+        narrow += [part for option, value in asked.items() if value for part in (option, value)]
+        narrow += [] if limit == _LIMIT else ["--limit", str(limit)]
+        rest = shlex.join(["events", *narrow, "--from", str(found[limit].seq)])
+        call.out.next(rest, why="there are more; ")
+    else:
+        call.out.next("sql 'SELECT type, count(*) FROM events GROUP BY type'")
+
+
+def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:
+    """Print entries as they come: a batch at a time, each batch at once."""
+    from itertools import islice  # noqa: PLC0415
+
+    from app.look import looking  # noqa: PLC0415
+
+    def wait() -> bool:
+        time.sleep(_POLL_S)
+        return bool(book.log.last_seq() < chosen.last_seq)
+
+    line = looking.json_line if call.out.as_json else _text_line
+    followed = book.log.follow(chosen.first_seq, wait, chosen.selection())
+    entries = (filter(chosen.accepts, batch) for batch in followed)
+    left = limit or None
+    for batch in entries:
+        while lines := [line(entry, when(entry.event.ts)) for entry in islice(batch, _left(left))]:
+            print("\n".join(lines), flush=True)
+            left = left and left - len(lines)
+            if left == 0:
+                return
+
+
+def _left(limit: int | None) -> int:
+    return _FLUSHED if limit is None else min(limit, _FLUSHED)
+
+
+def _text_line(entry: Any, time_: str) -> str:
+    from app.look import looking  # noqa: PLC0415
+
+    row = looking.event_row(entry, time_)
+    return f"{entry.seq}  {time_}  {row['type']}  {looking.summary(entry.event)}"
