@@ -82,6 +82,11 @@ class Inputs:
         """Return the seq of the event that was taken so many before the last one."""
         return self._seqs[len(self._marks) - self._left() - 1 - count]
 
+    def pairs_before(self, events: Sequence[E]) -> list[tuple[int, E]]:
+        """Return the events that were taken just before the last one, with their seqs."""
+        end = len(self._marks) - self._left() - 1
+        return list(zip(self._seqs[end - len(events) : end], events, strict=True))
+
     def seq_of(self, event: Event) -> int:
         """Return the seq of an event that was taken, looking back from the last one."""
         return self._seqs[self._place(event)]

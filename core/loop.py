@@ -281,14 +281,15 @@ class Loop:
     def _take_slice(self, bars: Sequence[Bar], inputs: Inputs, told: Bar | None) -> Bar | None:
         """Take a whole slice of trade bars: without their seqs, if they meet nothing that asks for them.
 
-        `told` is the last bar told to a strategy, if `present` does not name it yet. Return which it is then.
+        They were taken just before the last event. `told` is the last bar told to a strategy, if `present`
+        does not name it yet. Return which it is then.
         """
         ts, step = bars[0].ts, self._step
         lanes = [self._lanes[bar.instrument] for bar in bars]
         busy = [lane for lane in lanes if lane.resting or lane.derived]
         if busy or self._agenda.due <= ts:
             self._name(told, inputs)
-            self._bars = inputs.pairs(bars)
+            self._bars = inputs.pairs_before(bars)
             self._flush_bars()
             return None
         for bar, lane in zip(bars, lanes, strict=True):
@@ -302,16 +303,16 @@ class Loop:
                     present.ts = ts
                     handler(bar)
                     if requests:
-                        present.seq = inputs.pairs(bars)[place][0]
+                        present.seq = inputs.seq_before(len(bars) - place)
                         told = None
                         step.settle(present.seq, self.record)
         except BaseException:
-            present.seq = inputs.pairs(bars)[place][0]
+            present.seq = inputs.seq_before(len(bars) - place)
             raise
         if step.effects:
             self._name(told, inputs)
             told = None
-            pairs = inputs.pairs(bars)
+            pairs = inputs.pairs_before(bars)
             self._accept(pairs[-1][0])
             self._scan_bars(pairs)
         return told

@@ -101,6 +101,7 @@ def test_an_event_of_a_table_is_built_when_its_turn_comes_and_keeps_its_seq():
     assert taken == list(zip(SEQS.tolist(), table[1:6], strict=True))
     assert [inputs.seq_of(event) for _, event in taken] == SEQS.tolist()  # times repeat, prices do not
     assert inputs.pairs([event for _, event in taken[1:4]]) == taken[1:4]
+    assert inputs.pairs_before([event for _, event in taken[2:4]]) == taken[2:4]
 
 
 def test_a_batch_of_a_table_gives_pairs_more_than_once():
