@@ -1,14 +1,15 @@
 """Lists of Python values to Arrow arrays and back, through their buffers.
 
 pyarrow's own `pa.array` and `to_numpy` import pandas on first use (about 0.3 s and 40 MB, on a path
-that never needs it), and `to_pylist` costs ten times as much as a numpy round trip. This module owns
+that never needs it), what encodes, decodes or filters imports its compute module (30 ms), and `to_pylist`
+costs ten times as much as a numpy round trip. This module owns
 the knowledge of Arrow's memory layout: validity bitmaps, offsets, 128-bit decimals. Values only: it
 knows nothing of events and files.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ DECIMAL = pa.decimal128(38, 8)
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 """Texts of which there are few: which of them a row has, and each of them once."""
 _SCALE = 8
+_WORD = 16  # bytes of a decimal
 _SAMPLE = 256
 _NUMPY = {pa.int64(): np.int64, pa.float64(): np.float64, pa.int32(): np.int32}
 
@@ -38,9 +40,9 @@ def encode(values: Any, kind: pa.DataType) -> pa.Array:
     if kind == pa.string():
         return _encode_strings(values)
     if kind == DICTIONARY:
-        return _dictionary(values, _string_array)
+        return _dictionary(values)
     if kind == DECIMAL:
-        return spelled_out(_dictionary(values, _decimal_array))
+        return _encode_decimals(values)
     if kind == pa.binary():
         return pa.array(values, kind)
     if kind == pa.bool_():
@@ -80,14 +82,22 @@ def constant(value: Any, kind: pa.DataType, length: int) -> pa.Array:
 
 
 def spelled_out(column: pa.Array) -> pa.Array:
-    """Return a column with its value in each row: of a dictionary, what it stands for."""
+    """Return a column with its text in each row: of a dictionary, what it stands for."""
     if not isinstance(column, pa.DictionaryArray):
         return column
-    if not len(column.dictionary):
-        return pa.nulls(len(column), column.type.value_type)
-    if column.type == DICTIONARY and len(column.dictionary) == 1 and not column.null_count:
-        return _repeated(column.dictionary[0].as_py(), len(column))
-    return column.dictionary_decode()
+    table = [text.encode() for text in column.dictionary.to_pylist()]
+    if not table:
+        return pa.nulls(len(column), pa.string())
+    if len(table) == 1 and not column.null_count:
+        return _repeated(table[0], len(column))
+    valid = validity(column.indices) if column.null_count else None
+    places = indices_of(column)
+    given = places if valid is None else places[valid]
+    lengths = np.fromiter(map(len, table), np.int32, len(table))[places]
+    if valid is not None:
+        lengths[~valid] = 0
+    data = b"".join(map(table.__getitem__, given.tolist()))
+    return _texts(lengths, data, valid)
 
 
 def from_numpy(
@@ -101,8 +111,7 @@ def from_numpy(
 def take_rows(batch: pa.RecordBatch, rows: NDArray[np.intp]) -> pa.RecordBatch:
     """Return the rows of a batch at these positions.
 
-    Numbers, flags and dictionaries go through numpy: Arrow's own filter would import its compute module,
-    which costs a short replay a sixth of its time.
+    Numbers, flags and dictionaries go through numpy, see above.
     """
     arrays = [_kept(column, rows) for column in batch.columns]
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
@@ -172,7 +181,7 @@ def rows_of_strings(column: pa.Array) -> Rows:
     if column.null_count == len(column):
         return _same(None)
     if not isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_encode()
+        return rows_of(_plain_strings, column)
     values: list[Any] = column.dictionary.to_pylist()
     if column.null_count:
         indices = np.where(validity(column.indices), vector(column.indices), len(values))
@@ -186,11 +195,19 @@ def rows_of_strings(column: pa.Array) -> Rows:
     return lambda start, stop: cast("list[Any]", table[indices[start:stop]].tolist())
 
 
+def distinct_texts(column: pa.Array) -> int:
+    """Return how many values a string column has, dictionary-encoded or not; null is one of them."""
+    if not isinstance(column, pa.DictionaryArray):
+        return len(set(_plain_strings(column)))
+    given = indices_of(column)[validity(column.indices)]
+    return len(np.unique(given)) + bool(column.null_count)
+
+
 def decimals(column: pa.Array) -> list[Any]:
     """Return a decimal column as canonical amounts (100, not 100.00000000)."""
     if column.null_count == len(column):
         return [None] * len(column)
-    # Arrow's own dictionary_encode would import its compute module, which costs a replay 50 ms.
+    # Arrow's own dictionary_encode would import its compute module.
     low, high = (
         np.frombuffer(column.buffers()[1], "<i8", 2 * len(column), column.offset * 16).reshape(-1, 2).T
     )
@@ -228,40 +245,66 @@ def rows_of(whole: Callable[[pa.Array], list[Any]], column: pa.Array) -> Rows:
     return lambda start, stop: whole(column.slice(start, stop - start))
 
 
+def _plain_strings(column: pa.Array) -> list[Any]:
+    """Return the values of a string column that is not dictionary-encoded; equal ones are one object."""
+    if not len(column):
+        return []
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(column) + 1, column.offset * 4)
+    raw = b"" if data is None else bytes(memoryview(data)[ends[0] : ends[-1]])
+    spans = pairwise((ends - ends[0]).tolist())
+    text = raw.decode()
+    found: list[Any]
+    if len(text) == len(raw):  # each character is a byte
+        found = [text[start:end] for start, end in spans]
+    else:
+        found = [raw[start:end].decode() for start, end in spans]
+    if column.null_count:
+        found = [value if given else None for value, given in zip(found, validity(column), strict=True)]
+    known: dict[Any, Any] = {}
+    return list(map(known.setdefault, found, found))
+
+
 def _same(value: Any) -> Rows:
     return lambda start, stop: repeat(value, stop - start)
 
 
 def _encode_strings(values: Sequence[Any]) -> pa.Array:
     if _is_constant(values) and values[0] is not None:
-        return _repeated(values[0], len(values))
+        return _repeated(values[0].encode(), len(values))
     sample = values[:_SAMPLE]
     if len(set(sample)) > len(sample) // 2:
         try:
             return _string_array(list(values))  # mostly distinct (ids, reasons): a dictionary gains nothing
         except TypeError:  # a None among them: looking for one first would cost as much as the joining
             pass
-    return spelled_out(_dictionary(values, _string_array))
+    return spelled_out(_dictionary(values))
 
 
 def _is_constant(values: Sequence[Any]) -> bool:
     return bool(values) and values[0] is values[-1] and values.count(values[0]) == len(values)
 
 
-def _repeated(value: str, length: int) -> pa.Array:
-    text = value.encode()
+def _repeated(text: bytes, length: int) -> pa.Array:
     offsets = np.arange(length + 1, dtype=np.int32) * np.int32(len(text))
     return pa.Array.from_buffers(
         pa.string(), length, [None, pa.py_buffer(offsets), pa.py_buffer(text * length)]
     )
 
 
-def _dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -> pa.DictionaryArray:
+def _texts(lengths: NDArray[np.int32], data: bytes, valid: NDArray[np.bool_] | None) -> pa.Array:
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [_bitmap(valid), pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), len(lengths), buffers)
+
+
+def _dictionary(values: Sequence[Any]) -> pa.DictionaryArray:
     # Distinct values are few, often one: each is converted once.
     if _is_constant(values):
         given = values[0] is not None
         valid = None if given else np.zeros(len(values), np.bool_)
-        return _coded(np.zeros(len(values), np.int32), valid, build([values[0]] if given else []))
+        return _coded(np.zeros(len(values), np.int32), valid, _string_array([values[0]] if given else []))
     distinct = dict.fromkeys(values)
     valid = _validity(values) if None in distinct else None
     distinct.pop(None, None)
@@ -270,7 +313,7 @@ def _dictionary(values: Sequence[Any], build: Callable[[list[Any]], pa.Array]) -
     if valid is not None:
         place[None] = 0
     indices = np.fromiter(map(place.__getitem__, values), np.int32, len(values))
-    return _coded(indices, valid, build(table))
+    return _coded(indices, valid, _string_array(table))
 
 
 def _coded(
@@ -303,15 +346,28 @@ def _floats(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | No
 def _string_array(values: list[Any]) -> pa.Array:
     text = "".join(values)
     encoded = values if text.isascii() else [value.encode() for value in values]
-    offsets = np.zeros(len(values) + 1, dtype=np.int32)
-    np.cumsum(np.fromiter(map(len, encoded), np.int32, len(values)), out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text.encode())]
-    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+    return _texts(np.fromiter(map(len, encoded), np.int32, len(values)), text.encode(), None)
 
 
-def _decimal_array(values: list[Any]) -> pa.Array:
-    data = b"".join(_unscaled(value).to_bytes(16, "little", signed=True) for value in values)
-    return pa.Array.from_buffers(DECIMAL, len(values), [None, pa.py_buffer(data)])
+def _encode_decimals(values: Sequence[Any]) -> pa.Array:
+    if _is_constant(values):
+        return _decimal_array([values[0]], np.zeros(len(values), np.int32))
+    # By object: equal amounts mostly are the same, and to hash one costs ten times as much as to name it.
+    names = list(map(id, values))
+    table = dict(zip(names, values, strict=True))
+    place = {name: index for index, name in enumerate(table)}
+    return _decimal_array(list(table.values()), np.fromiter(map(place.__getitem__, names), np.int32))
+
+
+def _decimal_array(table: list[Any], places: NDArray[np.int32]) -> pa.Array:
+    """Return the amounts of a table, `None` allowed, at these places."""
+    words = b"".join(
+        bytes(_WORD) if value is None else _unscaled(value).to_bytes(_WORD, "little", signed=True)
+        for value in table
+    )
+    data = np.frombuffer(words, f"V{_WORD}")[places]
+    valid = _validity(table)
+    return _primitive(DECIMAL, data, len(places), None if valid is None else valid[places])
 
 
 def _unscaled(value: Decimal) -> int:
@@ -327,8 +383,11 @@ def _unscaled(value: Decimal) -> int:
 def _primitive(
     kind: pa.DataType, data: NDArray[Any], length: int, valid: NDArray[np.bool_] | None
 ) -> pa.Array:
-    bitmap = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    return pa.Array.from_buffers(kind, length, [bitmap, pa.py_buffer(data)])
+    return pa.Array.from_buffers(kind, length, [_bitmap(valid), pa.py_buffer(data)])
+
+
+def _bitmap(valid: NDArray[np.bool_] | None) -> pa.Buffer | None:
+    return None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
 def _validity(values: Sequence[Any]) -> NDArray[np.bool_] | None:

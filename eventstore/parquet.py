@@ -230,4 +230,4 @@ def _has_few_values(column: pa.Array) -> bool:
 def _repeats(column: pa.Array) -> bool:
     sample = column.slice(0, _SAMPLE_ROWS)
     most = max(_FEW_ROWS, len(sample) // 2)
-    return len(sample) <= most or len(set(columns.strings(sample))) <= most
+    return len(sample) <= most or columns.distinct_texts(sample) <= most
