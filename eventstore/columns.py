@@ -198,7 +198,7 @@ def rows_of_strings(column: pa.Array) -> Rows:
 def distinct_texts(column: pa.Array) -> int:
     """Return how many values a string column has, dictionary-encoded or not; null is one of them."""
     if not isinstance(column, pa.DictionaryArray):
-        return len(set(_plain_strings(column)))
+        return len(set(_plain_texts(column)))
     given = indices_of(column)[validity(column.indices)]
     return len(np.unique(given)) + bool(column.null_count)
 
@@ -246,7 +246,12 @@ def rows_of(whole: Callable[[pa.Array], list[Any]], column: pa.Array) -> Rows:
 
 
 def _plain_strings(column: pa.Array) -> list[Any]:
-    """Return the values of a string column that is not dictionary-encoded; equal ones are one object."""
+    found, known = _plain_texts(column), dict[Any, Any]()
+    return list(map(known.setdefault, found, found))
+
+
+def _plain_texts(column: pa.Array) -> list[Any]:
+    """Return the values of a string column that is not dictionary-encoded, each an object of its own."""
     if not len(column):
         return []
     _, offsets, data = column.buffers()
@@ -261,8 +266,7 @@ def _plain_strings(column: pa.Array) -> list[Any]:
         found = [raw[start:end].decode() for start, end in spans]
     if column.null_count:
         found = [value if given else None for value, given in zip(found, validity(column), strict=True)]
-    known: dict[Any, Any] = {}
-    return list(map(known.setdefault, found, found))
+    return found
 
 
 def _same(value: Any) -> Rows:

@@ -5,9 +5,9 @@ strings as their UTF-8 and a stream of lengths (-1 for a null). Nothing of Arrow
 takes part: the same rows give the same hash whatever wrote them.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,23 +17,51 @@ from eventstore import columns
 
 DIGEST_BYTES = 16
 
+Column: TypeAlias = pa.Array | NDArray[np.int64]
+"""What a stream takes: an array, or a vector of numbers, of which none can be missing: it has no shape."""
+
+Stream: TypeAlias = tuple[Any, Any]
+"""What a column has hashed to so far, its values and beside them their lengths or validity; never changed."""
+
+
+class Hashing:
+    """Moves streams on by columns: those that stand alike and take the same array are moved on once.
+
+    The events that an order goes through name it, its account and its time by the same arrays.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[Stream, Column, Stream]] = {}
+
+    def after(self, stream: Stream, column: Column) -> Stream:
+        """Return the stream with a column behind it."""
+        key = id(stream), id(column)
+        known = self._known.get(key)
+        if known is None:
+            values, shape = stream[0].copy(), stream[1].copy()
+            _add(column, values, shape)
+            # All three are kept: nothing else can get their ids.
+            known = self._known[key] = stream, column, (values, shape)
+        return known[2]
+
 
 class TableFingerprint:
     """The hash of some columns of one event type; `update` takes the rows in order."""
 
     def __init__(self, tag: str, version: int, names: Iterable[str]) -> None:
         self._head = f"{tag} {version}"
-        self._streams = {name: (_new(), _new()) for name in names}
+        self._streams = dict.fromkeys(names, _EMPTY)
         self._rows = 0
 
-    def update(self, batch: pa.RecordBatch, replaced: dict[str, NDArray[np.int64]] | None = None) -> None:
-        """Add rows; `replaced` gives other values for some columns."""
-        self._rows += len(batch)
-        for name, (values, shape) in self._streams.items():
-            if replaced and name in replaced:
-                values.update(replaced[name].astype("<i8").tobytes())
-            else:
-                _add(batch.column(name), values, shape)
+    def update(self, rows: Mapping[str, Column], hashing: Hashing | None = None) -> None:
+        """Add rows, column by column; several tables may share what moves them on."""
+        hashing = hashing or Hashing()
+        streams = self._streams
+        self._rows += len(next(iter(rows.values())))
+        for name, stream in streams.items():
+            streams[name] = hashing.after(stream, rows[name])
 
     def digest(self, names: Collection[str] | None = None) -> bytes:
         """Return the hash of all rows so far, over all its columns or some of them."""
@@ -48,7 +76,13 @@ def _new(data: bytes = b"") -> Any:
     return blake2b(data, digest_size=DIGEST_BYTES)
 
 
-def _add(column: pa.Array, values: Any, shape: Any) -> None:
+_EMPTY: Stream = (_new(), _new())
+
+
+def _add(column: Column, values: Any, shape: Any) -> None:
+    if isinstance(column, np.ndarray):
+        values.update(column.astype("<i8").tobytes())
+        return
     column = columns.spelled_out(column)
     valid = columns.validity(column) if column.null_count else None
     if column.type == pa.string():

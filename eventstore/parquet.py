@@ -28,7 +28,7 @@ ZSTD_LEVEL = 3
 _BUFFER_BYTES = 65_536
 # With more distinct values than this share of the rows, a dictionary is larger than the split bytes.
 _DICTIONARY_SHARE = 0.25
-_SAMPLE_ROWS = 1_024
+_SAMPLE_ROWS = 256
 _FEW_ROWS = 16
 _PREFIX_DELTA = "DELTA_BYTE_ARRAY"
 _NUMBERS = frozenset({pa.int64(), pa.float64()})

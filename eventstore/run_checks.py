@@ -74,7 +74,7 @@ def _columns_of_run(run: RunReader, kind: EventType) -> _Columns:
             for batch in file.read(group):
                 seqs.append(columns.vector(batch.column("seq")))
                 if hashed is not None:
-                    hashed.update(batch)
+                    hashed.update({name: batch.column(name) for name in payload or ()})
     return np.concatenate(seqs), None if hashed is None else hashed.digest()
 
 

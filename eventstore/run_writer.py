@@ -21,13 +21,14 @@ from core.events import Event
 from core.ports import RUN_BASE
 from eventstore import columns
 from eventstore.files import Files
+from eventstore.fingerprint import Hashing
 from eventstore.layout import Layout
 from eventstore.manifest import digest_of
 from eventstore.parquet import TypedWriter, file_name
 from eventstore.proof import ORDER_MARKS, entire, joined_hash, payload_of
 from eventstore.run_building import Building, remove
 from eventstore.runs import DIFFERS, RunReader, document_digest
-from eventstore.schema import fields_of, kind_of, values_of, values_to_batch
+from eventstore.schema import fields_of, kind_of, run_columns, run_schema, values_of
 
 RUN_FORMAT = 1
 _FLUSH_EVENTS = 25_000
@@ -58,18 +59,19 @@ class _Counted:
 class _Table:
     """One event type of a run being made: where its rows go, and the hash over them."""
 
-    __slots__ = ("fingerprint", "kind", "payload", "writer")
+    __slots__ = ("fingerprint", "kind", "payload", "schema", "writer")
 
     def __init__(self, event_type: type[Event], writer: _Rows) -> None:
         kind = self.kind = kind_of(event_type)
+        self.schema = run_schema(kind)
         self.writer = writer
         self.fingerprint = entire(kind)
         self.payload = payload_of(kind)
 
-    def write(self, batch: pa.RecordBatch, positions: NDArray[np.int64]) -> None:
+    def write(self, rows: dict[str, pa.Array], positions: NDArray[np.int64], hashing: Hashing) -> None:
         """Write rows and hash them; `positions` are those of the inputs that `at` names."""
-        self.fingerprint.update(batch, {"at": positions})
-        self.writer.write(batch)
+        self.fingerprint.update({**rows, "at": positions}, hashing)
+        self.writer.write(pa.RecordBatch.from_arrays(list(rows.values()), schema=self.schema))
 
 
 class RunRecorder:
@@ -121,7 +123,8 @@ class RunRecorder:
 
     def _positions(self, ats: NDArray[np.int64]) -> NDArray[np.int64]:
         # Several events in a row name one input, as a rule: each input is looked up once.
-        first = np.concatenate(([True], ats[1:] != ats[:-1]))
+        first = np.ones(len(ats), np.bool_)
+        np.not_equal(ats[1:], ats[:-1], out=first[1:])
         distinct = ats[first]
         source = distinct < RUN_BASE
         distinct[source] = self._ordinals(distinct[source])
@@ -156,15 +159,18 @@ class RunRecorder:
         first_seq = self._next - len(ats)
         marks = np.array([ORDER_MARKS[event_type] for event_type in self._values], dtype="S8")
         self._order.update(marks[codes[(marks != b"")[codes]]].tobytes())
-        encoder = columns.Encoder()
+        encoder, hashing = columns.Encoder(), Hashing()
+        inputs = positions[:0]
         for code, (event_type, values) in enumerate(self._values.items()):
             if not values:
                 continue
             rows = np.flatnonzero(codes == code)
             table = self._table(event_type)
             cause = columns.from_numpy(causes[rows], causes[rows] > 0)
-            batch = values_to_batch(table.kind, first_seq + rows, None, ats[rows], cause, values, encoder)
-            table.write(batch, positions[rows])
+            found = run_columns(table.kind, (first_seq + rows, ats[rows], cause), values, encoder)
+            if not np.array_equal(inputs, positions[rows]):  # the types of a decision come together
+                inputs = positions[rows]
+            table.write(found, inputs, hashing)
             values.clear()
         self._taken, self._pending = [], 0
 

@@ -123,40 +123,47 @@ def to_batch(
 
     Raises `InvalidEvent` for market data that is not an input: its table has no column to say so.
     """
-    values = list(chain.from_iterable(map(values_of, events)))
-    return values_to_batch(kind, seqs, recvs, ats, causes, values)
-
-
-def values_to_batch(
-    kind: EventType,
-    seqs: Values,
-    recvs: Values | None,
-    ats: Values,
-    causes: Values,
-    values: list[Any],
-    encoder: columns.Encoder | None = None,
-) -> pa.RecordBatch:
-    """Return events as one typed batch as `to_batch` does, of their `values_of` end to end.
-
-    An `encoder` that batches of several types share makes what they have in common once; with one, the batch
-    is of `run_schema`.
-    """
-    # Cutting columns out of one list costs less than one pass over the events a field, and less than a zip,
-    # which would keep a tuple an event for the collector to walk.
-    width = len(columns_of(kind.type))
-    fields = [values[place::width] for place in range(width)]
-    schema = arrow_schema(kind, recv=recvs is not None) if encoder is None else run_schema(kind)
     envelope: list[Values] = [seqs] if recvs is None else [seqs, recvs]
     if not is_market_data(kind):
         envelope += [ats, causes]
     elif list(ats) != list(seqs) or list(causes).count(None) != len(causes):
         raise InvalidEvent(f"{kind.tag} events must be inputs (at = seq, no cause): they are market data")
-    made = encoder or columns.Encoder()
-    arrays = [
-        made.encode(f.name, v, f.type) for v, f in zip((*envelope, *fields), list(schema)[:-1], strict=True)
-    ]
-    arrays.append(pa.nulls(len(seqs), pa.string()))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    schema = arrow_schema(kind, recv=recvs is not None)
+    values = list(chain.from_iterable(map(values_of, events)))
+    found = _encoded(kind, schema, envelope, values, columns.Encoder())
+    return pa.RecordBatch.from_arrays(list(found.values()), schema=schema)
+
+
+def run_columns(
+    kind: EventType,
+    envelope: Sequence[Values],
+    values: list[Any],
+    encoder: columns.Encoder,
+) -> dict[str, pa.Array]:
+    """Return events of a run column by column, as `run_schema` has them, of their `values_of` end to end.
+
+    `envelope` are seqs, ats and causes. The `encoder`, which several types share, makes what they have in
+    common once: it is the same array.
+    """
+    return _encoded(kind, run_schema(kind), envelope, values, encoder)
+
+
+def _encoded(
+    kind: EventType,
+    schema: pa.Schema,
+    envelope: Sequence[Values],
+    values: list[Any],
+    encoder: columns.Encoder,
+) -> dict[str, pa.Array]:
+    # Cutting columns out of one list costs less than one pass over the events a field, and less than a zip,
+    # which would keep a tuple an event for the collector to walk.
+    width = len(columns_of(kind.type))
+    fields = [values[place::width] for place in range(width)]
+    *wanted, extra = schema
+    found = {
+        f.name: encoder.encode(f.name, v, f.type) for f, v in zip(wanted, (*envelope, *fields), strict=True)
+    }
+    return {**found, extra.name: pa.nulls(len(envelope[0]), extra.type)}
 
 
 def entries_to_batch(kind: EventType, entries: Sequence[Entry], *, recv: bool = True) -> pa.RecordBatch:
