@@ -73,14 +73,10 @@ class Inputs:
         """Return the events; `seq` and `seq_of` speak of those taken from this iterator."""
         return self._walk()
 
-    @property
-    def seq(self) -> int:
-        """The seq of the event that was taken last."""
-        return self._seqs[len(self._marks) - self._left() - 1]
-
-    def seq_before(self, count: int) -> int:
-        """Return the seq of the event that was taken so many before the last one."""
-        return self._seqs[len(self._marks) - self._left() - 1 - count]
+    def seq(self, before: int = 0) -> int:
+        """Return the seq of the event that was taken last, or of one taken so many before it."""
+        left = self._left  # hot: to call what an attribute holds, and is no method, is slow
+        return self._seqs[len(self._marks) - left() - 1 - before]
 
     def pairs_before(self, events: Sequence[E]) -> list[tuple[int, E]]:
         """Return the events that were taken just before the last one, with their seqs."""

@@ -63,6 +63,7 @@ class Loop:
         self._made = made
         self._recorder = recorder
         self._append = recorder.append
+        self._record = self.record  # hot: a method that is bound once
         self._broker = broker
         self._step = step
         self._agenda = agenda
@@ -112,7 +113,8 @@ class Loop:
 
     def record(self, event: Event, at: int, cause: int | None) -> int:
         """Append an output, fold it, and return its seq."""
-        seq = self._append(event, at, cause)
+        append = self._append  # hot: to call what an attribute holds, and is no method, is slow
+        seq = append(event, at, cause)
         fold = self._folds[type(event)]
         if fold is not None:
             fold(Entry(seq, None, at, cause, event))
@@ -193,14 +195,14 @@ class Loop:
                 if resting:
                     self._name(told, inputs)
                     told = None
-                    self._scan(inputs.seq, event)
+                    self._scan(inputs.seq(), event)
                     due = 0 if self._bars else agenda.due
                 if handler is not None:
                     told = event
                     present.ts = ts
                     handler(event)
                     if requests:
-                        present.seq = seq = inputs.seq
+                        present.seq = seq = inputs.seq()
                         told = None
                         self._settle(seq)
                     due = agenda.due  # the handler may have set a timer
@@ -222,7 +224,7 @@ class Loop:
             self._flush_bars()
             event = self._take_bars(event, events, inputs)
         if event is not None:
-            self._slice(inputs.seq, event)
+            self._slice(inputs.seq(), event)
 
     def _take_bars(self, bar: Bar, events: Iterator[Any], inputs: Inputs) -> Event | None:
         """Take trade bars up to an event of another type, and return that; the last slice is left waiting."""
@@ -245,7 +247,7 @@ class Loop:
                     continue
                 late = False
                 if ts >= due:  # as a rule a sample of equity, and nothing after the scan
-                    seq = inputs.seq_before(1 + len(others))
+                    seq = inputs.seq(1 + len(others))
                     self._advance(ts, seq, BEFORE_PRICES)
                     if present.seq == seq:  # something was due, and is what `present` names now
                         told = None
@@ -303,11 +305,11 @@ class Loop:
                     present.ts = ts
                     handler(bar)
                     if requests:
-                        present.seq = inputs.seq_before(len(bars) - place)
+                        present.seq = inputs.seq(len(bars) - place)
                         told = None
                         step.settle(present.seq, self.record)
         except BaseException:
-            present.seq = inputs.seq_before(len(bars) - place)
+            present.seq = inputs.seq(len(bars) - place)
             raise
         if step.effects:
             self._name(told, inputs)
@@ -381,7 +383,7 @@ class Loop:
                 step.present.seq, step.present.ts = seq, ts
                 handler(bar)
                 if step.requests:
-                    step.settle(seq, self.record)
+                    step.settle(seq, self._record)
         if step.effects:
             self._accept(last)
         self._scan_bars(bars)
@@ -449,7 +451,7 @@ class Loop:
 
     def _process(self, facts: Iterable[Event], seq: int) -> None:
         """Process facts that the simulation made in the slice of the input `seq`: inputs themselves."""
-        record, heard = self.record, self._step.heard
+        record, heard = self._record, self._step.heard
         for fact in facts:
             own = record(fact, seq, None)
             if type(fact) in heard:

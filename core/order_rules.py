@@ -89,15 +89,13 @@ def order_type(
 
 def order_defect(intent: OrderIntended) -> Refusal | None:
     """Return what is wrong with a new order by itself, or `None`."""
-    quantity, kind, tif = intent.quantity, intent.type, intent.tif
+    quantity, kind, tif, till = intent.quantity, intent.type, intent.tif, intent.good_till
     found = None if ZERO < quantity <= QUANTITY_MAX else _quantity(quantity)
-    # hot: a market order has no price
-    bare = kind == "MKT" and intent.limit is intent.stop is intent.trail is intent.trail_pct is None
-    if found is None and not bare:
-        found = _prices(intent, kind)
-    if found is None and (tif != "DAY" or kind == "MOC" or intent.good_till is not None):
-        found = _time(tif, kind, intent.good_till, intent.ts)
-    return found
+    # hot: a market order for the day has no price and no time
+    bare = intent.limit is intent.stop is intent.trail is intent.trail_pct is till is None
+    if bare and kind == "MKT" and tif == "DAY":
+        return found
+    return found or _prices(intent, kind) or _time(tif, kind, till, intent.ts)
 
 
 def version_defect(intent: ModifyIntended, order: Order) -> Refusal | None:

@@ -363,7 +363,7 @@ class SimulatedBroker:
         self, order: Resting, at: float, event: Event | None, facts: list[Event], ts: int, venue: str
     ) -> None:
         """Fill what the market has of an order; cancel the rest of one that does not wait."""
-        quantity = order.remaining
+        quantity = order.remaining if order.filled else order.allowed  # hot: as a rule nothing has filled
         auction = order.opens is not None or order.due != NEVER
         if self._filler.sized and event is not None and not auction:
             quantity = self._filler.available(order, event)

@@ -33,8 +33,8 @@ class Filler:
         self._quotes = quotes
         self._instruments = instruments
         self._taken: dict[tuple[str, str], float] = {}  # displayed size or volume already taken
-        # By instrument and price: the last quantity that filled whole, and what came of it.
-        self._whole: dict[tuple[str, float], tuple[Decimal, tuple[Decimal, Decimal]]] = {}
+        # By instrument and price: the last quantity that filled whole, as what, and what came of it.
+        self._whole: dict[tuple[str, float], tuple[Decimal, InstrumentDefined, tuple[Decimal, Decimal]]] = {}
         self._bar_ts: dict[str, int] = {}  # the bar whose volume `_taken` speaks of
 
     def renew(self, event: Trade | Quote) -> None:
@@ -129,15 +129,15 @@ class Filler:
         whole = not order.filled and (quantity is order.quantity or quantity == order.quantity)
         key = (definition.instrument, at)
         if whole and (known := self._whole.get(key)) is not None:
-            same, found = known
-            if same is quantity or same == quantity:
+            same, defined, found = known
+            if defined is definition and (same is quantity or same == quantity):
                 return found  # the same order again: nothing in a schedule depends on more than this
         exact = price(at)
         fee = self._commission.commission(
             definition, order.filled, order.charged, quantity, exact, order.traded_value
         )
         if whole and len(self._whole) < _WHOLE_MAX:
-            self._whole[key] = (quantity, (exact, fee))
+            self._whole[key] = (quantity, definition, (exact, fee))
         order.charged = CONTEXT.add(order.charged, fee)
         value = CONTEXT.multiply(CONTEXT.multiply(quantity, exact), definition.multiplier)
         order.traded_value = CONTEXT.add(order.traded_value, value)

@@ -131,7 +131,8 @@ class Working:
         order.ended = True
         del self._orders[name]
         if ts > self._done_since + self._memory_ns:
-            self._done_before, self._done, self._done_since = self._done, {}, ts
+            self._done_before, self._done, self._done_since = self._done, self._done_before, ts
+            self._done.clear()
         self._done[name] = (how, order.filled)
         if order.listed:
             order.listed = False
@@ -184,10 +185,10 @@ class Working:
     ) -> None:
         """Fill a part or all of an order; its relatives follow."""
         self._filler.fill(order, at, quantity, facts, ts, venue)
-        complete = order.complete
+        intent = order.intent
+        complete = order.filled is order.quantity or order.complete  # hot: as a rule they are the same object
         if complete:
             self.remove(order, "Filled", ts)
-        intent = order.intent
         if not (intent.parent or intent.oca or intent.order in self._families.parents):
             return
         self._apply(self._families.filled(order, quantity), facts, ts)

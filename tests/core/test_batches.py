@@ -112,7 +112,7 @@ class LongWay(Loop):
     """Takes bars one by one, each with its seq, as it takes what is not on the hot path."""
 
     def _take_other(self, event, events, inputs):
-        self._slice(inputs.seq, event)
+        self._slice(inputs.seq(), event)
 
 
 class NamesNoBars(Loop):

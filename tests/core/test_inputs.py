@@ -16,10 +16,10 @@ def batches():
 
 def test_the_seq_is_that_of_the_event_taken_last():
     for inputs in batches():
-        assert [(inputs.seq, event.ts) for event in inputs.events()] == list(
+        assert [(inputs.seq(), event.ts) for event in inputs.events()] == list(
             zip(SEQS.tolist(), range(5), strict=True)
         )
-        assert (inputs.seq, type(inputs.seq)) == (40, int)
+        assert (inputs.seq(), type(inputs.seq())) == (40, int)
 
 
 def test_an_event_taken_before_keeps_its_seq():
@@ -28,7 +28,7 @@ def test_an_event_taken_before_keeps_its_seq():
             if event.ts == 3:
                 break
         assert [inputs.seq_of(EVENTS[n]) for n in (0, 2, 3)] == [3, 9, 10]
-        assert [inputs.seq_before(n) for n in (0, 1, 3)] == [10, 9, 3]
+        assert [inputs.seq(n) for n in (0, 1, 3)] == [10, 9, 3]
 
 
 def test_pairs_are_plain_numbers_and_events():
@@ -85,7 +85,7 @@ class Ticks(Table):
 
 def test_a_batch_of_a_list_begins_where_it_is_told_to():
     inputs = Batch(SEQS[1:], EVENTS, 1).inputs()
-    assert [(inputs.seq, event) for event in inputs.events()] == list(
+    assert [(inputs.seq(), event) for event in inputs.events()] == list(
         zip(SEQS[1:].tolist(), EVENTS[1:], strict=True)
     )
     assert list(Batch(SEQS[:0], []).inputs().events()) == []
@@ -96,7 +96,7 @@ def test_an_event_of_a_table_is_built_when_its_turn_comes_and_keeps_its_seq():
     inputs = Batch(SEQS, table, 1).inputs()
     taken = []
     for event in inputs.events():
-        taken.append((inputs.seq, event))
+        taken.append((inputs.seq(), event))
         assert len(table.built) == len(taken)
     assert taken == list(zip(SEQS.tolist(), table[1:6], strict=True))
     assert [inputs.seq_of(event) for _, event in taken] == SEQS.tolist()  # times repeat, prices do not
@@ -112,7 +112,7 @@ def test_a_batch_of_a_table_gives_pairs_more_than_once():
 def test_of_rows_alike_in_everything_the_last_taken_counts():
     same = Trade(1, "feed", "ZVXA", 1.0, 1.0, "V")
     inputs = Batch(SEQS, Ticks([same] * 5)).inputs()
-    assert [(inputs.seq, inputs.seq_of(event)) for event in inputs.events()] == [
+    assert [(inputs.seq(), inputs.seq_of(event)) for event in inputs.events()] == [
         (n, n) for n in SEQS.tolist()
     ]
     assert inputs.pairs([same] * 3) == [(9, same), (10, same), (40, same)]
