@@ -4,7 +4,6 @@ Ids are told apart exactly. Nothing is ever removed. Ids come in by the thousand
 for, so they are only packed (a few bytes each) until somebody asks.
 """
 
-import zlib
 from collections.abc import Collection
 
 import msgspec
@@ -34,7 +33,7 @@ class Ids:
 
     def update(self, names: Collection[str]) -> None:
         """Add ids."""
-        self._packed.append(zlib.compress(_ENCODER.encode(names), 1))
+        self._packed.append(_ENCODER.encode(names))
 
     def __contains__(self, name: str) -> bool:
         if self._packed:
@@ -53,7 +52,7 @@ class Ids:
 
     def _sort_in(self) -> None:
         for packed in self._packed:
-            for name in _DECODER.decode(zlib.decompress(packed)):
+            for name in _DECODER.decode(packed):
                 self._mark(name)
         self._packed.clear()
 

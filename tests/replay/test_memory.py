@@ -11,7 +11,7 @@ from tests.projections.build import entries, stock
 from tests.properties.cost import life
 
 ORDERS = 3000
-BYTES_AN_ORDER_MAX = 60  # some 20 of a packed execution, and its share of what was at hand at the end
+BYTES_AN_ORDER_MAX = 130  # some 75 of a packed execution and an id, and a share of what is at hand
 
 
 def grown(monkeypatch: pytest.MonkeyPatch, keep: int | None) -> float:
