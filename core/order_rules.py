@@ -92,8 +92,8 @@ def order_defect(intent: OrderIntended) -> Refusal | None:
     quantity, kind, tif, till = intent.quantity, intent.type, intent.tif, intent.good_till
     found = None if ZERO < quantity <= QUANTITY_MAX else _quantity(quantity)
     # hot: a market order for the day has no price and no time
-    bare = intent.limit is intent.stop is intent.trail is intent.trail_pct is till is None
-    if bare and kind == "MKT" and tif == "DAY":
+    bare = intent.limit is intent.stop is intent.trail is intent.trail_pct is None
+    if bare and till is None and kind == "MKT" and tif == "DAY":
         return found
     return found or _prices(intent, kind) or _time(tif, kind, till, intent.ts)
 
