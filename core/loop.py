@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
+from core.deciding import Record
 from core.effects import Effect
 from core.errors import UsageError, is_termination
 from core.events import (
@@ -63,9 +64,11 @@ class Loop:
         self._made = made
         self._recorder = recorder
         self._append = recorder.append
-        self._record = self.record  # hot: a method that is bound once
+        self.record: Record = self._output  # hot: a method that is bound once
+        """Append an output, fold it, and return its seq."""
         self._broker = broker
         self._step = step
+        self._decisions = step.decisions
         self._agenda = agenda
         self._books = books
         self._folds = {kind: _together(folds.get(kind, ())) for kind in (*BY_TYPE, *folds)}
@@ -104,15 +107,14 @@ class Loop:
             failure = failure_of(error, strategies, self._step.present)
             if failure is None:
                 raise
-            self._step.requests.clear()
+            self._decisions.requests.clear()
             self._step.open(is_open=False)
             self.record(failure, failure.input_seq, None)
-            self._step.lapse(self.record, "the session ends", tell=False)
+            self._decisions.lapse(self.record, "the session ends", tell=False)
             self._end(session, "failed")
             raise raised(failure) from error
 
-    def record(self, event: Event, at: int, cause: int | None) -> int:
-        """Append an output, fold it, and return its seq."""
+    def _output(self, event: Event, at: int, cause: int | None) -> int:
         append = self._append  # hot: to call what an attribute holds, and is no method, is slow
         seq = append(event, at, cause)
         fold = self._folds[type(event)]
@@ -124,7 +126,7 @@ class Loop:
         self._step.present.ts = ts
         for seat in self._step.seats.values():
             seat.strategy.on_start()
-        self._step.lapse(self.record, "its session ended before it could leave")
+        self._decisions.lapse(self.record, "its session ended before it could leave")
         if warm_up is not None:
             for batch in warm_up.batches():
                 self._take(batch)
@@ -141,7 +143,7 @@ class Loop:
         self._step.open(is_open=False)
         for seat in self._step.seats.values():
             seat.strategy.on_stop()
-        self._step.lapse(self.record, "the session ends")
+        self._decisions.lapse(self.record, "the session ends")
         self._end(session, self.ending)
 
     def _end(self, session: int, reason: str) -> None:
@@ -167,7 +169,8 @@ class Loop:
         # The hot path: a tick while nothing is due. Everything else goes through `_slice`. What a lane
         # holds is kept in locals: neighbouring ticks mostly are of one instrument, whose name is then
         # the same object.
-        lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
+        lanes, present, agenda = self._lanes, self._step.present, self._agenda
+        requests = self._decisions.requests
         due = self._due()
         name: str | None = None
         told: Any = None  # the last event told to a strategy, where `present` does not name it yet
@@ -230,7 +233,8 @@ class Loop:
         """Take trade bars up to an event of another type, and return that; the last slice is left waiting."""
         # The hot path of bars: a slice of one of them while nothing is due and nothing rests, as in `_take`.
         # `bar` is the first of a slice, `others` the rest of it: empty for one instrument.
-        lanes, present, requests, agenda = self._lanes, self._step.present, self._step.requests, self._agenda
+        lanes, present, agenda = self._lanes, self._step.present, self._agenda
+        requests = self._decisions.requests
         others: list[Bar] = []
         other: Event | None = None
         due, ts = agenda.due, bar.ts
@@ -286,7 +290,7 @@ class Loop:
         They were taken just before the last event. `told` is the last bar told to a strategy, if `present`
         does not name it yet. Return which it is then.
         """
-        ts, step = bars[0].ts, self._step
+        ts, decisions = bars[0].ts, self._decisions
         lanes = [self._lanes[bar.instrument] for bar in bars]
         busy = [lane for lane in lanes if lane.resting or lane.derived]
         if busy or self._agenda.due <= ts:
@@ -296,7 +300,7 @@ class Loop:
             return None
         for bar, lane in zip(bars, lanes, strict=True):
             lane.book.bar = bar
-        present, requests = step.present, step.requests
+        present, requests = self._step.present, decisions.requests
         try:
             for place, (bar, lane) in enumerate(zip(bars, lanes, strict=True)):
                 handler = lane.on_bar
@@ -307,11 +311,11 @@ class Loop:
                     if requests:
                         present.seq = inputs.seq(len(bars) - place)
                         told = None
-                        step.settle(present.seq, self.record)
+                        decisions.settle(present.seq, self.record)
         except BaseException:
             present.seq = inputs.seq(len(bars) - place)
             raise
-        if step.effects:
+        if decisions.effects:
             self._name(told, inputs)
             told = None
             pairs = inputs.pairs_before(bars)
@@ -370,7 +374,7 @@ class Loop:
             return
         bars, self._bars = self._bars, []
         ts, last = bars[0][1].ts, bars[-1][0]
-        step, agenda = self._step, self._agenda
+        present, decisions, agenda = self._step.present, self._decisions, self._agenda
         if agenda.due <= ts:
             self._advance(ts, bars[0][0], BEFORE_PRICES)
         self._fold_bars(bars)
@@ -380,11 +384,11 @@ class Loop:
         for seq, bar in bars:
             handler = self._lanes[bar.instrument].hears(bar)
             if handler is not None:
-                step.present.seq, step.present.ts = seq, ts
+                present.seq, present.ts = seq, ts
                 handler(bar)
-                if step.requests:
-                    step.settle(seq, self._record)
-        if step.effects:
+                if decisions.requests:
+                    decisions.settle(seq, self.record)
+        if decisions.effects:
             self._accept(last)
         self._scan_bars(bars)
 
@@ -410,7 +414,7 @@ class Loop:
 
     def _scan(self, seq: int, event: Event) -> None:
         self._process(self._broker.scan(event), seq)
-        if self._step.effects:
+        if self._decisions.effects:
             self._accept(seq)
 
     def _advance(self, ts: int, seq: int, phase: int) -> None:
@@ -451,31 +455,31 @@ class Loop:
 
     def _process(self, facts: Iterable[Event], seq: int) -> None:
         """Process facts that the simulation made in the slice of the input `seq`: inputs themselves."""
-        record, heard = self._record, self._step.heard
+        record, heard = self.record, self._step.heard
         for fact in facts:
             own = record(fact, seq, None)
             if type(fact) in heard:
                 self._step.feed(own, fact)
-                if self._step.requests:
-                    self._step.settle(own, record)
+                if self._decisions.requests:
+                    self._decisions.settle(own, record)
         if self._step.sweeps:
             self._step.settle_sweeps(record)
 
     def _settle(self, seq: int) -> None:
-        step = self._step
-        if step.requests:
-            step.settle(seq, self.record)
-        if step.sweeps:
-            step.settle_sweeps(self.record)
-        if step.effects:
+        decisions = self._decisions
+        if decisions.requests:
+            decisions.settle(seq, self.record)
+        if self._step.sweeps:
+            self._step.settle_sweeps(self.record)
+        if decisions.effects:
             self._accept(seq)
 
     def _accept(self, seq: int) -> None:
-        step = self._step
-        while step.effects:
-            effects, step.effects = step.effects, []
+        decisions = self._decisions
+        while decisions.effects:
+            effects, decisions.effects = decisions.effects, []
             self._decided += effects
-            self._process(self._broker.accept(effects, step.present.ts), seq)
+            self._process(self._broker.accept(effects, self._step.present.ts), seq)
 
     def _fold(self, entry: Entry) -> None:
         fold = self._folds.get(type(entry.event))

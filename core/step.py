@@ -1,8 +1,8 @@
-"""The step: one input in, decisions out. Deterministic, without I/O; the loop does the acting.
+"""The step: who is seated, and which input concerns whom. Deterministic and without I/O: the loop acts.
 
-`feed` routes an input to the strategies that it concerns; `settle` turns what they asked for into
-decisions: intent, verdict, send. Every decision is recorded, and so folded, before the next request
-is judged: two orders asked for in one breath cannot both use the same headroom.
+`feed` routes an input to the strategies that it concerns, and to what asks for orders by itself: the kill
+switch, the exits kept for holdings, the day's stop, retries, what is held. What they all ask for becomes
+decisions in `core.deciding`.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,14 @@ import msgspec
 
 from core.agenda import Agenda
 from core.day_stop import DayStop
+from core.deciding import Decisions, Record
 from core.desk import Present, StrategyDesk, Views
-from core.effects import Effect
 from core.errors import UsageError
 from core.events import (
     AccountMarked,
-    AtrMeasured,
     BreakAccepted,
     BreakFound,
     BreakResolved,
-    CancelIntended,
-    CancelSendStarted,
-    CompositeSignal,
     ConnectionChanged,
     DataGapChanged,
     DataStateChanged,
@@ -34,38 +30,25 @@ from core.events import (
     HaltRequested,
     HaltVerified,
     HoldEnded,
-    HoldOutcome,
     LateBar,
-    ModifyIntended,
-    OrderIntended,
     OrderResolved,
     OrderRetried,
-    OrderSendStarted,
-    OrderSized,
     OrderStatusChanged,
     PositionAdjusted,
     ReconciliationFinished,
-    Recorded,
-    RiskApproved,
-    RiskRefused,
     SendFailed,
     SignalReceived,
-    SignalSourcesChanged,
     TimerFired,
     TradingResumed,
 )
-from core.halting import PROFILE, Closing, KillSwitch
-from core.holds import Held, Hold, HoldRule, Holds, Release, ended, fresh, intent_of, lapsed
-from core.order_rules import Refusal, is_exit
+from core.halting import KillSwitch
+from core.holds import HoldRule, Holds, Release
+from core.order_rules import is_exit
 from core.protection import Protection, Sweep
-from core.requests import Bracketed, Malformed
 from core.retry import Retries, RetryRule
-from core.risk import GATE, RiskGate, no_cancel, refused
+from core.risk import RiskGate
 from core.strategy import AnyStrategy, Strategy
-from core.views import HELD, Order, OrdersView
-
-Record = Callable[[Event, int, int | None], int]
-"""Append an output and fold it: `(event, at, cause) -> seq`."""
+from core.views import Order, OrdersView
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -81,7 +64,7 @@ class Seat(msgspec.Struct, frozen=True):
 
 
 class Step:
-    """The strategies of a session and the gate that judges what they ask for."""
+    """The strategies of a session, and `decisions` on what they ask for."""
 
     def __init__(
         self,
@@ -95,8 +78,6 @@ class Step:
         hold: HoldRule = HoldRule(),  # noqa: B008
     ) -> None:
         self.present = Present()
-        self.requests: list[Any] = []
-        self.effects: list[Effect] = []
         self.seats: dict[str, Seat] = {}
         self.kill_switch: KillSwitch | None = None
         self.protection: Protection | None = None
@@ -105,16 +86,16 @@ class Step:
         self.watching: dict[str, Callable[[Any], None]] = {}
         self._is_open = False
         self.day_stop: DayStop | None = None
-        self._gate = gate
         self._views = views
         self._agenda = agenda
         self._session = session
         self._account = account
         self._currency = currency
-        self._retries = Retries(retry, views.orders)
-        self._holds = Holds(hold, views.orders, agenda, gate.passing, gate.waits)
-        # What orders follow from: the composites and sizes made while handling the input at hand.
-        self._grounds: dict[tuple[str, str], int] = {}
+        orders = views.orders
+        holds = Holds(hold, orders, agenda, gate.passing, gate.waits)
+        parts = (Retries(retry, orders), orders, self.present, account, self._tell_order)
+        self.decisions = Decisions(gate, holds, *parts)
+        self.requests = self.decisions.requests
         # Types of facts that some strategy has a handler for.
         self.heard: set[type[Event]] = {TimerFired, HoldEnded}
         self._routes: dict[type[Event], Callable[[Any], None]] = {
@@ -139,23 +120,6 @@ class Step:
             DataStateChanged: self._feed_gate,
             DataGapChanged: self._feed_gap,
             HaltChanged: self._feed_gate,
-        }
-        self._settlers: dict[type[Any], Callable[[Any, int, Record], None]] = {
-            OrderIntended: self._settle_intent,
-            ModifyIntended: self._settle_intent,
-            CancelIntended: self._settle_cancel,
-            OrderRetried: self._settle_retry,
-            Recorded: self._settle_series,
-            RiskRefused: self._settle_series,
-            CompositeSignal: self._settle_ground,
-            OrderSized: self._settle_ground,
-            SignalSourcesChanged: self._settle_series,
-            AtrMeasured: self._settle_series,
-            Closing: self._settle_closing,
-            Bracketed: self._settle_bracket,
-            Malformed: self._settle_malformed,
-            Hold: self._settle_hold,
-            Release: self._settle_release,
         }
 
     @property
@@ -240,17 +204,16 @@ class Step:
             self.open(is_open=was_open)
 
     def _feed_order(self, news: Any) -> None:
-        if OrderStatusChanged in self.heard:
-            self._tell_order(news.order)
+        self._tell_order(news.order)
 
     def _feed_halt(self, halt: Any) -> None:
-        held = self._holds.orders()
+        held = self.decisions.holds.orders()
         self._feed_gate(halt)
         if self.kill_switch is not None:  # what is held is refused by the halt: there is nothing to cancel
             self.requests += [each for each in self.kill_switch.cancels(halt) if each.order not in held]
 
     def _feed_gate(self, _news: Any) -> None:
-        if self._holds:
+        if self.decisions.holds:
             self.requests.append(Release())
 
     def _feed_reopened(self, news: Any) -> None:
@@ -264,15 +227,19 @@ class Step:
     def _feed_outcome(self, news: Any) -> None:
         order = self.orders.get(news.order)
         if order is not None and order.id.startswith(f"{order.strategy}-{self._session}-"):
-            hold = self._holds.unsent(news, order) if type(news) is SendFailed and self._is_open else None
+            hold = (
+                self.decisions.holds.unsent(news, order)
+                if type(news) is SendFailed and self._is_open
+                else None
+            )
             if hold is not None:
                 self.requests.append(hold)  # its strategy is told once that it is held
                 return
-            self._retries.note(news)
+            self.decisions.retries.note(news)
         self._feed_order(news)
 
     def _feed_compared(self, news: Any) -> None:
-        for name, number, why in self._retries.due(news.ts):
+        for name, number, why in self.decisions.retries.due(news.ts):
             order = self.orders.get(name)
             if order is not None and order.strategy in self.seats:
                 who = (order.account, order.strategy, order.instrument)
@@ -319,195 +286,12 @@ class Step:
         assert self.protection is not None
         for sweep in dict.fromkeys(msgspec.structs.replace(s, at=self.sweeps[-1].at) for s in self.sweeps):
             for request in self.protection.requests(sweep, self.present.ts):
-                self._settlers[type(request)](request, sweep.at, record)
+                self.decisions.take(request, sweep.at, record)
         self.sweeps.clear()
 
-    def settle(self, at: int, record: Record) -> None:
-        """Turn the requests made while processing the input `at` into recorded decisions and effects."""
-        requests = self.requests
-        for request in requests:  # it may grow: refusals may lead to further requests, which the desk limits
-            self._settlers[type(request)](request, at, record)
-        requests.clear()
-        if self._grounds:
-            self._grounds.clear()
-
-    def _settle_ground(self, request: CompositeSignal | OrderSized, at: int, record: Record) -> None:
-        key = (request.strategy, request.instrument)
-        self._grounds[key] = record(request, at, self._grounds.get(key))
-
-    def _settle_series(
-        self,
-        request: Recorded | RiskRefused | SignalSourcesChanged | AtrMeasured,
-        at: int,
-        record: Record,
-    ) -> None:
-        record(request, at, None)
-
-    def _settle_intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
-        cause = None
-        if self._grounds:
-            cause = self._grounds.get((request.strategy, request.instrument))
-        self._decide(request, record(request, at, cause), at, record)
-
-    def _settle_malformed(self, request: Malformed, at: int, record: Record) -> None:
-        """Refuse what no rule needs to be asked about."""
-        seq = record(request.intent, at, None)
-        record(refused(request.intent, request.why), at, seq)
-        self._feed_order(request.intent)
-
-    def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
-        verdict = self._gate.judge(request)
-        if type(verdict) is RiskApproved:
-            self._send(request, verdict, at, record(verdict, at, seq), record)
-        elif why := self._hold_why(verdict, request):
-            self._hold(request, seq, why, at, record)
-        else:
-            record(verdict, at, seq)
-            self._feed_order(request)
-
-    def _settle_bracket(self, request: Bracketed, at: int, record: Record) -> None:
-        entry, exits = request.entry, request.exits
-        seq = record(entry, at, None)
-        verdict = self._gate.judge_bracket(entry, exits)
-        why = self._hold_why(verdict, entry)
-        if why:
-            self._hold(entry, seq, why, at, record)
-            for intent in exits:
-                self._hold(intent, record(intent, at, None), why, at, record)
-            return
-        self._decide_entry(entry, verdict, seq, at, record)
-        for intent in exits:
-            self._decide_exit(intent, verdict, record(intent, at, None), at, record)
-
-    def _decide_entry(
-        self, entry: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
-    ) -> None:
-        cause = record(verdict, at, seq)
-        if isinstance(verdict, RiskRefused):
-            self._feed_order(entry)
-        else:
-            self._send(entry, verdict, at, cause, record)
-
-    def _decide_exit(
-        self, intent: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
-    ) -> None:
-        """Let the exit of a bracket share the verdict on its entry."""
-        if isinstance(verdict, RiskRefused):
-            name = intent.parent
-            why = Refusal("bracket", "an approved entry", name, f"{name} was refused")
-            record(refused(intent, why), at, seq)
-            self._feed_order(intent)
-        else:
-            approved = self._gate.approve(intent)
-            self._send(intent, approved, at, record(approved, at, seq), record)
-
-    # -- what is held --------------------------------------------------------------------------
-
-    def _hold_why(self, verdict: RiskApproved | RiskRefused, intent: OrderIntended | ModifyIntended) -> str:
-        """Return why an intent is held and not refused; empty if the verdict stands."""
-        if not isinstance(verdict, RiskRefused) or verdict.rule != GATE:
-            return ""
-        return self._holds.why(intent)
-
-    def _hold(
-        self, intent: OrderIntended | ModifyIntended, cause: int | None, why: str, at: int, record: Record
-    ) -> None:
-        if isinstance(intent, ModifyIntended):
-            for each in self._holds.replaced(intent):
-                self._end_hold(each, "replaced", f"version {intent.version} stands for it", at, record)
-        self._holds.keep(intent, record(self._holds.event(intent, self.present.ts, why), at, cause))
-        self._feed_order(intent)
-
-    def _settle_hold(self, request: Hold, at: int, record: Record) -> None:
-        self._hold(request.intent, None, request.why, at, record)
-
-    def _end_hold(self, held: Held, outcome: HoldOutcome, why: str, at: int, record: Record) -> int:
-        return record(ended(held.intent, self.present.ts, outcome, why), at, held.seq)
-
-    def _settle_release(self, _request: Release, at: int, record: Record) -> None:
-        """Judge anew what the gate does not bar for the moment any more: it is sent, or refused, once."""
-        for family in self._holds.ready():
-            freed = [
-                (fresh(each.intent, self.present.ts), self._end_hold(each, "released", "", at, record))
-                for each in family
-            ]
-            (first, seq), *others = freed
-            exits = [(i, n) for i, n in others if isinstance(i, OrderIntended) and i.parent == first.order]
-            if isinstance(first, OrderIntended) and exits:
-                verdict = self._gate.judge_bracket(first, [intent for intent, _ in exits])
-                self._decide_entry(first, verdict, seq, at, record)
-                for intent, number in exits:
-                    self._decide_exit(intent, verdict, number, at, record)
-            else:
-                self._decide(first, seq, at, record)
-            for change, number in others:
-                if not isinstance(change, OrderIntended):
-                    self._decide(change, number, at, record)
-
-    def lapse(self, record: Record, why: str, *, tell: bool = True) -> None:
-        """End what is held: nothing is kept for another session, nor from one that broke off."""
-        at, known = self.present.seq, len(self._holds)
-        for each in self._holds.all():
-            self._end_hold(each, "expired", why, at, record)
-            if tell:
-                self._feed_order(each.intent)
-        left = [] if known or self._gate.free else self.orders.held()
-        for order, version in left:
-            if order.account == self._account:
-                record(lapsed(order, version, self.present.ts, why), at, None)
-                if tell:
-                    self._tell_order(order.id)
-
-    def _settle_closing(self, request: Closing, at: int, record: Record) -> None:
-        intent = request.intent
-        who = (intent.account, intent.strategy, intent.instrument)
-        seq = record(intent, at, None)
-        verdict = RiskApproved(intent.ts, intent.order, 1, *who, PROFILE)
-        self._send(intent, verdict, at, record(verdict, at, seq), record)
-
-    def _send(
-        self,
-        intent: OrderIntended | ModifyIntended,
-        verdict: RiskApproved,
-        at: int,
-        cause: int,
-        record: Record,
-    ) -> None:
-        if type(intent) is ModifyIntended:
-            self._holds.leaves(intent)
-        account, strategy, instrument = intent.account, intent.strategy, intent.instrument
-        send = OrderSendStarted(intent.ts, intent.order, verdict.version, account, strategy, instrument)
-        self.effects.append(Effect(record(send, at, cause), intent))
-
-    def _settle_retry(self, request: OrderRetried, at: int, record: Record) -> None:
-        seq = record(request, at, None)
-        order = self.orders.get(request.order)
-        assert order is not None
-        again = intent_of(order, request.ts)
-        self._decide(again, seq, at, record)
-
-    def _settle_cancel(self, request: CancelIntended, at: int, record: Record) -> None:
-        known = self.orders.get(request.order)
-        if known is None or known.strategy != request.strategy:
-            record(no_cancel(request, known), at, None)
-            return
-        seq = record(request, at, None)
-        self._retries.forget(request.order)
-        if not known.working:
-            return  # nothing to withdraw any more; the intent stays on record
-        for each in self._holds.take(request.order):
-            self._end_hold(each, "cancelled", request.reason, at, record)
-            if each.intent.order != request.order:
-                self._feed_order(each.intent)
-        if known.state == HELD:
-            self._feed_order(request)
-            return
-        self._holds.unwanted(request.order)
-        who = (request.account, request.strategy, request.instrument)
-        cancel = CancelSendStarted(request.ts, request.order, *who)
-        self.effects.append(Effect(record(cancel, at, seq), request))
-
     def _tell_order(self, order_id: str) -> None:
+        if OrderStatusChanged not in self.heard:
+            return
         order = self.orders.get(order_id)
         seat = self.seats.get(order.strategy) if order is not None else None
         if order is not None and seat is not None and seat.on_order is not None:

@@ -56,8 +56,10 @@ def held_at(bench, rule=MINUTE):
     """Put the real gate of a live session into a bench."""
     world, step = bench.world, bench.step
     gate = world.go_live(delayed_data=False)
-    step._gate._gate = gate
-    step._holds = Holds(rule, world.orders, bench.agenda, step._gate.passing, step._gate.waits)
+    step.decisions.gate._gate = gate
+    step.decisions.holds = Holds(
+        rule, world.orders, bench.agenda, step.decisions.gate.passing, step.decisions.gate.waits
+    )
     bench.loop = Loop(bench.tape, bench.broker, step, bench.agenda, world.quotes.book, world.folds())
     return bench
 

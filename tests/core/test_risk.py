@@ -118,7 +118,7 @@ class Forgetful(RiskGate):
 
 def test_a_gate_that_lets_them_share_is_caught():
     bench = Bench(Script({1: buys(300, 300)}), limits=FIVE_TWENTY)
-    bench.step._gate = Forgetful(FIVE_TWENTY, bench.step._gate._state)
+    bench.step.decisions.gate = Forgetful(FIVE_TWENTY, bench.step.decisions.gate._state)
     bench.run(ticks(10, 10))
     assert verdicts(bench) != ["ok", "max_position_size"]
 
@@ -221,7 +221,9 @@ def test_a_modify_that_would_exceed_the_limit_is_refused_and_the_order_stays_as_
 
 def test_modifying_an_exit_that_is_partly_filled_passes_as_a_reduction():
     def tighten_and_modify(s):
-        bench.step._gate._rules = active(Limits(max_position_size=0.00001))  # nothing may be held any more
+        bench.step.decisions.gate._rules = active(
+            Limits(max_position_size=0.00001)
+        )  # nothing may be held any more
         s.modify("s-1-2", limit=9.5, reason="r")
         s.buy("ACME", 1, reason="an entry")
 
@@ -444,7 +446,7 @@ class Doors:
 
 def judged_at(doors, plan):
     bench = Bench(Script(plan))
-    bench.step._gate._gate = doors
+    bench.step.decisions.gate._gate = doors
     bench.run(ticks(10, 10, 10, 10))
     return verdicts(bench)
 

@@ -125,7 +125,7 @@ def test_the_restricted_list_lets_out_and_not_in():
     assert verdicts(bench) == ["ok", "ok", "ok"]
 
     def restrict(s):
-        bench.step._gate._rules = active(Limits(restricted=("ACME",)))
+        bench.step.decisions.gate._rules = active(Limits(restricted=("ACME",)))
         s.sell("ACME", 2, reason="out")
         s.buy("ACME", 1, reason="in")
 
@@ -194,7 +194,7 @@ def test_risk_to_stops_counts_what_a_stop_does_not_cover_in_full():
 def test_a_holding_with_a_stop_risks_the_way_to_it():
     plan = {1: buy(900), 3: sell(900, stop=9, tif="GTC")}
     bench = run(plan, ticks(10, 10, 10, 10), max_risk_to_stops=0.5)
-    found = standings(ACCOUNT, bench.step._gate._state, Limits(max_risk_to_stops=0.5), OPEN)
+    found = standings(ACCOUNT, bench.step.decisions.gate._state, Limits(max_risk_to_stops=0.5), OPEN)
     assert [(f.rule, f.value) for f in found] == [("max_risk_to_stops", D(900))]
 
 

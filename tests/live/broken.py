@@ -308,7 +308,7 @@ def retries_for_ever(session: LiveSession) -> None:
 
     def loop(recorder: Any) -> Any:
         made: Any = loop_of(recorder)
-        retries = made._step._retries
+        retries = made._step.decisions.retries
         due = retries.due
 
         def again(ts: int) -> list[tuple[str, int, str]]:

@@ -17,6 +17,7 @@ from app.composition.seating import StrategySpec
 from app.live import session
 from app.live.recording import LiveRecorder
 from app.live.session import LiveRequest, run_live
+from core.deciding import Decisions
 from core.effects import Effect
 from core.events import (
     CancelSendStarted,
@@ -180,22 +181,22 @@ def releases_twice() -> None:
 
 def forgets_what_it_held() -> None:
     """Say nothing of what an earlier session held."""
-    lapse = Step.lapse
-    Step.lapse = lambda self, record, why, **more: len(self._holds) and lapse(self, record, why, **more)
+    lapse = Decisions.lapse
+    Decisions.lapse = lambda self, record, why, **more: len(self.holds) and lapse(self, record, why, **more)
 
 
 def keeps_what_others_held() -> None:
     """Let go what an earlier session held."""
-    lapse = Step.lapse
+    lapse = Decisions.lapse
 
     def carry_on(self, record, why, **more):
         if why.startswith("its session ended"):
-            for order in [o for o in self.orders.working() if o.state == HELD]:
-                self._holds.keep(intent_of(order, order.created_ts), self.present.seq)
+            for order in [o for o in self._orders.working() if o.state == HELD]:
+                self.holds.keep(intent_of(order, order.created_ts), self._present.seq)
         else:
             lapse(self, record, why, **more)
 
-    Step.lapse = carry_on
+    Decisions.lapse = carry_on
 
 
 def leaves_holdings_alone() -> None:

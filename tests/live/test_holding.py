@@ -89,7 +89,7 @@ def test_a_session_that_forgets_or_sends_twice_is_caught(broken: str, start: Sta
 
         def loop(recorder: Any) -> Any:
             made = loop_of(recorder)
-            holds = made._step._holds
+            holds = made._step.decisions.holds
             ready = holds.ready
 
             def again() -> list[Any]:

@@ -1,0 +1,271 @@
+"""From what is asked for to decisions: intent, verdict, send.
+
+Every decision is recorded, and so folded, before the next request is judged: two orders asked for in one
+breath cannot both use the same headroom. What the gate bars for the moment only is held, and judged anew
+when it opens. Knows no strategy but by the news it gives of an order; the loop does the acting.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from core.desk import Present
+from core.effects import Effect
+from core.events import (
+    AtrMeasured,
+    CancelIntended,
+    CancelSendStarted,
+    CompositeSignal,
+    Event,
+    HoldOutcome,
+    ModifyIntended,
+    OrderIntended,
+    OrderRetried,
+    OrderSendStarted,
+    OrderSized,
+    Recorded,
+    RiskApproved,
+    RiskRefused,
+    SignalSourcesChanged,
+)
+from core.halting import PROFILE, Closing
+from core.holds import Held, Hold, Holds, Release, ended, fresh, intent_of, lapsed
+from core.order_rules import Refusal
+from core.requests import Bracketed, Malformed
+from core.retry import Retries
+from core.risk import GATE, RiskGate, no_cancel, refused
+from core.views import HELD, OrdersView
+
+Record = Callable[[Event, int, int | None], int]
+"""Append an output and fold it: `(event, at, cause) -> seq`."""
+
+
+class Decisions:
+    """Turns `requests` into recorded decisions and `effects`; `tell` gives its strategy news of an order."""
+
+    def __init__(
+        self,
+        gate: RiskGate,
+        holds: Holds,
+        retries: Retries,
+        orders: OrdersView,
+        present: Present,
+        account: str,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.requests: list[Any] = []
+        self.effects: list[Effect] = []
+        self.gate = gate
+        self.holds = holds
+        self.retries = retries
+        self._orders = orders
+        self._present = present
+        self._account = account
+        self._tell = tell
+        # What orders follow from: the composites and sizes made while handling the input at hand.
+        self._grounds: dict[tuple[str, str], int] = {}
+        self._takers: dict[type[Any], Callable[[Any, int, Record], None]] = {
+            OrderIntended: self._intent,
+            ModifyIntended: self._intent,
+            CancelIntended: self._cancel,
+            OrderRetried: self._retry,
+            Recorded: self._series,
+            RiskRefused: self._series,
+            CompositeSignal: self._ground,
+            OrderSized: self._ground,
+            SignalSourcesChanged: self._series,
+            AtrMeasured: self._series,
+            Closing: self._closing,
+            Bracketed: self._bracket,
+            Malformed: self._malformed,
+            Hold: self._hold_unsent,
+            Release: self._release,
+        }
+
+    def take(self, request: Any, at: int, record: Record) -> None:
+        """Decide on one request made while processing the input `at`."""
+        self._takers[type(request)](request, at, record)
+
+    def settle(self, at: int, record: Record) -> None:
+        """Turn the requests made while processing the input `at` into recorded decisions and effects."""
+        requests = self.requests
+        for request in requests:  # it may grow: refusals may lead to further requests, which the desk limits
+            self._takers[type(request)](request, at, record)
+        requests.clear()
+        if self._grounds:
+            self._grounds.clear()
+
+    def _ground(self, request: CompositeSignal | OrderSized, at: int, record: Record) -> None:
+        key = (request.strategy, request.instrument)
+        self._grounds[key] = record(request, at, self._grounds.get(key))
+
+    def _series(
+        self,
+        request: Recorded | RiskRefused | SignalSourcesChanged | AtrMeasured,
+        at: int,
+        record: Record,
+    ) -> None:
+        record(request, at, None)
+
+    def _intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
+        cause = None
+        if self._grounds:
+            cause = self._grounds.get((request.strategy, request.instrument))
+        self._decide(request, record(request, at, cause), at, record)
+
+    def _malformed(self, request: Malformed, at: int, record: Record) -> None:
+        """Refuse what no rule needs to be asked about."""
+        seq = record(request.intent, at, None)
+        record(refused(request.intent, request.why), at, seq)
+        self._tell(request.intent.order)
+
+    def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
+        verdict = self.gate.judge(request)
+        if type(verdict) is RiskApproved:
+            self._send(request, verdict, at, record(verdict, at, seq), record)
+        elif why := self._hold_why(verdict, request):
+            self._hold(request, seq, why, at, record)
+        else:
+            record(verdict, at, seq)
+            self._tell(request.order)
+
+    def _bracket(self, request: Bracketed, at: int, record: Record) -> None:
+        entry, exits = request.entry, request.exits
+        seq = record(entry, at, None)
+        verdict = self.gate.judge_bracket(entry, exits)
+        why = self._hold_why(verdict, entry)
+        if why:
+            self._hold(entry, seq, why, at, record)
+            for intent in exits:
+                self._hold(intent, record(intent, at, None), why, at, record)
+            return
+        self._decide_entry(entry, verdict, seq, at, record)
+        for intent in exits:
+            self._decide_exit(intent, verdict, record(intent, at, None), at, record)
+
+    def _decide_entry(
+        self, entry: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
+    ) -> None:
+        cause = record(verdict, at, seq)
+        if isinstance(verdict, RiskRefused):
+            self._tell(entry.order)
+        else:
+            self._send(entry, verdict, at, cause, record)
+
+    def _decide_exit(
+        self, intent: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
+    ) -> None:
+        """Let the exit of a bracket share the verdict on its entry."""
+        if isinstance(verdict, RiskRefused):
+            name = intent.parent
+            why = Refusal("bracket", "an approved entry", name, f"{name} was refused")
+            record(refused(intent, why), at, seq)
+            self._tell(intent.order)
+        else:
+            approved = self.gate.approve(intent)
+            self._send(intent, approved, at, record(approved, at, seq), record)
+
+    # -- what is held --------------------------------------------------------------------------
+
+    def _hold_why(self, verdict: RiskApproved | RiskRefused, intent: OrderIntended | ModifyIntended) -> str:
+        """Return why an intent is held and not refused; empty if the verdict stands."""
+        if not isinstance(verdict, RiskRefused) or verdict.rule != GATE:
+            return ""
+        return self.holds.why(intent)
+
+    def _hold(
+        self, intent: OrderIntended | ModifyIntended, cause: int | None, why: str, at: int, record: Record
+    ) -> None:
+        if isinstance(intent, ModifyIntended):
+            for each in self.holds.replaced(intent):
+                self._end_hold(each, "replaced", f"version {intent.version} stands for it", at, record)
+        self.holds.keep(intent, record(self.holds.event(intent, self._present.ts, why), at, cause))
+        self._tell(intent.order)
+
+    def _hold_unsent(self, request: Hold, at: int, record: Record) -> None:
+        self._hold(request.intent, None, request.why, at, record)
+
+    def _end_hold(self, held: Held, outcome: HoldOutcome, why: str, at: int, record: Record) -> int:
+        return record(ended(held.intent, self._present.ts, outcome, why), at, held.seq)
+
+    def _release(self, _request: Release, at: int, record: Record) -> None:
+        """Judge anew what the gate does not bar for the moment any more: it is sent, or refused, once."""
+        for family in self.holds.ready():
+            freed = [
+                (fresh(each.intent, self._present.ts), self._end_hold(each, "released", "", at, record))
+                for each in family
+            ]
+            (first, seq), *others = freed
+            exits = [(i, n) for i, n in others if isinstance(i, OrderIntended) and i.parent == first.order]
+            if isinstance(first, OrderIntended) and exits:
+                verdict = self.gate.judge_bracket(first, [intent for intent, _ in exits])
+                self._decide_entry(first, verdict, seq, at, record)
+                for intent, number in exits:
+                    self._decide_exit(intent, verdict, number, at, record)
+            else:
+                self._decide(first, seq, at, record)
+            for change, number in others:
+                if not isinstance(change, OrderIntended):
+                    self._decide(change, number, at, record)
+
+    def lapse(self, record: Record, why: str, *, tell: bool = True) -> None:
+        """End what is held: nothing is kept for another session, nor from one that broke off."""
+        at, known = self._present.seq, len(self.holds)
+        for each in self.holds.all():
+            self._end_hold(each, "expired", why, at, record)
+            if tell:
+                self._tell(each.intent.order)
+        left = [] if known or self.gate.free else self._orders.held()
+        for order, version in left:
+            if order.account == self._account:
+                record(lapsed(order, version, self._present.ts, why), at, None)
+                if tell:
+                    self._tell(order.id)
+
+    def _closing(self, request: Closing, at: int, record: Record) -> None:
+        intent = request.intent
+        who = (intent.account, intent.strategy, intent.instrument)
+        seq = record(intent, at, None)
+        verdict = RiskApproved(intent.ts, intent.order, 1, *who, PROFILE)
+        self._send(intent, verdict, at, record(verdict, at, seq), record)
+
+    def _send(
+        self,
+        intent: OrderIntended | ModifyIntended,
+        verdict: RiskApproved,
+        at: int,
+        cause: int,
+        record: Record,
+    ) -> None:
+        if type(intent) is ModifyIntended:
+            self.holds.leaves(intent)
+        account, strategy, instrument = intent.account, intent.strategy, intent.instrument
+        send = OrderSendStarted(intent.ts, intent.order, verdict.version, account, strategy, instrument)
+        self.effects.append(Effect(record(send, at, cause), intent))
+
+    def _retry(self, request: OrderRetried, at: int, record: Record) -> None:
+        seq = record(request, at, None)
+        order = self._orders.get(request.order)
+        assert order is not None
+        again = intent_of(order, request.ts)
+        self._decide(again, seq, at, record)
+
+    def _cancel(self, request: CancelIntended, at: int, record: Record) -> None:
+        known = self._orders.get(request.order)
+        if known is None or known.strategy != request.strategy:
+            record(no_cancel(request, known), at, None)
+            return
+        seq = record(request, at, None)
+        self.retries.forget(request.order)
+        if not known.working:
+            return  # nothing to withdraw any more; the intent stays on record
+        for each in self.holds.take(request.order):
+            self._end_hold(each, "cancelled", request.reason, at, record)
+            if each.intent.order != request.order:
+                self._tell(each.intent.order)
+        if known.state == HELD:
+            self._tell(request.order)
+            return
+        self.holds.unwanted(request.order)
+        who = (request.account, request.strategy, request.instrument)
+        cancel = CancelSendStarted(request.ts, request.order, *who)
+        self.effects.append(Effect(record(cancel, at, seq), request))
