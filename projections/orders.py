@@ -6,7 +6,6 @@ quantities come from executions alone. Orders of others have no strategy: they a
 for risk. Nothing here decides, sends or counts time.
 """
 
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any, get_args
 
@@ -36,11 +35,11 @@ from core.events import (
     TimeInForce,
 )
 from core.money import ZERO
-from core.order_rules import is_exit, order_type
-from core.views import Execution, Order
+from core.order_rules import order_type
 from projections.base import Projection, State
 from projections.fills import plain_fill
 from projections.idset import Ids, IdsState
+from projections.order_book import OrderBook, by_age
 from projections.records import (
     AMENDED,
     APPROVED,
@@ -70,8 +69,8 @@ class OrdersState(State, kw_only=True):
     forgotten: IdsState
 
 
-class Orders(Projection):
-    """Implements `core.views.OrdersView`; also lists executions.
+class Orders(OrderBook, Projection):
+    """Folds what happens to orders into records.
 
     With `keep`, the orders that cannot fill are a window: the latest `keep` (up to a quarter more) stay,
     with their executions, and those that came to their end before are forgotten. A forgotten order is
@@ -90,10 +89,9 @@ class Orders(Projection):
         self._idle: dict[str, None] = {}  # orders that cannot fill, in the order in which they came to that
         self._unfilled: dict[str, None] = {}  # executions of which only the commission is known
         self._forgotten = Ids()
-        self._orders: dict[str, OrderRecord] = {}
-        self._executions: dict[str, ExecutionRecord] = {}
-        self._working: dict[str, OrderRecord] = {}
-        super().__init__(
+        OrderBook.__init__(self)
+        Projection.__init__(
+            self,
             {
                 OrderIntended: self._intended,
                 ModifyIntended: self._modify,
@@ -116,94 +114,8 @@ class Orders(Projection):
                 Filled: self._filled,
                 FillCorrected: self._corrected,
                 CommissionReported: self._commission,
-            }
+            },
         )
-
-    # What others read
-
-    def get(self, order: str) -> Order | None:
-        """Return the order, or `None` if no intent with this id was seen."""
-        record = self._orders.get(order)
-        return None if record is None or record.intent is None else record.view()
-
-    def working(self, strategy: str | None = None, instrument: str | None = None) -> list[Order]:
-        """Return the orders that may still fill, oldest first; the cost is that of the working orders."""
-        records = sorted(self._working.values(), key=_age)
-        return [
-            record.view()
-            for record in records
-            if record.intent is not None
-            and (strategy is None or record.intent.strategy == strategy)
-            and (instrument is None or record.intent.instrument == instrument)
-        ]
-
-    def held(self) -> list[tuple[Order, int]]:
-        """Return what is held, oldest order first: orders, and their versions that wait."""
-        records = sorted((r for r in self._orders.values() if r.waiting and r.intent), key=_age)
-        return [(record.view(), version) for record in records for version in record.waiting]
-
-    def was_filled(self, order: str, before: int) -> bool:
-        """Return whether an order had filled whole, as it was before its version `before`."""
-        record = self._orders.get(order)
-        return record is not None and record.was_filled(before)
-
-    def others(self, account: str, besides: str) -> list[Order]:
-        """Return the account's orders that may still fill, without the order `besides`, oldest first."""
-        return [record.view() for record in self._others(account, besides)]
-
-    def entering(self, account: str, besides: str) -> list[Order]:
-        """Return of `others` those that may build up a position: no exits of brackets or of holdings."""
-        found = [record.view() for record in self._others(account, besides) if not is_exit(record.id)]
-        return [order for order in found if not order.parent]
-
-    def count_others(self, account: str, besides: str) -> int:
-        """Return how many `others` there are."""
-        return len(self._others(account, besides))
-
-    def _others(self, account: str, besides: str) -> list[OrderRecord]:
-        if len(self._working) == 1 and besides in self._working:
-            return []
-        return [
-            record
-            for record in sorted(self._working.values(), key=_age)
-            if record.id != besides and record.intent is not None and record.intent.account == account
-        ]
-
-    def orders(self) -> list[Order]:
-        """Return all orders, oldest first."""
-        return [
-            record.view() for record in sorted(self._orders.values(), key=_age) if record.intent is not None
-        ]
-
-    def versions(self, order: str) -> list[Version]:
-        """Return the versions of an order that may be at the broker, the first one first."""
-        record = self._orders.get(order)
-        if record is None or record.intent is None:
-            return []
-        first = record.intent
-        prices = (first.limit, first.stop, first.reason, first.trail, first.trail_pct)
-        times = (first.good_till, first.outside_rth)
-        own = Version(1, record.quantity, *prices, *times, tif=first.tif)
-        return [own, *(v for v in record.versions if v.number not in record.dropped)]
-
-    def last_version(self, order: str) -> int:
-        """Return the highest number of an order's versions, refused ones included; 1 if it is unknown."""
-        record = self._orders.get(order)
-        return 1 if record is None else record.last_version()
-
-    def execution(self, exec_id: str) -> Execution | None:
-        """Return one execution in its highest revision, or `None`."""
-        record = self._executions.get(exec_id)
-        return None if record is None or record.fill is None else record.view()
-
-    def executions(self, order: str | None = None) -> list[Execution]:
-        """Return the executions (of one order) by execution time, then id."""
-        found: Iterable[ExecutionRecord] = self._executions.values()
-        if order is not None:
-            known = self._orders.get(order)
-            found = [self._executions[exec_id] for exec_id in known.executions] if known is not None else []
-        views = [record.view() for record in found if record.fill is not None]
-        return sorted(views, key=lambda execution: (execution.ts, execution.exec_id))
 
     # What is folded
 
@@ -523,7 +435,7 @@ class Orders(Projection):
         self._orders = {record.id: record.copy() for record in state.orders}
         self._executions = {record.exec_id: record.copy() for record in state.executions}
         self._working = {record.id: record for record in self._orders.values() if record.working()}
-        idle = state.idle or [r.id for r in sorted(self._orders.values(), key=_age) if not r.working()]
+        idle = state.idle or [r.id for r in sorted(self._orders.values(), key=by_age) if not r.working()]
         self._idle = dict.fromkeys(idle if self._keep is not None else ())
         self._unfilled = dict.fromkeys(state.unfilled)
         self._forgotten = Ids(state.forgotten)
@@ -551,7 +463,3 @@ def _foreign_intent(event: ExternalOrderReported, created_ts: int) -> OrderInten
         event.parent,
         event.oca,
     )
-
-
-def _age(record: OrderRecord) -> tuple[int, str]:
-    return record.created_seq, record.id
