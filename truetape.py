@@ -54,9 +54,9 @@ from core.risk.own import risk_rule
 from core.signals.composite import Composite, Reading
 from core.signals.opinions import opinion_of
 from core.signals.sources import ComputedSignals
-from core.sizers import sizer
-from core.sizing import LEAN, MarginSizing, fixed_fractional, volatility_target
-from core.sizing_rules import SizingFacts as SizingCase
+from core.sizing.methods import LEAN, MarginSizing, fixed_fractional, volatility_target
+from core.sizing.own import sizer
+from core.sizing.rules import SizingFacts as SizingCase
 from core.strategy import Parameters, Strategy, Subscription, WarmUp
 from core.views import ClosedTrade, Order, Position
 

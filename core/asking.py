@@ -11,7 +11,7 @@ import msgspec
 
 from core.events import Side, TimeInForce
 from core.signals.composite import Composite, Reading, SignalRules
-from core.sizing_rules import Sized
+from core.sizing.rules import Sized
 from core.views import (
     AccountView,
     DecidedView,

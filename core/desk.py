@@ -40,8 +40,8 @@ from core.requests import (
 )
 from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
-from core.sizing_desk import SizingDesk, SizingViews
-from core.sizing_rules import OwnSizer, Sized, SizingRules
+from core.sizing.desk import SizingDesk, SizingViews
+from core.sizing.rules import OwnSizer, Sized, SizingRules
 from core.views import (
     AccountView,
     DecidedView,

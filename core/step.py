@@ -41,10 +41,10 @@ from core.events import (
     TimerFired,
     TradingResumed,
 )
+from core.exits.protection import Protection, Sweep
 from core.halting import KillSwitch
 from core.holds import HoldRule, Holds, Release
 from core.order_rules import is_exit
-from core.protection import Protection, Sweep
 from core.retry import Retries, RetryRule
 from core.risk import RiskGate
 from core.strategy import AnyStrategy, Strategy

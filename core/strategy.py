@@ -47,7 +47,7 @@ from core.requests import Defect, is_negative
 from core.requests import share as share_of
 from core.resolutions import resolution_of
 from core.signals.composite import Composite, Reading, SignalRules
-from core.sizing import BeyondMargin, Holding, MarginSizing, rebalanced
+from core.sizing.methods import BeyondMargin, Holding, MarginSizing, rebalanced
 from core.views import (
     InstrumentsView,
     Order,

@@ -10,12 +10,12 @@ from app.plugins.rules import load_rules
 from core.agenda import Agenda
 from core.clock import MINUTE_NS
 from core.day_stop import DayStop
-from core.exit_rules import NO_EXITS, ExitRules
+from core.exits.protection import Protection
+from core.exits.rules import NO_EXITS, ExitRules
 from core.halting import KillSwitch
 from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Broker, Recorder
-from core.protection import Protection
 from core.retry import RetryRule
 from core.risk import Limits, RiskGate
 from core.sampling import EquitySampler

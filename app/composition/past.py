@@ -4,7 +4,7 @@ import msgspec
 
 from app.composition.world import World
 from core.events import MARKET_DATA, Event, FeedDefined, InstrumentDefined, SessionScheduled, SessionStarted
-from core.exit_rules import ExitRules
+from core.exits.rules import ExitRules
 from core.ports import EntryReader, Selection
 from core.risk import Limits
 from projections.sessions import Sessions

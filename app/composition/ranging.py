@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from core.clock import DAY_NS
 from core.events import Bar, Entry, Event, Trade
-from core.exit_rules import ExitRules
+from core.exits.ranges import TrueRanges
+from core.exits.rules import ExitRules
 from core.ports import EntryReader, Selection
-from core.ranges import TrueRanges
 from core.resolutions import resolution_of
 from projections.sessions import Sessions
 

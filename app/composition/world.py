@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from app.plugins.sizers import load_sizer
 from core.desk import Views
 from core.events import Entry, Event
-from core.ranges import TrueRanges
+from core.exits.ranges import TrueRanges
 from core.risk import RiskState
 from core.signals.composite import SignalRules
-from core.sizing_rules import SizingRules
+from core.sizing.rules import SizingRules
 from projections.account import Account
 from projections.base import Projection, fold
 from projections.decided import Decided

@@ -8,10 +8,10 @@ from app.configuration.settings import RiskSection, SizingSection
 from app.plugins.rules import own_limits
 from app.plugins.sizers import own_sizing
 from core.errors import ConfigError
-from core.exit_rules import NO_EXITS, STOP_KEYS, TARGET_KEYS, ExitRules
+from core.exits.rules import NO_EXITS, STOP_KEYS, TARGET_KEYS, ExitRules
 from core.risk import Limits
 from core.signals.composite import SignalRules
-from core.sizing_rules import SizingRules
+from core.sizing.rules import SizingRules
 
 
 def exits(section: RiskSection | None) -> ExitRules:

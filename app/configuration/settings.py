@@ -17,7 +17,7 @@ from core.matching.model import check_slippage
 from core.resolutions import check_length
 from core.signals.checks import check_half_lives, check_source, check_weights
 from core.signals.composite import DAY_S, DEFAULT_WEIGHTS
-from core.sizing_rules import Fallback, Method
+from core.sizing.rules import Fallback, Method
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1, extra={"hint": "fraction"})]
 """A share of one: 0.05 means 5 %."""

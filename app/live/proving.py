@@ -46,7 +46,7 @@ from core.money import ZERO
 from core.ports import Selection
 from core.retry import RetryRule
 from core.signals.composite import SignalRules
-from core.sizing_rules import SizingRules
+from core.sizing.rules import SizingRules
 from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter

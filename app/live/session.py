@@ -52,15 +52,15 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
-from core.exit_rules import NO_EXITS, ExitRules
+from core.exits.ranges import TrueRanges
+from core.exits.rules import NO_EXITS, ExitRules
 from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Recorder
-from core.ranges import TrueRanges
 from core.retry import RetryRule
 from core.risk import Limits
 from core.signals.composite import SignalRules
-from core.sizing_rules import SizingRules
+from core.sizing.rules import SizingRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions

@@ -30,7 +30,7 @@ from core.data_source import DataSource
 from core.errors import UnknownPlugin, UsageError, is_termination
 from core.listener import Listener
 from core.risk.own import is_risk_rule
-from core.sizers import is_sizer
+from core.sizing.own import is_sizer
 
 SIGNAL_METHODS = ("generate_signal", "load_custom_recommendations", "predict")
 

@@ -9,8 +9,8 @@ from app.configuration.settings import SizingSection
 from app.plugins.discovery import Found
 from app.plugins.kinds import SIZERS, instance_of, load_named
 from core.errors import UsageError
-from core.sizers import LoadedSizer, asking
-from core.sizing_rules import METHODS, OwnSizer, OwnSizing, SizingRules
+from core.sizing.own import LoadedSizer, asking
+from core.sizing.rules import METHODS, OwnSizer, OwnSizing, SizingRules
 
 
 def own_sizing(section: SizingSection) -> OwnSizing | None:

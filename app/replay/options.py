@@ -10,12 +10,12 @@ from app.plugins.rules import renewed
 from app.plugins.sizers import renewed_sizing
 from app.replay.carrying import Carried
 from app.replay.planning import DataOptions
-from core.exit_rules import NO_EXITS, ExitRules
+from core.exits.rules import NO_EXITS, ExitRules
 from core.matching import ActionOrders, BarFill, FillModel, Trigger, parse_slippage
 from core.money import money, plain
 from core.risk import Limits
 from core.signals.composite import SignalRules
-from core.sizing_rules import SizingRules
+from core.sizing.rules import SizingRules
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):

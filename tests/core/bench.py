@@ -30,7 +30,7 @@ from core.ports import RUN_BASE
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.signals.composite import SignalRules
-from core.sizing_rules import SizingRules
+from core.sizing.rules import SizingRules
 from core.step import Step
 from core.strategy import Parameters, Strategy, Subscription
 from projections.sessions import Sessions

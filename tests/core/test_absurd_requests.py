@@ -11,7 +11,7 @@ from core.events import Filled, OrderIntended, OrderSized, Recorded, RiskRefused
 from core.money import money
 from core.risk import Limits
 from core.signals.composite import Reading, SignalRules
-from core.sizing_rules import SizingRules
+from core.sizing.rules import SizingRules
 from eventstore.checks import check
 from tests.core.bench import OPEN, Bench, S, Script, instrument, session, trade
 

@@ -4,8 +4,8 @@ import pytest
 
 from core.clock import DAY_NS
 from core.events import CompositeSignal, Entry, OrderIntended, SignalReceived
-from core.exit_rules import ExitRules
-from core.protection import Protection
+from core.exits.protection import Protection
+from core.exits.rules import ExitRules
 from core.signals.composite import SignalRules
 from core.strategies.composite import CompositeParameters, CompositeTrader
 from projections.decided import Decided, DecidedState

@@ -19,10 +19,10 @@ from core.events import (
     SendFailed,
     SessionStarted,
 )
-from core.exit_rules import ExitRules
+from core.exits.protection import Protection
+from core.exits.rules import ExitRules
 from core.holds import HoldRule, Holds
 from core.loop import Loop
-from core.protection import Protection
 from core.risk import RiskGate
 from projections.orders import Orders
 from tests.core.bench import ACCOUNT, BEGIN, Bench, S, Script, trade

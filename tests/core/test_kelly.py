@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events import OrderSized
-from core.kelly import Edge, edge_of
-from core.sizing_rules import SizingFacts, SizingRules, sized
+from core.sizing.kelly import Edge, edge_of
+from core.sizing.rules import SizingFacts, SizingRules, sized
 from core.views import ClosedTrade
 from tests.core.bench import OPEN, Bench, S, Script, trade
 

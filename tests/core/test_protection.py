@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.composition.ranging import ranges_of
-from core import protection
 from core.day_stop import DayStop
 from core.events import CancelIntended, Entry, Filled, ModifyIntended, OrderIntended, RiskRefused
-from core.exit_rules import ExitRules
+from core.exits import protection
+from core.exits.protection import Protection, Sweep
+from core.exits.rules import ExitRules
 from core.order_rules import STOPS, is_exit
-from core.protection import Protection, Sweep
 from core.risk import Limits
 from tests.conftest import examples
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade

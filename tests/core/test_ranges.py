@@ -10,10 +10,10 @@ from core.events import (
     AtrMeasured,
     ModifyIntended,
 )
-from core.exit_rules import ExitRules
+from core.exits.protection import Protection, Sweep
+from core.exits.ranges import TrueRanges
+from core.exits.rules import ExitRules
 from core.indicators import Atr
-from core.protection import Protection, Sweep
-from core.ranges import TrueRanges
 from projections.decided import Decided
 from tests.core.bench import ACCOUNT, MIN, OPEN, S, bar, trade
 from tests.core.test_protection import bench_of, buy, exits, sell, working

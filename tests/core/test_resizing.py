@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from core.clock import DAY_NS
 from core.events import OrderIntended, OrderSized, RiskRefused
 from core.risk import Limits
-from core.sizing_rules import OwnSizing, SizingRules, Unsized
+from core.sizing.rules import OwnSizing, SizingRules, Unsized
 from projections.decided import Decided
 from tests.core.bench import OPEN, Bench, D, S, Script, instrument, session, trade
 

@@ -20,7 +20,7 @@ from core.events import (
 )
 from core.risk import Limits, RiskGate, exposure
 from core.risk.rules import active
-from core.sizing_rules import METHODS, SizingRules
+from core.sizing.rules import METHODS, SizingRules
 from tests.conftest import examples
 from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.sizing_rules import METHODS, SizingFacts, SizingRules, sized
+from core.sizing.rules import METHODS, SizingFacts, SizingRules, sized
 from core.views import ClosedTrade
 
 pytestmark = pytest.mark.risk

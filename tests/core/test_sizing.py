@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from core.commissions import commission_model
 from core.errors import UsageError
 from core.events import OrderIntended
-from core.sizing import LEAN, Holding, MarginSizing, fixed_fractional, rebalanced, volatility_target
+from core.sizing.methods import LEAN, Holding, MarginSizing, fixed_fractional, rebalanced, volatility_target
 from core.strategy import Parameters, Strategy, Subscription
 from tests.core.bench import OPEN, Bench, S, instrument, trade
 

@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 GUIDE = PROJECT / "docs" / "from-a-callback-bot.md"
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 NAMES = [page.relative_to(PROJECT).as_posix() for page in PAGES]
-RISK = re.compile(r"^from (core\.(risk|protection|sizing|day_stop)|projections\.risk)\b", re.MULTILINE)
+RISK = re.compile(r"^from (core\.(risk|exits|sizing|day_stop)|projections\.risk)\b", re.MULTILINE)
 
 
 def read(name: str) -> str:

@@ -32,9 +32,9 @@ from core.events import (
     OrderIntended,
     OrderSent,
 )
+from core.exits.protection import ExitRules
 from core.holds import HoldRule, Holds, intent_of
 from core.loop import Loop
-from core.protection import ExitRules
 from core.retry import RetryRule
 from core.step import Step
 from core.views import HELD

@@ -22,7 +22,7 @@ from core.events import (
     RiskRefused,
     SendFailed,
 )
-from core.protection import ExitRules
+from core.exits.protection import ExitRules
 from tests.conftest import sampled
 from tests.live import broken
 from tests.live.sessions import (

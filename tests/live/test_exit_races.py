@@ -8,9 +8,9 @@ import pytest
 
 from app.look.books import open_book, snapshot
 from core.events import BreakFound, BrokerMessage, Filled, ModifyIntended, OrderStatusChanged
+from core.exits.protection import ExitRules, Protection
 from core.matching import Families
 from core.order_rules import STOPS
-from core.protection import ExitRules, Protection
 from tests.live import broken
 from tests.live.sessions import (
     OPEN_S,

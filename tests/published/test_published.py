@@ -12,7 +12,7 @@ from app.replay.planning import DataOptions
 from app.report.building import opened
 from core.clock import wall
 from core.events import AccountMarked, CommissionReported, OrderStatusChanged
-from core.sizing import LEAN
+from core.sizing.methods import LEAN
 from tests.conftest import PROJECT, SHARED_DATA
 from tests.published.conftest import EXAMPLES, cents, events, fills, intents
 

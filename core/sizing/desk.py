@@ -12,7 +12,7 @@ from core.clock import DAY_NS
 from core.events import OrderSized, SizingPurpose
 from core.money import ZERO, money, price
 from core.order_rules import is_exit
-from core.sizing_rules import OwnSizer, Sized, SizingFacts, SizingRules, resized, sized
+from core.sizing.rules import OwnSizer, Sized, SizingFacts, SizingRules, resized, sized
 from core.views import (
     AccountView,
     DecidedView,

@@ -1,7 +1,7 @@
 """How large an entry is, by the configuration: a method, its inputs, the caps on it, and resizing.
 
 Pure: what it goes by comes as facts, and comes out again beside the size, for the log. The arithmetic of
-single methods is `core.sizing`'s and `core.kelly`'s; a user's own method is asked by `core.sizers`.
+single methods is that of `methods` and `kelly` beside this; a user's own method is asked by `own`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from core.errors import UsageError
-from core.kelly import edge_of
 from core.money import CONTEXT, ZERO, money, plain
-from core.sizing import fixed_fractional, volatility_target
+from core.sizing.kelly import edge_of
+from core.sizing.methods import fixed_fractional, volatility_target
 from core.views import ClosedTrade
 
 Method = Literal["fixed", "fixed_fractional", "volatility_target", "kelly"]
@@ -195,9 +195,9 @@ def _targeting(rules: SizingRules, facts: SizingFacts) -> _Wanted:
 def _kelly(rules: SizingRules, facts: SizingFacts) -> _Wanted:
     """Size by a fraction of the Kelly share, estimated from the strategy's own closed trades.
 
-    The last `kelly_trades` round trips in all its instruments count, after commissions; formula and sources:
-    `core.kelly`. With fewer than `kelly_least` wins and losses, or without any of one kind, the fallback's
-    method is used under the same cap, and the reason says so.
+    The last `kelly_trades` round trips in all its instruments count, after commissions; formula and sources
+    are those of `core.sizing.kelly`. With fewer than `kelly_least` wins and losses, or without any of one
+    kind, the fallback's method is used under the same cap, and the reason says so.
     """
     assert facts.equity is not None
     assert facts.unit is not None

@@ -12,7 +12,7 @@ import msgspec
 
 from core.errors import UnknownInstrument
 from core.events import AtrMeasured, CancelIntended, ModifyIntended, OrderIntended, OrderType, Side
-from core.exit_rules import Distance, ExitRules
+from core.exits.rules import Distance, ExitRules
 from core.money import CONTEXT, QUANTUM, ZERO, money, plain, price
 from core.order_rules import EXIT_PREFIX, STOPS, is_exit
 from core.views import DecidedView, InstrumentsView, Order, OrdersView, Position, PositionsView, RangesView

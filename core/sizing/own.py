@@ -12,7 +12,7 @@ import msgspec
 
 from core.money import ZERO
 from core.plugged import PluginRaised, asked
-from core.sizing_rules import OwnSizer, OwnSizing, SizingFacts, Unsized
+from core.sizing.rules import OwnSizer, OwnSizing, SizingFacts, Unsized
 
 _T = TypeVar("_T", bound=Callable[..., Any])
 _MARK = "__truetape_sizer__"

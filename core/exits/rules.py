@@ -1,6 +1,6 @@
 """Which automatic exits a holding gets, and how far away: fractions, amounts, or multiples of a range.
 
-Plain data and arithmetic; `core.protection` makes orders of it.
+Plain data and arithmetic; `core.exits.protection` makes orders of it.
 """
 
 from decimal import Decimal
