@@ -20,18 +20,17 @@ from core.errors import CorruptLog
 from core.events import BY_TAG, Entry, EventType
 from eventstore import archive, extents
 from eventstore.build_area import WAIT_S, building_in
+from eventstore.catalogue import Catalogue, hidden
 from eventstore.codec import decode_records
 from eventstore.files import Files, write_all
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout, sealed_name
 from eventstore.manifest import (
     MANIFEST_FORMAT,
-    Catalogue,
     Manifest,
     SealedPart,
     SealedSegment,
     TypeExtent,
     digest_of,
-    hidden,
     read_manifest,
 )
 from eventstore.parquet import TypedFile, TypedWriter, file_name

@@ -154,7 +154,9 @@ def segment_number(path: Path) -> int | None:
 
 
 def _listing(directory: Path, pattern: re.Pattern[str]) -> list[Path]:
+    # Names are sorted, not paths: there may be thousands.
     try:
-        return sorted(path for path in directory.iterdir() if pattern.fullmatch(path.name))
+        names = sorted(path.name for path in directory.iterdir() if pattern.fullmatch(path.name))
     except FileNotFoundError:
         return []
+    return [directory / name for name in names]

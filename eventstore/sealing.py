@@ -19,13 +19,13 @@ from core.errors import CorruptLog, StoreError
 from core.events import Entry, Event, EventType, SessionScheduled, Unknown
 from eventstore import archive
 from eventstore.build_area import building_in
+from eventstore.catalogue import Catalogue
 from eventstore.codec import decode_records, learned
 from eventstore.extents import Extents
 from eventstore.files import Files, write_all
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout, sealed_name, segment_number
 from eventstore.manifest import (
     MANIFEST_FORMAT,
-    Catalogue,
     Manifest,
     SealedSegment,
     TypeExtent,
@@ -116,7 +116,7 @@ def write_file(files: Files, path: Path, data: bytes) -> None:
 
 def _read_closed(layout: Layout, segment: Path) -> _Closed:
     header = read_header(segment)
-    length, chain = _end_of(layout, segment)
+    length, chain = _end_of(layout, segment, header.first_seq)
     data = segment.read_bytes()[:length]
     walk = Walk(segment, header.store, data=data)
     entries = [entry for block in walk for entry in decode_records(block.payload)]
@@ -129,14 +129,17 @@ def _read_closed(layout: Layout, segment: Path) -> _Closed:
     return _Closed(header, data, entries, chain)
 
 
-def _end_of(layout: Layout, segment: Path) -> tuple[int, bytes]:
-    """Return the valid length and last hash of a closed segment, as its successor states them."""
+def _end_of(layout: Layout, segment: Path, first_seq: int) -> tuple[int, bytes]:
+    """Return the valid length and last hash of a closed segment, as its successor states them.
+
+    A successor that is sealed holds no seq before `first_seq`, the segment's own.
+    """
     number = segment_number(segment)
     for other in layout.segments():
         after = read_header(other) if (segment_number(other) or 0) > (number or 0) else None
         if after is not None and after.previous_number == number:
             return after.previous_length, after.previous_hash
-    for part in Catalogue(layout.root).parts():
+    for part in Catalogue(layout.root).parts(first_seq):
         for sealed in part.manifest.segments:
             if sealed.previous_number == number:
                 return sealed.previous_length, bytes.fromhex(sealed.previous_hash)
@@ -150,7 +153,7 @@ def _check_seqs(segment: Path, entries: list[Entry], first_seq: int) -> None:
 
 
 def _already_sealed(layout: Layout, result: SealResult) -> bool:
-    for part in Catalogue(layout.root).parts():
+    for part in Catalogue(layout.root).parts(result.first_seq, result.last_seq):
         if part.first_seq <= result.first_seq and result.last_seq <= part.last_seq:
             chains = {(s.first_seq, s.last_seq): s.chain for s in part.manifest.segments}
             if chains.get((result.first_seq, result.last_seq)) != result.chain:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from eventstore import database
+from eventstore.catalogue import Catalogue
 from eventstore.codec import decode_records
 from eventstore.hot import hot_segments
 from eventstore.layout import Layout
-from eventstore.manifest import Catalogue
 from eventstore.reader import LogReader
 from eventstore.sql import connect
 from tests.eventstore.sealed_logs import open_log, write_ticks
@@ -120,9 +120,9 @@ def test_what_is_sealed_between_two_steps_of_a_reader_is_seen_once(tmp_path, mon
     else:
         parts = Catalogue.parts
 
-        def late(self: Catalogue):
+        def late(self: Catalogue, *seqs: int):
             roll_and_seal(Layout(root))
-            return parts(self)
+            return parts(self, *seqs)
 
         monkeypatch.setattr(Catalogue, "parts", late)
         tables = database.snapshot(Layout(root))
