@@ -7,8 +7,8 @@ journal holds. Reading only.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from core.errors import CorruptLog
 from eventstore.layout import MANIFEST_NAME, Layout, sealed_range
@@ -32,9 +32,9 @@ class Catalogue:
         Raises `CorruptLog` if any two overlap otherwise. Gaps are for the reader to judge.
         """
         for _ in range(_MAX_RETRIES):
-            paths = [path for path in self._listing() if _meets(path, first_seq, last_seq)]
-            parts = [part for path in paths if (part := self._part(path))]
-            if len(parts) == len(paths):
+            spans = [s for s in self._listing() if s.first_seq <= last_seq and first_seq <= s.last_seq]
+            parts = [part for span in spans if (part := self._part(span.path))]
+            if len(parts) == len(spans):
                 return parts
         raise self._vanishing()
 
@@ -44,7 +44,7 @@ class Catalogue:
         Before them come the paths of the others, whose manifests were not read.
         """
         for _ in range(_MAX_RETRIES):
-            paths = self._listing()
+            paths = [span.path for span in self._listing()]
             parts = self._backwards(paths, enough)
             if parts is not None:
                 return paths[: len(paths) - len(parts)], parts
@@ -63,11 +63,12 @@ class Catalogue:
                 break
         return parts[::-1]
 
-    def _listing(self) -> list[Path]:
-        paths = visible(stable_listing(self._layout))
-        names = {path.name for path in paths}
-        self._known = {name: part for name, part in self._known.items() if name in names}
-        return paths
+    def _listing(self) -> list["_Span"]:
+        spans = _visible(stable_listing(self._layout))
+        if self._known:
+            shown = (span.path.name for span in spans)
+            self._known = {name: self._known[name] for name in shown if name in self._known}
+        return spans
 
     def _part(self, path: Path) -> SealedPart | None:
         known = self._known.get(path.name)
@@ -97,29 +98,18 @@ def _read(path: Path) -> SealedPart | None:
         raise CorruptLog(f"{path / MANIFEST_NAME}: cannot be read: {why}; {_ADVICE}") from error
 
 
-def _meets(path: Path, first_seq: int, last_seq: int) -> bool:
-    first, last = _span(path)
-    return first <= last_seq and first_seq <= last
-
-
-def _span(path: Path) -> tuple[int, int]:
-    span = sealed_range(path)
-    assert span is not None, path
-    return span
-
-
 def stable_listing(layout: Layout) -> list[Path]:
     """Return the sealed directories as they were at one moment.
 
     A compaction makes the wider directory before it removes the narrower ones. One pass over a directory
     may miss the first and see the second; two passes that agree cannot.
     """
-    paths = layout.sealed_directories()
+    names = layout.sealed_names()
     for _ in range(_MAX_RETRIES):
-        again = layout.sealed_directories()
-        if again == paths:
-            return paths
-        paths = again
+        again = layout.sealed_names()
+        if again == names:
+            return [layout.sealed / name for name in names]
+        names = again
     raise CorruptLog(f"{layout.sealed}: it keeps changing while it is read")
 
 
@@ -127,27 +117,37 @@ def hidden(paths: Iterable[Path]) -> list[Path]:
     """Return the directories that a wider one hides, going by their names."""
     found: list[Path] = []
     reached = 0
-    for path in _widest_first(paths):
-        last_seq = _span(path)[1]
-        if last_seq <= reached:
-            found.append(path)
-        reached = max(reached, last_seq)
+    for span in _widest_first(paths):
+        if span.last_seq <= reached:
+            found.append(span.path)
+        reached = max(reached, span.last_seq)
     return found
 
 
-def visible(paths: Sequence[Path]) -> list[Path]:
+def _visible(paths: Iterable[Path]) -> list["_Span"]:
     """Return the directories in seq order without those inside a wider one, going by their names.
 
     Raises `CorruptLog` if two overlap otherwise.
     """
-    unread = set(hidden(paths))
-    shown = [path for path in _widest_first(paths) if path not in unread]
-    for before, path in pairwise(shown):
-        first_seq = _span(path)[0]
-        if first_seq <= _span(before)[1]:
-            raise CorruptLog(f"{path}: overlaps {before.name}: seq {first_seq} is sealed twice")
+    shown: list[_Span] = []
+    for span in _widest_first(paths):
+        if shown and span.last_seq <= shown[-1].last_seq:
+            continue
+        if shown and span.first_seq <= shown[-1].last_seq:
+            raise CorruptLog(
+                f"{span.path}: overlaps {shown[-1].path.name}: seq {span.first_seq} is sealed twice"
+            )
+        shown.append(span)
     return shown
 
 
-def _widest_first(paths: Iterable[Path]) -> list[Path]:
-    return sorted(paths, key=lambda path: (_span(path)[0], -_span(path)[1]))
+class _Span(NamedTuple):
+    # A directory and the seqs that its name states.
+    first_seq: int
+    last_seq: int
+    path: Path
+
+
+def _widest_first(paths: Iterable[Path]) -> list[_Span]:
+    spans = [_Span(*span, path) for path in paths if (span := sealed_range(path))]
+    return sorted(spans, key=lambda span: (span.first_seq, -span.last_seq))
