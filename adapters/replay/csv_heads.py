@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from adapters.replay.rows import number
+from adapters.replay.numerals import number
 from adapters.replay.table_times import read_time
 
 _DELIMITERS = ",;\t|"

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from adapters.replay.calendar import DAY_NS, changes_of, utc_ns
-from adapters.replay.rows import IntColumn
+from adapters.replay.parsed import IntColumn
 from adapters.replay.table_columns import Layout
 from adapters.replay.table_files import Block
 from adapters.replay.table_times import Times, read_time

@@ -14,9 +14,11 @@ import msgspec
 import numpy as np
 
 from adapters.replay.csv_heads import fields, read_head
+from adapters.replay.delimited import parse
 from adapters.replay.lines import cut
+from adapters.replay.numerals import not_finite, number, pointed
 from adapters.replay.packed import unpacked
-from adapters.replay.rows import Column, Parsed, not_finite, number, parse, pointed
+from adapters.replay.parsed import Column, Parsed
 from adapters.replay.table_scan import BLOCK_BYTES, PEEK_BYTES, scan
 from adapters.replay.table_times import Times, arrow_times, is_bare, read_times
 from core.errors import UsageError

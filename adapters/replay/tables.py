@@ -33,7 +33,9 @@ from adapters.replay.importing import (
     ImportSet,
 )
 from adapters.replay.merging import merged
-from adapters.replay.rows import NO_TIMES, Draft, IntColumn, Parsed, finish, number, pointed
+from adapters.replay.numerals import number, pointed
+from adapters.replay.parsed import NO_TIMES, IntColumn, Parsed
+from adapters.replay.rows import Draft, finish
 from adapters.replay.table_clocks import of_wall, runs_backwards, turned
 from adapters.replay.table_columns import KINDS, Layout, lay_out
 from adapters.replay.table_files import PEEK_ROWS, Block, CsvFile, ParquetFile, TableFile
