@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.data.bars import size_of
-from adapters.replay.tables import TableOptions
+from adapters.replay.tables.options import TableOptions
 from app.data.definitions import definition, definitions_of
 from app.data.importing import Imported, ImportRequest, run_import
 from app.output import Advance

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.replay.tables import TableOptions
+from adapters.replay.tables.options import TableOptions
 from app.data.importing import ImportRequest, run_import
 from core.errors import UsageError
 from core.events import CorporateAction

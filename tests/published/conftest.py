@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.replay.tables import TableOptions
+from adapters.replay.tables.options import TableOptions
 from app.composition.seating import StrategySpec
 from app.data.importing import ImportRequest, run_import
 from app.replay.options import ReplayOptions
