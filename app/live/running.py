@@ -28,8 +28,8 @@ from app.look.books import open_log
 from app.operation.writing import Writer
 from app.replay.period import parse_period
 from app.replay.recorded import Recorded
-from app.replay.replaying import result
 from app.replay.request import ReplayRequest, options, strategies
+from app.replay.summary import result
 from app.watch.watching import configured
 from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted
