@@ -19,6 +19,7 @@ from core.ports import Selection
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 from tests.conftest import PROJECT, SHARED_DATA
+from tests.once import once
 
 EXAMPLES = PROJECT / "examples" / "published"
 LEAN_DATA = (
@@ -40,8 +41,9 @@ def needs_data() -> None:
 
 @pytest.fixture(scope="session")
 def lean_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log that several modules replay from: nobody writes it, and runs beside it are each their own."""
     needs_data()
-    return imported(tmp_path_factory.mktemp("lean") / "log", LEAN_DATA)
+    return once(tmp_path_factory, "lean", lambda place: imported(place / "log", LEAN_DATA)) / "log"
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +125,16 @@ def fills(run: RunReader) -> list[Filled]:
 
 def intents(run: RunReader) -> list[OrderIntended]:
     return events(run, OrderIntended)
+
+
+def net_profit_pct(told: dict[str, Any]) -> Decimal:
+    """Return the net profit of a run from 100,000, in per cent as it is published."""
+    return round((Decimal(told["end_equity"]) / 100_000 - 1) * 100, 3)
+
+
+def drawdown_pct(told: dict[str, Any]) -> Decimal:
+    """Return the largest drawdown of a run, in per cent as it is published."""
+    return round(Decimal(told["max_drawdown"]), 3) * 100
 
 
 def cents(amount: str) -> Decimal:
