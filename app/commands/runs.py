@@ -98,11 +98,11 @@ def show_run(call: Call, run: Any, told_json: dict[str, Any]) -> None:
 
 def _first_fill(run: Any) -> str | None:
     from core.events import Filled  # noqa: PLC0415
-    from core.ports import Selection  # noqa: PLC0415
+    from core.ports import entries_of  # noqa: PLC0415
 
-    for batch in run.entries(Selection(types=frozenset({Filled}))):
-        for entry in batch:
-            return str(entry.event.exec_id)
+    for entry in entries_of(run, frozenset({Filled})):
+        assert isinstance(entry.event, Filled)
+        return entry.event.exec_id
     return None
 
 

@@ -33,14 +33,12 @@ from core.clock import DAY_NS, HOUR_NS, MINUTE_NS
 from core.commissions import commission_model
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
+    DEFINITIONS,
     Event,
-    FeedDefined,
     FxRateReported,
-    InstrumentDefined,
-    SessionScheduled,
 )
 from core.loop import Loop
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 from core.strategy import Subscription
 from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
 from eventstore.runs import RunReader
@@ -50,7 +48,6 @@ from projections.sessions import Sessions
 LONG_NS = 31 * DAY_NS
 """Equity is sampled each minute of a period up to this length, and each hour of a longer one."""
 
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 _RATES = frozenset[type[Event]]({FxRateReported})
 
 
@@ -79,8 +76,8 @@ class Replay:
         self._root = root
         self._reader = reader
         self._options = options
-        found = [e for batch in reader.entries(Selection(types=_DEFINITIONS | _RATES)) for e in batch]
-        self._definitions = [entry for entry in found if type(entry.event) in _DEFINITIONS]
+        found = list(entries_of(reader, DEFINITIONS | _RATES))
+        self._definitions = [entry for entry in found if type(entry.event) in DEFINITIONS]
         self._rates = [entry for entry in found if type(entry.event) in _RATES]
         self._sessions = Sessions()
         fold([self._sessions], [self._definitions])

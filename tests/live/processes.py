@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from app.live.status_file import read_status
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.reader import LogReader
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -87,7 +87,7 @@ class Live(Running):
 def events(log: Path, *kinds: type) -> list:
     """Return the events of these types that the log holds now."""
     types = frozenset(kinds) if kinds else None
-    return [e.event for b in LogReader(log).entries(Selection(types=types)) for e in b]
+    return [e.event for e in entries_of(LogReader(log), types)]
 
 
 def told(done: tuple[int, str, str]) -> dict:

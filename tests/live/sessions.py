@@ -17,7 +17,7 @@ from app.live.session import LiveRequest, LiveSession
 from app.look.books import open_book, open_log, snapshot
 from app.replay.recorded import Recorded
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
-from core.ports import Selection
+from core.ports import entries_of
 from core.retry import RetryRule
 from eventstore.journal import Journal
 from tests import forked
@@ -89,7 +89,7 @@ def play(
 
 
 def entries(log: Path, *kinds):
-    return [e.event for b in open_log(log).entries(Selection(types=frozenset(kinds))) for e in b]
+    return [e.event for e in entries_of(open_log(log), frozenset(kinds))]
 
 
 def at_the_broker(book: Path) -> list[str]:
@@ -146,11 +146,7 @@ def assert_same_books(log: Path, book: Path) -> None:
 
 def prove_all(log: Path) -> None:
     """Replay each recorded session; raises `Differs` where one does not come out as it was recorded."""
-    frames = [
-        e
-        for b in open_log(log).entries(Selection(types=frozenset({SessionStarted, SessionEnded})))
-        for e in b
-    ]
+    frames = list(entries_of(open_log(log), frozenset({SessionStarted, SessionEnded})))
     starts = [e for e in frames if isinstance(e.event, SessionStarted)]
     for entry in starts:
         last = next(e.seq for e in frames if e.seq > entry.seq)

@@ -13,7 +13,7 @@ import cli
 from adapters.ibkr.data.bars import size_of
 from adapters.ibkr.data.inquiry import Place, inquire
 from adapters.replay.source import LogSource
-from app.data.definitions import definitions_of
+from app.composition.definitions import definitions_of
 from app.data.fetching import FetchRequest, fetch, run_fetch
 from app.live.ending import Ending
 from app.live.kill_file import KillFile

@@ -15,7 +15,7 @@ from app.replay.options import ReplayOptions
 from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.events import Filled, OrderIntended
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 from tests.conftest import PROJECT, SHARED_DATA
@@ -116,7 +116,7 @@ def play() -> Play:
 
 
 def events(run: RunReader, kind: type[Any]) -> list[Any]:
-    return [e.event for batch in run.entries(Selection(types=frozenset({kind}))) for e in batch]
+    return [e.event for e in entries_of(run, frozenset({kind}))]
 
 
 def fills(run: RunReader) -> list[Filled]:

@@ -22,7 +22,7 @@ from core.events import (
     Recorded,
 )
 from core.matching import Hours
-from core.ports import Selection
+from core.ports import entries_of
 from core.views import Order
 from eventstore.reader import LogReader
 from tests.core.bench import BEGIN, CLOSE, MIN, OPEN, bar, instrument, session
@@ -80,7 +80,7 @@ def replayed(root, date, *settings, name="Once", **request):
 
 
 def told(run, *kinds):
-    return [e.event for batch in run.entries(Selection(types=frozenset(kinds))) for e in batch]
+    return [e.event for e in entries_of(run, frozenset(kinds))]
 
 
 def test_two_days_one_by_one_end_as_both_at_once(root):

@@ -9,7 +9,7 @@ from app.replay.planning import DataOptions
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UsageError
 from core.events import FeedDefined, Filled, MadeBar, MadeQuoteBar, OrderIntended
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.memory import MemoryLog
 from tests.core.bench import CLOSE, MIN, OPEN, S, bar, instrument, quote, quote_bar, session, trade
 from tests.replay.test_planning import DATES, DAY, imported
@@ -60,7 +60,7 @@ def replayed(tmp_path, reader, *parameters, days=1, **options):
 
 
 def told(run, kind):
-    return [e.event for b in run.entries(Selection(types=frozenset({kind}))) for e in b]
+    return [e.event for e in entries_of(run, frozenset({kind}))]
 
 
 def ends(bars):

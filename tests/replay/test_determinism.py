@@ -17,7 +17,7 @@ from app.replay.period import Period
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.reader import LogReader
 from eventstore.run_checks import verify_run
 from eventstore.run_writer import NondeterministicRun
@@ -238,7 +238,7 @@ def test_a_failing_strategy_publishes_its_run_every_time_alike(log, tmp_path):
         assert caught.value.exit_code == 8
     (kept,) = list_runs(log)
     assert f"kept as {kept.id}" in str(caught.value)
-    (failed,) = [e.event for b in kept.entries(Selection(types=frozenset({StrategyFailed}))) for e in b]
+    (failed,) = [e.event for e in entries_of(kept, frozenset({StrategyFailed}))]
     assert (failed.handler, failed.file, failed.line) == ("on_trade", "failing.py", 15)
     assert kept.summary["fills"] == 1
     assert verify_run(kept.path) == []

@@ -14,7 +14,7 @@ from app.replay.replaying import Replay, again
 from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, Resting, pay_dividend, restated_quantity, split_order
 from core.order_rules import order_type
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.memory import MemoryLog
 from tests.replay.splits import EX_DATE, fill, split
 
@@ -49,7 +49,7 @@ def replayed(tmp_path, ask, *actions, bad=False):
 
 
 def told(run, kind):
-    return [e.event for batch in run.entries(Selection(types=frozenset({kind}))) for e in batch]
+    return [e.event for e in entries_of(run, frozenset({kind}))]
 
 
 def resting(side, quantity="10", *, limit=None, stop=None, touch=None, trail=None, filled="0"):
