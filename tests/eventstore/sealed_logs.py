@@ -103,6 +103,16 @@ def write_ticks(journal: Journal, count: int, *, batch: int = 500) -> None:
         journal.commit(sync=False)
 
 
+def write_unsealed(root: Path, *counts: int) -> Path:
+    """Make a log with a segment of so many ticks each, none of them sealed; return its directory."""
+    journal = open_log(root, sealing=False)
+    for count in counts:
+        journal.roll()  # nothing, where the segment is empty
+        write_ticks(journal, count)
+    journal.close()
+    return root
+
+
 def left_building(root: Path) -> list[Path]:
     """What an interrupted build left behind in `tmp/`."""
     layout = Layout(root)

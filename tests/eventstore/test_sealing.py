@@ -16,7 +16,14 @@ from eventstore.parquet import TypedWriter
 from eventstore.sealing import SealWorker, seal
 from eventstore.segments import read_header, walk
 from eventstore.verify import verify
-from tests.eventstore.sealed_logs import left_building, open_log, read_all, write_everything, write_ticks
+from tests.eventstore.sealed_logs import (
+    left_building,
+    open_log,
+    read_all,
+    write_everything,
+    write_ticks,
+    write_unsealed,
+)
 
 
 @pytest.fixture
@@ -139,13 +146,7 @@ def _die_while_sealing(root: Path, files: Files, monkeypatch) -> None:
 
 @pytest.fixture
 def small(tmp_path):
-    root = tmp_path / "log"
-    journal = open_log(root, sealing=False)
-    write_ticks(journal, 200)
-    journal.roll()
-    write_ticks(journal, 10)
-    journal.close()
-    return root
+    return write_unsealed(tmp_path / "log", 200, 10)
 
 
 def test_files_are_durable_before_the_rename_and_the_rename_after_it(small):

@@ -18,10 +18,11 @@ from core.events import (
     OrderAttempted,
 )
 from core.holds import HoldRule
-from core.ports import Selection, entries_of
+from core.ports import entries_of
 from core.views import Order
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
+from tests.logs import events_of
 
 DRILL = f"{Path(__file__).parent / 'drill.py'}:Drill"
 ACCOUNT = "DU1000001"
@@ -106,8 +107,7 @@ class Rig:
 
     def events(self, *types: type[Event]) -> list[Any]:
         """Return the events of some types that the log holds, in order."""
-        found = LogReader(self.root).entries(Selection(types=frozenset(types)))
-        return [entry.event for batch in found for entry in batch]
+        return events_of(self.root, *types)
 
 
 class Books:

@@ -15,10 +15,10 @@ from app.replay.options import ReplayOptions
 from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.events import Filled, OrderIntended
-from core.ports import entries_of
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 from tests.conftest import PROJECT, SHARED_DATA
+from tests.logs import events_of
 from tests.once import once
 
 EXAMPLES = PROJECT / "examples" / "published"
@@ -115,16 +115,12 @@ def play() -> Play:
     return run
 
 
-def events(run: RunReader, kind: type[Any]) -> list[Any]:
-    return [e.event for e in entries_of(run, frozenset({kind}))]
-
-
 def fills(run: RunReader) -> list[Filled]:
-    return events(run, Filled)
+    return events_of(run, Filled)
 
 
 def intents(run: RunReader) -> list[OrderIntended]:
-    return events(run, OrderIntended)
+    return events_of(run, OrderIntended)
 
 
 def net_profit_pct(told: dict[str, Any]) -> Decimal:

@@ -6,7 +6,8 @@ import pytest
 
 from core.events import AccountMarked
 from tests.conftest import PROJECT
-from tests.published.conftest import EXAMPLES, cents, events, fills
+from tests.logs import events_of
+from tests.published.conftest import EXAMPLES, cents, fills
 
 NINE_YEARS = "2004-08-19..2013-03-01"
 
@@ -30,7 +31,7 @@ def test_sma_cross_of_backtesting_py_comes_out_to_the_cent(goog_log, play):
              for into, out in zip(done[::2], done[1::2], strict=True)]  # fmt: skip
     assert round(100 * sum(gain > 0 for gain in gains) / len(gains), 2) == 46.97
     # The peak is of closes: marks are made each minute, after the open and after the close.
-    assert max(cents(str(mark.equity)) for mark in events(run, AccountMarked)) == D("75787.44")
+    assert max(cents(str(mark.equity)) for mark in events_of(run, AccountMarked)) == D("75787.44")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_sma_cross_pays_a_rate_of_the_value_to_the_cent(slow, trades, paid, peak
     assert (len(done), cents(run.summary["end_equity"])) == (2 * trades + 1, D(final))
     assert paid_by_trades(run, done[2 * trades :]) == D(paid)
     # The peak is of closes; marks are made after the opens, too.
-    assert D(peak) in {cents(str(mark.equity)) for mark in events(run, AccountMarked)}
+    assert D(peak) in {cents(str(mark.equity)) for mark in events_of(run, AccountMarked)}
 
 
 @pytest.mark.extended
@@ -93,4 +94,4 @@ def test_two_time_frames_of_backtesting_py_come_out_to_the_cent(
     done = fills(run)
     assert (len(done), cents(run.summary["end_equity"])) == (2 * trades + open_at_end, D(final))
     assert paid_by_trades(run, done[2 * trades :]) == D(paid)
-    assert D(peak) in {cents(str(mark.equity)) for mark in events(run, AccountMarked)}
+    assert D(peak) in {cents(str(mark.equity)) for mark in events_of(run, AccountMarked)}

@@ -6,7 +6,8 @@ import pytest
 
 from core.clock import wall
 from core.events import CommissionReported, OrderStatusChanged
-from tests.published.conftest import cents, events, fills
+from tests.logs import events_of
+from tests.published.conftest import cents, fills
 
 PRICE_CROSS, YEAR = "price_cross.py:PriceCross", "2006-01-02..2006-12-29"
 
@@ -49,7 +50,7 @@ def test_backtraders_kinds_of_orders_fill_as_it_prints(kind, index_log, play):
     told = ", ".join(f"{wall(f.ts, 'Europe/Berlin'):%m-%d} {f.price}" for f in fills(run))
     assert told.startswith(first)
     assert told.endswith(last)
-    over = [e for e in events(run, OrderStatusChanged) if e.status == "Cancelled"]
+    over = [e for e in events_of(run, OrderStatusChanged) if e.status == "Cancelled"]
     assert " ".join(f"{wall(e.ts, 'Europe/Berlin'):%m-%d}" for e in over) == expired
 
 
@@ -59,7 +60,7 @@ def test_backtraders_commissions_come_out_to_the_cent(index_log, play):
     run = play(index_log, PRICE_CROSS, YEAR, parameters=parameters, commission="0.5 %", cash=cash)
     paid = [(cents(str(f.price)), f.price * 10 * D("0.005")) for f in fills(run)[:4]]
     assert [price for price, _ in paid] == [D("3754.13"), D("3786.93"), D("3863.57"), D("3839.24")]
-    told = [cents(str(c.amount / 10)) for c in events(run, CommissionReported)[:4]]
+    told = [cents(str(c.amount / 10)) for c in events_of(run, CommissionReported)[:4]]
     assert told == [D("18.77"), D("18.93"), D("19.32"), D("19.20")]  # of the index itself, not of ten
     usual = play(index_log, PRICE_CROSS, YEAR, commission="zero", cash=cash).summary
     assert round(D(usual["max_drawdown"]) * 100, 2) == D("2.62")

@@ -11,7 +11,8 @@ from app.replay.planning import DataOptions
 from core.clock import wall
 from core.events import OrderStatusChanged
 from tests.conftest import SHARED_DATA
-from tests.published.conftest import cents, drawdown_pct, events, fills, intents, net_profit_pct
+from tests.logs import events_of
+from tests.published.conftest import cents, drawdown_pct, fills, intents, net_profit_pct
 from tests.published.lean import DAILY, MINUTE, WEEK
 
 D = Decimal
@@ -82,7 +83,7 @@ def test_the_order_ticket_demo_fills_eight_of_its_orders(lean_log, play):
     assert (told["fills"], cents(told["commissions"])) == (8, D("8.00"))
     assert net_profit_pct(told) == D("0.838")  # the published net profit
     # The last market-on-close comes at 15:45, which is too late.
-    rejected = [s for s in events(run, OrderStatusChanged) if s.status == "Rejected"]
+    rejected = [s for s in events_of(run, OrderStatusChanged) if s.status == "Rejected"]
     assert [s.message[:26] for s in rejected] == ["market on close: too late,"]
 
 
@@ -92,7 +93,7 @@ def test_times_in_force_end_as_published(lean_log, play):
     assert (told["orders"], told["fills"], cents(told["commissions"])) == (6, 3, D("3.00"))
     assert net_profit_pct(told) == D("0.070")  # the published net profit
     assert drawdown_pct(told) == D("0.100")
-    ended = {s.order[-1]: s.message for s in events(run, OrderStatusChanged) if s.status == "Cancelled"}
+    ended = {s.order[-1]: s.message for s in events_of(run, OrderStatusChanged) if s.status == "Cancelled"}
     assert ended == {"3": "DAY order: the session closed", "5": "GTD order: its time is up"}
 
 
