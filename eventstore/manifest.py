@@ -6,6 +6,7 @@ catalogue.py's. Reading only.
 
 import hashlib
 import os
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -167,6 +168,19 @@ def read_manifest(directory: Path) -> Manifest:
             f"{path}: states seqs {manifest.first_seq}..{manifest.last_seq}, its directory's name others"
         )
     return manifest
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of `seal.json`: indented, for people."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def writer_version() -> str:
+    """Return the name and version of the program that writes."""
+    try:
+        return f"truetape {version('truetape')}"
+    except PackageNotFoundError:
+        return "truetape"
 
 
 class _Form(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
 from eventstore.manifest import SealedPart, SealedSegment, digest_of, read_manifest
 from eventstore.outline import outline
 from eventstore.run_checks import verify_run
-from eventstore.sealing import compare_tables
+from eventstore.sealed_tables import compare_tables
 from eventstore.verdict import Damage, Lost
 
 _MAX_RETRIES = 20

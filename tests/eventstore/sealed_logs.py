@@ -14,10 +14,10 @@ from eventstore import columns
 from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.parquet import TypedWriter
-from eventstore.policy import Policy
+from eventstore.policy import Policy, SealResult
 from eventstore.reader import LogReader
 from eventstore.schema import columns_of
-from eventstore.sealing import SealResult, seal
+from eventstore.sealing import seal
 
 CLOCK_NS = 1_700_000_000_000_000_000
 START_NS = 1_381_152_600_000_000_000

@@ -21,7 +21,7 @@ from eventstore.manifest import SealedPart, read_manifest
 from eventstore.parquet import TypedWriter
 from eventstore.policy import Policy
 from eventstore.reader import LogReader
-from eventstore.sealing import SealWorker
+from eventstore.seal_client import SealWorker
 from eventstore.sql import connect
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import (

@@ -12,9 +12,9 @@ from eventstore.files import Files
 from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import Layout
-from eventstore.policy import Policy
+from eventstore.policy import Policy, SealResult
 from eventstore.reader import LogReader
-from eventstore.sealing import SealResult, seal
+from eventstore.sealing import seal
 from eventstore.segments import Walk
 from eventstore.verdict import Lost, Recovery
 from tests.faults.journals import UnsyncedFiles, crash, event_of, read_all

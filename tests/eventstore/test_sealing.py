@@ -8,12 +8,13 @@ import pytest
 
 from core.errors import CorruptLog, StoreError
 from core.events import Quote, Trade
-from eventstore import sealing
+from eventstore import sealed_tables, sealing
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.manifest import read_manifest
 from eventstore.parquet import TypedWriter
-from eventstore.sealing import SealWorker, seal
+from eventstore.seal_client import SealWorker
+from eventstore.sealing import seal
 from eventstore.segments import read_header, walk
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import (
@@ -104,7 +105,7 @@ def test_a_table_that_came_out_wrong_is_found_before_it_is_published(rolled, mon
         def write(self, batch):
             super().write(batch.slice(0, max(1, len(batch) - 1)))
 
-    monkeypatch.setattr(sealing, "TypedWriter", Dropping)
+    monkeypatch.setattr(sealed_tables, "TypedWriter", Dropping)
     with pytest.raises(CorruptLog, match=r"parquet: seq \d+ differs from the journal's"):
         seal(rolled, first_segment(rolled))
     assert Layout(rolled).sealed_directories() == []
