@@ -16,13 +16,11 @@ from app.replay.period import Period
 from app.replay.planning import Plan, Planner
 from core.clock import local
 from core.errors import DataMissing
-from core.events import Bar, Entry, Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import EntryReader, Selection
+from core.events import DEFINITIONS, Bar, Entry, Event, SessionScheduled
+from core.ports import EntryReader, Selection, entries_of
 from core.strategy import Subscription
 from projections.quotes import Quotes
 from projections.sessions import Sessions
-
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 
 
 class GatewayDay:
@@ -30,7 +28,7 @@ class GatewayDay:
 
     def __init__(self, reader: EntryReader, date: str) -> None:
         self.reader = reader
-        self.definitions = [e for b in reader.entries(Selection(types=_DEFINITIONS)) for e in b]
+        self.definitions = list(entries_of(reader, DEFINITIONS))
         self.sessions = Sessions()
         for entry in self.definitions:
             self.sessions.apply(entry)

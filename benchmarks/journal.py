@@ -1,7 +1,8 @@
 """How fast the journal is, in ratios to what the same machine does in the same run.
 
 Run: `python -m benchmarks.journal [DIRECTORY] [--events N]`. Absolute numbers depend on the disk and on
-who else uses it; the ratios are what to compare.
+who else uses it; the ratios are what to compare. With `--directories 200 3200` it measures instead what
+opening a log and sealing a segment cost beside so many sealed directories; making them takes minutes.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from core.events import Event, Quote, Trade
 from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import Layout
+from eventstore.sealing import seal
 
 BATCH = 512
 RATE = 5_000
@@ -116,6 +118,39 @@ def recovery_s(root: Path) -> float:
     return time.perf_counter() - started
 
 
+def beside_directories_s(root: Path, count: int) -> tuple[float, float]:
+    """Return how long opening a log and sealing a segment take beside so many sealed directories.
+
+    The fastest of five; directories are those of a session that has not been closed for long: one a seal.
+    """
+    some = ticks(8)
+    journal = Journal.open(root)
+    while len(Layout(root).sealed_directories()) < count:
+        _sealed_s(journal, some)
+    journal.close()
+    opened, sealed = [], []
+    for _ in range(5):
+        started = time.perf_counter()
+        journal = Journal.open(root)
+        opened.append(time.perf_counter() - started)
+        sealed.append(_sealed_s(journal, some))
+        journal.close()
+    return min(opened), min(sealed)
+
+
+def _sealed_s(journal: Journal, events: list[Event]) -> float:
+    """Close a segment with these events, seal it and unlink it; return how long sealing it took."""
+    journal.extend(events)
+    journal.commit(sync=True)
+    segment = Layout(journal.root).segments()[-1]
+    journal.roll()
+    started = time.perf_counter()
+    seal(journal.root, segment)
+    elapsed = time.perf_counter() - started
+    segment.unlink()
+    return elapsed
+
+
 def report(directory: Path, count: int) -> None:
     """Measure and print."""
     events = ticks(count)
@@ -140,9 +175,14 @@ def main() -> None:
         "directory", nargs="?", type=Path, help="where to write (default: the temp directory)"
     )
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--directories", type=int, nargs="+", metavar="N", default=[])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
-        report(Path(directory), options.events)
+        for count in options.directories:
+            opened, sealed = beside_directories_s(Path(directory) / "sealed", count)
+            print(f"{count} sealed directories: {opened * 1e3:.1f} ms to open, {sealed * 1e3:.1f} ms to seal")
+        if not options.directories:
+            report(Path(directory), options.events)
 
 
 if __name__ == "__main__":

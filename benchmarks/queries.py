@@ -21,7 +21,8 @@ import duckdb
 
 from core.events import CommissionReported, Event, Filled, OrderIntended, Quote, RiskApproved, Trade
 from eventstore.journal import Journal
-from eventstore.sealing import SealResult, seal
+from eventstore.seal_client import SealResult
+from eventstore.sealing import seal
 from eventstore.sql import Sql, connect
 
 ROUNDS = 5

@@ -1,6 +1,6 @@
 """What a strategy may ask of the desk that it trades at: the terms of orders, and the port itself.
 
-The loop provides a desk (`core.desk`); a strategy reaches it by its own methods (`core.strategy`).
+The loop provides a desk (`core.desk`); a strategy reaches it by its own methods (`core.requesting`).
 """
 
 from collections.abc import Mapping

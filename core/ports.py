@@ -4,6 +4,7 @@ Adapters and stores implement these; the core never imports them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 import msgspec
@@ -76,14 +77,23 @@ class Recorder(Protocol):
         """Write what is buffered as one unit; durable on return if `sync`."""
 
 
-class EntryReader(Protocol):
+class Entries(Protocol):
+    """What holds entries: a log, or a run."""
+
+    def entries(self, selection: Selection = Selection()) -> Iterator[Sequence[Entry]]:  # noqa: B008
+        """Yield batches of entries in seq order."""
+
+
+def entries_of(reader: Entries, types: frozenset[type[Event]] | None) -> Iterator[Entry]:
+    """Yield the entries of these types one by one, in seq order: where speed does not matter."""
+    return chain.from_iterable(reader.entries(Selection(types=types)))
+
+
+class EntryReader(Entries, Protocol):
     """A log that can be read in batches while it may still be written."""
 
     def last_seq(self) -> int:
         """Return the last seq that can be read now; 0 for an empty log."""
-
-    def entries(self, selection: Selection = Selection()) -> Iterator[Sequence[Entry]]:  # noqa: B008
-        """Yield batches of entries in seq order."""
 
     def market(self, selection: Selection = Selection()) -> Iterator[MarketChunk]:  # noqa: B008
         """Yield trades, quotes and bars in seq order, fast and in bounded memory."""

@@ -7,8 +7,8 @@ what cannot be used any more is moved to `quarantine/`.
 from pathlib import Path
 
 from core.errors import UsageError
-from eventstore.inspection import Recovery
 from eventstore.journal import Journal
+from eventstore.verdict import Recovery
 
 
 def accept_loss(root: Path, reason: str) -> Recovery:

@@ -2,7 +2,8 @@
 
 The log's lock is not enough for that. The sealing process of a writer that was killed still finishes its
 segment while the next writer opens the log; if that one emptied the area meanwhile, half a directory
-could be renamed into `sealed/`. So whoever builds holds `tmp/LOCK` until what it built is published.
+could be renamed into `sealed/`. So whoever builds holds `tmp/LOCK` until what it built is published, and what
+is published is durable before it is seen.
 """
 
 import os
@@ -10,9 +11,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from core.errors import StoreError
-from eventstore.files import Files
+from eventstore.files import Files, write_all
 from eventstore.layout import Layout
 
 WAIT_S = 120.0
@@ -54,3 +56,31 @@ def wipe(layout: Layout, files: Files) -> bool:
         return True
     finally:
         os.close(fd)
+
+
+def publish(layout: Layout, building: Path, target: Path, files: Files) -> None:
+    """Make a finished directory durable and visible: sync files, sync it, rename, sync both parents."""
+    for path in sorted(building.iterdir()):
+        sync_file(files, path)
+    files.sync_directory(building)
+    files.rename(building, target)
+    files.sync_directory(layout.sealed)
+    files.sync_directory(layout.tmp)
+
+
+def sync_file(files: Files, path: Path) -> None:
+    """Make a finished file durable."""
+    fd = files.open_read(path)
+    try:
+        files.data_sync(fd)
+    finally:
+        files.close(fd)
+
+
+def write_file(files: Files, path: Path, data: bytes) -> None:
+    """Write a new file; durable only once it is synced."""
+    fd = files.create(path)
+    try:
+        write_all(files, fd, data)
+    finally:
+        files.close(fd)

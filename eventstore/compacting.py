@@ -19,24 +19,25 @@ import pyarrow as pa
 from core.errors import CorruptLog
 from core.events import BY_TAG, Entry, EventType
 from eventstore import archive, extents
-from eventstore.build_area import WAIT_S, building_in
+from eventstore.build_area import WAIT_S, building_in, publish, write_file
+from eventstore.catalogue import Catalogue, hidden
 from eventstore.codec import decode_records
 from eventstore.files import Files, write_all
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout, sealed_name
 from eventstore.manifest import (
     MANIFEST_FORMAT,
-    Catalogue,
     Manifest,
     SealedPart,
     SealedSegment,
     TypeExtent,
     digest_of,
-    hidden,
+    encode_manifest,
     read_manifest,
+    writer_version,
 )
 from eventstore.parquet import TypedFile, TypedWriter, file_name
 from eventstore.schema import SCHEMA_VERSION, arrow_schema, fields_of
-from eventstore.sealing import compare_tables, encode_manifest, publish, write_file, writer_version
+from eventstore.sealed_tables import compare_tables
 
 MAX_EVENTS = 5_000_000
 MIN_DIRECTORIES = 4

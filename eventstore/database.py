@@ -19,10 +19,11 @@ import pyarrow as pa
 
 from core.errors import CorruptLog, UsageError
 from core.events import BY_TAG, Entry, Event, EventType
+from eventstore.catalogue import Catalogue
 from eventstore.codec import decode_records
 from eventstore.hot import HotSegment, hot_segments, only_hot
 from eventstore.layout import Layout
-from eventstore.manifest import Catalogue, SealedPart
+from eventstore.manifest import SealedPart
 from eventstore.parquet import file_name
 from eventstore.runs import RunReader, list_runs
 from eventstore.schema import UNKNOWN, entries_to_batch, kind_of, kinds

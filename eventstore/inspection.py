@@ -11,105 +11,22 @@ from typing import NamedTuple
 
 import msgspec
 
-from core.errors import CorruptLog, LostDurableData, StoreError
+from core.errors import CorruptLog, StoreError
 from eventstore.blocks import HEADER_BYTES, MAGIC, decode_header, genesis, salt
 from eventstore.layout import Layout, segment_number
-from eventstore.manifest import Catalogue, SealedSegment
-from eventstore.segments import (
-    SEGMENT_HEADER_BYTES,
-    Position,
-    SegmentHeader,
-    Walk,
-    read_header,
-)
+from eventstore.sealed_end import SealedEnd
+from eventstore.segments import SEGMENT_HEADER_BYTES, SegmentHeader, Walk, read_header
+from eventstore.verdict import Damage, HotSegment, Lost, Recovery, Torn
 from eventstore.watermark import BadMark, Mark, check_owner, look_at_mark
 
 _MAX_RETRIES = 10
 
 
-class HotSegment(msgspec.Struct, frozen=True):
-    """A segment that is not unlinked yet, and where its valid part ends."""
-
-    path: Path
-    header: SegmentHeader
-    end: Position
-
-    @property
-    def number(self) -> int:
-        """Its number."""
-        return self.header.number
-
-    @property
-    def last_seq(self) -> int:
-        """The last seq it holds; one before its first if it is empty."""
-        return self.end.next_seq - 1
-
-    @property
-    def empty(self) -> bool:
-        """Whether it holds no event."""
-        return self.end.offset == SEGMENT_HEADER_BYTES
-
-
-class Torn(msgspec.Struct, frozen=True):
-    """Bytes after the valid end of the last segment that never became durable."""
-
-    path: Path
-    segment: int
-    valid_length: int
-    data: bytes
-
-
-class Recovery(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a log goes on. `store` is `None` for a log that does not exist yet.
-
-    `hot` are the segments still in `hot/`; of these, `covered` are sealed already. `stillborn` are files
-    whose header never became whole, so that nothing can have been written to them; `empty` hold no
-    event; `discarded` are those after damage, which go to quarantine if the loss is accepted. `mark` is a
-    high-water mark that says nothing although the log holds events.
-    """
-
-    store: bytes | None
-    epoch: int = 0
-    next_number: int = 1
-    next_seq: int = 1
-    chain: bytes = b""
-    previous_number: int = 0
-    previous_length: int = 0
-    hot: list[HotSegment] = []
-    covered: list[HotSegment] = []
-    stillborn: list[Path] = []
-    empty: list[Path] = []
-    discarded: list[Path] = []
-    torn: Torn | None = None
-    mark: BadMark | None = None
-
-    @property
-    def last_seq(self) -> int:
-        """The last seq that can be read."""
-        return self.next_seq - 1
-
-
-class Damage(CorruptLog):
-    """Corruption of the hot journal, with the good prefix before it, which stays readable."""
-
-    def __init__(self, message: str, path: Path, offset: int, prefix: Recovery) -> None:
-        super().__init__(message)
-        self.path = path
-        self.offset = offset
-        self.prefix = prefix
-
-
-class Lost(LostDurableData):
-    """The log is whole but ends before its high-water mark; `prefix` is what there is."""
-
-    def __init__(self, message: str, prefix: Recovery) -> None:
-        super().__init__(message)
-        self.prefix = prefix
-
-
-def inspect(root: Path) -> Recovery:
+def inspect(root: Path, *, whole: bool = True) -> Recovery:
     """Return where the log at `root` ends; reads only, needs no lock.
 
+    That all sealed directories are of one log and one chain is checked if it is the `whole` one that is
+    asked for; else only of those that the hot segments follow, and of the others that no seq is missing.
     Raises `Damage` or another `CorruptLog` naming file and offset, `Lost` if it ends before its
     high-water mark, `UnsupportedFormat` if a newer program wrote it.
     """
@@ -118,7 +35,7 @@ def inspect(root: Path) -> Recovery:
         # The mark is read first: beside a live writer, what is walked later can only reach further.
         mark = look_at_mark(layout)
         try:
-            result = _Inspection(layout).run()
+            result = _Inspection(layout, whole=whole).run()
         except FileNotFoundError:
             continue  # a segment was sealed and unlinked meanwhile
         except OSError as error:
@@ -166,19 +83,18 @@ def _unmarked(layout: Layout, result: Recovery, mark: BadMark) -> Recovery:
 class _Inspection:
     """One pass over the sealed directories' manifests and the hot segments, in order."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, whole: bool) -> None:
         self._layout = layout
         # Hot first, sealed second: what is sealed in between is then seen twice, never not at all.
         self._paths = layout.segments()
-        self._parts = Catalogue(layout.root).parts()
-        self._sealed = {s.number: s for part in self._parts for s in part.manifest.segments}
-        self._sealed_after = {s.previous_number: s for s in self._sealed.values()}
+        first_hot = segment_number(self._paths[0]) if self._paths else None
+        self._sealed = SealedEnd(layout, first_hot, whole=whole)
         self._store: bytes | None = None
         self._hot: list[HotSegment] = []
         self._stillborn: list[Path] = []
 
     def run(self) -> Recovery:
-        self._check_owners()
+        self._store = self._sealed.store()
         self._split_off_stillborn()
         following: SegmentHeader | None = None
         header = self._header(0) if self._paths else None
@@ -194,27 +110,20 @@ class _Inspection:
         self._check_tiling()
         return self._without_empty_ends()
 
-    def _check_owners(self) -> None:
-        for part in self._parts:
-            store = bytes.fromhex(part.manifest.store)
-            if self._store not in (None, store):
-                raise CorruptLog(f"{part.path}: belongs to another log ({store.hex()}); move it away")
-            self._store = store
-
     def _check_tiling(self) -> None:
         """Check that each sealed directory follows what is before it, sealed or hot."""
-        for part in self._parts:
-            manifest = part.manifest
-            before = self._before(manifest.segments[0].number)
-            if part.first_seq != before.next_seq:
+        unread = self._sealed.check_names()
+        for part in self._sealed.parts:
+            if unread:  # its name alone: the hash that it follows is in a manifest that was not read
+                self._sealed.check_follows(part.path, part.first_seq, unread + 1)
+                unread = 0
+                continue
+            before = self._before(part.manifest.segments[0].number)
+            self._sealed.check_follows(part.path, part.first_seq, before.next_seq)
+            if self._store is not None and part.manifest.previous_hash != before.chain.hex():
                 raise CorruptLog(
-                    f"{self._layout.sealed}: seqs {before.next_seq}..{part.first_seq - 1} are missing before "
-                    f"{part.path.name}; restore that directory"
-                )
-            if self._store is not None and manifest.previous_hash != before.chain.hex():
-                raise CorruptLog(
-                    f"{part.path}: follows hash {manifest.previous_hash}, but what is before it ends with "
-                    f"{before.chain.hex()}; run `tape verify`"
+                    f"{part.path}: follows hash {part.manifest.previous_hash}, but what is before it ends "
+                    f"with {before.chain.hex()}; run `tape verify`"
                 )
 
     def _split_off_stillborn(self) -> None:
@@ -250,7 +159,7 @@ class _Inspection:
 
     def _check_place(self, index: int, header: SegmentHeader) -> None:
         """Check that a segment follows what is before it, hot or sealed."""
-        if header.number in self._sealed:
+        if self._sealed.segment(header.number) is not None:
             return  # it is compared with its manifest instead
         path, before = self._paths[index], self._before(header.number)
         if header.previous_number != before.previous_number:
@@ -265,12 +174,12 @@ class _Inspection:
             raise self._damage(message, path, 0, index)
 
     def _take(self, index: int, header: SegmentHeader, following: SegmentHeader | None) -> None:
-        sealed = self._sealed.get(header.number)
+        sealed = self._sealed.segment(header.number)
         if sealed is not None:
             self._take_bounded(index, header, sealed.length, bytes.fromhex(sealed.chain))
         elif following is not None and following.previous_number == header.number:
             self._take_bounded(index, header, following.previous_length, following.previous_hash)
-        elif (after := self._sealed_after.get(header.number)) is not None:
+        elif (after := self._sealed.following(header.number)) is not None:
             self._take_bounded(index, header, after.previous_length, bytes.fromhex(after.previous_hash))
         else:
             self._take_last(index, header)
@@ -312,7 +221,7 @@ class _Inspection:
     def _damage(self, message: str, path: Path, offset: int, first_discarded: int) -> Damage:
         kept = self._paths[first_discarded - 1] if first_discarded else None
         prefix = self._prefix((segment_number(kept or path) or 0) + (kept is not None))
-        later = [part.path for part in self._parts if part.first_seq >= prefix.next_seq]
+        later = [part.path for part in self._sealed.parts if part.first_seq >= prefix.next_seq]
         prefix = msgspec.structs.replace(prefix, discarded=[*self._paths[first_discarded:], *later])
         return Damage(
             f"{message}. The log can be read up to seq {prefix.last_seq}; restore the file from a copy, or "
@@ -330,17 +239,17 @@ class _Inspection:
             segment = self._hot.pop()
             empty.append(segment.path)
             torn = torn or _tail(segment)
-        if torn is None and self._hot and self._hot[-1].number not in self._sealed:
+        if torn is None and self._hot and self._sealed.segment(self._hot[-1].number) is None:
             torn = _tail(self._hot[-1])
         return msgspec.structs.replace(self._prefix(), empty=empty, torn=torn)
 
     def _before(self, number: int) -> "_End":
         """Return how the segment before `number` ends, be it sealed or hot; the genesis if there is none."""
         end = _End(0, 0, genesis(self._store) if self._store is not None else b"", 1)
-        sealed = max((s for n, s in self._sealed.items() if n < number), key=_number, default=None)
+        sealed = self._sealed.before(number)
         if sealed is not None:
             end = _End(sealed.number, sealed.length, bytes.fromhex(sealed.chain), sealed.last_seq + 1)
-        hot = max((s for s in self._hot if s.number < number), key=_number, default=None)
+        hot = max((s for s in self._hot if s.number < number), key=lambda s: s.number, default=None)
         if hot is not None and hot.number > end.previous_number:
             end = _End(hot.number, hot.end.offset, hot.end.chain, hot.end.next_seq)
         return end
@@ -348,17 +257,17 @@ class _Inspection:
     def _prefix(self, before: int = 1 << 62) -> Recovery:
         """Return where the log goes on after the segments before number `before`."""
         end = self._before(before)
-        numbers = [*self._sealed, *(segment_number(path) or 0 for path in self._paths)]
+        numbers = [self._sealed.last_number, *(segment_number(path) or 0 for path in self._paths)]
         return Recovery(
             store=self._store,
             epoch=max((segment.header.epoch for segment in self._hot), default=0),
-            next_number=max(numbers, default=0) + 1,
+            next_number=max(numbers) + 1,
             next_seq=end.next_seq,
             chain=end.chain,
             previous_number=end.previous_number,
             previous_length=end.length,
             hot=list(self._hot),
-            covered=[segment for segment in self._hot if segment.number in self._sealed],
+            covered=[segment for segment in self._hot if self._sealed.segment(segment.number) is not None],
             stillborn=list(self._stillborn),
         )
 
@@ -374,10 +283,6 @@ class _End(NamedTuple):
 def _tail(segment: HotSegment) -> Torn | None:
     data = segment.path.read_bytes()[segment.end.offset :]
     return Torn(segment.path, segment.number, segment.end.offset, data) if data else None
-
-
-def _number(segment: SealedSegment | HotSegment) -> int:
-    return segment.number
 
 
 def _was_durable(rest: memoryview, store: bytes, seq: int) -> bool:

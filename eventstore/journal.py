@@ -17,11 +17,12 @@ from core.events import Event, LossAccepted, Recovered, SegmentSealed
 from eventstore.buffer import RecordBuffer
 from eventstore.build_area import building_in, wipe
 from eventstore.files import Files
-from eventstore.inspection import Damage, Lost, Recovery, inspect
+from eventstore.inspection import inspect
 from eventstore.layout import Layout
 from eventstore.lock import Lock
 from eventstore.policy import Policy, Sealer, SealResult
 from eventstore.recovery import recover, recovered_from, set_aside
+from eventstore.verdict import Damage, Lost, Recovery
 from eventstore.writer import SegmentWriter
 
 _SECOND = 1_000_000_000

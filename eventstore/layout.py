@@ -5,6 +5,7 @@ sealer and every reader agree on where things are without knowing each other. Se
 from 1; a sealed directory is named for the seqs it holds, zero-padded so that names sort by seq.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -107,11 +108,15 @@ class Layout(msgspec.Struct, frozen=True):
 
     def segments(self) -> list[Path]:
         """Return the hot segments in order; foreign names are not listed."""
-        return _listing(self.hot, _SEGMENT)
+        return [self.hot / name for name in _names(self.hot, _SEGMENT)]
 
     def sealed_directories(self) -> list[Path]:
         """Return the sealed directories ordered by first seq; foreign names are not listed."""
-        return _listing(self.sealed, _SEALED)
+        return [self.sealed / name for name in self.sealed_names()]
+
+    def sealed_names(self) -> list[str]:
+        """Return the names of the sealed directories ordered by first seq; foreign ones are not listed."""
+        return _names(self.sealed, _SEALED)
 
     def exists(self) -> bool:
         """Return whether `root` looks like a log."""
@@ -153,8 +158,10 @@ def segment_number(path: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def _listing(directory: Path, pattern: re.Pattern[str]) -> list[Path]:
+def _names(directory: Path, pattern: re.Pattern[str]) -> list[str]:
+    # No path is made of a name before it is wanted: there may be thousands.
     try:
-        return sorted(path for path in directory.iterdir() if pattern.fullmatch(path.name))
+        with os.scandir(directory) as found:
+            return sorted(entry.name for entry in found if pattern.fullmatch(entry.name))
     except FileNotFoundError:
         return []

@@ -1,25 +1,22 @@
-"""What a sealed directory says of itself (`seal.json`) and the listing of those that hold the log.
+"""What a sealed directory says of itself: `seal.json`, and the digests of the files beside it.
 
-Directories are self-describing: there is no list of them that could go out of step. Their seq ranges
-must tile 1..N; after a compaction that was interrupted, a wider directory hides those inside it. The
-digests in `seal.json` are the check of the Parquet files: DuckDB checks nothing. Reading only.
+The digests are the check of the Parquet files: DuckDB checks nothing. Which directories a log has is
+catalogue.py's. Reading only.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from core.errors import CorruptLog, UnsupportedFormat
-from eventstore.layout import MANIFEST_NAME, Layout, sealed_range
+from eventstore.layout import MANIFEST_NAME, sealed_range
 
 MANIFEST_FORMAT = 1
 _SMALL_BYTES = 1 << 18
-_MAX_RETRIES = 100
-_ADVICE = "no event can be read without it; next: tape verify, which says whether it can be made again"
 
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 """Sixteen bytes in hexadecimal: a hash of the chain, or the UUID of a store."""
@@ -173,86 +170,18 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of `seal.json`: indented, for people."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def writer_version() -> str:
+    """Return the name and version of the program that writes."""
+    try:
+        return f"truetape {version('truetape')}"
+    except PackageNotFoundError:
+        return "truetape"
+
+
 class _Form(msgspec.Struct, frozen=True):
     format: int
-
-
-class Catalogue:
-    """The sealed directories of a log; manifests are read once and kept, listing is done anew each time."""
-
-    def __init__(self, root: Path) -> None:
-        self._layout = Layout(root)
-        self._known: dict[str, SealedPart] = {}
-
-    def parts(self) -> list[SealedPart]:
-        """Return the directories to read, in seq order, without those inside a wider one.
-
-        Raises `CorruptLog` if they overlap otherwise. Gaps are for the reader to judge, who knows what
-        the journal holds.
-        """
-        for _ in range(_MAX_RETRIES):
-            paths = stable_listing(self._layout)
-            listed = [part for path in paths if (part := self._part(path))]
-            self._known = {part.path.name: part for part in listed}
-            if len(listed) == len(paths):
-                return visible(listed)
-        raise CorruptLog(f"{self._layout.sealed}: its directories keep vanishing while they are read")
-
-    def _part(self, path: Path) -> SealedPart | None:
-        known = self._known.get(path.name)
-        if known is not None:
-            return known
-        try:
-            return SealedPart(path, read_manifest(path))
-        except FileNotFoundError as error:
-            if path.is_dir():
-                raise CorruptLog(
-                    f"{path / MANIFEST_NAME}: missing: sealed data without a manifest; {_ADVICE}"
-                ) from error
-            return None  # removed by a compaction since it was listed
-        except CorruptLog as error:
-            raise CorruptLog(f"{error}; {_ADVICE}") from error
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise CorruptLog(f"{path / MANIFEST_NAME}: cannot be read: {why}; {_ADVICE}") from error
-
-
-def stable_listing(layout: Layout) -> list[Path]:
-    """Return the sealed directories as they were at one moment.
-
-    A compaction makes the wider directory before it removes the narrower ones. One pass over a directory
-    may miss the first and see the second; two passes that agree cannot.
-    """
-    paths = layout.sealed_directories()
-    for _ in range(_MAX_RETRIES):
-        again = layout.sealed_directories()
-        if again == paths:
-            return paths
-        paths = again
-    raise CorruptLog(f"{layout.sealed}: it keeps changing while it is read")
-
-
-def hidden(paths: Iterable[Path]) -> list[Path]:
-    """Return the directories that a wider one hides, going by their names."""
-    found: list[Path] = []
-    last = 0
-    ranges = [(*span, path) for path in paths if (span := sealed_range(path))]
-    for _, last_seq, path in sorted(ranges, key=lambda item: (item[0], -item[1])):
-        if last_seq <= last:
-            found.append(path)
-        last = max(last, last_seq)
-    return found
-
-
-def visible(parts: list[SealedPart]) -> list[SealedPart]:
-    """Return the parts without those inside a wider one; raises `CorruptLog` if two overlap otherwise."""
-    shown: list[SealedPart] = []
-    for part in sorted(parts, key=lambda p: (p.first_seq, -p.last_seq)):
-        if shown and part.last_seq <= shown[-1].last_seq:
-            continue
-        if shown and part.first_seq <= shown[-1].last_seq:
-            raise CorruptLog(
-                f"{part.path}: overlaps {shown[-1].path.name}: seq {part.first_seq} is sealed twice"
-            )
-        shown.append(part)
-    return shown

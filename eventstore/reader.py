@@ -17,10 +17,11 @@ from core.errors import CorruptLog, DataMissing
 from core.events import BY_TYPE, MARKET_DATA, Entry
 from core.ports import Coverage, MarketChunk, Selection
 from eventstore import coverage
+from eventstore.catalogue import Catalogue
 from eventstore.codec import decode_records
 from eventstore.hot import HotSegment, hot_segments, mentions, only_hot
 from eventstore.layout import Layout
-from eventstore.manifest import Catalogue, Extent, SealedPart
+from eventstore.manifest import Extent, SealedPart
 from eventstore.merging import MAX_ROWS, Rows, as_rows
 from eventstore.sealed import read_sealed
 from eventstore.segments import Position

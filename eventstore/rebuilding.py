@@ -16,24 +16,24 @@ import msgspec
 from core.errors import CorruptLog, DataMissing, StoreError
 from core.events import Entry
 from eventstore import verify
-from eventstore.build_area import building_in
+from eventstore.build_area import building_in, publish, write_file
 from eventstore.files import Files
 from eventstore.files import publish as publish_file
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
 from eventstore.lock import Lock
-from eventstore.manifest import MANIFEST_FORMAT, Manifest, SealedPart, digest_of
+from eventstore.manifest import (
+    MANIFEST_FORMAT,
+    Manifest,
+    SealedPart,
+    digest_of,
+    encode_manifest,
+    writer_version,
+)
 from eventstore.outline import outline
 from eventstore.recovery import keep_mark, settle
 from eventstore.schema import SCHEMA_VERSION, fields_of, kinds
-from eventstore.sealing import (
-    compare_tables,
-    encode_manifest,
-    publish,
-    session_dates,
-    write_file,
-    write_tables,
-    writer_version,
-)
+from eventstore.sealed_tables import compare_tables, write_tables
+from eventstore.sealing import session_dates
 from eventstore.watermark import Mark, encode_mark
 
 

@@ -10,19 +10,20 @@ from pathlib import Path
 
 from core.events import Recovered
 from eventstore.files import Files, publish
-from eventstore.inspection import Recovery, inspect
+from eventstore.inspection import inspect
 from eventstore.layout import Layout
+from eventstore.verdict import Recovery
 from eventstore.watermark import MARK_BYTES
 
 
 def recover(root: Path, files: Files) -> Recovery:
     """Make the log's tail trustworthy and say where it goes on; for the lock holder only."""
-    result = settle(root, files)
+    result = settle(root, files, whole=False)
     set_aside(Layout(root), files, result)
     return result
 
 
-def settle(root: Path, files: Files) -> Recovery:
+def settle(root: Path, files: Files, *, whole: bool = True) -> Recovery:
     """Sync every hot segment, then `inspect`: what is seen is durable; for the lock holder only."""
     layout = Layout(root)
     for path in layout.segments():
@@ -31,7 +32,7 @@ def settle(root: Path, files: Files) -> Recovery:
             files.data_sync(fd)
         finally:
             files.close(fd)
-    return inspect(root)
+    return inspect(root, whole=whole)
 
 
 def set_aside(layout: Layout, files: Files, result: Recovery) -> None:

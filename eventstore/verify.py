@@ -14,13 +14,15 @@ import msgspec
 from core.errors import CorruptLog, DataMissing, StoreError, UnsupportedFormat
 from core.events import Entry
 from eventstore import archive
+from eventstore.catalogue import hidden
 from eventstore.codec import decode_records
-from eventstore.inspection import Damage, Lost, inspect
+from eventstore.inspection import inspect
 from eventstore.layout import ARCHIVE_NAME, MANIFEST_NAME, Layout
-from eventstore.manifest import SealedPart, SealedSegment, digest_of, hidden, read_manifest
+from eventstore.manifest import SealedPart, SealedSegment, digest_of, read_manifest
 from eventstore.outline import outline
 from eventstore.run_checks import verify_run
-from eventstore.sealing import compare_tables
+from eventstore.sealed_tables import compare_tables
+from eventstore.verdict import Damage, Lost
 
 _MAX_RETRIES = 20
 

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from eventstore.blocks import encode_block, genesis, salt
 from eventstore.codec import array_header
 from eventstore.files import Files, write_all
-from eventstore.inspection import Recovery
 from eventstore.layout import Layout
 from eventstore.platform import boot_id
 from eventstore.segments import SEGMENT_HEADER_BYTES, SegmentHeader, encode_segment_header
+from eventstore.verdict import Recovery
 from eventstore.watermark import Mark, encode_mark
 
 

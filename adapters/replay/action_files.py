@@ -12,8 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from adapters.replay.calendar import midnight_ns, zone
+from adapters.replay.delimited import count_lines
 from adapters.replay.importing import Definitions, FileSlice, ImportSet, digest_of
-from adapters.replay.rows import ROW_TEXT_MAX, count_lines, number
+from adapters.replay.numerals import number
+from adapters.replay.rows import ROW_TEXT_MAX
 from core.errors import DataMissing, InvalidEvent, UsageError
 from core.events import CorporateAction, Event, RowRejected
 from core.money import money

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.replay.rows import IntColumn, Rows
+from adapters.replay.parsed import IntColumn
+from adapters.replay.rows import Rows
 from core.clock import DAY_NS
 from core.events import Bar, Event, QuoteBar
 from core.ports import Coverage, EntryReader, Selection

@@ -9,6 +9,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.events import (
+    DEFINITIONS,
     CorporateAction,
     Event,
     FeedDefined,
@@ -22,10 +23,9 @@ from core.events import (
     SessionStarted,
     SignalReceived,
 )
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, Selection, entries_of
 
 _FRAMES = frozenset[type[Event]]({ImportStarted, ImportResumed, ImportFinished, SessionStarted})
-_DEFINITIONS = frozenset[type[Event]]({FeedDefined, InstrumentDefined, SessionScheduled})
 _OTHER_ITEMS = frozenset[type[Event]]({RowRejected, HaltChanged, CorporateAction, SignalReceived})
 
 
@@ -89,17 +89,15 @@ class History:
     def of(cls, reader: EntryReader) -> "History":
         """Read the history from a log; it fetches a few events an import, never the market data."""
         history = cls()
-        for batch in reader.entries(Selection(types=_DEFINITIONS)):
-            for entry in batch:
-                history._defined[_definition_key(entry.event)] = entry.event
+        for entry in entries_of(reader, DEFINITIONS):
+            history._defined[_definition_key(entry.event)] = entry.event
         running: Interrupted | None = None
         began = 0
-        for batch in reader.entries(Selection(types=_FRAMES)):
-            for entry in batch:
-                if running is not None and entry.seq - 1 > began:
-                    running.spans.append((began + 1, entry.seq - 1))
-                running = history._frame(entry.seq, entry.event)
-                began = entry.seq
+        for entry in entries_of(reader, _FRAMES):
+            if running is not None and entry.seq - 1 > began:
+                running.spans.append((began + 1, entry.seq - 1))
+            running = history._frame(entry.seq, entry.event)
+            began = entry.seq
         if running is not None and reader.last_seq() > began:
             running.spans.append((began + 1, reader.last_seq()))
         return history

@@ -3,7 +3,7 @@
 `equity/usa/<tick|second|minute>/<symbol>/<yyyymmdd>_<trade|quote>.zip`, one day a set with trades and
 quotes merged by time, and `equity/usa/<hour|daily>/<symbol>.zip`, one file for all dates. Prices are raw
 integers in 1/10,000 USD, times are milliseconds since midnight in New York, a bar's time is its start.
-Owns the meaning of these files; appending is importing.py's, checks of rows are rows.py's.
+Owns the meaning of these files; appending is importing.py's, checks of rows are row_checks.py's.
 """
 
 import difflib

@@ -10,17 +10,11 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from adapters.replay.calendar import SECOND_NS, utc_ns, zone
+from adapters.replay.delimited import parse
 from adapters.replay.lines import Piece
-from adapters.replay.rows import (
-    Draft,
-    FloatColumn,
-    IntColumn,
-    Parsed,
-    check_bars,
-    check_not_negative,
-    check_not_zero,
-    parse,
-)
+from adapters.replay.parsed import FloatColumn, IntColumn, Parsed
+from adapters.replay.row_checks import check_bars, check_not_negative, check_not_zero
+from adapters.replay.rows import Draft
 from core.events import Bar, Quote, QuoteBar, SessionScheduled, Trade
 
 Clock = Callable[[IntColumn], IntColumn]

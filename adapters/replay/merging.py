@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from adapters.replay.rows import NO_TIMES, Draft, Rows, finish
+from adapters.replay.parsed import NO_TIMES
+from adapters.replay.rows import Draft, Rows, finish
 from core.events import Event
 
 CHUNK_ROWS = 10_000

@@ -100,7 +100,7 @@ def import_(
     if any(of_signals.values()):
         named = ", ".join(f"--{name.replace('_', '-')}" for name, value in of_signals.items() if value)
         raise click.UsageError(f"{named}: only with --as signals")
-    from adapters.replay.tables import TableOptions, parse_mapping  # noqa: PLC0415
+    from adapters.replay.tables.options import TableOptions, parse_mapping  # noqa: PLC0415
     from app.data.importing import ImportRequest, describe, outcome, repaired, run_import  # noqa: PLC0415
 
     given = {name: value for name, value in table.items() if value is not None}

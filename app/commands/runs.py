@@ -44,8 +44,8 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
     import msgspec  # noqa: PLC0415  # help does not need it
 
     from app.replay import running  # noqa: PLC0415
-    from app.replay.replaying import result  # noqa: PLC0415
     from app.replay.request import ReplayRequest  # noqa: PLC0415
+    from app.replay.summary import result  # noqa: PLC0415
 
     request = ReplayRequest(what=what, **options)
     call.make_sample(what)
@@ -71,7 +71,7 @@ def replay(call: Call, what: str, *, recompute: bool, **options: Any) -> None:
 
 def _prove(call: Call, request: Any) -> None:
     from app.replay import running  # noqa: PLC0415
-    from app.replay.replaying import result  # noqa: PLC0415
+    from app.replay.summary import result  # noqa: PLC0415
 
     proven = running.run_proofs(call.root, request)
     last = proven[-1]
@@ -98,11 +98,11 @@ def show_run(call: Call, run: Any, told_json: dict[str, Any]) -> None:
 
 def _first_fill(run: Any) -> str | None:
     from core.events import Filled  # noqa: PLC0415
-    from core.ports import Selection  # noqa: PLC0415
+    from core.ports import entries_of  # noqa: PLC0415
 
-    for batch in run.entries(Selection(types=frozenset({Filled}))):
-        for entry in batch:
-            return str(entry.event.exec_id)
+    for entry in entries_of(run, frozenset({Filled})):
+        assert isinstance(entry.event, Filled)
+        return entry.event.exec_id
     return None
 
 

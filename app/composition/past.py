@@ -3,13 +3,11 @@
 import msgspec
 
 from app.composition.world import World
-from core.events import MARKET_DATA, Event, FeedDefined, InstrumentDefined, SessionScheduled, SessionStarted
+from core.events import DEFINITIONS, MARKET_DATA, SessionStarted
 from core.exits.rules import ExitRules
 from core.ports import EntryReader, Selection
 from core.risk import Limits
 from projections.sessions import Sessions
-
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -34,12 +32,12 @@ def past_of(
 ) -> Past:
     """Fold the log's past up to a seq (inclusive): definitions, orders, executions, cash."""
     sessions = Sessions()
-    definitions = [e for b in reader.entries(Selection(types=_DEFINITIONS, last_seq=upto)) for e in b]
+    definitions = [e for b in reader.entries(Selection(types=DEFINITIONS, last_seq=upto)) for e in b]
     for entry in definitions:
         sessions.apply(entry)
     world = World(sessions, definitions, currency)
     world.go_live(delayed_data=delayed_data)
-    types = (world.types - _DEFINITIONS - set(MARKET_DATA)) | {SessionStarted}
+    types = (world.types - DEFINITIONS - set(MARKET_DATA)) | {SessionStarted}
     count = 0
     for batch in reader.entries(Selection(types=types, last_seq=upto)):
         for entry in batch:

@@ -14,23 +14,12 @@ from adapters.ibkr.data.resolving import Unresolved, chosen, confirmed, name_of,
 from adapters.replay import calendar
 from core.clock import SECOND_NS
 from core.errors import UnknownInstrument, UsageError
-from core.events import DataStateChanged, Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import EntryReader, Selection
+from core.events import DataStateChanged, Event, InstrumentDefined, SessionScheduled
 from projections.sessions import Sessions
 
 _CALENDARS = {"XCME": "CMES", "XCBT": "CMES", "XNYM": "CMES", "XCEC": "CMES", "IEXG": "XNYS"}
 """Exchanges that keep the hours of another one, whose calendar there is."""
 _WEEKDAYS = 5
-_DEFINITIONS = frozenset[type[Event]]({FeedDefined, InstrumentDefined, SessionScheduled})
-
-
-def definitions_of(reader: EntryReader) -> Sessions:
-    """Return the definitions that a log holds."""
-    sessions = Sessions()
-    for batch in reader.entries(Selection(types=_DEFINITIONS)):
-        for entry in batch:
-            sessions.apply(entry)
-    return sessions
 
 
 def definition(sessions: Sessions, name: str) -> InstrumentDefined | None:

@@ -25,7 +25,8 @@ from adapters.replay.importing import (
     digest_of,
     import_sets,
 )
-from app.data.definitions import definitions_of, resolve, scheduled, untraceable
+from app.composition.definitions import definitions_of
+from app.data.definitions import resolve, scheduled, untraceable
 from app.live.ending import Ending, StopAsked
 from app.operation.writing import writing
 from core.errors import DataMissing, UsageError
@@ -41,7 +42,7 @@ from core.events import (
     RowRejected,
     SessionScheduled,
 )
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
@@ -245,12 +246,11 @@ def _finished(reader: EntryReader, feed: str) -> frozenset[str]:
     """Return the names of the sessions whose bars the log holds whole."""
     names: dict[str, list[str]] = {}
     done: set[str] = set()
-    for batch in reader.entries(Selection(types=_FRAMES)):
-        for entry in batch:
-            event = entry.event
-            if isinstance(event, ImportStarted) and event.feed == feed:
-                pieces = msgspec.json.decode(event.files, type=list[FileSlice])
-                names[event.digest] = [piece.name for piece in pieces]
-            elif isinstance(event, ImportFinished):
-                done.update(names.get(event.digest, ()))
+    for entry in entries_of(reader, _FRAMES):
+        event = entry.event
+        if isinstance(event, ImportStarted) and event.feed == feed:
+            pieces = msgspec.json.decode(event.files, type=list[FileSlice])
+            names[event.digest] = [piece.name for piece in pieces]
+        elif isinstance(event, ImportFinished):
+            done.update(names.get(event.digest, ()))
     return frozenset(done)

@@ -16,7 +16,8 @@ from adapters.replay.importing import ImportResult, ImportWriter, import_sets
 from adapters.replay.lean import lean_sets, parse_days
 from adapters.replay.sample import import_sample
 from adapters.replay.sample_names import DAYS
-from adapters.replay.tables import TableOptions, open_tables, plan_tables
+from adapters.replay.tables.options import TableOptions
+from adapters.replay.tables.table import open_tables, plan_tables
 from app.operation.writing import writing
 from app.output import Advance
 from core.errors import DataMissing, UsageError

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from adapters.ibkr.data.bars import size_of
-from adapters.replay.tables import TableOptions
-from app.data.definitions import definition, definitions_of
+from adapters.replay.tables.options import TableOptions
+from app.composition.definitions import definitions_of
+from app.data.definitions import definition
 from app.data.importing import Imported, ImportRequest, run_import
 from app.output import Advance
 from app.plugins.discovery import Found, find_plugin, place_of, source_file

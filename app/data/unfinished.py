@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from core.events import Event, ImportFinished, ImportStarted
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 
 _FRAMES: frozenset[type[Event]] = frozenset({ImportStarted, ImportFinished})
 
@@ -17,12 +17,11 @@ _FRAMES: frozenset[type[Event]] = frozenset({ImportStarted, ImportFinished})
 def unfinished(reader: EntryReader) -> list[ImportStarted]:
     """Return the imports that did not end, oldest first."""
     begun: dict[str, ImportStarted] = {}
-    for batch in reader.entries(Selection(types=_FRAMES)):
-        for entry in batch:
-            if isinstance(entry.event, ImportStarted):
-                begun[entry.event.digest] = entry.event
-            elif isinstance(entry.event, ImportFinished):
-                begun.pop(entry.event.digest, None)
+    for entry in entries_of(reader, _FRAMES):
+        if isinstance(entry.event, ImportStarted):
+            begun[entry.event.digest] = entry.event
+        elif isinstance(entry.event, ImportFinished):
+            begun.pop(entry.event.digest, None)
     return list(begun.values())
 
 

@@ -19,7 +19,7 @@ from app.signals.reading import market_of, options_of
 from app.signals.troubles import Troubles
 from core.clock import DAY_NS, SECOND_NS, iso, local
 from core.events import Event, SignalFileRead
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 
 _WAIT_S = 0.02
 
@@ -179,11 +179,10 @@ def _told(reader: EntryReader) -> tuple[dict[tuple[str, str], int], set[tuple[st
     """Return when each plug-in of a source last answered, in any session, and the digests of good answers."""
     told: dict[tuple[str, str], int] = {}
     said: set[tuple[str, str]] = set()
-    for batch in reader.entries(Selection(types=frozenset({SignalFileRead}))):
-        for entry in batch:
-            one = entry.event
-            assert isinstance(one, SignalFileRead)
-            told[one.source, one.file] = one.ts
-            if not (one.problem or one.rejected):
-                said.add((one.source, one.digest))
+    for entry in entries_of(reader, frozenset({SignalFileRead})):
+        one = entry.event
+        assert isinstance(one, SignalFileRead)
+        told[one.source, one.file] = one.ts
+        if not (one.problem or one.rejected):
+            said.add((one.source, one.digest))
     return told, said

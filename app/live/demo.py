@@ -19,7 +19,7 @@ import msgspec
 from app.gateway import last_ts
 from core.errors import BrokerUnreachable, ExitCode, LogLocked
 from core.events import SessionStarted
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.lock import Lock
@@ -71,10 +71,9 @@ class DemoBook(msgspec.Struct, frozen=True):
             return None
         reader = LogReader(self.path)
         ts = last_ts(reader)
-        for batch in reader.entries(Selection(types=frozenset({SessionStarted}))):
-            for entry in batch:
-                if isinstance(entry.event, SessionStarted) and ts is not None:
-                    return entry.event.account, ts
+        for entry in entries_of(reader, frozenset({SessionStarted})):
+            if isinstance(entry.event, SessionStarted) and ts is not None:
+                return entry.event.account, ts
         return None
 
     def wait(self) -> None:

@@ -15,8 +15,9 @@ from adapters.ibkr.data.bars import size_of
 from adapters.ibkr.data.inquiry import Inquiry, Place, inquire
 from adapters.ibkr.data.resolving import Unresolved, name_of
 from adapters.ibkr.link.link_settings import LinkSettings
+from app.composition.definitions import definitions_of
 from app.composition.seating import Seated, seat
-from app.data.definitions import around, definition, definitions_of, resolve, scheduled, untraceable
+from app.data.definitions import around, definition, resolve, scheduled, untraceable
 from app.data.fetching import FetchRequest, fetch
 from app.live.session import LiveRequest
 from app.live.warming import date_of, plan_live

@@ -43,7 +43,7 @@ from core.events import (
 )
 from core.holds import HoldRule
 from core.money import ZERO
-from core.ports import Selection
+from core.ports import Selection, entries_of
 from core.retry import RetryRule
 from core.signals.composite import SignalRules
 from core.sizing.rules import SizingRules
@@ -67,7 +67,7 @@ def prove(root: Path, recorded: Recorded) -> RunReader:
     proof = Proof(root, reader, recorded)
     run = proof.run()
     before = [e for b in reader.entries(_within(recorded, _DECISIONS)) for e in b]
-    after = [e for b in run.entries(Selection(types=_DECISIONS)) for e in b]
+    after = list(entries_of(run, _DECISIONS))
     while len(after) > len(before) and isinstance(after[-1].event, HoldEnded):
         after.pop()  # a session that was killed did not come to the end of what it held
     difference = first_of(before, after)

@@ -28,14 +28,14 @@ from app.look.books import open_log
 from app.operation.writing import Writer
 from app.replay.period import parse_period
 from app.replay.recorded import Recorded
-from app.replay.replaying import result
 from app.replay.request import ReplayRequest, options, strategies
+from app.replay.summary import result
 from app.watch.watching import configured
 from core.errors import DataMissing, ExitCode, UsageError
 from core.events import SessionEnded, SessionScheduled, SessionStarted
 from core.holds import HoldRule
 from core.money import plain
-from core.ports import Selection
+from core.ports import Selection, entries_of
 from core.retry import RetryRule
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
@@ -149,9 +149,8 @@ def _demo_strategies(config: Config, asked: LiveAsked) -> list[StrategySpec]:
 def _cut_short(reader: LogReader, day: SessionScheduled) -> bool:
     """Return whether the last session was a demo of this day and has no end."""
     last: SessionStarted | None = None
-    for batch in reader.entries(Selection(types=frozenset({SessionStarted, SessionEnded}))):
-        for entry in batch:
-            last = entry.event if isinstance(entry.event, SessionStarted) else None
+    for entry in entries_of(reader, frozenset({SessionStarted, SessionEnded})):
+        last = entry.event if isinstance(entry.event, SessionStarted) else None
     return last is not None and last.mode == "demo" and day.begin <= last.ts < day.end
 
 
@@ -280,8 +279,7 @@ def _sessions(reader: LogReader) -> int:
 def _scheduled(reader: LogReader, date: str) -> SessionScheduled:
     found = [
         entry.event
-        for batch in reader.entries(Selection(types=frozenset({SessionScheduled})))
-        for entry in batch
+        for entry in entries_of(reader, frozenset({SessionScheduled}))
         if isinstance(entry.event, SessionScheduled) and entry.event.date == date
     ]
     if not found:

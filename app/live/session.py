@@ -46,10 +46,8 @@ from core.agenda import Agenda
 from core.errors import UsageError
 from core.events import (
     Event,
-    FeedDefined,
     HealthState,
     InstrumentDefined,
-    SessionScheduled,
     SessionStarted,
 )
 from core.exits.ranges import TrueRanges
@@ -65,7 +63,6 @@ from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
 
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 _FILLS = "Interactive Brokers"
 
 

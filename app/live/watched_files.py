@@ -19,7 +19,7 @@ from app.signals.child import Answer, Order
 from app.signals.reading import options_of
 from app.signals.troubles import Troubles, trouble_of
 from core.events import Event, SignalFileRead
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 
 READ_S_MAX = 30.0
 AGAIN_S = 60.0
@@ -180,10 +180,9 @@ class SignalFiles:
 def _known(reader: EntryReader) -> dict[str, set[str]]:
     """Return the digests of the contents that earlier sessions read, by source."""
     known: dict[str, set[str]] = {}
-    for batch in reader.entries(Selection(types=frozenset({SignalFileRead}))):
-        for entry in batch:
-            told = entry.event
-            # What had trouble is tried again: a symbol may have become known.
-            if isinstance(told, SignalFileRead) and told.digest and not (told.problem or told.rejected):
-                known.setdefault(told.source, set()).add(told.digest)
+    for entry in entries_of(reader, frozenset({SignalFileRead})):
+        told = entry.event
+        # What had trouble is tried again: a symbol may have become known.
+        if isinstance(told, SignalFileRead) and told.digest and not (told.problem or told.rejected):
+            known.setdefault(told.source, set()).add(told.digest)
     return known

@@ -28,7 +28,7 @@ from core.events import (
     SessionStarted,
     SignalReceived,
 )
-from core.ports import RUN_BASE, MarketChunk, Selection
+from core.ports import RUN_BASE, MarketChunk, Selection, entries_of
 from core.risk import Limits, RiskState
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
@@ -77,13 +77,11 @@ class Book(msgspec.Struct, frozen=True):
 
     def trading(self, types: Iterable[type[Event]]) -> Iterator[Entry]:
         """Yield the order-side entries of these types, in processing order."""
-        for batch in self.facts.entries(Selection(types=frozenset(types))):
-            yield from batch
+        yield from entries_of(self.facts, frozenset(types))
 
     def definitions(self) -> Iterator[Entry]:
         """Yield what defines instruments, exchange rates and sessions, in log order."""
-        for batch in self.log.entries(Selection(types=_DEFINITIONS)):
-            yield from batch
+        yield from entries_of(self.log, _DEFINITIONS)
 
     def limits(self) -> Limits:
         """Return the limits that the run, or the log's last session, was under."""
@@ -192,7 +190,7 @@ def open_book(root: Path, run: str | None = None, *, currency: str = "USD") -> B
 
 
 def _traded(log: Facts) -> bool:
-    return any(True for batch in log.entries(Selection(types=_TRADING)) for _ in batch)
+    return any(True for _ in entries_of(log, _TRADING))
 
 
 def parse_moment(text: str, book: Book) -> Moment:

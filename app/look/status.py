@@ -19,7 +19,7 @@ from app.look.books import open_log
 from app.operation.operating import current_holder
 from app.operation.operator import last_account
 from core.events import BY_TYPE, SessionScheduled
-from core.ports import Coverage, Selection
+from core.ports import Coverage, entries_of
 from eventstore.layout import Layout
 from eventstore.platform import choose
 from eventstore.reader import LogReader
@@ -127,8 +127,7 @@ def _folded(root: Path, reader: LogReader) -> dict[str, Any]:
 def _sessions(reader: LogReader) -> list[str]:
     dates = {
         entry.event.date
-        for batch in reader.entries(Selection(types=frozenset({SessionScheduled})))
-        for entry in batch
+        for entry in entries_of(reader, frozenset({SessionScheduled}))
         if isinstance(entry.event, SessionScheduled)
     }
     return sorted(dates)

@@ -13,27 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.replay.source import LogSource
+from app.composition.definitions import definitions_of
 from app.operation.writing import Writer, writing
 from app.replay.period import Period
 from app.replay.planning import Plan, Planner
 from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import (
+    DEFINITIONS,
     MARKET_DATA,
     Bar,
     Event,
-    FeedDefined,
     ImportResumed,
     ImportStarted,
-    InstrumentDefined,
     QuoteBar,
     SessionScheduled,
 )
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 from core.strategy import Subscription
-from projections.sessions import Sessions
 
-_DEFINITIONS: frozenset[type[Event]] = frozenset({FeedDefined, InstrumentDefined, SessionScheduled})
 _BATCH = 10_000
 
 
@@ -139,10 +137,9 @@ def _frames(reader: EntryReader) -> Iterator[Event]:
     The last one ends them, so that the data that follow are of any feed.
     """
     first: dict[str, ImportStarted] = {}
-    for batch in reader.entries(Selection(types=frozenset({ImportStarted}))):
-        for entry in batch:
-            if isinstance(entry.event, ImportStarted):
-                first.setdefault(entry.event.feed, entry.event)
+    for entry in entries_of(reader, frozenset({ImportStarted})):
+        if isinstance(entry.event, ImportStarted):
+            first.setdefault(entry.event.feed, entry.event)
     yield from first.values()
     if first:
         yield ImportResumed(max(event.ts for event in first.values()), digest="", done=0)
@@ -150,11 +147,10 @@ def _frames(reader: EntryReader) -> Iterator[Event]:
 
 def _definitions(reader: EntryReader, replay: Replay) -> Iterator[Event]:
     end = replay.plan.end_ts
-    for batch in reader.entries(Selection(types=_DEFINITIONS)):
-        for entry in batch:
-            event = entry.event
-            if not isinstance(event, SessionScheduled) or event.begin < end:
-                yield event
+    for entry in entries_of(reader, DEFINITIONS):
+        event = entry.event
+        if not isinstance(event, SessionScheduled) or event.begin < end:
+            yield event
 
 
 def _own(reader: EntryReader, replay: Replay) -> Iterator[tuple[int, Event]]:
@@ -185,10 +181,7 @@ def _other(reader: EntryReader, plan: Plan) -> Iterator[Event]:
 
 def _other_plans(reader: EntryReader, replay: Replay) -> list[Plan]:
     """Return a plan for each feed's instruments that the replay does not read."""
-    sessions = Sessions()
-    for batch in reader.entries(Selection(types=_DEFINITIONS)):
-        for entry in batch:
-            sessions.apply(entry)
+    sessions = definitions_of(reader)
     own = {(part.feed, name) for plan in replay.plans for part in plan.parts for name in part.instruments}
     periods = [plan.period for plan in replay.plans]
     period = Period(periods[0].first, periods[-1].last)

@@ -29,7 +29,7 @@ from core.events import (
     TradingResumed,
 )
 from core.money import ZERO, divide, money
-from core.ports import Selection
+from core.ports import Selection, entries_of
 from eventstore import control
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
@@ -227,8 +227,7 @@ def verified(root: Path, answer: Answer, timeout_s: float) -> HaltVerified | Non
 def last_account(reader: LogReader) -> str:
     """Return the account of the last session that traded; empty if none ever did."""
     account = ""
-    for batch in reader.entries(Selection(types=frozenset({SessionStarted}))):
-        for entry in batch:
-            if isinstance(entry.event, SessionStarted) and entry.event.mode in LIVE_MODES:
-                account = entry.event.account
+    for entry in entries_of(reader, frozenset({SessionStarted})):
+        if isinstance(entry.event, SessionStarted) and entry.event.mode in LIVE_MODES:
+            account = entry.event.account
     return account

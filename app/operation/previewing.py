@@ -9,7 +9,8 @@ from adapters.ibkr.data.inquiry import Place, inquire
 from adapters.ibkr.data.resolving import Unresolved
 from adapters.ibkr.wire.contracts import contract_of
 from adapters.ibkr.wire.terms import Margin, OrderState, OrderTerms
-from app.data.definitions import definitions_of, resolve
+from app.composition.definitions import definitions_of
+from app.data.definitions import resolve
 from app.look.books import open_log
 from core.errors import TapeError, UsageError
 from core.money import money, plain

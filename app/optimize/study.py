@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.composition.definitions import definitions_of
 from app.optimize.executing import Executor, LocalProcesses
 from app.optimize.folds import Fold, folds
 from app.optimize.measures import OBJECTIVES, SESSIONS_A_YEAR, Every, Objective, edges, interval
@@ -25,7 +26,7 @@ from app.optimize.where import Where
 from app.optimize.working import Done, Job, Setting, sessions_of
 from app.plugins.discovery import FoundStrategy, find
 from app.plugins.parameters import unknown
-from app.replay.researching import Case, sessions_in
+from app.replay.researching import Case
 from app.report.metrics import sharpe
 from core.errors import UsageError
 from core.events import SessionScheduled
@@ -203,7 +204,7 @@ class Study:
         return trials[ranked[0]] if ranked else None
 
     def _sessions(self, fixed: dict[str, Any]) -> list[SessionScheduled]:
-        sessions = sessions_in(LogReader(self._case.root))
+        sessions = definitions_of(LogReader(self._case.root))
         first = next((axis.choices[0] for axis in self.axes if axis.name == "instrument"), None)
         name = fixed.get("instrument") or first or sessions.instruments()[0].instrument
         return sessions_of(sessions, self._case.period, str(name))

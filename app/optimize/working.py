@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from app.composition.definitions import definitions_of
 from app.composition.seating import StrategySpec
 from app.optimize.measures import KEPT, SESSIONS_A_YEAR, Every, edges, measure
 from app.optimize.reading import SharedReader
@@ -17,12 +18,10 @@ from app.replay.options import ReplayOptions
 from app.replay.period import Period
 from app.replay.replaying import Replay
 from core.errors import DataMissing, StrategyRaised, UsageError
-from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import Selection
+from core.events import Event, SessionScheduled
+from core.ports import entries_of
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
-
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,10 +101,7 @@ class Workshop:
             return Trial(**told, status="failed", reason=str(error).partition("\n")[0])
         except (UsageError, DataMissing) as error:
             return Trial(**told, status="refused", reason=str(error))
-        sessions = Sessions()
-        for batch in self._reader.entries(Selection(types=_DEFINITIONS)):
-            for entry in batch:
-                sessions.apply(entry)
+        sessions = definitions_of(self._reader)
         at, periods = grid_of(sessions, replay, every)
         multipliers = {item.instrument: item.multiplier for item in sessions.instruments()}
         measures, returns = measure(events, summary, at, periods, multipliers)
@@ -116,8 +112,7 @@ class Workshop:
             light = replay.run_light(KEPT)
             return light.summary, light.events
         run = replay.run()
-        entries = [entry for batch in run.entries(Selection(types=KEPT)) for entry in batch]
-        return run.summary, [entry.event for entry in entries]
+        return run.summary, [entry.event for entry in entries_of(run, KEPT)]
 
 
 def grid_of(sessions: Sessions, replay: Replay, every: Every) -> tuple[list[int], float]:

@@ -9,7 +9,7 @@ import msgspec
 
 from app.output import cell, when
 from core.events import BY_TAG, Entry, Event, types_of
-from core.ports import RUN_BASE, Selection
+from core.ports import RUN_BASE, entries_of
 from eventstore.proof import NOT_PROVEN
 from eventstore.runs import RunReader
 
@@ -95,7 +95,7 @@ def _input(entry: Entry | None) -> int | None:
 
 
 def _decisions(run: RunReader) -> Sequence[Entry]:
-    return [entry for batch in run.entries(Selection(types=_DECISIONS)) for entry in batch]
+    return list(entries_of(run, _DECISIONS))
 
 
 def _changed(one: Event, other: Event) -> str:

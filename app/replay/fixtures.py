@@ -21,7 +21,7 @@ from app.replay.comparing import first_difference
 from app.replay.replaying import Replay, again
 from core.errors import StoreError, UsageError
 from core.events import CorporateAction, Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run
@@ -179,14 +179,13 @@ def _definitions(reader: EntryReader, replay: Replay) -> Iterator[Event]:
     feeds = {part.feed for part in parts}
     instruments = {name for part in parts for name in part.instruments}
     begin, end = min(part.begin_ts for part in parts), max(part.end_ts for part in parts)
-    for batch in reader.entries(Selection(types=_DEFINITIONS)):
-        for entry in batch:
-            match entry.event:
-                case FeedDefined(feed=feed) if feed in feeds:
-                    yield entry.event
-                case InstrumentDefined(instrument=name) if name in instruments:
-                    yield entry.event
-                case CorporateAction(instrument=name) if name in instruments:
-                    yield entry.event
-                case SessionScheduled(begin=opens, end=ends) if opens < end and ends > begin:
-                    yield entry.event
+    for entry in entries_of(reader, _DEFINITIONS):
+        match entry.event:
+            case FeedDefined(feed=feed) if feed in feeds:
+                yield entry.event
+            case InstrumentDefined(instrument=name) if name in instruments:
+                yield entry.event
+            case CorporateAction(instrument=name) if name in instruments:
+                yield entry.event
+            case SessionScheduled(begin=opens, end=ends) if opens < end and ends > begin:
+                yield entry.event

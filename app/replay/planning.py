@@ -28,7 +28,7 @@ from core.events import (
     ImportStarted,
     SignalReceived,
 )
-from core.ports import Coverage, EntryReader, Selection
+from core.ports import Coverage, EntryReader, Selection, entries_of
 from core.resolutions import resolution_of
 from core.strategy import Subscription
 from projections.actions import Actions
@@ -109,7 +109,7 @@ class Planner:
         self._sessions = sessions
         self._data = data
         self._coverage = reader.coverage()
-        found = [entry for batch in reader.entries(Selection(types=FRAMES | _ACTIONS)) for entry in batch]
+        found = list(entries_of(reader, FRAMES | _ACTIONS))
         self._actions = _actions(found) if data is not None else Actions()
         frames = [entry for entry in found if type(entry.event) in FRAMES]
         self._spans = spans_of([frames], reader.last_seq())
@@ -266,14 +266,13 @@ class Planner:
         """Yield the part's halts, actions on raw prices, and exchange rates if they come with this part."""
         wanted = frozenset[type[Event]]({HaltChanged, FxRateReported} if rates else {HaltChanged})
         found: list[tuple[int, Event]] = []
-        for batch in self._reader.entries(Selection(types=wanted)):
-            for entry in batch:
-                event = entry.event
-                mine = not isinstance(event, HaltChanged) or (
-                    event.feed == part.feed and event.instrument in part.instruments
-                )
-                if mine and part.begin_ts <= event.ts < part.end_ts:
-                    found.append((entry.seq, event))
+        for entry in entries_of(self._reader, wanted):
+            event = entry.event
+            mine = not isinstance(event, HaltChanged) or (
+                event.feed == part.feed and event.instrument in part.instruments
+            )
+            if mine and part.begin_ts <= event.ts < part.end_ts:
+                found.append((entry.seq, event))
         actions = [(self._actions.seq(action), action) for action in self._raw_actions(part)]
         if not actions:
             return found

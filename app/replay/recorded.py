@@ -12,7 +12,7 @@ from app.composition.seating import StrategySpec
 from core.clock import iso
 from core.errors import DataMissing
 from core.events import Event, ImportResumed, ImportStarted, SessionEnded, SessionScheduled, SessionStarted
-from core.ports import Selection
+from core.ports import Selection, entries_of
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 
@@ -36,7 +36,7 @@ def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded
     exchange was open (a holiday, a weekend) to its dates in UTC. One whose process was killed has no end of
     its own: it goes up to the next session or import.
     """
-    told = [entry for batch in reader.entries(Selection(types=_DAYS | _FRAMES)) for entry in batch]
+    told = list(entries_of(reader, _DAYS | _FRAMES))
     days = [entry.event for entry in told if isinstance(entry.event, SessionScheduled)]
     frames = [entry for entry in told if type(entry.event) in _FRAMES]
     found: list[Recorded] = []

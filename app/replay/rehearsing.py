@@ -21,7 +21,7 @@ from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.errors import UsageError
 from core.events import Recorded
-from core.ports import Selection
+from core.ports import entries_of
 from core.strategy import AnyStrategy
 from core.views import Execution, Order
 from eventstore.reader import LogReader
@@ -53,10 +53,9 @@ def rehearse(
     run = Replay(root, LogReader(root), parse_period(date), specs, options or ReplayOptions()).run()
     state = snapshot(open_book(root, run.id))
     recorded: dict[str, list[tuple[int, float]]] = {}
-    for batch in run.entries(Selection(types=frozenset({Recorded}))):
-        for entry in batch:
-            if isinstance(entry.event, Recorded):
-                recorded.setdefault(entry.event.name, []).append((entry.event.ts, entry.event.value))
+    for entry in entries_of(run, frozenset({Recorded})):
+        if isinstance(entry.event, Recorded):
+            recorded.setdefault(entry.event.name, []).append((entry.event.ts, entry.event.value))
     return Rehearsal(state.orders.orders(), state.orders.executions(), recorded, dict(run.summary))
 
 

@@ -1,12 +1,11 @@
 """Replaying recorded days through strategies: composes core, projections, simulated broker and run.
 
-The result is a run in the log's `runs/` directory, named by all it follows from. The log itself is
-only read. Replaying a run by its id makes it again and proves that it comes out the same.
+The result is a run in the log's `runs/` directory, named by all it follows from (app.replay.identity). The
+log itself is only read. Replaying a run by its id makes it again and proves that it comes out the same.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,49 +18,37 @@ from adapters.replay.source import LogSource
 from app.composition.assembling import assemble
 from app.composition.seating import StrategySpec, seat
 from app.composition.world import World
-from app.replay import assumptions
+from app.replay.beginning import bring_up, open_books
 from app.replay.carrying import check_prices
 from app.replay.deriving import derived
+from app.replay.identity import ACCOUNT, SESSION, Identity
 from app.replay.options import ReplayOptions
 from app.replay.period import Period
 from app.replay.planning import Plan, Planner
+from app.replay.summary import Played, summary
 from app.replay.warming import plan_warm_up
-from app.version import VERSION
+from app.replay.watched import Progress, WatchedSource
 from core.agenda import Agenda
 from core.clock import DAY_NS, HOUR_NS, MINUTE_NS
 from core.commissions import commission_model
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import (
-    CashAdjusted,
-    Entry,
+    DEFINITIONS,
     Event,
-    FeedDefined,
     FxRateReported,
-    InstrumentDefined,
-    SessionScheduled,
-    SessionStarted,
 )
 from core.loop import Loop
-from core.money import ZERO, money, plain
-from core.ports import EntryReader, Selection
+from core.ports import EntryReader, entries_of
 from core.strategy import Subscription
-from eventstore.proof import HASH_VERSION
 from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
 from eventstore.runs import RunReader
 from projections.base import fold
 from projections.sessions import Sessions
 
-ACCOUNT = "SIM"
 LONG_NS = 31 * DAY_NS
 """Equity is sampled each minute of a period up to this length, and each hour of a longer one."""
-SESSION = 1
-"""A run is a session of its own, whatever its log holds: ids and hashes do not depend on the log's past."""
 
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 _RATES = frozenset[type[Event]]({FxRateReported})
-
-Progress = Callable[[int, int], None]
-"""Called with the inputs taken and the inputs expected."""
 
 
 class LightRun(msgspec.Struct, frozen=True):
@@ -70,25 +57,6 @@ class LightRun(msgspec.Struct, frozen=True):
     id: str
     summary: dict[str, Any]
     events: list[Event]
-
-
-class WatchedSource:
-    """A source that reports its progress after each batch."""
-
-    def __init__(
-        self, source: LogSource, inputs: DerivedSource | LogSource, expected: int, progress: Progress | None
-    ) -> None:
-        self._source = source
-        self._inputs = inputs
-        self._expected = expected
-        self._progress = progress
-
-    def batches(self) -> Iterator[Iterable[tuple[int, Event]]]:
-        """Yield the batches of the source."""
-        for batch in self._inputs.batches():
-            yield batch
-            if self._progress is not None:
-                self._progress(self._source.read, self._expected)
 
 
 class Replay:
@@ -108,9 +76,8 @@ class Replay:
         self._root = root
         self._reader = reader
         self._options = options
-        self._config = (config, config_hash)
-        found = [e for batch in reader.entries(Selection(types=_DEFINITIONS | _RATES)) for e in batch]
-        self._definitions = [entry for entry in found if type(entry.event) in _DEFINITIONS]
+        found = list(entries_of(reader, DEFINITIONS | _RATES))
+        self._definitions = [entry for entry in found if type(entry.event) in DEFINITIONS]
         self._rates = [entry for entry in found if type(entry.event) in _RATES]
         self._sessions = Sessions()
         fold([self._sessions], [self._definitions])
@@ -127,6 +94,7 @@ class Replay:
         self._warm_plan = plan_warm_up(planner, reader, self.plan.period, subscriptions, needs)
         self._warm_up = LogSource(reader, self._warm_plan.slices) if self._warm_plan else None
         self._fills = options.fills
+        self._identity = Identity(self.plan, self._warm_plan, self.seated, options, config, config_hash)
 
     @property
     def plans(self) -> list[Plan]:
@@ -136,20 +104,12 @@ class Replay:
     @property
     def run_id(self) -> str:
         """The id that follows from content, configuration, strategies, fill model, code and seed."""
-        identity = [
-            VERSION,
-            self.plan.content,
-            self._warm_plan.content if self._warm_plan else "",
-            [seated.described() for seated in self.seated],
-            self._options.described(),
-            self._config[1],
-        ]
-        return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
+        return self._identity.run_id
 
     @property
     def fill_rules(self) -> str:
         """How orders fill, in words: by feed, ticks or bars."""
-        return assumptions.fill_rules(self.plan, self._fills)
+        return self._identity.fill_rules
 
     @property
     def _sample_ns(self) -> int:
@@ -219,7 +179,7 @@ class Replay:
             failure = error
         if not source.inputs and failure is None:
             raise DataMissing(self._no_data(source.read))
-        return self._summary(world, broker, writer, source, inputs), failure
+        return summary(self._identity, Played(world, broker, writer, source, inputs)), failure
 
     def _no_data(self, read: int) -> str:
         if read:
@@ -264,52 +224,12 @@ class Replay:
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
             sample_ns=self._sample_ns,
         )
-        self._open_books(loop)
+        open_books(loop, self._identity)
         actions = CorporateActions(world.positions, world.quotes, broker, ACCOUNT)
-        self._bring_up(loop, world, actions, broker)
+        if self._carried is not None:
+            bring_up(self._carried, self._since, self.plan.begin_ts, loop, world, broker, actions)
         actions.schedule(agenda, self.plan.actions)
         return loop
-
-    def _open_books(self, loop: Loop) -> None:
-        """Record what the session starts from: its whole configuration, and the cash."""
-        options, ts = self._options, self.plan.begin_ts
-        strategies = [seated.described() for seated in self.seated]
-        if self._warm_plan is not None:
-            strategies = [{**s, "warm_up": self._warm_plan.content} for s in strategies]
-        loop.record(
-            SessionStarted(
-                ts,
-                SESSION,
-                "replay",
-                ACCOUNT,
-                VERSION,
-                *self._config,
-                msgspec.json.encode(strategies, order="deterministic").decode(),
-                self.fill_rules,
-                options.limits.profile,
-                options.seed,
-            ),
-            0,
-            None,
-        )
-        if self._carried is not None:
-            for event in self._carried.events(ts, ACCOUNT):
-                loop.record(event, 0, None)
-            return
-        cash = money(options.cash)
-        loop.record(CashAdjusted(ts, ACCOUNT, options.currency, cash, "starting cash"), 0, None)
-
-    def _bring_up(self, loop: Loop, world: World, actions: CorporateActions, broker: SimulatedBroker) -> None:
-        """Take what is carried to the beginning: last prices, orders, and what happened to them since."""
-        if self._carried is None:
-            return
-        for bar in self._carried.marks():
-            world.quotes.on_bar(bar)
-        broker.resume([(order, 1, ZERO, False) for order in self._carried.orders], self.plan.begin_ts)
-        for action in self._since:
-            world.quotes.apply(Entry(0, None, 0, None, action))
-            for fact in actions.carry_out(action, self.plan.begin_ts):
-                loop.record(fact, 0, None)
 
     @staticmethod
     def _unasked(held: Sequence[Subscription], asked: Sequence[Subscription]) -> list[Subscription]:
@@ -328,54 +248,6 @@ class Replay:
             known = ", ".join(feed.feed for feed in self._sessions.feeds()) or "none"
             raise DataMissing(f"no feed {self._options.feed!r} in this log; it has {known}")
         return [msgspec.structs.replace(s, feed=self._options.feed) for s in found]
-
-    # -- what a run says of itself -------------------------------------------------------------
-
-    def _start_equity(self) -> str | None:
-        if self._carried is None:
-            return plain(money(self._options.cash))
-        return None if self._carried.equity is None else plain(self._carried.equity)
-
-    def _summary(
-        self,
-        world: World,
-        broker: SimulatedBroker,
-        writer: RunRecorder,
-        source: LogSource,
-        inputs: DerivedSource | LogSource,
-    ) -> dict[str, Any]:
-        options, counts = self._options, writer.counts()
-        equity = world.account.equity(ACCOUNT, options.currency)
-        return {
-            "period": str(self.plan.period),
-            "parts": msgspec.to_builtins(self.plan.parts),
-            "content": msgspec.json.decode(self.plan.content),
-            "first_ts": source.first_ts,
-            "last_ts": source.last_ts,
-            "account": ACCOUNT,
-            "strategies": [{**seated.described(), "spec": seated.found.name} for seated in self.seated],
-            "options": self._options.described(),
-            "config": msgspec.json.decode(self._config[0]),
-            "config_hash": self._config[1],
-            "code_version": VERSION,
-            "hash_version": HASH_VERSION,
-            "fill_model": self.fill_rules,
-            "hours": assumptions.hours(self.plan, self._options.data),
-            "prices": assumptions.prices(self.plan),
-            "risk_profile": options.limits.profile,
-            "exits": options.exits.name,
-            "inputs": source.inputs,
-            "filled_forward": inputs.filled if isinstance(inputs, DerivedSource) else 0,
-            "made_bars": inputs.made if isinstance(inputs, DerivedSource) else 0,
-            "intents": counts.get("order_intended", 0) - len(self._carried.orders if self._carried else ()),
-            "refused": counts.get("risk_refused", 0),
-            "orders": broker.orders,
-            "fills": broker.fills,
-            "commissions": plain(world.account.commissions(ACCOUNT, options.currency)),
-            "start_equity": self._start_equity(),
-            "end_equity": None if equity is None else plain(money(equity)),
-            "max_drawdown": plain(world.risk.drawdown_max(ACCOUNT, options.currency) or ZERO),
-        }
 
 
 class Told(Protocol):
@@ -399,21 +271,3 @@ def again(root: Path, reader: EntryReader, run: Told) -> Replay:
         config=msgspec.json.encode(told["config"]).decode(),
         config_hash=told["config_hash"],
     )
-
-
-def result(run: RunReader) -> dict[str, Any]:
-    """Return the figures of a run under the keys that `replay --json` prints."""
-    told = run.summary
-    keys = (
-        "intents",
-        "orders",
-        "fills",
-        "refused",
-        "commissions",
-        "start_equity",
-        "end_equity",
-        "max_drawdown",
-        "run_hash",
-        "decisions_hash",
-    )
-    return {"run": run.id, "events": told["inputs"], **{key: told.get(key) for key in keys}}

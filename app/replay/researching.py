@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from app.composition.definitions import definitions_of
 from app.composition.seating import StrategySpec
 from app.configuration.reading import Config, canonical
 from app.look.books import open_log
@@ -15,12 +16,7 @@ from app.replay.period import Period, parse_period
 from app.replay.planning import Planner
 from app.replay.request import ReplayRequest, options, strategies
 from core.errors import DataMissing
-from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
-from core.ports import Selection
 from eventstore.reader import LogReader
-from projections.sessions import Sessions
-
-_DEFINITIONS = frozenset[type[Event]]({FeedDefined, InstrumentDefined, SessionScheduled})
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,18 +75,9 @@ def prepare(
     )
 
 
-def sessions_in(reader: LogReader) -> Sessions:
-    """Return the instruments, feeds and sessions that a log defines."""
-    sessions = Sessions()
-    for batch in reader.entries(Selection(types=_DEFINITIONS)):
-        for entry in batch:
-            sessions.apply(entry)
-    return sessions
-
-
 def session_dates(reader: LogReader, instruments: list[str] | None, feed: str | None) -> list[str]:
     """Return the session dates with data of the instruments, or of any."""
-    sessions = sessions_in(reader)
+    sessions = definitions_of(reader)
     names = instruments if instruments is not None else [i.instrument for i in sessions.instruments()]
     return Planner(reader, sessions).feeds.dates(names, feed)
 

@@ -15,10 +15,12 @@ from app.data.unfinished import unfinished, worded
 from app.look.books import open_log
 from app.plugins.rules import renewed
 from app.replay.carrying import carried
+from app.replay.identity import ACCOUNT
 from app.replay.period import Period, parse_period
 from app.replay.recorded import Recorded, recorded_sessions, session_of, specs_of
-from app.replay.replaying import ACCOUNT, Progress, Replay, again
+from app.replay.replaying import Replay, again
 from app.replay.request import ReplayRequest, options, strategies
+from app.replay.watched import Progress
 from core.errors import DataMissing, UsageError
 from eventstore.layout import Layout
 from eventstore.reader import LogReader

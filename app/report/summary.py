@@ -11,7 +11,7 @@ import msgspec
 
 from core.events import StrategyFailed
 from core.money import plain
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.runs import RunReader
 
 
@@ -41,14 +41,13 @@ def summarise(run: RunReader) -> Summary:
 
 
 def _failure(run: RunReader) -> str | None:
-    for batch in run.entries(Selection(types=frozenset({StrategyFailed}))):
-        for entry in batch:
-            event = entry.event
-            assert isinstance(event, StrategyFailed)
-            return (
-                f"strategy {event.strategy} raised in {event.handler} at {event.file}:{event.line} while "
-                f"processing {event.input_type} {event.input_seq}: {event.error}"
-            )
+    for entry in entries_of(run, frozenset({StrategyFailed})):
+        event = entry.event
+        assert isinstance(event, StrategyFailed)
+        return (
+            f"strategy {event.strategy} raised in {event.handler} at {event.file}:{event.line} while "
+            f"processing {event.input_type} {event.input_seq}: {event.error}"
+        )
     return None
 
 

@@ -9,7 +9,7 @@ import msgspec
 from adapters.replay.importing import ImportResult, import_sets
 from adapters.replay.signals.reading import SignalReading
 from adapters.replay.signals.recommendations import SignalOptions
-from adapters.replay.tables import parse_mapping
+from adapters.replay.tables.options import parse_mapping
 from app.configuration.reading import Config
 from app.look.books import open_log
 from app.operation.writing import writing

@@ -15,17 +15,17 @@ from adapters.replay.signals.market import Market
 from adapters.replay.signals.reading import SignalReading, read_signals
 from adapters.replay.signals.recommendations import SignalOptions
 from adapters.replay.signals.sets import signal_set, spoken_of
+from app.composition.definitions import definitions_of
 from app.configuration.reading import Config
 from app.configuration.settings import SignalFileSection
 from core.errors import UsageError
-from core.events import Bar, Event, InstrumentDefined, SessionScheduled, Trade
+from core.events import Bar, SessionScheduled, Trade
 from core.ports import EntryReader, Selection
 from core.signals.forecast import CLOSES_MIN
 from core.signals.rules import SOURCE
 from projections.sessions import Sessions
 
 _RESOLUTIONS = ("daily", "hour", "minute", "second", "tick")
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, SessionScheduled})
 
 
 def options_of(
@@ -88,10 +88,7 @@ def read_file(reader: EntryReader, path: Path, options: SignalOptions, now: int)
 
 def market_of(reader: EntryReader, now: int) -> Market:
     """Return the instruments and sessions that a log has defined."""
-    sessions = Sessions()
-    for batch in reader.entries(Selection(types=_DEFINITIONS)):
-        for entry in batch:
-            sessions.apply(entry)
+    sessions = definitions_of(reader)
     days = [one for one in sessions.sessions() if one.close <= now]
     return Market(sessions.instruments(), sessions.sessions(), _Closes(reader, sessions, days), now)
 

@@ -117,10 +117,13 @@ from core.events.signals import (
 
 MARKET_DATA: tuple[type[Event], ...] = (Trade, Quote, Bar, QuoteBar)
 """The high-volume types: one per row of an imported file."""
+DEFINITIONS: frozenset[type[Event]] = frozenset({InstrumentDefined, FeedDefined, SessionScheduled})
+"""What a log defines before other events refer to it."""
 
 __all__ = [
     "BY_TAG",
     "BY_TYPE",
+    "DEFINITIONS",
     "EVENT_CLASSES",
     "MARKET_DATA",
     "AccountMarked",

@@ -268,7 +268,7 @@ def test_a_replay_that_is_stopped_keeps_no_run_and_says_so(tape, morning, monkey
         yield from ()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.replay.replaying.WatchedSource.batches", stopped)
+    monkeypatch.setattr("app.replay.watched.WatchedSource.batches", stopped)
     done = tape("--log", morning, "replay", "2025-07-02")
     assert (done.code, done.out) == (ExitCode.INTERRUPTED, "")
     assert "stopped; no run is kept" in done.err

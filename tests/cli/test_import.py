@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.replay.table_instruments import define
-from adapters.replay.tables import TableOptions, plan_tables
+from adapters.replay.tables.instruments import define
+from adapters.replay.tables.options import TableOptions
+from adapters.replay.tables.table import plan_tables
 from tests.importers.lean_files import write_zip
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -39,14 +39,14 @@ def test_a_sample_that_was_interrupted_is_completed_and_gives_the_run_of_a_whole
 
 
 def test_a_part_of_an_import_is_another_content_than_the_whole(part, ib_gateway_log):
+    from app.composition.definitions import definitions_of  # noqa: PLC0415
     from app.replay.planning import Period, Planner  # noqa: PLC0415
-    from app.replay.researching import sessions_in  # noqa: PLC0415
     from core.strategy import Subscription  # noqa: PLC0415
     from eventstore.reader import LogReader  # noqa: PLC0415
 
     period, wanted = Period("2025-07-03", "2025-07-03"), [Subscription("ZVXA")]
     logs = [LogReader(root) for root in (part, ib_gateway_log)]
-    found = [Planner(log, sessions_in(log)).plan(period, wanted).content for log in logs]
+    found = [Planner(log, definitions_of(log)).plan(period, wanted).content for log in logs]
     assert found[0] != found[1]
 
 

@@ -14,10 +14,10 @@ from eventstore import columns
 from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.parquet import TypedWriter
-from eventstore.policy import Policy
+from eventstore.policy import Policy, SealResult
 from eventstore.reader import LogReader
 from eventstore.schema import columns_of
-from eventstore.sealing import SealResult, seal
+from eventstore.sealing import seal
 
 CLOCK_NS = 1_700_000_000_000_000_000
 START_NS = 1_381_152_600_000_000_000
@@ -101,6 +101,16 @@ def write_ticks(journal: Journal, count: int, *, batch: int = 500) -> None:
     for start in range(0, count, batch):
         journal.extend([tick(n) for n in range(start, min(start + batch, count))])
         journal.commit(sync=False)
+
+
+def write_unsealed(root: Path, *counts: int) -> Path:
+    """Make a log with a segment of so many ticks each, none of them sealed; return its directory."""
+    journal = open_log(root, sealing=False)
+    for count in counts:
+        journal.roll()  # nothing, where the segment is empty
+        write_ticks(journal, count)
+    journal.close()
+    return root
 
 
 def left_building(root: Path) -> list[Path]:

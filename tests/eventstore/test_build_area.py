@@ -12,7 +12,7 @@ from eventstore.files import Files
 from eventstore.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
 from eventstore.sealing import seal
-from tests.eventstore.sealed_logs import open_log, read_all, write_ticks
+from tests.eventstore.sealed_logs import read_all, write_unsealed
 
 PATIENCE_S = 60
 
@@ -52,13 +52,7 @@ class Orphan:
 
 @pytest.fixture
 def closed(tmp_path):
-    root = tmp_path / "log"
-    writer = open_log(root, sealing=False)
-    write_ticks(writer, 200)
-    writer.roll()
-    write_ticks(writer, 10)
-    writer.close()
-    return root
+    return write_unsealed(tmp_path / "log", 200, 10)
 
 
 @pytest.fixture

@@ -12,15 +12,16 @@ import pytest
 from core.errors import CorruptLog
 from core.events import Unknown
 from eventstore import compacting, manifest
+from eventstore.catalogue import Catalogue, hidden, stable_listing
 from eventstore.compacting import compact, plan
 from eventstore.files import Files
 from eventstore.journal import Journal
 from eventstore.layout import Layout, sealed_name
-from eventstore.manifest import Catalogue, SealedPart, hidden, read_manifest, stable_listing
+from eventstore.manifest import SealedPart, read_manifest
 from eventstore.parquet import TypedWriter
 from eventstore.policy import Policy
 from eventstore.reader import LogReader
-from eventstore.sealing import SealWorker
+from eventstore.seal_client import SealWorker
 from eventstore.sql import connect
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import (

@@ -12,10 +12,11 @@ from eventstore.files import Files
 from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import Layout
-from eventstore.policy import Policy
+from eventstore.policy import Policy, SealResult
 from eventstore.reader import LogReader
-from eventstore.sealing import SealResult, seal
+from eventstore.sealing import seal
 from eventstore.segments import Walk
+from eventstore.verdict import Lost, Recovery
 from tests.faults.journals import UnsyncedFiles, crash, event_of, read_all
 
 SECOND = 1_000_000_000
@@ -308,7 +309,7 @@ def inspect_while_writing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal.commit(sync=True)
     run = inspection._Inspection.run
 
-    def run_then_write(self: inspection._Inspection) -> inspection.Recovery:
+    def run_then_write(self: inspection._Inspection) -> Recovery:
         found = run(self)
         fill(journal, 2)
         journal.commit(sync=True)
@@ -336,5 +337,5 @@ def test_the_false_alarm_check_catches_a_mark_that_is_read_last(
         return judge(layout, result, inspection.look_at_mark(layout))
 
     monkeypatch.setattr(inspection, "_compared", read_last)
-    with pytest.raises(inspection.Lost):
+    with pytest.raises(Lost):
         inspect_while_writing(tmp_path / "log", monkeypatch)

@@ -9,11 +9,11 @@ from core.ports import Selection
 from eventstore import checks, codec
 from eventstore.compacting import compact
 from eventstore.layout import Layout
-from eventstore.manifest import digest_of, read_manifest
+from eventstore.manifest import digest_of, encode_manifest, read_manifest
 from eventstore.parquet import TypedFile, file_name
 from eventstore.reader import LogReader
 from eventstore.schema import UNKNOWN, entries_to_batch, to_entries
-from eventstore.sealing import compare_tables, encode_manifest
+from eventstore.sealed_tables import compare_tables
 from eventstore.sql import connect
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log, read_all, write_ticks, write_typed

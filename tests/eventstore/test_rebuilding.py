@@ -10,11 +10,10 @@ from core.errors import CorruptLog, DataMissing, LogLocked
 from eventstore import rebuilding
 from eventstore.compacting import compact
 from eventstore.layout import Layout
-from eventstore.manifest import digest_of, read_manifest
+from eventstore.manifest import digest_of, encode_manifest, read_manifest
 from eventstore.outline import outline
 from eventstore.parquet import TypedWriter
 from eventstore.rebuilding import rebuild
-from eventstore.sealing import encode_manifest
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import left_building, open_log, read_all, write_everything, write_ticks
 from tests.eventstore.test_sealing import Crash, Crashing
@@ -298,7 +297,7 @@ class _Dropping(TypedWriter):
 def test_a_table_that_came_out_wrong_is_found_before_it_is_published(root, monkeypatch):
     _flip(_sealed(root) / "quote.parquet")
     before = _content(_sealed(root))
-    monkeypatch.setattr("eventstore.sealing.TypedWriter", _Dropping)
+    monkeypatch.setattr("eventstore.sealed_tables.TypedWriter", _Dropping)
     with pytest.raises(CorruptLog, match=r"parquet: seq \d+ differs from the journal's"):
         rebuild(root)
     assert _content(_sealed(root)) == before
@@ -308,7 +307,7 @@ def test_a_table_that_came_out_wrong_is_found_before_it_is_published(root, monke
 def test_without_the_comparison_wrong_tables_would_be_published(root, monkeypatch):
     """The negative control of the test above."""
     _flip(_sealed(root) / "quote.parquet")
-    monkeypatch.setattr("eventstore.sealing.TypedWriter", _Dropping)
+    monkeypatch.setattr("eventstore.sealed_tables.TypedWriter", _Dropping)
     monkeypatch.setattr(rebuilding, "_compare", lambda *_: None)
     assert rebuild(root) == [_sealed(root)]
     assert verify(root).findings == []

@@ -8,15 +8,23 @@ import pytest
 
 from core.errors import CorruptLog, StoreError
 from core.events import Quote, Trade
-from eventstore import sealing
+from eventstore import sealed_tables, sealing
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.manifest import read_manifest
 from eventstore.parquet import TypedWriter
-from eventstore.sealing import SealWorker, seal
+from eventstore.seal_client import SealWorker
+from eventstore.sealing import seal
 from eventstore.segments import read_header, walk
 from eventstore.verify import verify
-from tests.eventstore.sealed_logs import left_building, open_log, read_all, write_everything, write_ticks
+from tests.eventstore.sealed_logs import (
+    left_building,
+    open_log,
+    read_all,
+    write_everything,
+    write_ticks,
+    write_unsealed,
+)
 
 
 @pytest.fixture
@@ -97,7 +105,7 @@ def test_a_table_that_came_out_wrong_is_found_before_it_is_published(rolled, mon
         def write(self, batch):
             super().write(batch.slice(0, max(1, len(batch) - 1)))
 
-    monkeypatch.setattr(sealing, "TypedWriter", Dropping)
+    monkeypatch.setattr(sealed_tables, "TypedWriter", Dropping)
     with pytest.raises(CorruptLog, match=r"parquet: seq \d+ differs from the journal's"):
         seal(rolled, first_segment(rolled))
     assert Layout(rolled).sealed_directories() == []
@@ -139,13 +147,7 @@ def _die_while_sealing(root: Path, files: Files, monkeypatch) -> None:
 
 @pytest.fixture
 def small(tmp_path):
-    root = tmp_path / "log"
-    journal = open_log(root, sealing=False)
-    write_ticks(journal, 200)
-    journal.roll()
-    write_ticks(journal, 10)
-    journal.close()
-    return root
+    return write_unsealed(tmp_path / "log", 200, 10)
 
 
 def test_files_are_durable_before_the_rename_and_the_rename_after_it(small):

@@ -101,8 +101,11 @@ def test_files_swapped_between_directories_are_found(root):
 
 def test_a_table_that_differs_from_its_journal_is_found_by_the_deep_check_alone(root):
     """Someone rewrote a table and its digest: the archived journal still tells."""
-    from eventstore.manifest import digest_of, read_manifest  # noqa: PLC0415
-    from eventstore.sealing import encode_manifest  # noqa: PLC0415
+    from eventstore.manifest import (  # noqa: PLC0415
+        digest_of,
+        encode_manifest,
+        read_manifest,
+    )
 
     directory = _sealed(root)
     shutil.copyfile(_sealed(root, 1) / "quote.parquet", directory / "quote.parquet")

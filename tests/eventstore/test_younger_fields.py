@@ -13,14 +13,13 @@ from core.errors import CorruptLog
 from core.events import BY_TYPE, Filled, Quote, Recorded, Trade
 from core.ports import Selection
 from eventstore.layout import Layout
-from eventstore.manifest import digest_of, read_manifest
+from eventstore.manifest import digest_of, encode_manifest, read_manifest
 from eventstore.parquet import TypedFile
 from eventstore.plain import views_sql, write_views_sql
 from eventstore.reader import LogReader
 from eventstore.run_checks import verify_run
 from eventstore.run_writer import RunWriter
 from eventstore.schema import columns_of, kind_of, kinds
-from eventstore.sealing import encode_manifest
 from eventstore.sql import connect
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log

@@ -11,13 +11,16 @@ import pytest
 
 from core.errors import CorruptLog, LostDurableData, StoreError, UnsupportedFormat, UsageError
 from core.events import LossAccepted, Recovered, SegmentSealed
-from eventstore import inspection
+from eventstore import catalogue, inspection
 from eventstore.accepting import accept_loss
-from eventstore.inspection import Damage, inspect
+from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
+from eventstore.manifest import read_manifest
 from eventstore.reader import LogReader
 from eventstore.sealing import seal
+from eventstore.verdict import Damage
+from eventstore.verify import verify
 from eventstore.watermark import BadMark, Mark, read_mark
 from tests.faults.journals import (
     UnsyncedFiles,
@@ -234,7 +237,18 @@ ROWS = [
         CorruptLog,
         r"missing; restore .*00000002",
     ),
-    Row("a sealed directory after another history", another_history, CorruptLog, "follows hash 0000"),
+    Row(
+        "a sealed directory missing before one whose manifest is not read",
+        lambda lay: (seal_and_unlink(lay, 1, 2, 3), shutil.rmtree(lay.sealed_directories()[0])),
+        CorruptLog,
+        r"seqs 1\.\.5 are missing before 00000000000006",
+    ),
+    Row(
+        "a sealed directory missing between others",
+        lambda lay: (seal_and_unlink(lay, 1, 2, 3), shutil.rmtree(lay.sealed_directories()[1])),
+        CorruptLog,
+        r"seqs 6\.\.10 are missing before 00000000000011",
+    ),
     Row("edited seal.json", edited_manifest, CorruptLog, r"00000001\.evj: offset \d+: damaged"),
     Row(
         "sealed directory renamed",
@@ -328,6 +342,49 @@ def test_a_tail_that_no_mark_vouches_for_can_be_accepted_as_lost(tmp_path: Path)
     assert isinstance(entries[19].event, LossAccepted)
     assert (entries[19].event.file, len(entries)) == ("HWM", 20)
     assert sorted(path.suffix for path in layout.quarantine.iterdir()) == ["", ".torn"]
+
+
+def test_another_history_among_what_is_sealed_is_found_by_a_whole_inspection(tmp_path: Path) -> None:
+    layout = make_log(tmp_path / "log")
+    another_history(layout)
+    with pytest.raises(CorruptLog, match="follows hash 0000"):
+        inspect(layout.root)
+    assert [finding.message for finding in verify(layout.root).findings if "follows hash" in finding.message]
+    assert inspect(layout.root, whole=False).last_seq == SEGMENTS * EVENTS, "a writer reads the last only"
+
+
+def test_a_writer_reads_no_manifest_but_that_of_the_last_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = make_log(tmp_path / "log")
+    seal_and_unlink(layout, 1, 2, 3)
+    read: list[str] = []
+    monkeypatch.setattr(
+        catalogue, "read_manifest", lambda path: (read.append(path.name), read_manifest(path))[1]
+    )
+    Journal.open(layout.root, files=UnsyncedFiles()).close()
+    assert read == [layout.sealed_directories()[-1].name]
+    journal = Journal.open(layout.root, files=UnsyncedFiles())
+    read.clear()
+    seal(layout.root, layout.segment_path(4), UnsyncedFiles())
+    assert read == [], "its successor is hot, and no directory holds its seqs"
+    journal.close()
+    assert inspect(layout.root).last_seq == SEGMENTS * EVENTS
+    assert len(read) == len(layout.sealed_directories()) == 4
+
+
+def test_a_segment_that_is_hot_between_sealed_ones_is_seen_with_its_neighbours(tmp_path: Path) -> None:
+    layout = make_log(tmp_path / "log")
+    seal_and_unlink(layout, 1, 3)
+    assert inspect(layout.root, whole=False) == inspect(layout.root)
+    flip(layout.segment_path(2), 300)
+    for whole in (True, False):
+        with pytest.raises(Damage, match=r"00000002\.evj") as damage:
+            inspect(layout.root, whole=whole)
+        assert [path.name for path in damage.value.prefix.discarded] == [
+            "00000004.evj",
+            layout.sealed_directories()[1].name,
+        ]
 
 
 def test_the_good_prefix_stays_readable_after_damage(tmp_path: Path) -> None:

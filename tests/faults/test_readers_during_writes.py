@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from eventstore import database
+from eventstore.catalogue import Catalogue
 from eventstore.codec import decode_records
 from eventstore.hot import hot_segments
 from eventstore.layout import Layout
-from eventstore.manifest import Catalogue
 from eventstore.reader import LogReader
 from eventstore.sql import connect
-from tests.eventstore.sealed_logs import open_log, write_ticks
+from tests.eventstore.sealed_logs import open_log, write_ticks, write_unsealed
 
 PROJECT = Path(__file__).parents[2]
 SECONDS = 5.0
@@ -120,9 +120,9 @@ def test_what_is_sealed_between_two_steps_of_a_reader_is_seen_once(tmp_path, mon
     else:
         parts = Catalogue.parts
 
-        def late(self: Catalogue):
+        def late(self: Catalogue, *seqs: int):
             roll_and_seal(Layout(root))
-            return parts(self)
+            return parts(self, *seqs)
 
         monkeypatch.setattr(Catalogue, "parts", late)
         tables = database.snapshot(Layout(root))
@@ -132,12 +132,7 @@ def test_what_is_sealed_between_two_steps_of_a_reader_is_seen_once(tmp_path, mon
 
 
 def test_a_slow_reader_goes_on_where_files_vanish_under_it(tmp_path):
-    root = tmp_path / "log"
-    journal = open_log(root, sealing=False)
-    write_ticks(journal, 200)
-    journal.roll()
-    write_ticks(journal, 200)
-    journal.close()
+    root = write_unsealed(tmp_path / "log", 200, 200)
     batches = LogReader(root).entries()
     first = next(batches)
     open_log(root).close()  # seals and unlinks what the reader has listed

@@ -4,15 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
+
+from app.lifeline import starter
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Served:
-    """`tape gateway` as a process of its own."""
+    """`tape gateway` as a process of its own, which ends with the one that started it."""
+
+    LIFELINE = ("--with-parent",)
 
     def __init__(self, log: Path, *args: str) -> None:
         command = [
@@ -26,8 +31,14 @@ class Served:
             "0",
         ]
         env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        self._held = ExitStack()
         self.process = subprocess.Popen(
-            [*command, "--json", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+            [*command, "--json", *self.LIFELINE, *args],
+            stdin=self._held.enter_context(starter()),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
         )
         self.told: dict[str, object] = {}
 
@@ -49,4 +60,20 @@ class Served:
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.process.communicate(timeout=60)
+        self._held.close()
         return self.process.returncode
+
+
+class Careless(Served):
+    """A broken variant: it does not know that its starter is gone."""
+
+    LIFELINE = ()
+
+
+def start_and_be_killed(log: Path, place: Path) -> None:
+    """Start a gateway that is held and one that is careless, say which they are, and die."""
+    started = [Served(log, "--book", str(place / "held")), Careless(log, "--book", str(place / "careless"))]
+    for served in started:
+        served.ready()
+    (place / "started.json").write_bytes(msgspec.json.encode([served.process.pid for served in started]))
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,10 +1,15 @@
 """The gateway as a process: what it prints, how it ends, and what is left after a kill."""
 
+import json
+import os
 import signal
 from decimal import Decimal
 
 from app.look.books import open_book, snapshot
+from tests import forked
 from tests.gateway.raw import ACCOUNT, Raw, connected
+from tests.gateway.served import start_and_be_killed
+from tests.orphans import gone, until
 
 STEP = ("--speed", "step", "--start", "open")
 
@@ -205,3 +210,15 @@ def test_what_has_triggered_and_where_a_trail_stands_outlive_a_kill(serve):
         raw.place(4, "BUY", 100, "LMT", 51, tif="GTC")
         raw.drain()
         assert [m[2] for m in raw.messages if m[0] == "11"] == ["2"]
+
+
+def test_a_gateway_of_the_tests_ends_with_tests_that_are_killed(ib_gateway_log, tmp_path):
+    said = tmp_path / "said.txt"
+    code = forked.run(start_and_be_killed, ib_gateway_log, tmp_path, errors=said, timeout_s=120)
+    assert code == -signal.SIGKILL, said.read_text()
+    held, careless = json.loads((tmp_path / "started.json").read_bytes())
+    try:
+        until(lambda: gone(held))
+        assert not gone(careless), "what does not follow its starter outlives it: the test would see it"
+    finally:
+        os.kill(careless, signal.SIGKILL)

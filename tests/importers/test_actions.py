@@ -4,13 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.replay.tables import TableOptions
+from adapters.replay.tables.options import TableOptions
 from app.data.importing import ImportRequest, run_import
 from core.errors import UsageError
 from core.events import CorporateAction
-from core.ports import Selection
-from eventstore.reader import LogReader
 from tests.importers.lean_files import write_zip
+from tests.logs import events_of
 
 SPLIT = """20120808,0.9304792,0.142857,621.7
 20140507,0.9934214,0.142857,592.33
@@ -29,8 +28,7 @@ def lean(tmp_path, text):
 
 
 def actions(log):
-    wanted = Selection(types=frozenset({CorporateAction}))
-    return [entry.event for batch in LogReader(log).entries(wanted) for entry in batch]
+    return events_of(log, CorporateAction)
 
 
 def test_a_factor_file_gives_factors_and_what_happened_between_them(tmp_path):

@@ -243,8 +243,8 @@ def progress(done, total):
     print(done, flush=True)
     if done >= stop:
         sys.stdin.read()
-import adapters.replay.rows as rows
-rows.CHUNK_ROWS = 700
+import adapters.replay.merging as merging
+merging.CHUNK_ROWS = 700
 sets = lean_sets(root, "ABC", "tick", parse_days("2013-10-07"))
 import_sets(journal, LogReader(log), sets, progress)
 journal.close()

@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.replay import merging, rows
+from adapters.replay import delimited, merging, row_checks
+from adapters.replay.delimited import count_lines, parse
 from adapters.replay.lines import LineCount, cut
 from adapters.replay.merging import judged, merged
-from adapters.replay.rows import Draft, Rows, count_lines, parse
+from adapters.replay.rows import Draft, Rows
 from core.events import Trade
 from tests.conftest import examples
 
@@ -125,11 +126,11 @@ values = st.one_of(
 def test_the_vectorised_path_reads_what_the_row_by_row_path_reads(table):
     text = "\n".join(",".join(row) for row in table)
     fast = read(text)
-    original, rows._columns_at_once = rows._columns_at_once, lambda *args: None
+    original, delimited._columns_at_once = delimited._columns_at_once, lambda *args: None
     try:
         slow = read(text)
     finally:
-        rows._columns_at_once = original
+        delimited._columns_at_once = original
     assert fast.reasons == slow.reasons == {}
     for name in NAMES:
         assert fast.columns[name].tolist() == slow.columns[name].tolist()
@@ -152,7 +153,7 @@ def test_any_text_gives_one_verdict_a_row(lines):
 
 @given(st.lists(st.integers(0, 12), max_size=9))
 def test_the_fewest_rows_are_rejected_for_their_time(values):
-    kept = rows._longest_rise(values)
+    kept = row_checks._longest_rise(values)
     rising = [
         chosen
         for size in range(len(values) + 1)
@@ -165,7 +166,7 @@ def test_the_fewest_rows_are_rejected_for_their_time(values):
 
 def test_one_time_far_ahead_costs_itself_and_not_the_rows_after_it():
     parsed = read("1,1,N\n99,2,N\n2,3,N\n0,4,N\n3,5,N")
-    rows.check_order(parsed, parsed.columns["time"].astype(np.int64) * 10**9, 0)
+    row_checks.check_order(parsed, parsed.columns["time"].astype(np.int64) * 10**9, 0)
     assert parsed.reasons == {1: "time is 97 s after the row below", 3: "time is 2 s before the row above"}
 
 

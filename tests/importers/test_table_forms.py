@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from adapters.replay import table_clocks
 from adapters.replay.importing import import_sets
-from adapters.replay.tables import TableOptions, open_tables
+from adapters.replay.tables import clocks
+from adapters.replay.tables.options import TableOptions
+from adapters.replay.tables.table import open_tables
 from core.errors import UsageError
 from core.events import Bar, RowRejected, Trade
 from eventstore.memory import MemoryLog
@@ -123,7 +124,7 @@ def test_a_table_from_new_to_old_is_turned_round(tmp_path):
 
 def test_the_check_of_turned_tables_catches_one_that_is_read_as_it_stands(tmp_path, monkeypatch):
     """The negative control of the test above."""
-    monkeypatch.setattr("adapters.replay.tables.runs_backwards", lambda *_: False)
+    monkeypatch.setattr("adapters.replay.tables.plan.runs_backwards", lambda *_: False)
     path = tmp_path / "turned.csv"
     path.write_text("Time,Price,Size\n" + "\n".join(reversed(ROWS)))
     assert imported(path)[0].rejected == 9
@@ -205,7 +206,7 @@ def test_a_repeated_hour_is_read_twice_where_its_times_run_back(tmp_path):
 
 def test_the_check_of_repeated_hours_catches_one_that_is_read_once(tmp_path, monkeypatch):
     """The negative control of the test above."""
-    monkeypatch.setattr(table_clocks, "_second", lambda walls: [False] * len(walls))
+    monkeypatch.setattr(clocks, "_second", lambda walls: [False] * len(walls))
     assert at_walls(tmp_path, "2024-11-03", WALLS)[0].rejected > 0
 
 

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from adapters.replay import table_files
 from adapters.replay.importing import import_sets
-from adapters.replay.tables import TableOptions, open_tables, parse_mapping, plan_tables
+from adapters.replay.tables import files
+from adapters.replay.tables.options import TableOptions, parse_mapping
+from adapters.replay.tables.table import open_tables, plan_tables
 from core.errors import DataMissing, UsageError
 from core.events import Bar, FeedDefined, InstrumentDefined, Quote, RowRejected, SessionScheduled, Trade
 from eventstore.memory import MemoryLog
@@ -322,7 +323,7 @@ def test_blocks_of_any_size_give_the_same_events(tmp_path, monkeypatch, size):
     rows[50], rows[51] = "1751463000,1,1", "bad"
     path = write(tmp_path / "t.csv", "ts,price,size\n" + "\n".join(rows))
     expected = imported(path, instrument="XYZ")
-    monkeypatch.setattr(table_files, "BLOCK_BYTES", size)
+    monkeypatch.setattr(files, "BLOCK_BYTES", size)
     assert imported(path, instrument="XYZ") == expected
     assert [(r.line, r.reason) for r in expected[0].rejections] == [
         (52, "time is 49 s before the row above"),
@@ -473,7 +474,7 @@ def test_a_file_of_more_than_a_hundred_instruments_is_merged_by_time(tmp_path):
 
 
 def test_a_time_far_ahead_at_the_end_of_a_block_costs_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_files, "BLOCK_BYTES", 250)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 250)
     rows = [f"2024-01-02T15:00:{i:02}Z,{10 + i},1" for i in range(60)]
     for bad in (9, 19, 29):
         rows[bad] = "2024-01-02T19:00:00Z,1,1"

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from app.live.status_file import read_status
-from core.ports import Selection
-from eventstore.reader import LogReader
+from tests.logs import events_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 EARLY = f"{Path(__file__).with_name('strategies.py')}:Early"
@@ -41,7 +40,7 @@ class Running:
                 return found
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.2)
-        raise AssertionError(f"not within {WAIT_S:g} s; {events(self.log)[-20:]}")
+        raise AssertionError(f"not within {WAIT_S:g} s; {events_of(self.log)[-20:]}")
 
     def status(self) -> dict:
         """Return what the session says of itself; empty before it does."""
@@ -82,12 +81,6 @@ class Live(Running):
 
     def __init__(self, log: Path, config: Path, *more: str) -> None:
         super().__init__(log, "-c", str(config), "--log", str(log), "live", "--json", *more)
-
-
-def events(log: Path, *kinds: type) -> list:
-    """Return the events of these types that the log holds now."""
-    types = frozenset(kinds) if kinds else None
-    return [e.event for b in LogReader(log).entries(Selection(types=types)) for e in b]
 
 
 def told(done: tuple[int, str, str]) -> dict:

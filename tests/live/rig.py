@@ -11,12 +11,18 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.past import past_of
 from app.composition.seating import StrategySpec
 from app.live.session import LiveRequest, LiveSession
-from core.events import Entry, Event, FeedDefined, InstrumentDefined, OrderAttempted, SessionScheduled
+from core.events import (
+    DEFINITIONS,
+    Entry,
+    Event,
+    OrderAttempted,
+)
 from core.holds import HoldRule
-from core.ports import Selection
+from core.ports import entries_of
 from core.views import Order
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
+from tests.logs import events_of
 
 DRILL = f"{Path(__file__).parent / 'drill.py'}:Drill"
 ACCOUNT = "DU1000001"
@@ -24,7 +30,6 @@ DAY_BEGIN_NS = 1_751_443_200_000_000_000
 LIMIT_S = 150.0
 """No session of a test lasts longer."""
 OVER = frozenset(("Filled", "Cancelled", "Rejected", "Refused", "SendFailed", "Expired"))
-_DEFINITIONS = frozenset[type[Event]]({InstrumentDefined, FeedDefined, SessionScheduled})
 
 QUICK = {
     "reconnect_interval_s": 0.02,
@@ -40,9 +45,8 @@ QUICK = {
 def new_log(sample: Path, root: Path) -> Path:
     """Make a log that knows the sample's instruments and sessions, and nothing that happened."""
     journal = Journal.open(root)
-    for batch in LogReader(sample).entries(Selection(types=_DEFINITIONS)):
-        for entry in batch:
-            journal.append(entry.event)
+    for entry in entries_of(LogReader(sample), DEFINITIONS):
+        journal.append(entry.event)
     journal.commit(sync=True)
     journal.close()
     return root
@@ -103,8 +107,7 @@ class Rig:
 
     def events(self, *types: type[Event]) -> list[Any]:
         """Return the events of some types that the log holds, in order."""
-        found = LogReader(self.root).entries(Selection(types=frozenset(types)))
-        return [entry.event for batch in found for entry in batch]
+        return events_of(self.root, *types)
 
 
 class Books:
@@ -171,7 +174,7 @@ def _ref(order: Order) -> str:
 
 
 def _entries(root: Path, *types: type[Event]) -> Sequence[Entry]:
-    return [e for batch in LogReader(root).entries(Selection(types=frozenset(types))) for e in batch]
+    return list(entries_of(LogReader(root), frozenset(types)))
 
 
 def _compare(what: str, ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

@@ -17,11 +17,12 @@ from app.live.session import LiveRequest, LiveSession
 from app.look.books import open_book, open_log, snapshot
 from app.replay.recorded import Recorded
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
-from core.ports import Selection
+from core.ports import entries_of
 from core.retry import RetryRule
 from eventstore.journal import Journal
 from tests import forked
 from tests.live import crash_child
+from tests.logs import events_of
 
 HERE = Path(__file__).parent
 ACCOUNT = "DU1000001"
@@ -88,19 +89,15 @@ def play(
         journal.close()
 
 
-def entries(log: Path, *kinds):
-    return [e.event for b in open_log(log).entries(Selection(types=frozenset(kinds))) for e in b]
-
-
 def at_the_broker(book: Path) -> list[str]:
     """Return the reference of every order that the gateway ever took."""
-    return [msgspec.json.decode(e.reason, type=Ticket).order_ref for e in entries(book, OrderIntended)]
+    return [msgspec.json.decode(e.reason, type=Ticket).order_ref for e in events_of(book, OrderIntended)]
 
 
 def broken_invariants(log: Path, book: Path) -> list[str]:
     """Return what is wrong of I3 and I4."""
-    intents = {e.order for e in entries(log, OrderIntended)}
-    names = {e.ref: e.order for e in entries(log, OrderAttempted)}
+    intents = {e.order for e in events_of(log, OrderIntended)}
+    names = {e.ref: e.order for e in events_of(log, OrderAttempted)}
     sent = at_the_broker(book)
     unknown = [ref for ref in sent if names.get(ref) not in intents]
     orders = Counter(names.get(ref, ref) for ref in sent)
@@ -116,9 +113,9 @@ def book_differences(log: Path, book: Path, *, charges: bool = True) -> list[str
     Without `charges`, commissions and what they do to the balance are left out.
     """
     ours, theirs = snapshot(open_book(log, "log")), snapshot(open_book(book, "log"))
-    names = {e.order: e.ref for e in entries(log, OrderAttempted)}
+    names = {e.order: e.ref for e in events_of(log, OrderAttempted)}
     tickets = {
-        e.order: msgspec.json.decode(e.reason, type=Ticket).order_ref for e in entries(book, OrderIntended)
+        e.order: msgspec.json.decode(e.reason, type=Ticket).order_ref for e in events_of(book, OrderIntended)
     }
 
     def told(state, refs: dict[str, str]) -> dict[str, object]:
@@ -144,13 +141,21 @@ def assert_same_books(log: Path, book: Path) -> None:
     assert book_differences(log, book) == []
 
 
+def assert_survives(kill: Callable[[], int], go_on: Callable[[], int], gateway: Any, log: Path) -> None:
+    """Kill a session, go on in another: nothing is lost or sent twice, it trades, the books agree."""
+    assert kill() == -signal.SIGKILL
+    before = at_the_broker(gateway.book)
+    assert broken_invariants(log, gateway.book) == []
+    assert go_on() == 0
+    gateway.stop()
+    assert len(at_the_broker(gateway.book)) > len(before)
+    assert broken_invariants(log, gateway.book) == []
+    assert_same_books(log, gateway.book)
+
+
 def prove_all(log: Path) -> None:
     """Replay each recorded session; raises `Differs` where one does not come out as it was recorded."""
-    frames = [
-        e
-        for b in open_log(log).entries(Selection(types=frozenset({SessionStarted, SessionEnded})))
-        for e in b
-    ]
+    frames = list(entries_of(open_log(log), frozenset({SessionStarted, SessionEnded})))
     starts = [e for e in frames if isinstance(e.event, SessionStarted)]
     for entry in starts:
         last = next(e.seq for e in frames if e.seq > entry.seq)

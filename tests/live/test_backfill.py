@@ -35,6 +35,7 @@ from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from tests.conftest import sampled
 from tests.live.rig import ACCOUNT, link, new_log
+from tests.logs import events_of
 
 STRATEGY = '''
 from core.strategy import Parameters, Strategy, Subscription
@@ -116,8 +117,7 @@ class Session:
         return self
 
     def events(self, *types: type[Event]) -> list[Any]:
-        found = LogReader(self.root).entries(Selection(types=frozenset(types)))
-        return [entry.event for batch in found for entry in batch]
+        return events_of(self.root, *types)
 
     def expected(self, resolution: str = "1m") -> list[tuple[Any, ...]]:
         """Return the bars that the gateway's day makes, up to the last one heard."""

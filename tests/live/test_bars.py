@@ -11,7 +11,7 @@ from app.live.session import LiveRequest, LiveSession, run_live
 from app.replay.recorded import Recorded as Proven
 from core.clock import SECOND_NS
 from core.events import Bar, FeedDefined, OrderIntended, Recorded, SessionStarted, Trade
-from tests.live.test_data_states import events
+from tests.logs import events_of
 
 STRATEGY = '''
 from core.strategy import Parameters, Strategy, Subscription
@@ -52,18 +52,18 @@ def test_bars_of_a_sessions_trades_are_heard_and_proved(ib_gateway, ib_gateway_l
     spec = StrategySpec(f"{tmp_path / 'barred.py'}:Barred")
     request = LiveRequest(mode="live", link=link, strategies=(spec,), account="DU1000001")
     outcome = run_live(root, request, watch=watch)
-    bars = events(root, Bar)
+    bars = events_of(root, Bar)
     assert len(bars) >= 3
-    assert len(events(root, OrderIntended)) == len(bars)
-    assert "ib/live/1sec" in {feed.feed for feed in events(root, FeedDefined)}
-    trades = [t for t in events(root, Trade) if t.feed == "ib/stream" and not t.suspicious]
+    assert len(events_of(root, OrderIntended)) == len(bars)
+    assert "ib/live/1sec" in {feed.feed for feed in events_of(root, FeedDefined)}
+    trades = [t for t in events_of(root, Trade) if t.feed == "ib/stream" and not t.suspicious]
     for bar in bars:
         mine = [t for t in trades if bar.start <= t.ts < bar.ts]
         prices = [t.price for t in mine]
         assert bar.ts - bar.start == SECOND_NS
         assert (bar.open, bar.high, bar.low, bar.close) == (prices[0], max(prices), min(prices), prices[-1])
         assert bar.volume == sum(t.size for t in mine)
-    prove(root, Proven(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))
+    prove(root, Proven(events_of(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))
 
 
 TWO = (
@@ -89,6 +89,6 @@ def test_each_strategy_hears_of_the_bars_of_its_length_alone(ib_gateway, ib_gate
     specs = (StrategySpec(name, {}, "one"), StrategySpec(name, {"resolution": "10s"}, "ten"))
     request = LiveRequest(mode="live", link=link, strategies=specs, account="DU1000001")
     outcome = run_live(root, request, watch=watch)
-    heard = {(event.strategy, event.name) for event in events(root, Recorded)}
+    heard = {(event.strategy, event.name) for event in events_of(root, Recorded)}
     assert heard == {("one", "ib/live/1sec"), ("ten", "ib/live/10sec")}
-    prove(root, Proven(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))
+    prove(root, Proven(events_of(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))

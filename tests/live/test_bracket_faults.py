@@ -5,6 +5,7 @@ without it, which the same test must catch.
 """
 
 import signal
+from functools import partial
 
 import pytest
 
@@ -29,14 +30,15 @@ from tests.live.sessions import (
     CRASH_UNTIL,
     OPEN_S,
     assert_same_books,
+    assert_survives,
     at_the_broker,
     book_differences,
     broken_invariants,
-    entries,
     play,
     prove_all,
     trade,
 )
+from tests.logs import events_of
 
 AUTOMATIC = ExitRules(stop_loss_pct=0.1, take_profit_pct=0.1)
 POINTS = [
@@ -65,10 +67,10 @@ def bracket(log, port, point="-", number=1, until_s=None, **given):
 
 def naked(log, book):
     """Return the stops that the broker never got, of entries that have filled."""
-    names = {e.ref: e.order for e in entries(log, OrderAttempted)}
+    names = {e.ref: e.order for e in events_of(log, OrderAttempted)}
     there = {names.get(ref) for ref in at_the_broker(book)}
-    filled = {e.order for e in entries(log, Filled)}
-    stops = [e for e in entries(log, OrderIntended) if e.parent in filled and e.type in ("STP", "TRAIL")]
+    filled = {e.order for e in events_of(log, Filled)}
+    stops = [e for e in events_of(log, OrderIntended) if e.parent in filled and e.type in ("STP", "TRAIL")]
     return [e.order for e in stops if e.order not in there]
 
 
@@ -76,15 +78,9 @@ def naked(log, book):
 @pytest.mark.parametrize(("point", "number"), sampled(POINTS, 6))
 def test_a_kill_loses_no_bracket_and_sends_none_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")
-    assert bracket(log, gateway.port, point, number, CRASH_UNTIL) == -signal.SIGKILL
-    before = at_the_broker(gateway.book)
-    assert broken_invariants(log, gateway.book) == []
-    assert bracket(log, gateway.port) == 0
-    gateway.stop()
-    assert len(at_the_broker(gateway.book)) > len(before)
-    assert broken_invariants(log, gateway.book) == []
-    assert [e.kind for e in entries(log, BreakFound) if e.kind == "unprotected"] == []
-    assert_same_books(log, gateway.book)
+    kill = partial(bracket, log, gateway.port, point, number, CRASH_UNTIL)
+    assert_survives(kill, partial(bracket, log, gateway.port), gateway, log)
+    assert [e.kind for e in events_of(log, BreakFound) if e.kind == "unprotected"] == []
 
 
 def test_a_client_that_sends_a_bracket_again_is_caught(ib_gateway, log):
@@ -119,7 +115,7 @@ def test_after_a_fault_no_entry_is_without_its_stop_and_the_books_agree(ib_gatew
     gateway.stop()
     assert len(gateway.fired) == faults.count(";") + 1
     assert broken_invariants(log, gateway.book) == []
-    assert [e.kind for e in entries(log, BreakFound) if e.kind == "unprotected"] == []
+    assert [e.kind for e in events_of(log, BreakFound) if e.kind == "unprotected"] == []
     assert naked(log, gateway.book) == []
     prove_all(log)
     assert_same_books(log, gateway.book)
@@ -132,8 +128,8 @@ def test_an_entry_that_filled_in_part_keeps_its_stop_over_a_lost_connection(ib_g
     gateway = ib_gateway(speed="step", start="open", partial_fills=True, faults=faults)
     assert bracket(log, gateway.port) == 0
     gateway.stop()
-    assert len([e for e in entries(log, Filled) if e.order == "brackets-1-1"]) > 1
-    assert [e.kind for e in entries(log, BreakFound) if e.kind == "unprotected"] == []
+    assert len([e for e in events_of(log, Filled) if e.order == "brackets-1-1"]) > 1
+    assert [e.kind for e in events_of(log, BreakFound) if e.kind == "unprotected"] == []
     assert naked(log, gateway.book) == []
     prove_all(log)
     assert_same_books(log, gateway.book)
@@ -158,20 +154,20 @@ def test_a_client_that_lets_the_entry_go_by_itself_is_caught(ib_gateway, log):
 def test_a_refused_entry_ends_its_exits(ib_gateway, log):
     gateway = ib_gateway(speed="step", start="open", faults="order 1: refuse code=201")
     assert bracket(log, gateway.port) == 0
-    ends = {e.order: e.status for e in entries(log, OrderStatusChanged)}
+    ends = {e.order: e.status for e in events_of(log, OrderStatusChanged)}
     assert ends["brackets-1-1"] == ends["brackets-1-2"] == ends["brackets-1-3"] == "Rejected"
-    assert entries(log, BreakFound) == []
+    assert events_of(log, BreakFound) == []
 
 
 def test_a_refused_stop_cancels_the_entry_and_closes_the_instrument_for_entries(ib_gateway, log):
     gateway = ib_gateway(speed="step", start="open", faults="order 3: refuse code=201")
     assert bracket(log, gateway.port) == 0
     gateway.stop()
-    [alarm] = entries(log, BreakFound)
+    [alarm] = events_of(log, BreakFound)
     assert (alarm.kind, alarm.expected) == ("unprotected", "brackets-1-3")
-    assert [e.order for e in entries(log, CancelSent) if e.reason] == ["brackets-1-1"]
-    assert [e for e in entries(log, Filled) if e.order == "brackets-1-1"] == []
-    assert {e.rule for e in entries(log, RiskRefused)} == {
+    assert [e.order for e in events_of(log, CancelSent) if e.reason] == ["brackets-1-1"]
+    assert [e for e in events_of(log, Filled) if e.order == "brackets-1-1"] == []
+    assert {e.rule for e in events_of(log, RiskRefused)} == {
         "gate",
         "bracket",
     }  # the entry, and with it its exits
@@ -186,8 +182,8 @@ def unalarmed(ib_gateway, log, refused, kinds, client=broken.nothing, **given):
     )
     play(log, gateway.port, client, **given)
     gateway.stop()
-    found = [e.kind for e in entries(log, BreakFound)]
-    texts = {e.message for e in entries(log, BreakFound)}
+    found = [e.kind for e in events_of(log, BreakFound)]
+    texts = {e.message for e in events_of(log, BreakFound)}
     shown = status(log).breaks
     return [
         *([] if found == kinds else [f"alarms: {found}"]),
@@ -219,8 +215,8 @@ def test_a_client_that_does_not_mind_a_refused_stop_is_caught(ib_gateway, log):
     gateway = ib_gateway(speed="step", start="open", faults="order 3: refuse code=201")
     assert bracket(log, gateway.port, broken="minds_no_stop") == 0
     gateway.stop()
-    assert entries(log, BreakFound) == []
-    assert [e for e in entries(log, RiskRefused) if e.rule == "gate"] == []
+    assert events_of(log, BreakFound) == []
+    assert [e for e in events_of(log, RiskRefused) if e.rule == "gate"] == []
 
 
 def test_a_family_cut_short_says_what_left_and_ends_as_lost(ib_gateway, log):
@@ -228,10 +224,10 @@ def test_a_family_cut_short_says_what_left_and_ends_as_lost(ib_gateway, log):
     assert bracket(log, gateway.port) == 0
     gateway.stop()
     first = [f"brackets-1-{n}" for n in (1, 2, 3)]
-    ended = {e.order: e.outcome for e in entries(log, OrderResolved) if e.order in first}
+    ended = {e.order: e.outcome for e in events_of(log, OrderResolved) if e.order in first}
     assert set(ended.values()) <= {"presumed_lost", "ended"}
-    assert not [e for e in entries(log, Filled) if e.order in first]
-    assert not [e for e in entries(log, SendFailed) if e.order in first and e.bytes_written == 0]
+    assert not [e for e in events_of(log, Filled) if e.order in first]
+    assert not [e for e in events_of(log, SendFailed) if e.order in first and e.bytes_written == 0]
 
 
 REFUSED_ID = "order 1: refuse code=103"
@@ -241,9 +237,9 @@ def test_an_entry_refused_for_its_id_ends_with_its_stop_and_trade_goes_on(ib_gat
     gateway = ib_gateway(speed="step", start="open", faults=REFUSED_ID)
     assert bracket(log, gateway.port, retries=1) == 0
     gateway.stop()
-    assert "unprotected" in {e.kind for e in entries(log, BreakResolved)}
-    assert "brackets-1-1" not in {e.order for e in entries(log, Filled)}
-    assert entries(log, Filled) != []
+    assert "unprotected" in {e.kind for e in events_of(log, BreakResolved)}
+    assert "brackets-1-1" not in {e.order for e in events_of(log, Filled)}
+    assert events_of(log, Filled) != []
     assert naked(log, gateway.book) == []
 
 
@@ -251,8 +247,8 @@ def test_an_entry_is_not_tried_again_without_its_exits(ib_gateway, log):
     gateway = ib_gateway(speed="step", start="open", faults=REFUSED_ID)
     assert bracket(log, gateway.port, retries=1, broken="minds_no_stop") == 0
     gateway.stop()
-    assert [e.order for e in entries(log, OrderRetried)] == ["brackets-1-1"]
-    assert [e.message[:35] for e in entries(log, SendFailed)] == ["it is not put up again without its "]
+    assert [e.order for e in events_of(log, OrderRetried)] == ["brackets-1-1"]
+    assert [e.message[:35] for e in events_of(log, SendFailed)] == ["it is not put up again without its "]
     assert naked(log, gateway.book) == []
 
 

@@ -25,8 +25,9 @@ from core.events import (
     Trade,
 )
 from tests.gateway.served import Served
-from tests.live.processes import PROJECT, Live, events, told
+from tests.live.processes import PROJECT, Live, told
 from tests.live.rig import Books
+from tests.logs import events_of
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +76,7 @@ class Place:
         return dict(json.loads(done.stdout))
 
     def fills(self) -> int:
-        return len(events(self.log, Filled)) if self.log.exists() else 0
+        return len(events_of(self.log, Filled)) if self.log.exists() else 0
 
     def traded(self, session: Live, more: int = 4) -> None:
         before = self.fills()
@@ -86,9 +87,9 @@ class Place:
 
         What a session left at work may have filled since: a last one sends nothing and looks.
         """
-        looks = len(events(self.log, ReconciliationFinished))
+        looks = len(events_of(self.log, ReconciliationFinished))
         last = self.live("--observe")
-        last.until(lambda: len(events(self.log, ReconciliationFinished)) > looks)
+        last.until(lambda: len(events_of(self.log, ReconciliationFinished)) > looks)
         last.end()
         self.gateway.end()
         books = Books(self.log, self.book)
@@ -106,7 +107,7 @@ def place(ib_gateway_log: Path, tmp_path: Path) -> Iterator[Place]:
 
 def proven(place: Place) -> list[str]:
     """Replay all that was recorded today, and return what is said of each session."""
-    days = [iso(e.ts)[:10] for e in events(place.log, SessionStarted)]
+    days = [iso(e.ts)[:10] for e in events_of(place.log, SessionStarted)]
     done = place.tape("replay", f"{min(days)}..{max(days)}", "--fills", "recorded")
     assert done.returncode == 0, done.stderr
     return [line for line in done.stderr.splitlines() if "decides as recorded" in line]
@@ -123,7 +124,7 @@ def test_a_session_trades_shows_itself_and_ends_in_order(place):
     code, out, err = session.end(signal.SIGINT)
     assert code == 130, err
     assert told((code, out, err))["fills"] == place.fills()
-    assert [e.reason for e in events(place.log, SessionEnded)] == ["stopped"]
+    assert [e.reason for e in events_of(place.log, SessionEnded)] == ["stopped"]
     after = place.status()
     assert (after["connected"], after["holder"]) == (False, {})
     assert after["pending_orders"] >= 1  # they rest at the broker
@@ -139,11 +140,11 @@ def test_sessions_that_are_killed_and_started_again_lose_nothing_and_send_nothin
     session = place.live()
     place.traded(session, 2)
     assert session.end(signal.SIGTERM)[0] == 143
-    assert len(events(place.log, SessionStarted)) == 4
+    assert len(events_of(place.log, SessionStarted)) == 4
     # Killed between the durable attempt and its bytes, a session leaves an order in doubt; nothing else.
-    assert {e.kind for e in events(place.log, BreakFound)} <= {"unknown_order"}
-    lost = {e.order for e in events(place.log, OrderResolved) if e.outcome == "presumed_lost"}
-    intents = [o for o in events(place.log, OrderIntended) if o.order not in lost]
+    assert {e.kind for e in events_of(place.log, BreakFound)} <= {"unknown_order"}
+    lost = {e.order for e in events_of(place.log, OrderResolved) if e.outcome == "presumed_lost"}
+    intents = [o for o in events_of(place.log, OrderIntended) if o.order not in lost]
     assert [o.type for o in intents].count("LMT") == 1
     assert len(proven(place)) == 4
     assert place.books() == []
@@ -170,7 +171,7 @@ def test_a_gateway_that_is_killed_and_comes_back_is_connected_to_again(place):
     session.until(lambda: session.status().get("gate") == "open")
     place.traded(session, 2)
     assert session.end(signal.SIGINT)[0] == 130
-    assert {"down", "up"} <= {e.state for e in events(place.log, ConnectionChanged)}
+    assert {"down", "up"} <= {e.state for e in events_of(place.log, ConnectionChanged)}
     assert place.books() == []
 
 
@@ -180,8 +181,8 @@ def test_the_operator_stops_and_resumes_a_session_from_another_process(place):
     place.traded(session, 2)
     assert place.tape("halt", "--reason", "lunch").returncode == 0
     assert place.status()["halt"] == "halt"
-    refused = len(events(place.log, RiskRefused))
-    session.until(lambda: len(events(place.log, RiskRefused)) > refused)
+    refused = len(events_of(place.log, RiskRefused))
+    session.until(lambda: len(events_of(place.log, RiskRefused)) > refused)
     assert place.tape("resume", "--reason", "back").returncode == 0
     place.traded(session, 2)
     done = place.tape("flatten", "--reason", "enough", "--timeout", "60")
@@ -196,7 +197,7 @@ def test_the_operator_stops_and_resumes_a_session_from_another_process(place):
     session.until(lambda: session.status()["pending_orders"] == 0)
     code, _, err = session.end(signal.SIGINT)
     assert code == 130, err
-    verified = [(e.level, e.reached) for e in events(place.log, HaltVerified)]
+    verified = [(e.level, e.reached) for e in events_of(place.log, HaltVerified)]
     assert {"halt", "cancel_all", "flatten"} == {level for level, _ in verified}
     assert all(reached for _, reached in verified)
     assert len(proven(place)) == 1
@@ -216,7 +217,7 @@ def test_paper_and_real_accounts_are_never_mixed_up(place, account, trading, nam
     code, _, err = place.live(*(["--account", named] if named else [])).end_by_itself()
     assert code == 2
     assert expected in err
-    assert not place.log.exists() or not events(place.log, OrderIntended)
+    assert not place.log.exists() or not events_of(place.log, OrderIntended)
 
 
 def test_a_gateway_that_is_not_there_is_given_up(place):
@@ -230,8 +231,8 @@ def test_a_gateway_that_is_not_there_is_given_up(place):
 
 def test_only_observing_sends_nothing(place):
     session = place.live("--observe")
-    session.until(lambda: len(events(place.log, RiskRefused)) >= 2 if place.log.exists() else False)
+    session.until(lambda: len(events_of(place.log, RiskRefused)) >= 2 if place.log.exists() else False)
     assert session.end()[0] == 130
-    assert events(place.log, Trade)
+    assert events_of(place.log, Trade)
     assert place.fills() == 0
     assert place.books() == []

@@ -5,11 +5,19 @@ and each execution counts once. At the end positions, executions, commissions an
 """
 
 import signal
+from functools import partial
 
 import pytest
 
 from tests.conftest import sampled
-from tests.live.sessions import CRASH_UNTIL, assert_same_books, at_the_broker, broken_invariants, trade
+from tests.live.sessions import (
+    CRASH_UNTIL,
+    assert_same_books,
+    assert_survives,
+    at_the_broker,
+    broken_invariants,
+    trade,
+)
 
 POINTS = [
     ("intent", 1),
@@ -39,14 +47,8 @@ POINTS = [
 @pytest.mark.parametrize(("point", "number"), sampled(POINTS, 4))
 def test_a_kill_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")
-    assert trade(log, gateway.port, point, number, CRASH_UNTIL) == -signal.SIGKILL
-    before = at_the_broker(gateway.book)
-    assert broken_invariants(log, gateway.book) == []
-    assert trade(log, gateway.port) == 0
-    gateway.stop()
-    assert len(at_the_broker(gateway.book)) > len(before)  # it went on trading
-    assert broken_invariants(log, gateway.book) == []
-    assert_same_books(log, gateway.book)
+    kill = partial(trade, log, gateway.port, point, number, CRASH_UNTIL)
+    assert_survives(kill, partial(trade, log, gateway.port), gateway, log)
 
 
 def test_without_a_kill_the_books_agree(ib_gateway, log):

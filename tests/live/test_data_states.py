@@ -20,9 +20,8 @@ from core.events import (
     RiskRefused,
     SessionScheduled,
 )
-from core.ports import Selection
 from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from tests.logs import events_of
 
 DAY = "2025-07-02"
 EAGER = '''
@@ -57,11 +56,6 @@ def root(ib_gateway_log: Path, tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def events(root: Path, *types: type[Event]) -> list:
-    found = LogReader(root).entries(Selection(types=frozenset(types)))
-    return [entry.event for batch in found for entry in batch]
-
-
 def add(root: Path, *more: Event) -> None:
     journal = Journal.open(root)
     for event in more:
@@ -87,31 +81,31 @@ def run(root: Path, gateway, *, watch=None, patience=0, watchlist=(), **link):
 
 
 def states(root: Path, instrument: str = "ZVXA") -> list[str]:
-    return [e.state for e in events(root, DataStateChanged) if e.instrument == instrument]
+    return [e.state for e in events_of(root, DataStateChanged) if e.instrument == instrument]
 
 
 def test_live_data_let_orders_leave(root, ib_gateway):
     run(root, ib_gateway(date=DAY, speed=60))
     assert states(root) == ["live"]
-    assert len(events(root, OrderAttempted)) == 10
+    assert len(events_of(root, OrderAttempted)) == 10
 
 
 def test_delayed_data_take_no_entries(root, ib_gateway):
     run(root, ib_gateway(date=DAY, speed=60, faults="start 1: delayed"))
     assert states(root) == ["delayed"]
-    assert {e.message for e in events(root, RiskRefused)} == {"market data of ZVXA are delayed"}
-    assert events(root, OrderAttempted) == []
+    assert {e.message for e in events_of(root, RiskRefused)} == {"market data of ZVXA are delayed"}
+    assert events_of(root, OrderAttempted) == []
 
 
 def test_delayed_data_take_entries_where_they_are_allowed(root, ib_gateway):
     run(root, ib_gateway(date=DAY, speed=60, faults="start 1: delayed"), delayed_data=True)
-    assert len(events(root, OrderAttempted)) == 10
+    assert len(events_of(root, OrderAttempted)) == 10
 
 
 def test_a_venues_halt_takes_no_entries(root, ib_gateway):
     run(root, ib_gateway(date=DAY, speed=60, faults="events 60: halt"), patience=60)
-    assert {e.message for e in events(root, RiskRefused)} == {"ZVXA is halted by its venue"}
-    assert events(root, OrderAttempted) == []
+    assert {e.message for e in events_of(root, RiskRefused)} == {"ZVXA is halted by its venue"}
+    assert events_of(root, OrderAttempted) == []
 
 
 def test_a_quote_of_minus_one_takes_both_sides_away(root, ib_gateway):
@@ -120,7 +114,7 @@ def test_a_quote_of_minus_one_takes_both_sides_away(root, ib_gateway):
             live.stopping = "stopped"
 
     run(root, ib_gateway(date=DAY, speed=60, faults="events 60: no_quote"), watch=watch)
-    shown = [quote for quote in events(root, Quote) if quote.feed == "ib/stream"]
+    shown = [quote for quote in events_of(root, Quote) if quote.feed == "ib/stream"]
     assert [q.bid_size for q in shown if q.bid is None and q.bid_size is not None and not q.bid_size] == [0.0]
     assert [q.ask_size for q in shown if q.ask is None and q.ask_size is not None and not q.ask_size] == [0.0]
     assert all(quote.bid is None or quote.bid > 0 for quote in shown)
@@ -166,6 +160,6 @@ def test_a_contract_that_the_broker_does_not_know_is_told_and_the_session_goes_o
     gateway = ib_gateway(date=DAY, speed=60)
     add(root, gone)
     run(root, gateway, watchlist=("GONE",))
-    (told,) = [e for e in events(root, DataStateChanged) if e.instrument == "GONE"]
+    (told,) = [e for e in events_of(root, DataStateChanged) if e.instrument == "GONE"]
     assert (told.state, "compare symbol, exchange and expiry" in told.reason) == ("refused", True)
-    assert len(events(root, OrderAttempted)) == 10
+    assert len(events_of(root, OrderAttempted)) == 10

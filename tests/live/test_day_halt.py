@@ -24,7 +24,8 @@ from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from tests.core.bench import ACCOUNT, MIN, OPEN, instrument, session, trade
 from tests.live import rig
-from tests.live.processes import PROJECT, Running, events
+from tests.live.processes import PROJECT, Running
+from tests.logs import events_of
 
 pytestmark = pytest.mark.risk
 
@@ -127,16 +128,16 @@ class ForgetfulDemo(Demo):
 def killed_by_loss(log, config):
     """Run a demo until the day's loss refused an order, and kill it; return how far it got."""
     demo = Demo(log, config)
-    demo.until(lambda: [e for e in events(log, RiskRefused) if e.rule == "max_daily_loss"])
+    demo.until(lambda: [e for e in events_of(log, RiskRefused) if e.rule == "max_daily_loss"])
     assert demo.end(signal.SIGKILL)[0] == -signal.SIGKILL
-    return events(log, Filled)[-1].ts
+    return events_of(log, Filled)[-1].ts
 
 
 def later_session(log):
     """Return the orders of the log's last session, each with its verdict."""
-    number = events(log, SessionStarted)[-1].session
-    asked = {e.order: e for e in events(log, OrderIntended) if e.order.startswith(f"Churn-{number}-")}
-    judged = [e for e in events(log, RiskApproved, RiskRefused) if e.order in asked]
+    number = events_of(log, SessionStarted)[-1].session
+    asked = {e.order: e for e in events_of(log, OrderIntended) if e.order.startswith(f"Churn-{number}-")}
+    judged = [e for e in events_of(log, RiskApproved, RiskRefused) if e.order in asked]
     return [(asked[e.order].side, e) for e in judged]
 
 

@@ -14,11 +14,11 @@ from app.live.running import LiveAsked, run_demo
 from core.clock import iso
 from core.errors import BrokerUnreachable
 from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused, SessionEnded
-from core.ports import Selection
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
 from tests.faults.test_journal_kills import start
+from tests.logs import events_of
 
 HERE = Path(__file__).parent
 DAY = "2025-07-02"
@@ -29,16 +29,13 @@ ASKED = [part for name in ALL for part in ("--strategy", f"{HERE / 'strategies.p
 
 def asked_for(entries, until):
     """Return what strategies asked for up to a time, in order, without accounts and session numbers."""
-    types = frozenset({OrderIntended, ModifyIntended, CancelIntended})
     found = []
-    for batch in entries.entries(Selection(types=types)):
-        for entry in batch:
-            event = entry.event
-            told = {name: getattr(event, name) for name in event.__struct_fields__}
-            told.pop("account")
-            strategy, _, number = told.pop("order").rsplit("-", 2)
-            if iso(told.pop("ts")) < until:  # executions are told in whole seconds, so times may differ
-                found.append((type(event).__name__, strategy, number, *told.values()))
+    for event in events_of(entries, OrderIntended, ModifyIntended, CancelIntended):
+        told = {name: getattr(event, name) for name in event.__struct_fields__}
+        told.pop("account")
+        strategy, _, number = told.pop("order").rsplit("-", 2)
+        if iso(told.pop("ts")) < until:  # executions are told in whole seconds, so times may differ
+            found.append((type(event).__name__, strategy, number, *told.values()))
     return found
 
 
@@ -74,9 +71,7 @@ def test_the_comparison_covers_all_kinds_of_orders(both):
 
 
 def ended(log):
-    return [
-        e.event.reason for b in LogReader(log).entries(Selection(types=frozenset({SessionEnded}))) for e in b
-    ]
+    return [end.reason for end in events_of(log, SessionEnded)]
 
 
 def test_a_second_demo_begins_with_nothing_of_the_first(log, tape):
@@ -90,7 +85,7 @@ def test_a_second_demo_begins_with_nothing_of_the_first(log, tape):
     keys = ("intents", "orders", "fills", "refused", "commissions", "end_equity")
     assert [first.json[key] for key in keys] == [again.json[key] for key in keys]
     assert (first.json["session"], again.json["session"]) == (1, 2)
-    fills = [e.event for b in LogReader(log).entries(Selection(types=frozenset({Filled}))) for e in b]
+    fills = events_of(log, Filled)
     assert [(f.account, f.order) for f in fills] == [
         ("DU1000001", "Early-1-1"),
         ("DU1000002", "Early-2-1"),
@@ -102,7 +97,7 @@ def test_a_session_that_observes_decides_and_sends_nothing(log, tape):
     assert done.code == 0
     assert done.json["intents"] == done.json["refused"] > 0
     assert (done.json["orders"], done.json["fills"]) == (0, 0)
-    refused = [e.event for b in LogReader(log).entries(Selection(types=frozenset({RiskRefused}))) for e in b]
+    refused = events_of(log, RiskRefused)
     assert {(one.rule, one.message) for one in refused} == {
         ("gate", "this session only observes: it sends nothing")
     }
@@ -213,5 +208,5 @@ def test_a_demo_whose_gateway_dies_ends_at_once_and_says_so(ib_gateway_log, tmp_
     root = Path(shutil.copytree(ib_gateway_log, tmp_path / "log"))
     with pytest.raises(BrokerUnreachable, match=r"the demo's gateway ended: .*run the command again"):
         run_demo(root, load(()), DAY, LiveAsked(), look=killing, say=print)
-    [end] = [e.event for b in LogReader(root).entries(Selection(types=frozenset({SessionEnded}))) for e in b]
+    [end] = events_of(root, SessionEnded)
     assert end.reason == "stopped"

@@ -19,6 +19,7 @@ from core.events import (
 from core.ports import Selection
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
+from tests.logs import events_of
 
 pytestmark = pytest.mark.extended
 
@@ -31,14 +32,12 @@ SESSION_FIELDS = ("account", "order", "parent", "oca", "exec_id", "ts", "venue")
 def told(entries, *types):
     """Return events up to the cut without what names the session, with the number of their order."""
     found = []
-    for batch in entries.entries(Selection(types=frozenset(types))):
-        for entry in batch:
-            event = entry.event
-            fields = {name: getattr(event, name) for name in event.__struct_fields__}
-            numbers = [str(fields.get(name, "")).rpartition("-")[2] for name in ("order", "parent", "oca")]
-            if iso(event.ts) < CUT:
-                rest = [value for name, value in fields.items() if name not in SESSION_FIELDS]
-                found.append((type(event).__name__, *numbers, *rest))
+    for event in events_of(entries, *types):
+        fields = {name: getattr(event, name) for name in event.__struct_fields__}
+        numbers = [str(fields.get(name, "")).rpartition("-")[2] for name in ("order", "parent", "oca")]
+        if iso(event.ts) < CUT:
+            rest = [value for name, value in fields.items() if name not in SESSION_FIELDS]
+            found.append((type(event).__name__, *numbers, *rest))
     return found
 
 
@@ -76,14 +75,14 @@ def test_the_comparison_covers_every_type_and_time_in_force(both):
     assert {i.tif for i in intents.values()} == {"DAY", "GTC", "GTD", "IOC", "FOK", "OPG"}
     assert {i.type for i in filled} == types - {"MOC"}
     assert {bool(i.parent) for i in filled} == {True, False}
-    assert [e.event.message for b in demo.entries(Selection(types=frozenset({RiskRefused}))) for e in b] == []
-    statuses = [e.event for b in demo.entries(Selection(types=frozenset({OrderStatusChanged}))) for e in b]
+    assert [no.message for no in events_of(demo, RiskRefused)] == []
+    statuses = events_of(demo, OrderStatusChanged)
     assert {s.status for s in statuses} >= {"Submitted", "PreSubmitted", "Cancelled", "Filled"}
 
 
 def test_nothing_in_it_makes_the_session_doubt_the_brokers_book(both):
     _, demo, _ = both
-    looks = [e.event for b in demo.entries(Selection(types=frozenset({ReconciliationFinished}))) for e in b]
+    looks = events_of(demo, ReconciliationFinished)
     assert [look.breaks for look in looks] == [0]
 
 

@@ -16,10 +16,10 @@ from tests.live.sessions import (
     OPEN_S,
     book_differences,
     broken_invariants,
-    entries,
     play,
     prove_all,
 )
+from tests.logs import events_of
 
 NEAR = ExitRules(stop_loss_pct=0.0006, take_profit_pct=0.0004)
 """Some cents away."""
@@ -33,18 +33,20 @@ def raced(ib_gateway, log, faults, client=broken.nothing, **given):
     gateway = ib_gateway(speed="step", start="open", faults=faults, partial_fills=True)
     play(log, gateway.port, client, strategy="racing", until_s=OPEN_S + 290, **given)
     gateway.stop()
-    rejected = {e.order for e in entries(log, OrderStatusChanged) if (e.status, e.version) == ("Rejected", 1)}
-    ended = rejected & {e.order for e in entries(log, Filled)}
+    rejected = {
+        e.order for e in events_of(log, OrderStatusChanged) if (e.status, e.version) == ("Rejected", 1)
+    }
+    ended = rejected & {e.order for e in events_of(log, Filled)}
     found = [
         *([] if gateway.fired else ["the fault was not played"]),
         *broken_invariants(log, gateway.book),
         *book_differences(log, gateway.book),
-        *(f"break: {e.message}" for e in entries(log, BreakFound)),
+        *(f"break: {e.message}" for e in events_of(log, BreakFound)),
         *(f"taken for rejected, and filled: {order}" for order in sorted(ended)),
     ]
     if not found:
         prove_all(log)
-    return found, {e.code for e in entries(log, BrokerMessage)}
+    return found, {e.code for e in events_of(log, BrokerMessage)}
 
 
 def test_a_cancel_or_change_of_an_exit_that_has_filled_comes_too_late_and_harms_nothing(ib_gateway, log):
@@ -81,7 +83,7 @@ def test_exits_that_are_resized_while_entry_and_exits_fill_in_parts_end_as_large
     found, _ = raced(ib_gateway, log, faults, parameters={"own_exits": False}, exits=exits)
     assert found == []
     assert covered(log) == (left, left)
-    assert len([e for e in entries(log, ModifyIntended) if e.order.startswith("exit-")]) > 10
+    assert len([e for e in events_of(log, ModifyIntended) if e.order.startswith("exit-")]) > 10
 
 
 def test_a_protection_that_resizes_nothing_is_caught(ib_gateway, log, monkeypatch):
@@ -101,7 +103,7 @@ def test_both_exits_of_a_bracket_that_fill_are_both_counted(ib_gateway, log, mon
     both_fill(monkeypatch)
     found, _ = raced(ib_gateway, log, "order 3: run span=250_S", parameters={"most": 1})
     assert found == []
-    assert {e.order for e in entries(log, Filled)} == {f"racing-1-{n}" for n in (1, 2, 3)}
+    assert {e.order for e in events_of(log, Filled)} == {f"racing-1-{n}" for n in (1, 2, 3)}
 
 
 def test_a_client_that_relies_on_one_cancelling_the_other_is_caught(ib_gateway, log, monkeypatch):

@@ -13,7 +13,7 @@ import cli
 from adapters.ibkr.data.bars import size_of
 from adapters.ibkr.data.inquiry import Place, inquire
 from adapters.replay.source import LogSource
-from app.data.definitions import definitions_of
+from app.composition.definitions import definitions_of
 from app.data.fetching import FetchRequest, fetch, run_fetch
 from app.live.ending import Ending
 from app.live.kill_file import KillFile
@@ -25,6 +25,7 @@ from core.events import Bar, DataStateChanged, QuoteBar, Trade
 from core.ports import Selection
 from core.strategy import Subscription
 from eventstore.reader import LogReader
+from tests.logs import events_of
 
 DAY, NEXT = "2025-07-02", "2025-07-03"
 SAMPLE_OPEN, SAMPLE_CLOSE = "2025-07-02T13:30:00Z", "2025-07-02T20:00:00Z"
@@ -210,9 +211,8 @@ def test_what_cannot_be_fetched_is_named(place, tmp_path, capsys, args, code, sa
 
 def test_a_name_without_a_contract_is_an_event_too(place, tmp_path, capsys):
     run(capsys, "--log", tmp_path / "log", "fetch", "--port", place.port, "NOPE", "--from", DAY)
-    found = Selection(types=frozenset({DataStateChanged}))
-    (entry,) = [entry for batch in LogReader(tmp_path / "log").entries(found) for entry in batch]
-    assert (entry.event.instrument, entry.event.state) == ("NOPE", "refused")
+    (told,) = events_of(tmp_path / "log", DataStateChanged)
+    assert (told.instrument, told.state) == ("NOPE", "refused")
 
 
 def test_nobody_at_the_port_is_exit_code_3(tmp_path, capsys):

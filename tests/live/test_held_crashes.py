@@ -20,10 +20,10 @@ from tests.live.sessions import (
     OPEN_S,
     book_differences,
     broken_invariants,
-    entries,
     prove_all,
     trade,
 )
+from tests.logs import events_of
 
 UNTIL = OPEN_S + 290
 POINTS = [
@@ -112,9 +112,9 @@ def test_what_is_held_in_the_restart_window_goes_out_once_after_it(ib_gateway, l
     assert waiting(log, gateway.port) == 0
     gateway.stop()
     assert findings(log, gateway.book) == []
-    assert len(entries(log, OrderHeld)) >= 5
-    assert {e.outcome for e in entries(log, HoldEnded)} <= {"released", "replaced"}
-    assert len(entries(log, OrderAttempted)) >= 8
+    assert len(events_of(log, OrderHeld)) >= 5
+    assert {e.outcome for e in events_of(log, HoldEnded)} <= {"released", "replaced"}
+    assert len(events_of(log, OrderAttempted)) >= 8
 
 
 @pytest.mark.slow

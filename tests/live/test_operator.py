@@ -29,7 +29,8 @@ from core.events import (
 from core.risk import Limits
 from eventstore.control import request
 from eventstore.journal import Journal
-from tests.live.processes import PROJECT, Demo, events, told
+from tests.live.processes import PROJECT, Demo, told
+from tests.logs import events_of
 
 DAY = "2025-07-02"
 
@@ -61,7 +62,7 @@ def test_ctrl_c_ends_a_session_in_order(demo, log):
     running = demo().rested()
     code, out, err = running.end(signal.SIGINT)
     assert code == 130, err
-    assert [e.reason for e in events(log, SessionEnded)] == ["stopped"]
+    assert [e.reason for e in events_of(log, SessionEnded)] == ["stopped"]
     assert told((code, out, err))["fills"] == 1
     assert running.status() == {}
     assert not log.with_name("log-demo").exists()
@@ -71,20 +72,22 @@ def test_ctrl_c_ends_a_session_in_order(demo, log):
 def test_a_termination_signal_ends_it_too(demo, log):
     code, _, err = demo().rested().end(signal.SIGTERM)
     assert code == 143, err
-    assert [e.reason for e in events(log, SessionEnded)] == ["stopped"]
+    assert [e.reason for e in events_of(log, SessionEnded)] == ["stopped"]
 
 
 def test_a_killed_demo_is_gone_on_with_by_the_next_one(demo, log):
     assert demo().rested().end(signal.SIGKILL)[0] == -signal.SIGKILL
-    assert events(log, SessionEnded) == []
+    assert events_of(log, SessionEnded) == []
     running = demo("--observe")  # so that the strategy adds nothing to what is found
-    running.until(lambda: len(events(log, ReconciliationFinished)) == 2 and running.status().get("connected"))
+    running.until(
+        lambda: len(events_of(log, ReconciliationFinished)) == 2 and running.status().get("connected")
+    )
     status = running.status()
     assert (status["active_positions"], status["pending_orders"], status["breaks"]) == (1, 2, {})
     code, _, err = running.end()
     assert code == 130
     assert "going on with the demo of 2025-07-02 that was cut short: account DU1000001" in err
-    assert [s.account for s in events(log, SessionStarted)] == ["DU1000001", "DU1000001"]
+    assert [s.account for s in events_of(log, SessionStarted)] == ["DU1000001", "DU1000001"]
     assert proven(log)  # both sessions, the killed one too
 
 
@@ -95,14 +98,16 @@ def test_flatten_cancels_then_closes_by_the_brokers_positions(demo, log):
     assert "flatten: reached, 0 working orders, 0 positions at the broker" in done.stdout
     code, _, _ = running.end()
     assert code == 130
-    assert [(e.level, e.reason, e.origin) for e in events(log, HaltRequested)] == [
+    assert [(e.level, e.reason, e.origin) for e in events_of(log, HaltRequested)] == [
         ("flatten", "enough", "command")
     ]
-    assert [(e.level, e.working_orders, e.open_positions, e.reached) for e in events(log, HaltVerified)] == [
+    assert [
+        (e.level, e.working_orders, e.open_positions, e.reached) for e in events_of(log, HaltVerified)
+    ] == [
         ("cancel_all", 0, 1, True),
         ("flatten", 0, 0, True),
     ]
-    closing = [o for o in events(log, OrderIntended) if o.order.startswith("close-")]
+    closing = [o for o in events_of(log, OrderIntended) if o.order.startswith("close-")]
     assert [(o.instrument, o.side, o.quantity, o.type) for o in closing] == [
         ("ZVXA", "SELL", Decimal(100), "MKT")
     ]
@@ -119,9 +124,9 @@ def test_flatten_takes_a_bracket_apart_and_closes_once(demo, log):
     assert done.returncode == 0, done.stderr
     assert "flatten: reached, 0 working orders, 0 positions at the broker" in done.stdout
     running.end()
-    filled = [(f.order, f.side, f.quantity) for f in events(log, Filled)]
+    filled = [(f.order, f.side, f.quantity) for f in events_of(log, Filled)]
     assert filled == [("Guarded-1-1", "BUY", 100), ("close-1-1", "SELL", 100)]
-    assert events(log, BreakFound) == []
+    assert events_of(log, BreakFound) == []
     assert proven(log)
 
 
@@ -133,25 +138,25 @@ def test_a_halt_leaves_the_exits_of_a_position_at_the_broker(demo, log):
     status = running.status()
     assert (status["pending_orders"], status["active_positions"]) == (2, 1)
     running.end()
-    assert events(log, CancelSent) == []
+    assert events_of(log, CancelSent) == []
     assert proven(log)
 
 
 def test_a_halt_cancels_what_it_says_and_lets_nothing_else_leave(demo, log):
     running = demo(strategy=f"{Path(__file__).with_name('strategies.py')}:Timed")
-    running.until(lambda: len(events(log, OrderIntended)) >= 2)
+    running.until(lambda: len(events_of(log, OrderIntended)) >= 2)
     done = run(log, "halt", "--cancel", "--json", "--timeout", "60")
     assert done.returncode == 0, done.stderr
     assert '"reached": true' in done.stdout
-    before = len(events(log, OrderIntended)) - len(events(log, RiskRefused))
-    running.until(lambda: len(events(log, RiskRefused)) >= 2)
-    assert {(r.rule, r.message) for r in events(log, RiskRefused)} == {
+    before = len(events_of(log, OrderIntended)) - len(events_of(log, RiskRefused))
+    running.until(lambda: len(events_of(log, RiskRefused)) >= 2)
+    assert {(r.rule, r.message) for r in events_of(log, RiskRefused)} == {
         ("gate", "halted (cancel): asked by the operator")
     }
-    assert len(events(log, OrderIntended)) - len(events(log, RiskRefused)) == before
+    assert len(events_of(log, OrderIntended)) - len(events_of(log, RiskRefused)) == before
     assert run(log, "resume", "--reason", "go on").returncode == 0
     running.until(lambda: running.status()["halt"] == "")
-    running.until(lambda: len(events(log, OrderIntended)) > len(events(log, RiskRefused)) + before)
+    running.until(lambda: len(events_of(log, OrderIntended)) > len(events_of(log, RiskRefused)) + before)
     running.end()
     assert proven(log)
 
@@ -165,7 +170,7 @@ def test_kill_works_beside_a_main_loop_that_hangs(demo, log):
     assert (log / "control" / "KILL").read_text() == "it hangs"
     running.process.send_signal(signal.SIGCONT)
     running.until(lambda: running.status().get("halt") == "cancel_all")
-    assert [(e.level, e.reason, e.origin) for e in events(log, HaltRequested)] == [
+    assert [(e.level, e.reason, e.origin) for e in events_of(log, HaltRequested)] == [
         ("cancel_all", "it hangs", "kill file")
     ]
     assert run(log, "resume").returncode == 0
@@ -178,7 +183,7 @@ def test_no_order_passes_a_kill_file(demo, log):
     (log / "control" / "KILL").write_text("made by hand")
     running = demo()
     running.until(lambda: running.status().get("halt") == "cancel_all")
-    running.until(lambda: events(log, RiskRefused) or events(log, SendFailed))
+    running.until(lambda: events_of(log, RiskRefused) or events_of(log, SendFailed))
     code, out, err = running.end()
     assert code == 130
     assert told((code, out, err))["fills"] == 0
@@ -186,14 +191,14 @@ def test_no_order_passes_a_kill_file(demo, log):
 
 def test_a_halt_outlasts_the_session_and_ends_the_next_with_5(log, tape):
     assert tape("--log", log, "halt", "--reason", "overnight").code == 0
-    assert [(e.level, e.reason) for e in events(log, HaltRequested)] == [("halt", "overnight")]
+    assert [(e.level, e.reason) for e in events_of(log, HaltRequested)] == [("halt", "overnight")]
     asked = ["--log", log, "live", "--demo", "--until", "2025-07-02T13:36:00Z", "--json"]
     done = tape(*asked)
     assert done.code == 5
     assert done.json["refused"] == done.json["intents"] > 0
-    assert [e.reason for e in events(log, SessionEnded)] == ["halted"]
+    assert [e.reason for e in events_of(log, SessionEnded)] == ["halted"]
     assert tape("--log", log, "resume", "--reason", "morning").code == 0
-    assert [e.reason for e in events(log, TradingResumed)] == ["morning"]
+    assert [e.reason for e in events_of(log, TradingResumed)] == ["morning"]
     assert tape(*asked).code == 0
 
 
@@ -202,7 +207,7 @@ def test_there_is_nothing_to_resume_or_accept_by_default(log, tape):
         done = tape("--log", log, *asked)
         assert done.code == 2
         assert "nothing" in done.err
-    assert not events(log, TradingResumed, BreakAccepted, PositionAdjusted)
+    assert not events_of(log, TradingResumed, BreakAccepted, PositionAdjusted)
 
 
 def broken(log: Path) -> None:
@@ -232,7 +237,7 @@ def test_an_accepted_break_makes_our_position_the_brokers_and_a_strategy_may_ado
     assert done.json["quantity"] == "30"
     held = tape("--log", log, "positions", "--run", "log", "--json").json
     assert [(p["quantity"], p["average_cost"], p["realised"]) for p in held] == [("30", "84", "0")]
-    assert [(a.strategy, a.quantity) for a in events(log, PositionAdjusted)] == [
+    assert [(a.strategy, a.quantity) for a in events_of(log, PositionAdjusted)] == [
         ("", Decimal(30)),
         ("", Decimal(0)),
         ("sma_cross", Decimal(30)),

@@ -33,10 +33,10 @@ from tests.live.sessions import (
     at_the_broker,
     book_differences,
     broken_invariants,
-    entries,
     play,
     prove_all,
 )
+from tests.logs import events_of
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -114,11 +114,11 @@ ROWS = [
 
 def findings(row: Row, log: Path, gateway: Any) -> list[str]:
     """Return what is not as it has to be after a session with a fault; the gateway has stopped."""
-    looked = len(entries(log, ReconciliationFinished)) > 1
+    looked = len(events_of(log, ReconciliationFinished)) > 1
     found = [
         *([] if len(gateway.fired) == row.faults.count(";") + 1 else [f"only {gateway.fired} was played"]),
         *broken_invariants(log, gateway.book),
-        *(f"break: {e.message}" for e in entries(log, BreakFound)),
+        *(f"break: {e.message}" for e in events_of(log, BreakFound)),
         *(f"told twice: {each}" for each in retold(log)),
         *(f"taken for rejected: {order}" for order in sorted(buried(log, gateway.book))),
         *([] if looked == row.looks else [f"the book was looked at again: {looked}"]),
@@ -133,7 +133,7 @@ def retold(log: Path) -> list[str]:
     """Return the statuses that say what the last news of the same order said."""
     last: dict[str, Event] = {}
     found = []
-    for event in entries(log, OrderStatusChanged, OrderResolved):
+    for event in events_of(log, OrderStatusChanged, OrderResolved):
         before = last.get(event.order)
         if isinstance(before, OrderStatusChanged) and msgspec.structs.replace(event, ts=before.ts) == before:
             found.append(f"{event.order} {event.status}")
@@ -144,9 +144,9 @@ def retold(log: Path) -> list[str]:
 def buried(log: Path, book: Path) -> set[str]:
     """Return the orders that the log once took for rejected and that the gateway took."""
     rejected = {
-        e.order for e in entries(log, OrderStatusChanged) if e.status == "Rejected" and e.version == 1
+        e.order for e in events_of(log, OrderStatusChanged) if e.status == "Rejected" and e.version == 1
     }
-    names = {e.ref: e.order for e in entries(log, OrderAttempted)}
+    names = {e.ref: e.order for e in events_of(log, OrderAttempted)}
     return rejected & {names.get(ref, ref) for ref in at_the_broker(book)}
 
 
@@ -185,7 +185,7 @@ def test_a_client_without_the_protection_is_caught(ib_gateway, log, row):
 def test_corrections_are_recorded_as_such(ib_gateway, log):
     gateway = ib_gateway(speed="step", start="open", faults="fill 1: correct by=0.02")
     play(log, gateway.port)
-    assert [e.revision for e in entries(log, FillCorrected)] == [2]
+    assert [e.revision for e in events_of(log, FillCorrected)] == [2]
 
 
 def forked(ib_gateway: Any, log: Path, client: Callable[[LiveSession], None] | None = None) -> list[str]:
@@ -193,10 +193,10 @@ def forked(ib_gateway: Any, log: Path, client: Callable[[LiveSession], None] | N
     gateway = ib_gateway(speed="step", start="open", faults="modify 1: fork")
     play(log, gateway.port, *([] if client is None else [client]))
     gateway.stop()
-    kinds = [e.kind for e in entries(log, BreakFound)]
-    bound = [e.order for e in entries(log, OrderBound)]
+    kinds = [e.kind for e in events_of(log, BreakFound)]
+    bound = [e.order for e in events_of(log, OrderBound)]
     twice = {order for order in bound if bound.count(order) > 1}
-    cancelled = {e.order for e in entries(log, OrderStatusChanged) if e.status == "Cancelled"}
+    cancelled = {e.order for e in events_of(log, OrderStatusChanged) if e.status == "Cancelled"}
     return [
         *([] if kinds == ["duplicate_order"] else [f"breaks: {kinds}"]),
         *([] if len(twice) == 1 else [f"with two ids: {sorted(twice)}"]),
@@ -220,9 +220,9 @@ def retried(
     gateway = ib_gateway(speed="step", start="open", faults=refused)
     play(log, gateway.port, *([] if client is None else [client]), retries=retries)
     gateway.stop()
-    again = [e.retry for e in entries(log, OrderRetried) if e.order == FIRST]
-    named = [(e.ref, e.broker_id) for e in entries(log, OrderAttempted) if e.order == FIRST]
-    filled = [e.order for e in entries(log, Filled)].count(FIRST)
+    again = [e.retry for e in events_of(log, OrderRetried) if e.order == FIRST]
+    named = [(e.ref, e.broker_id) for e in events_of(log, OrderAttempted) if e.order == FIRST]
+    filled = [e.order for e in events_of(log, Filled)].count(FIRST)
     found = [
         *([] if again == list(range(1, retries + 1)) else [f"tried again: {again}"]),
         *([] if len(set(named)) == retries + 1 else [f"names: {named}"]),

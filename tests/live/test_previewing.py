@@ -11,13 +11,13 @@ from app.operation.previewing import PreviewRequest, run_preview
 from cli import main
 from core.errors import RequestRefused, UsageError
 from core.events import OrderIntended
-from core.ports import Selection
+from core.ports import entries_of
 
 BUY = PreviewRequest(symbol="ZVXA", side="BUY", quantity=Decimal(100), limit=Decimal(100))
 
 
 def orders(book):
-    return [e for b in open_log(book).entries(Selection(types=frozenset({OrderIntended}))) for e in b]
+    return list(entries_of(open_log(book), frozenset({OrderIntended})))
 
 
 def test_a_preview_has_the_broker_s_figures_and_orders_nothing(ib_gateway, log):

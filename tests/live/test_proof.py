@@ -4,11 +4,11 @@ import shutil
 
 from app.replay.recorded import recorded_sessions
 from core.events import OrderIntended, SessionEnded, SessionStarted
-from core.ports import Selection
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
 from tests.live.rig import new_log
+from tests.logs import events_of
 
 DAY = "2025-07-02"
 
@@ -28,9 +28,8 @@ class Buyer(Strategy[Parameters]):
 
 def intents(entries):
     return [
-        (e.event.strategy, e.event.instrument, e.event.side, e.event.quantity, e.event.type, e.event.ts)
-        for batch in entries.entries(Selection(types=frozenset({OrderIntended})))
-        for e in batch
+        (e.strategy, e.instrument, e.side, e.quantity, e.type, e.ts)
+        for e in events_of(entries, OrderIntended)
     ]
 
 
@@ -95,9 +94,7 @@ def test_a_proof_takes_all_from_the_session(traded, tape):
 
 
 def test_a_session_stands_in_the_log_with_what_a_proof_needs(traded):
-    started = [
-        e.event for b in LogReader(traded).entries(Selection(types=frozenset({SessionStarted}))) for e in b
-    ]
+    started = events_of(traded, SessionStarted)
     assert [(s.mode, s.session, s.account) for s in started] == [("demo", 1, "DU1000001")]
 
 

@@ -5,7 +5,8 @@ import pytest
 from adapters.ibkr.wire import versions
 from app.look.books import open_book, snapshot
 from core.events import OrderAmended, OrderStatusChanged, ReconciliationFinished
-from tests.live.sessions import OPEN_S, entries, play, prove_all
+from tests.live.sessions import OPEN_S, play, prove_all
+from tests.logs import events_of
 
 
 def retimed(ib_gateway, log, end_s, faults=""):
@@ -15,8 +16,8 @@ def retimed(ib_gateway, log, end_s, faults=""):
     gateway.stop()
     sides = [snapshot(open_book(root, "log")).orders.working()[0] for root in (log, gateway.book)]
     told = [(o.tif, o.good_till is not None, o.outside_rth, o.limit) for o in sides]
-    looked = len(entries(log, ReconciliationFinished)) > 1 + bool(faults)
-    return told, looked or bool(entries(log, OrderAmended))
+    looked = len(events_of(log, ReconciliationFinished)) > 1 + bool(faults)
+    return told, looked or bool(events_of(log, OrderAmended))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_changed_times_are_the_brokers_and_no_doubt(ib_gateway, log, end_s, time
 def test_a_lost_connection_finds_the_version_by_its_times(ib_gateway, log):
     (ours, theirs), doubted = retimed(ib_gateway, log, 60, "modify 3: reset")
     assert (ours, doubted) == (theirs, False)
-    [versions_told] = {e.version for e in entries(log, OrderStatusChanged)} - {1, 2, 3, 4}
+    [versions_told] = {e.version for e in events_of(log, OrderStatusChanged)} - {1, 2, 3, 4}
     assert versions_told == 5
 
 

@@ -6,7 +6,8 @@ from adapters.ibkr.gateway import session as gateway_session
 from adapters.ibkr.link.lockstep import LockStep
 from core.events import SessionEnded
 from tests.gateway.raw import connected
-from tests.live.sessions import OPEN_S, SECOND, entries, play
+from tests.live.sessions import OPEN_S, SECOND, play
+from tests.logs import events_of
 
 UNTIL_S = OPEN_S + 240
 FAULTS = [
@@ -20,7 +21,7 @@ def ended_s(ib_gateway, log, faults):
     gateway = ib_gateway(speed="step", start="open", faults=faults)
     play(log, gateway.port, until_s=UNTIL_S)
     assert len(gateway.fired) == 1
-    [end] = entries(log, SessionEnded)
+    [end] = events_of(log, SessionEnded)
     return end.ts / SECOND - OPEN_S
 
 

@@ -29,8 +29,8 @@ from core.events import (
     SessionStarted,
     Trade,
 )
-from core.ports import Selection
 from eventstore.reader import LogReader
+from tests.logs import events_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 DAY = "2025-07-02"
@@ -38,11 +38,6 @@ DAY = "2025-07-02"
 
 def link(gateway, **more) -> LinkSettings:
     return LinkSettings(host=gateway.host, port=gateway.port, reconnect_interval_s=0.1, **more)
-
-
-def events(root: Path, *types: type) -> list:
-    chosen = Selection(types=frozenset(types) if types else None)
-    return [entry.event for batch in LogReader(root).entries(chosen) for entry in batch]
 
 
 def after(count: int):
@@ -62,9 +57,9 @@ def tape(root: Path, gateway, names, *, watch=None, **more):
 def test_quotes_and_trades_are_recorded_without_a_look_at_the_account(ib_gateway, tmp_path):
     taped = tape(tmp_path / "log", ib_gateway(date=DAY, speed=600), ["ZVXA", "ZVXB"])
     root = tmp_path / "log"
-    assert {event.instrument for event in events(root, Quote, Trade)} == {"ZVXA", "ZVXB"}
-    assert events(root, ReconciliationStarted, PositionReported, OrderAttempted) == []
-    assert (events(root, SessionStarted)[0].mode, events(root, SessionEnded)[0].reason) == (
+    assert {event.instrument for event in events_of(root, Quote, Trade)} == {"ZVXA", "ZVXB"}
+    assert events_of(root, ReconciliationStarted, PositionReported, OrderAttempted) == []
+    assert (events_of(root, SessionStarted)[0].mode, events_of(root, SessionEnded)[0].reason) == (
         "record",
         "stopped",
     )
@@ -76,10 +71,10 @@ def test_a_recording_of_the_day_has_every_trade_once(ib_gateway, ib_gateway_log,
     day = past_of(LogReader(ib_gateway_log), "USD").world.sessions.session_on("XNYS", DAY)
     stepping = {"lock_step": True, "start_ns": day.begin, "tick_by_tick_max": 100}
     trades = [
-        t for t in events(ib_gateway_log, Trade) if t.instrument == "ZVXA" and day.begin <= t.ts < day.end
+        t for t in events_of(ib_gateway_log, Trade) if t.instrument == "ZVXA" and day.begin <= t.ts < day.end
     ]
     tape(tmp_path / "log", gateway, ["ZVXA"], watch=after(1500), **stepping)
-    taped = events(tmp_path / "log", Trade)
+    taped = events_of(tmp_path / "log", Trade)
     shown = [(t.price, t.size, t.suspicious) for t in taped]
     assert len(taped) > 300
     assert shown == [(t.price, t.size, t.suspicious) for t in trades[: len(shown)]]
@@ -91,11 +86,11 @@ def test_time_and_sales_have_the_same_trades_as_single_ones(ib_gateway, ib_gatew
     stepping = {"lock_step": True, "start_ns": day.begin, "tick_by_tick_max": 0}
     trades = [
         t
-        for t in events(ib_gateway_log, Trade)
+        for t in events_of(ib_gateway_log, Trade)
         if t.instrument == "ZVXA" and day.begin <= t.ts < day.end and not t.suspicious
     ]
     tape(tmp_path / "log", gateway, ["ZVXA"], watch=after(1500), **stepping)
-    taped = events(tmp_path / "log", Trade)
+    taped = events_of(tmp_path / "log", Trade)
     shown = [(t.price, t.size) for t in taped]
     assert len(taped) > 300
     assert shown == [(t.price, t.size) for t in trades[: len(shown)]]
@@ -106,12 +101,12 @@ def test_a_lost_connection_is_made_again_and_the_lines_with_it(ib_gateway, tmp_p
     tape(tmp_path / "log", gateway, ["ZVXA", "ZVXB"], watch=after(1000))
     root = tmp_path / "log"
     assert gateway.fired
-    assert [e.state for e in events(root, ConnectionChanged) if e.state in ("up", "down")][:3] == [
+    assert [e.state for e in events_of(root, ConnectionChanged) if e.state in ("up", "down")][:3] == [
         "up",
         "down",
         "up",
     ]
-    states = [e.state for e in events(root, DataStateChanged) if e.instrument == "ZVXA"]
+    states = [e.state for e in events_of(root, DataStateChanged) if e.instrument == "ZVXA"]
     assert states[:3] == ["live", "stale", "live"]
 
 
@@ -127,7 +122,7 @@ def test_connections_that_worked_do_not_use_up_the_attempts_and_raise_no_alarm(i
 
     tape(tmp_path / "log", gateway, ["ZVXA"], watch=watch, max_reconnect_attempts=2)
     assert alarms == [None]
-    states = [event.state for event in events(tmp_path / "log", ConnectionChanged)]
+    states = [event.state for event in events_of(tmp_path / "log", ConnectionChanged)]
     assert states == [*["up", "down"] * 4, "up"]
 
 
@@ -141,7 +136,7 @@ def test_what_the_login_has_no_lines_for_is_told(ib_gateway, tmp_path):
 def test_delayed_data_are_told_as_delayed(ib_gateway, tmp_path):
     gateway = ib_gateway(date=DAY, speed=600, faults="start 2: delayed")
     tape(tmp_path / "log", gateway, ["ZVXA"])
-    states = [e.state for e in events(tmp_path / "log", DataStateChanged)]
+    states = [e.state for e in events_of(tmp_path / "log", DataStateChanged)]
     assert states == ["delayed"]
 
 
@@ -174,7 +169,7 @@ def test_a_signal_ends_a_recording_in_order(ib_gateway, tmp_path):
         process.kill()
     assert process.returncode == 143, err
     assert json.loads(out)["events"]["ZVXA"] > 0
-    assert events(root, SessionEnded)[0].reason == "stopped"
+    assert events_of(root, SessionEnded)[0].reason == "stopped"
 
 
 def test_the_kill_file_ends_a_recording_in_order_and_lets_none_begin(ib_gateway, tmp_path):
@@ -186,10 +181,10 @@ def test_the_kill_file_ends_a_recording_in_order_and_lets_none_begin(ib_gateway,
 
     taped = tape(root, gateway, ["ZVXA"], watch=kill)
     assert sum(taped.events.values()) >= 200
-    assert events(root, SessionEnded)[0].reason == "halted"
+    assert events_of(root, SessionEnded)[0].reason == "halted"
     with pytest.raises(StopAsked, match=r"the kill file is there \(enough\); next: tape resume"):
         tape(root, gateway, ["ZVXA"])
-    assert len(events(root, SessionStarted)) == 1
+    assert len(events_of(root, SessionStarted)) == 1
 
 
 @pytest.mark.timeout(60)
@@ -204,6 +199,6 @@ def test_a_signal_ends_a_recording_that_waits_for_a_connection(tmp_path):
 
 def _recorded(root: Path) -> bool:
     try:
-        return bool(events(root, Quote))
+        return bool(events_of(root, Quote))
     except TapeError:  # the log is being made
         return False

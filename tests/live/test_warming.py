@@ -19,7 +19,6 @@ from core.errors import BrokerUnreachable, UsageError
 from core.events import (
     ConnectionChanged,
     DataStateChanged,
-    Event,
     ImportStarted,
     OrderIntended,
     Quote,
@@ -28,6 +27,7 @@ from core.events import (
 )
 from core.ports import Selection
 from eventstore.reader import LogReader
+from tests.logs import events_of
 
 DAY, NEXT = "2025-07-02", "2025-07-03"
 MORNING = local(NEXT, "00:00", "America/New_York")
@@ -70,11 +70,6 @@ def strategy(folder: Path, handler: str, price: str) -> StrategySpec:
     return StrategySpec(f"{path}:Warm")
 
 
-def events(root: Path, kind: type[Event]) -> list:
-    found = LogReader(root).entries(Selection(types=frozenset({kind})))
-    return [entry.event for batch in found for entry in batch]
-
-
 def stop_after_the_order(live: LiveSession) -> None:
     if live.seated[0].strategy.ordered:
         live.stopping = "stopped"
@@ -86,7 +81,7 @@ def run(root, gateway, spec, *, watch=stop_after_the_order, prepare=prepare_sess
         mode="live", link=settings, strategies=(spec,), account="DU1000001", watchlist=watchlist
     )
     outcome = run_live(root, request, watch=watch, prepare=prepare)
-    return Proven(events(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq)
+    return Proven(events_of(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq)
 
 
 def nothing(_writer, _request) -> None:
@@ -110,7 +105,7 @@ def stepped(ib_gateway, ib_gateway_log, tmp_path):
 def test_a_session_is_fed_the_session_before_from_the_log(stepped, ib_gateway_log, tmp_path):
     root, gateway, stepping = stepped
     told = run(root, gateway, strategy(tmp_path, "on_trade", "price"), **stepping)
-    (heard,) = [event for event in events(root, Recorded) if event.name == "heard"]
+    (heard,) = [event for event in events_of(root, Recorded) if event.name == "heard"]
     day = Selection(
         begin_ts=local(DAY, "00:00", "America/New_York"),
         end_ts=MORNING,
@@ -150,8 +145,8 @@ def test_what_the_log_lacks_comes_from_the_brokers_history_as_bars(ib_gateway, t
     gateway = ib_gateway(date=NEXT, speed=60)
     root = tmp_path / "log"
     told = run(root, gateway, strategy(tmp_path, "on_bar", "close"))
-    (heard,) = [event for event in events(root, Recorded) if event.name == "heard"]
-    (order,) = events(root, OrderIntended)
+    (heard,) = [event for event in events_of(root, Recorded) if event.name == "heard"]
+    (order,) = events_of(root, OrderIntended)
     assert heard.value == 390
     assert order.limit < Decimal(60)
     assert [part.feed for part in recorded(told.started)] == ["ib/1min"]
@@ -163,8 +158,8 @@ def test_a_second_session_needs_no_history_any_more(ib_gateway, tmp_path):
     spec = strategy(tmp_path, "on_bar", "close")
     run(tmp_path / "log", gateway, spec)
     run(tmp_path / "log", gateway, spec)
-    assert [e.value for e in events(tmp_path / "log", Recorded)] == [390, 390]
-    assert len(events(tmp_path / "log", ImportStarted)) == 1
+    assert [e.value for e in events_of(tmp_path / "log", Recorded)] == [390, 390]
+    assert len(events_of(tmp_path / "log", ImportStarted)) == 1
 
 
 def test_a_strategys_name_without_a_contract_ends_the_session_before_it_begins(ib_gateway, tmp_path):
@@ -172,15 +167,15 @@ def test_a_strategys_name_without_a_contract_ends_the_session_before_it_begins(i
     unknown = StrategySpec(spec.name, {"instrument": "NOPE"})
     with pytest.raises(UsageError, match="NOPE: the broker knows no such contract"):
         run(tmp_path / "log", ib_gateway(date=NEXT), unknown)
-    assert events(tmp_path / "log", SessionStarted) == []
+    assert events_of(tmp_path / "log", SessionStarted) == []
 
 
 def test_a_name_of_the_watchlist_without_a_contract_is_told_and_the_session_begins(ib_gateway, tmp_path):
     gateway = ib_gateway(date=NEXT, speed=60)
     run(tmp_path / "log", gateway, strategy(tmp_path, "on_bar", "close"), watchlist=("NOPE", "ZVXB@XNYS"))
-    refused = [e for e in events(tmp_path / "log", DataStateChanged) if e.state == "refused"]
+    refused = [e for e in events_of(tmp_path / "log", DataStateChanged) if e.state == "refused"]
     assert [e.instrument for e in refused] == ["NOPE"]
-    assert "ZVXB" in {e.instrument for e in events(tmp_path / "log", Quote)}
+    assert "ZVXB" in {e.instrument for e in events_of(tmp_path / "log", Quote)}
 
 
 def test_a_broker_that_cannot_be_reached_is_left_to_the_session_if_the_log_knows_every_name(
@@ -193,7 +188,7 @@ def test_a_broker_that_cannot_be_reached_is_left_to_the_session_if_the_log_knows
     request = LiveRequest(mode="live", link=nobody, strategies=(spec,), account="DU1")
     with pytest.raises(BrokerUnreachable):
         run_live(root, request, prepare=prepare_session)
-    assert "given_up" in [e.state for e in events(root, ConnectionChanged)]
+    assert "given_up" in [e.state for e in events_of(root, ConnectionChanged)]
 
 
 def test_a_broker_that_cannot_be_reached_ends_it_if_a_name_is_unknown(tmp_path):
@@ -202,4 +197,4 @@ def test_a_broker_that_cannot_be_reached_ends_it_if_a_name_is_unknown(tmp_path):
     request = LiveRequest(mode="live", link=nobody, strategies=(spec,), account="DU1")
     with pytest.raises(BrokerUnreachable):
         run_live(tmp_path / "log", request, prepare=prepare_session)
-    assert events(tmp_path / "log", SessionStarted) == []
+    assert events_of(tmp_path / "log", SessionStarted) == []

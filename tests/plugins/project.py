@@ -43,6 +43,11 @@ class Project:
         self._plugin.write_text(code)
         (self._place / "tape.toml").write_text(config)
 
+    def under(self, code: str, config: str, *command: object) -> Done:
+        """Run a command, or a replay, under a plug-in and a configuration that are written first."""
+        self.write(code, config)
+        return self.tape(*command) if command else self.replay()
+
     def tape(self, *command: object) -> Done:
         """Run a command on the project's log."""
         return self._tape("--log", self._log, *command)

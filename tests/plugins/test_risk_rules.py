@@ -35,8 +35,7 @@ def project(tape, morning, tmp_path):
 
 def ruled(project, body, *command, limit="0", text=RULE, more=""):
     """Run a command, or a replay, under a rule with this body."""
-    project.write(text.format(body=body), CONFIG.format(limit=limit) + more)
-    return project.tape(*command) if command else project.replay()
+    return project.under(text.format(body=body), CONFIG.format(limit=limit) + more, *command)
 
 
 def test_an_entry_above_the_limit_is_refused_with_numbers_and_an_exit_is_not_asked_about(project):

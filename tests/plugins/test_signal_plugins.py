@@ -13,6 +13,7 @@ from core.events import RowRejected, SignalFileRead, SignalReceived
 from core.ports import Selection
 from eventstore.reader import LogReader
 from tests.conftest import sampled
+from tests.logs import events_of
 
 NOW = local("2025-07-02", "10:00", "America/New_York")
 HOUR_NS = 3_600_000_000_000
@@ -316,8 +317,7 @@ def test_without_a_time_it_is_asked_once_a_session(ask):
 
 
 def files_told(reader):
-    chosen = Selection(types=frozenset({SignalFileRead}))
-    return [entry.event.file for batch in reader.entries(chosen) for entry in batch]
+    return [told.file for told in events_of(reader, SignalFileRead)]
 
 
 GOOD = """import pathlib

@@ -29,8 +29,7 @@ def project(tape, morning, tmp_path):
 
 def sized(project, body, *command, text=SIZER, named="mine", more=""):
     """Run a command, or a replay, with a sizer with this body."""
-    project.write(text.format(body=body), f'[sizing]\nsizer = "{named}"\n{more}')
-    return project.tape(*command) if command else project.replay()
+    return project.under(text.format(body=body), f'[sizing]\nsizer = "{named}"\n{more}', *command)
 
 
 def test_what_it_says_is_rounded_capped_and_recorded_with_what_it_knew(project):

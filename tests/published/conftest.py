@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
-from adapters.replay.tables import TableOptions
+from adapters.replay.tables.options import TableOptions
 from app.composition.seating import StrategySpec
 from app.data.importing import ImportRequest, run_import
 from app.replay.options import ReplayOptions
 from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.events import Filled, OrderIntended
-from core.ports import Selection
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 from tests.conftest import PROJECT, SHARED_DATA
+from tests.logs import events_of
+from tests.once import once
 
 EXAMPLES = PROJECT / "examples" / "published"
 LEAN_DATA = (
@@ -40,8 +41,9 @@ def needs_data() -> None:
 
 @pytest.fixture(scope="session")
 def lean_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log that several modules replay from: nobody writes it, and runs beside it are each their own."""
     needs_data()
-    return imported(tmp_path_factory.mktemp("lean") / "log", LEAN_DATA)
+    return once(tmp_path_factory, "lean", lambda place: imported(place / "log", LEAN_DATA)) / "log"
 
 
 @pytest.fixture(scope="session")
@@ -113,16 +115,22 @@ def play() -> Play:
     return run
 
 
-def events(run: RunReader, kind: type[Any]) -> list[Any]:
-    return [e.event for batch in run.entries(Selection(types=frozenset({kind}))) for e in batch]
-
-
 def fills(run: RunReader) -> list[Filled]:
-    return events(run, Filled)
+    return events_of(run, Filled)
 
 
 def intents(run: RunReader) -> list[OrderIntended]:
-    return events(run, OrderIntended)
+    return events_of(run, OrderIntended)
+
+
+def net_profit_pct(told: dict[str, Any]) -> Decimal:
+    """Return the net profit of a run from 100,000, in per cent as it is published."""
+    return round((Decimal(told["end_equity"]) / 100_000 - 1) * 100, 3)
+
+
+def drawdown_pct(told: dict[str, Any]) -> Decimal:
+    """Return the largest drawdown of a run, in per cent as it is published."""
+    return round(Decimal(told["max_drawdown"]), 3) * 100
 
 
 def cents(amount: str) -> Decimal:

@@ -6,10 +6,17 @@ after it; the first minutes after it hold prints at seven times the price, and o
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 from adapters.replay.calendar import midnight_ns, sessions, zone
+from app.composition.seating import StrategySpec
+from app.replay.options import ReplayOptions
+from app.replay.period import Period
+from app.replay.planning import DataOptions
+from app.replay.replaying import Replay
 from core.clock import MINUTE_NS
 from core.events import Bar, CorporateAction, FeedDefined, ImportFinished, ImportStarted, InstrumentDefined
+from eventstore.memory import MemoryLog
 
 NAME = "AAPX"
 EX_DATE = "2014-06-09"
@@ -60,3 +67,17 @@ def fill(log, *actions: CorporateAction, bad: bool = True) -> None:
     times = (found[0].ts, found[-1].ts)
     log.append(ImportFinished(0, f"made {bad}", len(found), len(found), 0, *times))
     log.commit(sync=False)
+
+
+def replayed(place: Path, strategy: str, parameters, *actions, bad: bool, prices: str = "raw", **options):
+    """Replay the sessions through a strategy, the file's code and class, without commissions.
+
+    Returns the run and the log.
+    """
+    log = MemoryLog(clock=lambda: 1)
+    fill(log, *actions, bad=bad)
+    path = place / "strategy.py"
+    path.write_text(strategy)
+    assumed = ReplayOptions(commission="zero", data=DataOptions(prices=prices), **options)
+    spec = StrategySpec(str(path), parameters)
+    return Replay(place / "log", log.reader(), Period("2014-06-05", EX_DATE), [spec], assumed).run(), log

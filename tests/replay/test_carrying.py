@@ -22,11 +22,11 @@ from core.events import (
     Recorded,
 )
 from core.matching import Hours
-from core.ports import Selection
 from core.views import Order
 from eventstore.reader import LogReader
 from tests.core.bench import BEGIN, CLOSE, MIN, OPEN, bar, instrument, session
 from tests.eventstore.sealed_logs import open_log
+from tests.logs import events_of
 from tests.replay.test_planning import DATES, DAY, definitions, imported
 
 D = Decimal
@@ -79,21 +79,17 @@ def replayed(root, date, *settings, name="Once", **request):
     return run_replay(root, load(), wanted).run
 
 
-def told(run, *kinds):
-    return [e.event for batch in run.entries(Selection(types=frozenset(kinds))) for e in batch]
-
-
 def test_two_days_one_by_one_end_as_both_at_once(root):
     both = replayed(root, f"{DATES[0]}..{DATES[1]}")
     first = replayed(root, DATES[0])
     second = replayed(root, DATES[1], carry=first.id)
     assert second.summary["start_equity"] == first.summary["end_equity"]
     assert second.summary["end_equity"] == both.summary["end_equity"]
-    assert told(second, Filled) == []  # it is held already
-    (cash,) = told(second, CashAdjusted)
-    (held,) = told(second, PositionAdjusted)
+    assert events_of(second, Filled) == []  # it is held already
+    (cash,) = events_of(second, CashAdjusted)
+    (held,) = events_of(second, PositionAdjusted)
     assert (held.strategy, held.quantity) == ("Once", 100)
-    assert held.price == told(first, Filled)[0].price
+    assert held.price == events_of(first, Filled)[0].price
     assert cash.amount == D(100_000) - 100 * held.price
     assert {cash.reason, held.reason} == {f"carried from run {first.id}"}
 
@@ -101,7 +97,7 @@ def test_two_days_one_by_one_end_as_both_at_once(root):
 def test_what_is_held_has_its_last_value_before_its_first_price(root):
     first = replayed(root, DATES[0])
     second = replayed(root, DATES[1], carry="latest")
-    marks = told(second, AccountMarked)
+    marks = events_of(second, AccountMarked)
     assert str(marks[0].equity) == first.summary["end_equity"]
     assert None not in [mark.equity for mark in marks]
 
@@ -134,10 +130,10 @@ def test_the_logs_own_state_is_taken_as_of_the_beginning(root):
         PositionAdjusted(OPEN + DAY, "DU1", "Once", "ACME", D(99), D("9.5"), "later than the beginning"),
     )
     run = replayed(root, DATES[1], carry="log")
-    assert [event.quantity for event in told(run, PositionAdjusted)] == [7]
-    assert [event.amount for event in told(run, CashAdjusted)] == [50_000]
+    assert [event.quantity for event in events_of(run, PositionAdjusted)] == [7]
+    assert [event.amount for event in events_of(run, CashAdjusted)] == [50_000]
     assert run.summary["start_equity"] == str(50_000 + 7 * 10)
-    assert told(run, Filled) == []
+    assert events_of(run, Filled) == []
 
 
 def split(day, ratio="2", dividend="0"):
@@ -151,10 +147,10 @@ def test_a_split_between_the_end_and_the_beginning_is_applied(root):
     first = replayed(root, DATES[0], prices="raw")
     append(root, split(1, "3", "0.5"))
     run = replayed(root, DATES[2], carry=first.id, prices="raw")
-    assert [event.quantity for event in told(run, PositionAdjusted)] == [100, 300]
-    assert [event.amount for event in told(run, CashAdjusted)][1:] == [50]
+    assert [event.quantity for event in events_of(run, PositionAdjusted)] == [100, 300]
+    assert [event.amount for event in events_of(run, CashAdjusted)][1:] == [50]
     # Its value a share is the last price by the ratio, until the first price of the day.
-    equity = told(run, AccountMarked)[0].equity
+    equity = events_of(run, AccountMarked)[0].equity
     assert equity.quantize(D("0.01")) == D(first.summary["end_equity"]) + 50
 
 
@@ -224,10 +220,10 @@ def test_orders_that_rest_over_night_fill_as_in_one_run(root, ask, orders, laten
     first = late(root, DATES[0], ask, latency_ms=latency)
     second = late(root, DATES[1], ask, carry=first.id, latency_ms=latency)
     assert second.summary["end_equity"] == both.summary["end_equity"]
-    over_night = [(f.ts, f.side, f.quantity, f.price) for f in told(both, Filled)][-1:]
-    assert [(f.ts, f.side, f.quantity, f.price) for f in told(second, Filled)] == over_night
-    assert [r.name for r in told(second, Recorded)] == [f"Late-0-{orders}"]  # told of as its own
-    taken = told(second, OrderIntended)
+    over_night = [(f.ts, f.side, f.quantity, f.price) for f in events_of(both, Filled)][-1:]
+    assert [(f.ts, f.side, f.quantity, f.price) for f in events_of(second, Filled)] == over_night
+    assert [r.name for r in events_of(second, Recorded)] == [f"Late-0-{orders}"]  # told of as its own
+    taken = events_of(second, OrderIntended)
     assert [intent.order for intent in taken] == [f"Late-0-{n + 1}" for n in range(orders)]
     assert taken[0].reason.startswith(f"Late-1-{2 if orders > 1 else 1} carried from run {first.id}: ")
     assert (second.summary["intents"], second.summary["orders"]) == (0, 0)  # none of its own
@@ -240,7 +236,7 @@ def test_orders_that_rest_over_night_fill_as_in_one_run(root, ask, orders, laten
 def test_of_a_carried_group_one_cancels_the_other(root):
     first = late(root, DATES[0], BRACKET)
     second = late(root, DATES[1], BRACKET, carry=first.id)
-    ended = [(s.order, s.message) for s in told(second, OrderStatusChanged) if s.status == "Cancelled"]
+    ended = [(s.order, s.message) for s in events_of(second, OrderStatusChanged) if s.status == "Cancelled"]
     assert ended == [("Late-0-1", "one cancels all: Late-0-2 filled")]
 
 
@@ -249,7 +245,7 @@ def test_a_split_meanwhile_is_one_for_carried_orders_too(root, rule, quantity):
     first = late(root, DATES[0], LIMIT, prices="raw")
     append(root, split(1, "3"))
     run = late(root, DATES[2], LIMIT, prices="raw", carry=first.id, action_orders=rule)
-    states = [status.status for status in told(run, OrderStatusChanged)]
+    states = [status.status for status in events_of(run, OrderStatusChanged)]
     assert states[:2] == ["Submitted", "Submitted" if quantity else "Cancelled"]
     known = run.summary["options"]["carried"]["orders"]
     assert [order["quantity"] for order in known] == ["10"]
@@ -258,7 +254,7 @@ def test_a_split_meanwhile_is_one_for_carried_orders_too(root, rule, quantity):
 def test_orders_that_the_broker_forgets_are_noticed(root, monkeypatch):
     first = late(root, DATES[0], LIMIT)
     monkeypatch.setattr("adapters.replay.broker.SimulatedBroker.resume", lambda self, orders, ts: None)
-    assert told(late(root, DATES[1], LIMIT, carry=first.id), Filled) == []
+    assert events_of(late(root, DATES[1], LIMIT, carry=first.id), Filled) == []
 
 
 def order(name, **terms):

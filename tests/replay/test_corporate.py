@@ -5,16 +5,12 @@ from decimal import Decimal
 import pytest
 
 from adapters.replay.corporate import changes
-from app.composition.seating import StrategySpec
-from app.replay.options import ReplayOptions
-from app.replay.period import Period
-from app.replay.planning import DataOptions
-from app.replay.replaying import Replay, again
+from app.replay.replaying import again
 from core.events import AccountMarked, CashAdjusted, Filled, OrderStatusChanged, PositionAdjusted
-from core.ports import Selection
 from core.views import Position
-from eventstore.memory import MemoryLog
-from tests.replay.splits import EX_DATE, NAME, fill, split
+from tests.logs import events_of
+from tests.replay import splits
+from tests.replay.splits import NAME, split
 
 D = Decimal
 BUYER = """
@@ -39,25 +35,13 @@ class Buyer(Strategy[P]):
 
 
 def replayed(tmp_path, *actions, prices="raw", bad=True, **parameters):
-    log = MemoryLog(clock=lambda: 1)
-    fill(log, *actions, bad=bad)
-    path = tmp_path / "buyer.py"
-    path.write_text(BUYER)
-    spec = StrategySpec(str(path), parameters)
-    options = ReplayOptions(commission="zero", data=DataOptions(prices=prices))
-    replay = Replay(tmp_path / "log", log.reader(), Period("2014-06-05", EX_DATE), [spec], options)
-    return replay.run(), log
-
-
-def told(run, kind):
-    wanted = Selection(types=frozenset({kind}))
-    return [entry.event for batch in run.entries(wanted) for entry in batch]
+    return splits.replayed(tmp_path, BUYER, parameters, *actions, prices=prices, bad=bad)
 
 
 def test_a_split_multiplies_the_position_and_divides_its_cost(tmp_path):
     run, _ = replayed(tmp_path, split())
-    (opened,) = told(run, Filled)
-    (adjusted,) = told(run, PositionAdjusted)
+    (opened,) = events_of(run, Filled)
+    (adjusted,) = events_of(run, PositionAdjusted)
     assert (adjusted.strategy, adjusted.quantity) == ("Buyer", 70)
     assert adjusted.price == (opened.price / 7).quantize(D("1e-8"))
     assert adjusted.reason == "split, 7 for 1, on 2014-06-09"
@@ -66,17 +50,17 @@ def test_a_split_multiplies_the_position_and_divides_its_cost(tmp_path):
 
 def test_equity_goes_on_over_a_split(tmp_path):
     run, _ = replayed(tmp_path, split())
-    equities = [float(mark.equity) for mark in told(run, AccountMarked)]
+    equities = [float(mark.equity) for mark in events_of(run, AccountMarked)]
     assert max(equities) - min(equities) < 10  # a walk of cents, times 70
     # Without the split the same data lose six sevenths of the position's value.
     lost, _ = replayed(tmp_path)
-    assert min(float(mark.equity) for mark in told(lost, AccountMarked)) < 100_000 - 5_000
+    assert min(float(mark.equity) for mark in events_of(lost, AccountMarked)) < 100_000 - 5_000
 
 
 def test_adjusted_prices_end_where_raw_prices_do(tmp_path):
     raw, _ = replayed(tmp_path, split())
     adjusted, _ = replayed(tmp_path, split(), prices="adjusted", quantity=70)
-    assert told(adjusted, PositionAdjusted) == []
+    assert events_of(adjusted, PositionAdjusted) == []
     ends = [float(run.summary["end_equity"]) for run in (raw, adjusted)]
     assert ends[0] == pytest.approx(ends[1], abs=0.01)
 
@@ -85,31 +69,31 @@ def test_adjusted_prices_end_where_raw_prices_do(tmp_path):
 def test_a_bad_print_before_the_split_fills_what_it_would_have_filled(tmp_path, prices, limit):
     # A seventh of the price printed in the last minutes of 06-06: a resting buy below the market was hit.
     run, _ = replayed(tmp_path, split(), prices=prices, limit=limit)
-    rested = [fill for fill in told(run, Filled) if fill.order.endswith("-2")]
+    rested = [fill for fill in events_of(run, Filled) if fill.order.endswith("-2")]
     assert [(f.price, f.ts < split().ts) for f in rested] == [(D(str(limit)), True)]
     clean, _ = replayed(tmp_path, split(), prices=prices, limit=limit, bad=False)
-    assert [fill for fill in told(clean, Filled) if fill.order.endswith("-2")] == []
+    assert [fill for fill in events_of(clean, Filled) if fill.order.endswith("-2")] == []
 
 
 def test_an_order_that_rests_over_a_split_is_cancelled(tmp_path):
     # Left at 100, it would be filled at once at the new prices around 92.
     run, _ = replayed(tmp_path, split(), limit=100.0, bad=False)
-    last = [status for status in told(run, OrderStatusChanged) if status.order.endswith("-2")][-1]
+    last = [status for status in events_of(run, OrderStatusChanged) if status.order.endswith("-2")][-1]
     assert (last.status, last.message) == ("Cancelled", "split, 7 for 1, on 2014-06-09")
-    assert len(told(run, Filled)) == 1
+    assert len(events_of(run, Filled)) == 1
     left, _ = replayed(tmp_path, limit=100.0, bad=False)
-    assert len(told(left, Filled)) == 2
+    assert len(events_of(left, Filled)) == 2
 
 
 def test_a_short_position_pays_the_dividend(tmp_path):
     run, _ = replayed(tmp_path, split("1", "3.29"), quantity=-10)
-    paid = [event for event in told(run, CashAdjusted) if "dividend" in event.reason]
+    paid = [event for event in events_of(run, CashAdjusted) if "dividend" in event.reason]
     assert [(event.amount, event.reason) for event in paid] == [
         (D("-32.9"), "dividend of 3.29 on -10 AAPX of Buyer, ex 2014-06-09")
     ]
-    assert told(run, PositionAdjusted) == []
+    assert events_of(run, PositionAdjusted) == []
     long, _ = replayed(tmp_path, split("1", "3.29"), quantity=10)
-    assert [e.amount for e in told(long, CashAdjusted) if "dividend" in e.reason] == [D("32.9")]
+    assert [e.amount for e in events_of(long, CashAdjusted) if "dividend" in e.reason] == [D("32.9")]
 
 
 @pytest.mark.parametrize(

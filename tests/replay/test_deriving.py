@@ -9,9 +9,9 @@ from app.replay.planning import DataOptions
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, UsageError
 from core.events import FeedDefined, Filled, MadeBar, MadeQuoteBar, OrderIntended
-from core.ports import Selection
 from eventstore.memory import MemoryLog
 from tests.core.bench import CLOSE, MIN, OPEN, S, bar, instrument, quote, quote_bar, session, trade
+from tests.logs import events_of
 from tests.replay.test_planning import DATES, DAY, imported
 
 HEARD = """
@@ -57,10 +57,6 @@ def replayed(tmp_path, reader, *parameters, days=1, **options):
     replay = Replay(tmp_path / "log", reader, period, specs, ReplayOptions(data=DataOptions(**options)))
     run = replay.run()
     return run, [seated.strategy.heard for seated in replay.seated]
-
-
-def told(run, kind):
-    return [e.event for b in run.entries(Selection(types=frozenset({kind}))) for e in b]
 
 
 def ends(bars):
@@ -151,15 +147,15 @@ def test_a_length_that_no_feed_divides_is_missing(tmp_path):
 def test_a_bar_of_ticks_is_told_before_anything_later(tmp_path):
     ticks = [trade(OPEN + 1, 10), trade(OPEN + 5 * MIN, 50), trade(OPEN + 5 * MIN + S, 60)]
     run, _ = replayed(tmp_path, log_of({"t/tick": ticks}), {"resolution": "5m", "buys": True})
-    intents = told(run, OrderIntended)
+    intents = events_of(run, OrderIntended)
     assert intents[0].ts == OPEN + 5 * MIN
     # It is filled by the next event, the first of the next bar: what the bar knew was older.
-    assert (told(run, Filled)[0].ts, told(run, Filled)[0].price) == (OPEN + 5 * MIN, 50)
+    assert (events_of(run, Filled)[0].ts, events_of(run, Filled)[0].price) == (OPEN + 5 * MIN, 50)
 
 
 def test_a_bar_of_bars_is_told_in_their_slice(tmp_path):
     run, _ = replayed(tmp_path, log_of({"t/minute": MINUTES}), {"resolution": "1h", "buys": True})
-    first = told(run, Filled)[0]
+    first = events_of(run, Filled)[0]
     assert (first.ts, float(first.price)) == (OPEN + 60 * MIN, MINUTES[59].close)
 
 
@@ -179,8 +175,8 @@ def test_a_made_bar_fills_no_resting_order_and_sets_no_price(tmp_path):
     specs = [StrategySpec(str(path), {}, "a"), StrategySpec(str(path), {"resolution": "5m"}, "b")]
     reader = log_of({"t/minute": bars})
     run = Replay(tmp_path / "log", reader, Period(DATES[0], DATES[0]), specs, ReplayOptions()).run()
-    assert len(told(run, OrderIntended)) == 2
-    assert told(run, Filled) == []
+    assert len(events_of(run, OrderIntended)) == 2
+    assert events_of(run, Filled) == []
 
 
 def test_quote_bars_are_made_of_ticks_and_of_quote_bars(tmp_path):

@@ -17,13 +17,13 @@ from app.replay.period import Period
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed
-from core.ports import Selection
 from eventstore.reader import LogReader
 from eventstore.run_checks import verify_run
 from eventstore.run_writer import NondeterministicRun
 from eventstore.runs import list_runs
 from tests.eventstore.sealed_logs import open_log
 from tests.importers.lean_files import import_lean
+from tests.logs import events_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = DAYS[0]
@@ -238,7 +238,7 @@ def test_a_failing_strategy_publishes_its_run_every_time_alike(log, tmp_path):
         assert caught.value.exit_code == 8
     (kept,) = list_runs(log)
     assert f"kept as {kept.id}" in str(caught.value)
-    (failed,) = [e.event for b in kept.entries(Selection(types=frozenset({StrategyFailed}))) for e in b]
+    (failed,) = events_of(kept, StrategyFailed)
     assert (failed.handler, failed.file, failed.line) == ("on_trade", "failing.py", 15)
     assert kept.summary["fills"] == 1
     assert verify_run(kept.path) == []

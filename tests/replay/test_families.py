@@ -11,19 +11,10 @@ from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, FillModel
 from tests.conftest import examples
 from tests.core.bench import CLOSE, MIN, OPEN, Bench, S, Script, bar, quote, quote_bar, trade
+from tests.replay.placing import at, end, run
 
 D = Decimal
 SIZED = FillModel(partial_fills=True)
-
-
-def at(n):
-    return OPEN + n * S
-
-
-def run(plan, *events, model=FillModel(), bars=()):  # noqa: B008
-    bench = Bench(Script(plan), model=model, bars=bars)
-    bench.run(events)
-    return bench
 
 
 def bracket(side="BUY", quantity=10, **terms):
@@ -163,10 +154,6 @@ def test_a_child_of_an_unknown_or_dead_parent_is_rejected():
 
 
 # -- in bars -----------------------------------------------------------------------------------
-
-
-def end(n):
-    return OPEN + n * MIN
 
 
 def in_bars(plan, *events):

@@ -1,30 +1,20 @@
 """Fills in bar mode, by the numbered rules 1 to 4 and 11 of docs/fills.md."""
 
+from functools import partial
+
 import pytest
 
 from core.events import Filled, HaltChanged, OrderStatusChanged
 from tests.core.bench import CLOSE, MIN, OPEN, Bench, Script, bar, quote_bar
+from tests.replay import placing
+from tests.replay.placing import ask, end
 
 FLAT = (10, 10, 10, 10)
-
-
-def end(n):
-    return OPEN + n * MIN
-
-
-def run(plan, *events):
-    plan = plan if isinstance(plan, dict) else {1: plan}
-    bench = Bench(Script(plan), bars=["ACME"])
-    bench.run(events)
-    return bench
+run = partial(placing.run, bars=["ACME"])
 
 
 def fills(bench):
     return [((f.ts - OPEN) // MIN, f.side, str(f.price)) for f in bench.recorded(Filled)]
-
-
-def ask(side, **prices):
-    return lambda s: (s.buy if side == "BUY" else s.sell)("ACME", 10, reason="r", **prices)
 
 
 @pytest.mark.parametrize(("side", "price"), [("BUY", "10.02"), ("SELL", "9.97")])

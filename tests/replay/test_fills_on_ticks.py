@@ -22,30 +22,14 @@ from tests.core.bench import (
     session,
     trade,
 )
+from tests.replay.placing import DAY, ask, at, run, two_days
 
 D = Decimal
-DAY = 24 * 3600 * S
-
-
-def at(n):
-    return OPEN + n * S
 
 
 def fills(bench):
     """Return each fill as (seconds after the open, side, quantity, price)."""
     return [((f.ts - OPEN) / S, f.side, str(f.quantity), str(f.price)) for f in bench.recorded(Filled)]
-
-
-def run(order, *events, model=FillModel(), definitions=None):  # noqa: B008
-    """Place `order` on the first event; feed the rest."""
-    plan = order if isinstance(order, dict) else {1: order}
-    bench = Bench(Script(plan), model=model, definitions=definitions)
-    bench.run(events)
-    return bench
-
-
-def ask(side, **prices):
-    return lambda s: (s.buy if side == "BUY" else s.sell)("ACME", 10, reason="r", **prices)
 
 
 Q = quote(at(0), 9.0, 11.0)  # the market when orders are placed
@@ -316,10 +300,6 @@ def test_a_modify_below_what_has_filled_ends_the_order():
 
 
 # -- time in force -----------------------------------------------------------------------------
-
-
-def two_days():
-    return [instrument(), session(), session("2025-07-03", DAY)]
 
 
 def test_a_day_order_expires_at_the_close_before_anything_at_that_time_may_fill_it():

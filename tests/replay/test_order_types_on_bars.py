@@ -1,9 +1,11 @@
 """Order types in bar mode, by the numbered rules of docs/fills.md; each row of a table is one rule's edge."""
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 
-from core.events import Filled, OrderStatusChanged, QuoteBar
+from core.events import Filled, QuoteBar
 from core.matching import FillModel, parse_slippage
 from tests.core.bench import (
     BEGIN,
@@ -14,43 +16,20 @@ from tests.core.bench import (
     S,
     Script,
     bar,
-    instrument,
     quote_bar,
     session,
     trade,
 )
+from tests.replay import placing
+from tests.replay.placing import DAY, ask, end, last_word, two_days
 
-DAY = 24 * 3600 * S
 HOUR = 60 * MIN
 FLAT = (10, 10, 10, 10)
-
-
-def end(n):
-    return OPEN + n * MIN
-
-
-def two_days():
-    return [instrument(), session(), session("2025-07-03", DAY)]
-
-
-def run(plan, *events, model=FillModel(), adjusted=False):  # noqa: B008
-    plan = plan if isinstance(plan, dict) else {1: plan}
-    bench = Bench(Script(plan), bars=["ACME"], model=model, definitions=two_days(), adjusted=adjusted)
-    bench.run(events)
-    return bench
-
-
-def ask(side, quantity=10, **terms):
-    return lambda s: (s.buy if side == "BUY" else s.sell)("ACME", quantity, reason="r", **terms)
+run = partial(placing.run, bars=["ACME"], definitions=two_days())
 
 
 def fills(bench):
     return [((f.ts - OPEN) // MIN, str(f.price)) for f in bench.recorded(Filled)]
-
-
-def last_word(bench):
-    status = bench.recorded(OrderStatusChanged)[-1]
-    return status.status, status.message
 
 
 def quotes(n, bids, asks):

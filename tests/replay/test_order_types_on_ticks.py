@@ -1,6 +1,7 @@
 """Order types and times in force in tick mode: when they trigger, where they fill, how they end."""
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -14,47 +15,22 @@ from tests.core.bench import (
     MIN,
     MS,
     OPEN,
-    Bench,
     S,
-    Script,
     instrument,
     quote,
     session,
     trade,
 )
+from tests.replay import placing
+from tests.replay.placing import DAY, ask, at, last_word, two_days
 
 D = Decimal
-DAY = 24 * 3600 * S
-
-
-def at(n):
-    return OPEN + n * S
-
-
-def two_days():
-    return [instrument(), session(), session("2025-07-03", DAY)]
-
-
-def run(order, *events, model=FillModel(), definitions=None):  # noqa: B008
-    """Place `order` on the first event; feed the rest."""
-    plan = order if isinstance(order, dict) else {1: order}
-    bench = Bench(Script(plan), model=model, definitions=definitions or two_days())
-    bench.run(events)
-    return bench
-
-
-def ask(side, quantity=10, **terms):
-    return lambda s: (s.buy if side == "BUY" else s.sell)("ACME", quantity, reason="r", **terms)
+run = partial(placing.run, definitions=two_days())
 
 
 def fills(bench):
     """Return each fill as (seconds after the open, quantity, price)."""
     return [((f.ts - OPEN) / S, str(f.quantity), str(f.price)) for f in bench.recorded(Filled)]
-
-
-def last_word(bench):
-    status = bench.recorded(OrderStatusChanged)[-1]
-    return status.status, status.message
 
 
 Q = quote(at(0), 9.9, 10.1)

@@ -10,8 +10,8 @@ from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import OrderSendStarted, RiskRefused
-from core.ports import Selection
 from eventstore.reader import LogReader
+from tests.logs import events_of
 
 STRAY = """
 from truetape import Parameters, Strategy, Trade, WarmUp
@@ -55,8 +55,7 @@ def test_an_order_in_an_instrument_without_prices_is_refused_and_not_sent(log, t
     path = tmp_path / "stray.py"
     path.write_text(STRAY.replace("EVENTS", "1"), "utf-8")
     done = run(log, path, "Stray", "2025-07-03").run()
-    kinds = frozenset({RiskRefused, OrderSendStarted})
-    (refused,) = [e.event for batch in done.entries(Selection(types=kinds)) for e in batch]
+    (refused,) = events_of(done, RiskRefused, OrderSendStarted)
     assert isinstance(refused, RiskRefused)
     assert (refused.rule, refused.value) == ("instrument", "ZVXB")
     assert "no strategy subscribes to ZVXB" in refused.message

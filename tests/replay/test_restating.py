@@ -6,17 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 import adapters.replay.working as working
-from app.composition.seating import StrategySpec
-from app.replay.options import ReplayOptions
-from app.replay.period import Period
-from app.replay.planning import DataOptions
-from app.replay.replaying import Replay, again
+from app.replay.replaying import again
 from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, Resting, pay_dividend, restated_quantity, split_order
 from core.order_rules import order_type
-from core.ports import Selection
-from eventstore.memory import MemoryLog
-from tests.replay.splits import EX_DATE, fill, split
+from tests.logs import events_of
+from tests.replay import splits
+from tests.replay.splits import split
 
 D = Decimal
 CENT = D("0.01")
@@ -38,18 +34,7 @@ class Asker(Strategy[P]):
 
 
 def replayed(tmp_path, ask, *actions, bad=False):
-    log = MemoryLog(clock=lambda: 1)
-    fill(log, *actions, bad=bad)
-    path = tmp_path / "asker.py"
-    path.write_text(ASKER)
-    options = ReplayOptions(commission="zero", data=DataOptions(prices="raw"), action_orders="adjust")
-    spec = StrategySpec(str(path), {"ask": ask})
-    replay = Replay(tmp_path / "log", log.reader(), Period("2014-06-05", EX_DATE), [spec], options)
-    return replay.run(), log
-
-
-def told(run, kind):
-    return [e.event for batch in run.entries(Selection(types=frozenset({kind}))) for e in batch]
+    return splits.replayed(tmp_path, ASKER, {"ask": ask}, *actions, bad=bad, action_orders="adjust")
 
 
 def resting(side, quantity="10", *, limit=None, stop=None, touch=None, trail=None, filled="0"):
@@ -110,28 +95,28 @@ def test_a_dividend_lowers_limits_of_buys_and_stops_of_sells(order, amount, pric
 def test_an_adjusted_order_waits_where_it_would_have_waited(tmp_path):
     # At 100 it would be filled at once at the new prices around 92; a seventh of 644 is not reached.
     run, log = replayed(tmp_path, 's.buy("AAPX", 1, limit=600, tif="GTC", reason="rest")', split())
-    (amended,) = told(run, OrderAmended)
+    (amended,) = events_of(run, OrderAmended)
     assert (amended.version, amended.quantity, amended.limit) == (2, 7, D("85.71"))
-    last = told(run, OrderStatusChanged)[-1]
+    last = events_of(run, OrderStatusChanged)[-1]
     assert (last.status, last.version, last.message) == (
         "Submitted",
         2,
         "split, 7 for 1, on 2014-06-09: 7 to fill",
     )
-    assert told(run, Filled) == []
+    assert events_of(run, Filled) == []
     assert "orders adjusted for splits and dividends" in run.summary["fill_model"]
     assert again(tmp_path / "log", log.reader(), run).run_id == run.id
 
 
 def test_a_reverse_split_cancels_all_the_same(tmp_path):
     run, _ = replayed(tmp_path, 's.buy("AAPX", 1, limit=600, tif="GTC", reason="rest")', split("0.1"))
-    last = told(run, OrderStatusChanged)[-1]
+    last = events_of(run, OrderStatusChanged)[-1]
     assert (last.status, last.message) == ("Cancelled", "split, 0.1 for 1, on 2014-06-09")
 
 
 def test_a_dividend_that_leaves_nothing_of_a_price_cancels(tmp_path):
     run, _ = replayed(tmp_path, 's.buy("AAPX", 1, limit=3, tif="GTC", reason="rest")', split("1", "3.29"))
-    last = told(run, OrderStatusChanged)[-1]
+    last = events_of(run, OrderStatusChanged)[-1]
     assert last.status == "Cancelled"
     assert last.message == "dividend of 3.29, ex 2014-06-09: nothing would be left of its price"
 
@@ -140,7 +125,7 @@ def test_a_dividend_that_leaves_nothing_of_a_price_cancels(tmp_path):
 def test_the_exit_of_a_position_goes_with_its_split(tmp_path, side, way):
     # A print at seven times the price reaches it, after the split only.
     run, _ = replayed(tmp_path, f's.bracket("AAPX", "{side}", 11, {way}=700, reason="in")', split(), bad=True)
-    (opened, closed) = told(run, Filled)
+    (opened, closed) = events_of(run, Filled)
     assert (opened.quantity, closed.quantity, closed.price) == (11, 77, 100)
 
 
@@ -170,4 +155,4 @@ def test_an_exit_works_for_what_its_entry_holds_after_the_split():
 def test_a_split_that_forgets_prices_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(working, "split_order", lambda order, ratio, tick: None)
     run, _ = replayed(tmp_path, 's.buy("AAPX", 1, limit=600, tif="GTC", reason="rest")', split())
-    assert len(told(run, Filled)) == 1
+    assert len(events_of(run, Filled)) == 1

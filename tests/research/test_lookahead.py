@@ -16,10 +16,9 @@ from app.lookahead.points import choose
 from app.operation.writing import writing
 from core.errors import ExitCode
 from core.events import Bar, FeedDefined, Quote, QuoteBar, SessionStarted, Trade
-from core.ports import Selection
-from eventstore.reader import LogReader
 from tests import forked
 from tests.conftest import Tape, sampled
+from tests.logs import events_of
 from tests.orphans import gone, until
 from tests.research.conftest import make_bar_log, make_log
 
@@ -68,11 +67,7 @@ def test_a_day_that_was_recorded_too_is_judged_by_the_feed_that_a_replay_reads(
 ) -> None:
     """An imported feed comes before a recorded one, in the prefixes as in the log: names decide nothing."""
     root = here / "tape-log"
-    trades = [
-        entry.event
-        for batch in LogReader(root).entries(Selection(types=frozenset({Trade})))
-        for entry in batch
-    ]
+    trades = events_of(root, Trade)
     begin = trades[0].ts
     with writing(root) as writer:
         writer.journal.append(SessionStarted(begin, 1, "demo", "DU1", "0", "{}", "", "[]", "", "none"))

@@ -16,8 +16,8 @@ from app.signals.plugins import PluginOrder
 from app.signals.troubles import Troubles
 from core.errors import ExitCode
 from core.events import SignalFileRead, SignalReceived
-from core.ports import Selection
 from eventstore.reader import LogReader
+from tests.logs import events_of
 from tests.signals.test_indicators import walk
 
 pytestmark = pytest.mark.signal
@@ -70,8 +70,7 @@ def asked(tape, log, model, *more):
 
 
 def received(log):
-    chosen = Selection(types=frozenset({SignalReceived}))
-    return [entry.event for batch in LogReader(log).entries(chosen) for entry in batch]
+    return events_of(log, SignalReceived)
 
 
 def test_the_example_trains_and_its_forecasts_are_signals(tape, log):
@@ -244,8 +243,7 @@ def test_a_session_starts_and_trades_with_a_model_that_hangs(sample_log, tape, t
     command += ["buy_and_hold", "--set", "instrument=ZVXA", "--until", "2025-07-03T13:31:00Z", "--json"]
     done = tape(*command)
     assert (done.code, done.json["fills"]) == (0, 1)
-    chosen = Selection(types=frozenset({SignalFileRead}))
-    (told,) = [entry.event for batch in LogReader(root).entries(chosen) for entry in batch]
+    (told,) = events_of(root, SignalFileRead)
     assert told.problem == "asking hangs.py took longer than 1 s"
 
 

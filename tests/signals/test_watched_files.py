@@ -14,7 +14,7 @@ from app.replay.recorded import recorded_sessions
 from app.signals.child import Answer
 from core.clock import local
 from core.events import CompositeSignal, RowRejected, SignalFileRead, SignalReceived
-from core.ports import Selection
+from core.ports import entries_of
 from eventstore.reader import LogReader
 from tests.signals.workbooks import HEAD, bomb, cut_short, encrypted, workbook
 
@@ -237,7 +237,7 @@ def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path
     assert cli.main(arguments) == 0
     reader = LogReader(log)
     kinds = frozenset({SignalReceived, SignalFileRead, CompositeSignal})
-    held = [entry for batch in reader.entries(Selection(types=kinds)) for entry in batch]
+    held = list(entries_of(reader, kinds))
     assert [type(entry.event) for entry in held[:2]] == [SignalFileRead, SignalReceived]
     assert any(isinstance(entry.event, CompositeSignal) for entry in held[2:])
     path.unlink()

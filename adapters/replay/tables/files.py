@@ -1,6 +1,6 @@
 """CSV and Parquet files as blocks of named columns.
 
-Owns the streaming of large files; what comes first in them is csv_heads.py's and table_scan.py's. Knows
+Owns the streaming of large files; what comes first in them is csv_heads.py's and scan.py's. Knows
 nothing of trades or quotes; never writes.
 """
 
@@ -13,12 +13,14 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from adapters.replay.csv_heads import fields, read_head
+from adapters.replay.delimited import parse
 from adapters.replay.lines import cut
+from adapters.replay.numerals import not_finite, number, pointed
 from adapters.replay.packed import unpacked
-from adapters.replay.rows import Column, Parsed, not_finite, number, parse, pointed
-from adapters.replay.table_scan import BLOCK_BYTES, PEEK_BYTES, scan
-from adapters.replay.table_times import Times, arrow_times, is_bare, read_times
+from adapters.replay.parsed import Column, Parsed
+from adapters.replay.tables.csv_heads import fields, read_head
+from adapters.replay.tables.scan import BLOCK_BYTES, PEEK_BYTES, scan
+from adapters.replay.tables.times import Times, arrow_times, is_bare, read_times
 from core.errors import UsageError
 
 BLOCK_ROWS = 50_000
@@ -211,7 +213,6 @@ def _numbers(column: Any, field: str, parsed: Parsed, wanted: Wanted) -> Column:
     import pyarrow as pa  # noqa: PLC0415
 
     optional = field in wanted.optional
-
     try:
         values: Column = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

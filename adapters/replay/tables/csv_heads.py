@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from adapters.replay.rows import number
-from adapters.replay.table_times import read_time
+from adapters.replay.numerals import number
+from adapters.replay.tables.times import read_time
 
 _DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from adapters.replay.calendar import DAY_NS, changes_of, utc_ns
-from adapters.replay.rows import IntColumn
-from adapters.replay.table_columns import Layout
-from adapters.replay.table_files import Block
-from adapters.replay.table_times import Times, read_time
+from adapters.replay.parsed import IntColumn
+from adapters.replay.tables.columns import Layout
+from adapters.replay.tables.files import Block
+from adapters.replay.tables.times import Times, read_time
 
 FALLS_MIN = 3
 """So many times, each before the last and none after it, tell that a file goes from new to old."""

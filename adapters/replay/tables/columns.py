@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from adapters.replay.table_files import Wanted
+from adapters.replay.tables.files import Wanted
 from core.errors import UsageError
 
 KINDS = ("trades", "quotes", "bars")

@@ -5,16 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adapters.replay.rows import (
-    Column,
-    Draft,
-    FloatColumn,
-    IntColumn,
-    Parsed,
-    check_bars,
-    check_not_negative,
-    check_not_zero,
-)
+from adapters.replay.parsed import Column, FloatColumn, IntColumn, Parsed
+from adapters.replay.row_checks import check_bars, check_not_negative, check_not_zero
+from adapters.replay.rows import Draft
 from core.events import Bar, Quote, Trade
 
 _YES = ("1", "true", "t", "yes", "y")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.replay.calendar import utc_ns, zone
-from adapters.replay.rows import Column, IntColumn
+from adapters.replay.parsed import Column, IntColumn
 from core.errors import UsageError
 
 _FRACTION = re.compile(r"\.(\d{7,9})(?=$|[+-Z])")
