@@ -6,6 +6,7 @@ from adapters.ibkr.trading.reconcile import reconcile
 from adapters.ibkr.trading.recovery import Recovery
 from adapters.ibkr.trading.snapshot import Evidence
 from core.clock import DAY_NS, SECOND_NS
+from core.effects import Effect
 from core.events import (
     BreakAccepted,
     BreakFound,
@@ -143,6 +144,31 @@ def refused_with_103_and_live(b):
     return [b.open()]
 
 
+def refused_for_its_id_and_nowhere(b):
+    b.send()
+    b.hear(b.error(105))
+    return []
+
+
+def found_by_no_cancel_and_nowhere(b):
+    b.send()
+    b.hear(b.error(135))
+    return []
+
+
+def cancelled_in_vain_and_nowhere(b):
+    b.send()
+    b.hear(b.error(136))
+    return []
+
+
+def refused_once_and_then_sent_and_nowhere(b):
+    intent = b.send()
+    b.hear(b.error(103))
+    b.take(b.channel.out.attempts([Effect(1, intent)], b.now))
+    return []
+
+
 def at_the_broker_twice(b):
     b.send()
     return [b.open(perm=900), b.open(perm=901)]
@@ -178,6 +204,10 @@ SITUATIONS = [
     (partly_filled_and_gone, "unknown", ["unknown_order"], "Unknown"),
     (refused_with_103_and_nowhere, "not_sent", [], "Rejected"),
     (refused_with_103_and_live, None, [], "Submitted"),
+    (refused_for_its_id_and_nowhere, "not_sent", [], "Rejected"),
+    (found_by_no_cancel_and_nowhere, "ended", [], "Rejected"),
+    (cancelled_in_vain_and_nowhere, "unknown", ["unknown_order"], "Unknown"),
+    (refused_once_and_then_sent_and_nowhere, "unknown", ["unknown_order"], "Unknown"),
     (at_the_broker_twice, None, ["duplicate_order"], "Submitted"),
     (taken_for_refused_and_live, "live", [], "Submitted"),
 ]

@@ -141,6 +141,12 @@ ROWS = [
     Row("103 to an order", "order 2: refuse code=103"),
     Row("201 to an order", "order 2: refuse code=201"),
     Row("321 to an order", "order 2: refuse code=321 text=no_such_field"),
+    Row("a code that nobody knows to an order", "order 2: refuse code=19999", doubtful=True),
+    Row(
+        "136 to a cancel of an order that nobody showed",
+        "order 1: drop message=openOrder; order 1: drop message=orderStatus; cancel 1: refuse code=136",
+        drill={"plan": "cancel"},
+    ),
     Row("a read-only API", "order 2: refuse code=321", ("up", "read_only")),
     Row("unset values everywhere", "start 1: unset"),
     Row("no bid and no ask", "ticks 100: no_quote"),
@@ -380,6 +386,7 @@ def test_a_client_that_ignores_what_comes_while_the_gateway_is_cut_off_is_caught
         ("a daily restart", broken.trusts_what_it_knows),
         ("103 to an order", broken.codes_are_no_news),
         ("201 to an order", broken.codes_are_no_news),
+        ("a code that nobody knows to an order", broken.waits_for_answers),
         ("execDetails four times", broken.counts_each_telling),
     ],
 )

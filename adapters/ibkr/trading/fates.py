@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from adapters.ibkr.trading.folds import Folds
-from adapters.ibkr.trading.orders import REJECTIONS, STATUSES, TEMPORARY
+from adapters.ibkr.trading.orders import NOT_THERE, STATUSES, TEMPORARY
 from adapters.ibkr.trading.twins import twins
 from adapters.ibkr.wire.messages import CompletedOrder, OpenOrder
 from adapters.ibkr.wire.versions import amendment, shown_version
@@ -95,7 +95,7 @@ def _absent(order: Order, folds: Folds, ts: int, patience_ns: int) -> Iterator[E
     routes = folds.routes
     acknowledged = routes.acknowledged(order.id) or order.filled > ZERO
     said = routes.annotation(order.id)
-    if not acknowledged and said is not None and said.code in REJECTIONS:
+    if not acknowledged and said is not None and said.code in NOT_THERE:
         outcome: Literal["not_sent", "ended"] = "not_sent" if said.code in TEMPORARY else "ended"
         yield OrderResolved(ts, order.id, outcome, f"refused ({said.code}) and not at the broker")
         yield status_of(order, "Rejected", f"{said.code}: {said.text}", ts, 1)
@@ -126,7 +126,7 @@ def gone_with_its_entry(order: Order, ours: Mapping[str, Found], folds: Folds) -
     if here is not None and (here.live or any(said.terms.filled for said in here.over.values())):
         return False
     said = folds.routes.annotation(parent.id)
-    refused = not folds.routes.acknowledged(parent.id) and said is not None and said.code in REJECTIONS
+    refused = not folds.routes.acknowledged(parent.id) and said is not None and said.code in NOT_THERE
     return not parent.working or refused or (here is not None and bool(here.over))
 
 
