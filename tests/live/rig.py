@@ -14,6 +14,7 @@ from app.live.session import LiveRequest, LiveSession
 from core.events import Entry, Event, FeedDefined, InstrumentDefined, OrderAttempted, SessionScheduled
 from core.holds import HoldRule
 from core.ports import Selection
+from core.risk import Limits
 from core.views import Order
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
@@ -65,13 +66,20 @@ class Rig:
         client: Callable[[LiveSession], None] = lambda _: None,
         until: Callable[["Rig"], bool] | None = None,
         hold: HoldRule = HoldRule(),  # noqa: B008
+        limits: Limits = Limits(),  # noqa: B008
         **drill: Any,
     ) -> None:
         self._journal = Journal.open(root)
         self.root = root
         spec = StrategySpec(DRILL, drill, id="drill")
         request = LiveRequest(
-            mode="test", link=settings, strategies=(spec,), account=ACCOUNT, hold=hold, currency="USD"
+            mode="test",
+            link=settings,
+            strategies=(spec,),
+            account=ACCOUNT,
+            hold=hold,
+            currency="USD",
+            limits=limits,
         )
         self.session = LiveSession(self._journal, request, lambda _: (), watch=self._watch)
         client(self.session)

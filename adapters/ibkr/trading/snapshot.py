@@ -26,6 +26,7 @@ from adapters.ibkr.wire.messages import (
     Position,
     PositionsEnd,
 )
+from adapters.ibkr.wire.values import told_amount
 from core.clock import SECOND_NS
 from core.money import ZERO
 
@@ -201,7 +202,9 @@ def _position(evidence: Evidence, said: Any) -> None:
 
 def _value(evidence: Evidence, said: Any) -> None:
     if said.key in ("CashBalance", "TotalCashBalance") and said.currency not in ("", "BASE"):
-        evidence.cash[said.account, said.currency] = Decimal(said.value)
+        balance = told_amount(said.value)
+        if balance is not None:
+            evidence.cash[said.account, said.currency] = balance
 
 
 _KEEP: dict[type[Message], Callable[[Evidence, Any], None]] = {
