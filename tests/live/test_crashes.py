@@ -8,8 +8,16 @@ import signal
 
 import pytest
 
+from core.events import BreakFound, BreakResolved, OrderResolved
 from tests.conftest import sampled
-from tests.live.sessions import CRASH_UNTIL, assert_same_books, at_the_broker, broken_invariants, trade
+from tests.live.sessions import (
+    CRASH_UNTIL,
+    assert_same_books,
+    at_the_broker,
+    broken_invariants,
+    entries,
+    trade,
+)
 
 POINTS = [
     ("intent", 1),
@@ -47,6 +55,28 @@ def test_a_kill_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, nu
     assert len(at_the_broker(gateway.book)) > len(before)  # it went on trading
     assert broken_invariants(log, gateway.book) == []
     assert_same_books(log, gateway.book)
+
+
+DOUBTS = {
+    "attempt": (set(), []),  # not durable yet: nothing can have left
+    "attempt_durable": ({"unknown_order"}, ["unknown", "presumed_lost"]),
+    "after_send": (set(), []),  # it is found in the book
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", DOUBTS)
+def test_only_a_kill_between_the_durable_attempt_and_its_bytes_leaves_a_doubt(ib_gateway, log, point):
+    gateway = ib_gateway(speed="step", start="open")
+    assert trade(log, gateway.port, point, 2, CRASH_UNTIL) == -signal.SIGKILL
+    assert trade(log, gateway.port) == 0
+    gateway.stop()
+    breaks, outcomes = DOUBTS[point]
+    assert {e.kind for e in entries(log, BreakFound)} == breaks
+    assert {e.kind for e in entries(log, BreakResolved)} == breaks
+    assert [e.outcome for e in entries(log, OrderResolved) if e.outcome in ("unknown", "presumed_lost")] == (
+        outcomes
+    )
 
 
 def test_without_a_kill_the_books_agree(ib_gateway, log):
