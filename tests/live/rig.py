@@ -56,7 +56,11 @@ def link(gateway: Any, **given: Any) -> LinkSettings:
 
 
 class Rig:
-    """One session: `run` returns when the drill is over, or after `LIMIT_S`."""
+    """One session: `run` returns when the drill is over, or after `LIMIT_S`.
+
+    `later` are the settings of the link from the second attempt to connect on: limits that only the first one
+    is to miss.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Rig:
         until: Callable[["Rig"], bool] | None = None,
         hold: HoldRule = HoldRule(),  # noqa: B008
         limits: Limits = Limits(),  # noqa: B008
+        later: LinkSettings | None = None,
         **drill: Any,
     ) -> None:
         self._journal = Journal.open(root)
@@ -85,6 +90,7 @@ class Rig:
         client(self.session)
         self.drill = self.session.seated[0].strategy
         self._until = until or Rig.settled
+        self._later = later
         self._deadline_s = time.monotonic() + LIMIT_S
         self.timed_out = False
 
@@ -103,6 +109,8 @@ class Rig:
         return bool(self.drill.finished and not working)  # type: ignore[attr-defined]
 
     def _watch(self, session: LiveSession) -> None:
+        if self._later is not None and session.client._connection.attempt:
+            session.client._connection._settings, self._later = self._later, None
         if self._until(self):
             session.stopping = "done"
         elif time.monotonic() > self._deadline_s:
