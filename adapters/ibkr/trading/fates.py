@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from adapters.ibkr.trading.families import other_client
 from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.orders import NOT_THERE, STATUSES, TEMPORARY
 from adapters.ibkr.trading.twins import twins
@@ -50,6 +51,9 @@ def fate_of(
         message = twins(order, here.live, versions, folds.routes, client_id, folds.zone).message(order)
         yield break_of(order, "duplicate_order", "1", str(len(here.live)), message, ts)
     elif here.live:
+        if attempt.client_id != client_id:
+            ids = (str(client_id), str(attempt.client_id))
+            yield break_of(order, "other_client", *ids, other_client(order.id, attempt, client_id), ts)
         yield from _live(order, *next(iter(here.live.items())), folds, ts)
     elif here.over:
         yield from _ended(order, here.over, folds, ts)

@@ -40,7 +40,7 @@ PATIENCE_S = 30.0
 """How long an order that is nowhere stays unknown before another look may presume it lost."""
 CASH_SETTLES_NS = 180 * SECOND_NS
 """The broker's balances follow a fill with a delay of up to three minutes."""
-_MENDING = ("unknown_order", "duplicate_order")
+_MENDING = ("unknown_order", "duplicate_order", "other_client")
 """Breaks that a later look may explain; the others wait for the operator."""
 
 
