@@ -5,6 +5,7 @@ recorded in the gateway's book: an ordinary log, by default beside the day's log
 goes on. Nothing of the day's log is changed.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ from core.errors import ConfigError, UsageError
 from core.events import (
     AccountMarked,
     CashAdjusted,
+    FxRateReported,
     SessionStarted,
 )
 from core.matching import FillModel
@@ -52,6 +54,16 @@ from eventstore.layout import Layout
 from eventstore.reader import LogReader
 
 ACCOUNT = "DU1000001"
+_NUMBER = r"\d{1,15}(?:\.\d{1,8})?"
+_BALANCE = re.compile(rf"(?P<currency>[A-Z]{{3}})=(?P<amount>-?{_NUMBER})@(?P<rate>{_NUMBER})")
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """Cash in another currency than the account's, and what one unit is worth in that."""
+
+    currency: str
+    amount: Decimal
+    rate: Decimal
 
 
 class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +85,7 @@ class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
     fresh: bool = False
     cash: Decimal = Decimal(100000)
     currency: str = "USD"
+    balances: tuple[Balance, ...] = ()
     commission: str = "ibkr_fixed"
     latency_ms: float = 0.0
     partial_fills: bool = False
@@ -110,6 +123,14 @@ def parse_speed(text: str) -> Speed:
     return factor
 
 
+def parse_balance(text: str) -> Balance:
+    """Return the balance that a text such as `EUR=5000@1.08` names; raises `UsageError`."""
+    found = _BALANCE.fullmatch(text)
+    if found is None or not Decimal(found["rate"]):
+        raise UsageError(f"--balance {text}: expected currency, amount and rate, such as EUR=5000@1.08")
+    return Balance(found["currency"], Decimal(found["amount"]), Decimal(found["rate"]))
+
+
 def read_faults(script: str) -> tuple[Fault, ...]:
     """Return the faults of a file, or of a script given as text; raises `ConfigError`."""
     path = Path(script)
@@ -133,6 +154,8 @@ def open_gateway(root: Path, request: GatewayRequest) -> Iterator[Gateway]:
             f"--server-version {request.server_version}: expected {VERSION_MIN} to {VERSION_MAX}; later "
             f"versions are binary and not spoken here"
         )
+    if any(other.currency == request.currency for other in request.balances):
+        raise UsageError(f"--balance {request.currency}: is the account's own currency; give it as --cash")
     day = GatewayDay(LogReader(root), request.date)
     named = root if root.name not in ("", "..") else root.resolve()
     place = request.book or named.with_name(f"{named.name}-gateway") / request.date
@@ -225,6 +248,10 @@ class _Parts:
         self._journal.append(started)
         cash = CashAdjusted(ts, request.account, request.currency, money(request.cash), "starting cash")
         self._book.record(cash)
+        for other in request.balances:
+            self._book.record(FxRateReported(ts, other.currency, request.currency, money(other.rate)))
+            amount = money(other.amount)
+            self._book.record(CashAdjusted(ts, request.account, other.currency, amount, "starting cash"))
         self._book.commit()
 
     def _start_ts(self) -> int:

@@ -5,7 +5,7 @@ project before a test asks for the fixture. Each gateway runs in a thread of the
 port of loopback, over the built-in sample. docs/gateway.md describes it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -63,19 +63,29 @@ def ib_gateway(ib_gateway_log: Path, tmp_path: Path) -> Iterator[StartGateway]:
     """Start gateways: `ib_gateway(speed=60, faults="order 1: reset processed=false")`.
 
     Keywords are those of `tape gateway`: `date`, `speed`, `start`, `faults`, `server_version`, `account`,
-    `book`, `cash`, `port`, `partial_fills`, `latency_ms`, `history`. All gateways of a test share a
-    book unless `book` says otherwise, so a second one goes on where the first was stopped.
+    `book`, `cash`, `balances` (texts such as `EUR=5000@1.08`), `port`, `partial_fills`, `latency_ms`,
+    `history`. All gateways of a test share a book unless `book` says otherwise, so a second one goes on where
+    the first was stopped.
     """
-    from app.gateway import GatewayRequest, parse_speed, read_faults  # noqa: PLC0415
+    from app.gateway import GatewayRequest, parse_balance, parse_speed, read_faults  # noqa: PLC0415
 
     running: list[RunningGateway] = []
 
     def start(
-        *, date: str = "2025-07-02", speed: object = 60, faults: str = "", **more: Any
+        *,
+        date: str = "2025-07-02",
+        speed: object = 60,
+        faults: str = "",
+        balances: Sequence[str] = (),
+        **more: Any,
     ) -> RunningGateway:
         options = {"port": 0, "book": tmp_path / "gateway-book", **more}
         request = GatewayRequest(
-            date=date, speed=parse_speed(str(speed)), faults=read_faults(faults), **options
+            date=date,
+            speed=parse_speed(str(speed)),
+            faults=read_faults(faults),
+            balances=tuple(map(parse_balance, balances)),
+            **options,
         )
         running.append(RunningGateway(ib_gateway_log, request))
         return running[-1]

@@ -95,7 +95,7 @@ class Routes(Projection):
     """Finds an order by what the broker calls it, and tells what was last heard of it."""
 
     name = "routes"
-    version = 3
+    version = 4
     state_type = RoutesState
 
     def __init__(self) -> None:
@@ -181,6 +181,9 @@ class Routes(Projection):
 
     def _attempted(self, entry: Any) -> None:
         event: OrderAttempted = entry.event
+        known = self._attempts.get(event.order)
+        if known is not None and known.attempt != event.attempt:
+            self._annotations.pop(event.order, None)  # it spoke of the attempt before
         self._attempts[event.order] = Attempt(
             event.order,
             event.version,

@@ -59,7 +59,7 @@ class IbClient(Dialogue):
         self._channel.folded()
         # A comparison reads the folds, so it is made when all that was heard is in them. What a connection
         # did not take any more is told behind its end: an order that wrote no byte waits for the next one.
-        events = [] if self._fault is not None else self._sending.outcomes() or self._compared()
+        events = [] if self._fault is not None else self._outcomes() or self._compared()
         wait_s = 0.0 if events else self._patience_s(timeout_s)
         try:
             events += self._taken(wait_s)
@@ -67,6 +67,7 @@ class IbClient(Dialogue):
             for part in (
                 self._clocks,
                 self._fills_due,
+                self._answers_due,
                 self._commissions_due,
                 self._look_due,
                 self._data_due,
@@ -75,7 +76,7 @@ class IbClient(Dialogue):
                 events += part()
         except BrokerError as error:
             events += self._down(error)
-        return events + self._sending.outcomes()
+        return events + self._outcomes()
 
     def feed(self, ts: int) -> Event:
         """Return what defines the feed that market data come in."""
@@ -178,6 +179,19 @@ class IbClient(Dialogue):
             return []
         late = self._reminders.late_fills(self.now)
         return self._start_look(f"no execution for what {late[0]} filled") if late else []
+
+    def _answers_due(self) -> list[Event]:
+        if not self.ready or self._connection.outage.upstream_lost:
+            return []  # a gateway that is cut off may answer when it is back
+        late = self._reminders.late_answers(self.now)
+        return self._start_look(f"nothing was heard of {late[0]}") if late else []
+
+    def _outcomes(self) -> list[Event]:
+        """Return what became of what was to be sent; an order that left is to be answered."""
+        happened = self._sending.outcomes()
+        for event in happened:
+            self._reminders.left(event, self.now)
+        return happened
 
     def _commissions_due(self) -> list[Event]:
         if self.ready and not self._recovery.active and self._reminders.late_commissions(self.now):

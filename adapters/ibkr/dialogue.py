@@ -118,10 +118,11 @@ class Dialogue(Lifecycle):
         return [*told, *self._subscribed()] if told and self.ready else told
 
     def _account_value(self, said: AccountValue, ts: int) -> list[Event]:
+        rates = self._rates.events(said, ts)
         if said.key not in _ACCOUNT_KEYS or self._said.get(said.key + said.currency) == said.value:
-            return []
+            return rates
         self._said[said.key + said.currency] = said.value
-        return [AccountReported(ts, said.account, said.key, said.currency, said.value)]
+        return [*rates, AccountReported(ts, said.account, said.key, said.currency, said.value)]
 
     def _bad_frame(self, said: BadFrame, ts: int) -> list[Event]:
         return [FrameRejected(ts, said.message_id, said.reason, said.raw[:4096].hex())]

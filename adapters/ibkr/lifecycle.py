@@ -22,6 +22,7 @@ from adapters.ibkr.link.sending import Sending
 from adapters.ibkr.reminders import Reminders
 from adapters.ibkr.trading.folds import Folds
 from adapters.ibkr.trading.orders import OrderChannel
+from adapters.ibkr.trading.rates import Rates
 from adapters.ibkr.trading.reconcile import PATIENCE_S
 from adapters.ibkr.trading.recovery import Recovery
 from adapters.ibkr.trading.snapshot import PAUSE_S
@@ -72,6 +73,7 @@ class Lifecycle:
         self._lock_step = LockStep(settings.start_ns, settings.step_deadline_s, monotonic)
         self._notices = Notices()
         self._contracts = Contracting()
+        self._rates = Rates()
         self._reminders = Reminders(folds, channel, settings.client_id)
         self._recovery = Recovery(
             channel,

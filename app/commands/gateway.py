@@ -43,6 +43,13 @@ from app.commands.base import AMOUNT, Call, verb
 )
 @click.option("--account", default="DU1000001", show_default=True, metavar="ID", help="Name of the account.")
 @click.option("--cash", metavar="AMOUNT", help="Starting cash of a new book.")
+@click.option(
+    "--balance",
+    "balances",
+    multiple=True,
+    metavar="CUR=AMOUNT@RATE",
+    help="Starting cash in another currency, and its rate; repeatable.",
+)
 @click.option("--latency-ms", type=AMOUNT, help="The day's time between an order and its arrival.")
 @click.option("--partial-fills/--full-fills", default=None, help="Whether the displayed size limits a fill.")
 @click.option(
@@ -92,7 +99,7 @@ def gateway(call: Call, date: str, **options: Any) -> None:
 
 
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
-    from app.gateway import GatewayRequest, parse_speed, read_faults  # noqa: PLC0415
+    from app.gateway import GatewayRequest, parse_balance, parse_speed, read_faults  # noqa: PLC0415
     from app.replay.period import parse_period  # noqa: PLC0415
     from app.replay.request import cash  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
@@ -115,6 +122,7 @@ def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
         history=options["history"],
         cash=section.cash if options["cash"] is None else cash(options["cash"]),
         currency=section.currency,
+        balances=tuple(map(parse_balance, options["balances"])),
         commission=section.commission,
         latency_ms=section.latency_ms if options["latency_ms"] is None else options["latency_ms"],
         partial_fills=(

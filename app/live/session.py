@@ -171,7 +171,9 @@ class LiveSession:
         # A demo has what a replay of its day has, and a replay makes no bars.
         bars = {} if link.lock_step else bars_wanted(self.seated)
         data = MarketData(DataLimits.of(link), world.sessions, self._held, bars)
-        folds = Folds(world.orders, world.positions, world.account, world.routes, names, world.gate)
+        folds = Folds(
+            world.orders, world.positions, world.account, world.routes, names, world.gate, world.sessions
+        )
         return IbClient(link, channel, data, folds)
 
     @property

@@ -46,9 +46,9 @@ class ReconciliationStarted(Event, frozen=True, gc=False):
 class BreakFound(Event, frozen=True, gc=False):
     """Log and broker disagree and nothing explains it: the instrument is closed until the operator accepts.
 
-    `kind` is `position`, `missing_fills`, `overfilled`, `duplicate_order`, `unknown_order`, `lost_order` or
-    `unprotected`: an entry or a holding whose stop the broker does not have; or `exit_refused`: one whose
-    take-profit it does not have. These two close the instrument for entries only.
+    `kind` is `position`, `missing_fills`, `overfilled`, `duplicate_order`, `unknown_order`, `other_client`,
+    `lost_order`; or `unprotected`: an entry or a holding whose stop the broker does not have; or
+    `exit_refused`: one whose take-profit it does not have. These two close the instrument for entries only.
     """
 
     account: str

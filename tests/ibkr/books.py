@@ -72,7 +72,8 @@ class Books:
 
     @property
     def folds(self):
-        return Folds(self.orders, self.positions, self.account, self.routes, Names(), self.gate)
+        folds = (self.orders, self.positions, self.account, self.routes, Names(), self.gate)
+        return Folds(*folds, self.sessions)
 
     def take(self, events: Iterable[Event]) -> list[Event]:
         """Record events: fold them, and let the channel know."""
@@ -199,13 +200,15 @@ class Books:
         self.take([BrokerMessage(self.now, code, "warning", text, order)])
         return ErrorMessage(self.routes.attempt(order).broker_id, code, text, None, "")
 
-    def compare(self, *shown, cash=None, patience_s=30.0, hear=True) -> list[Event]:
+    def compare(self, *shown, cash=None, patience_s=30.0, hear=True, balances=None) -> list[Event]:
         """Let the broker show its book, and record what the comparison makes of it."""
         evidence = Evidence()
         if hear:
             self.hear(*(said for said in shown if not isinstance(said, Position | CompletedOrder)))
         keeper = Snapshot(ACCOUNT, 1, lambda: 1)
         keeper.evidence = evidence
+        for currency, amount in (balances or {}).items():
+            keeper.feed(AccountValue(ACCOUNT, "TotalCashBalance", str(amount), currency))
         for said in shown:
             keeper.feed(said)
         if cash is not None:

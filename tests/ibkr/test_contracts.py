@@ -8,6 +8,7 @@ from ibapi.contract import Contract as Theirs
 from adapters.ibkr.wire.contracts import contract_of, fill_contract, instrument_of, read_contract, readable_id
 from adapters.ibkr.wire.decoder import Decoder
 from adapters.ibkr.wire.distribution import installed
+from adapters.ibkr.wire.messages import ContractDetails
 from adapters.ibkr.wire.terms import Contract
 from core.events import InstrumentDefined
 from tests.ibkr import frames
@@ -35,12 +36,44 @@ def test_a_share_goes_to_the_router_with_its_listing_exchange():
 
 
 def test_a_future_goes_to_its_exchange_with_expiry_and_multiplier():
-    future = instrument(
-        symbol="ES", kind="FUT", exchange="XCME", multiplier=Decimal(50), expiry="2026-12-18", con_id=7
-    )
+    future = instrument(symbol="ES", kind="FUT", exchange="XCME", multiplier=Decimal(50), expiry="2026-12-18")
     assert contract_of(future) == Contract(
-        con_id=7, symbol="ES", kind="FUT", expiry="20261218", multiplier="50", exchange="CME", currency="USD"
+        symbol="ES", kind="FUT", expiry="20261218", multiplier="50", exchange="CME", currency="USD"
     )
+
+
+def grain(magnifier: int) -> ContractDetails:
+    """Return what the broker says of corn: 5,000 bushels, quoted in cents."""
+    corn = Contract(
+        con_id=9,
+        symbol="ZC",
+        kind="FUT",
+        expiry="20261214",
+        multiplier="5000",
+        exchange="CBOT",
+        currency="USD",
+    )
+    return ContractDetails(
+        req_id=1,
+        contract=corn,
+        tick_size=Decimal("0.25"),
+        price_magnifier=magnifier,
+        long_name="Corn Futures",
+        order_types="",
+        exchanges="",
+        timezone="US/Central",
+        hours="",
+        liquid_hours="",
+    )
+
+
+def test_a_price_in_cents_is_multiplied_by_a_hundredth():
+    assert instrument_of(grain(100), 0).multiplier == 50  # a tick of a quarter cent is worth 12.50
+    assert [instrument_of(grain(none), 0).multiplier for none in (1, 0)] == [5000, 5000]
+
+
+def test_what_the_broker_knows_by_id_is_named_without_a_multiplier():
+    assert contract_of(instrument_of(grain(100), 0)).multiplier == ""
 
 
 def test_an_option_has_strike_and_right():

@@ -243,6 +243,28 @@ def test_a_refusal_ends_only_what_was_never_acknowledged(code):
     assert f"{code} about a-1-2" in books.channel.take_doubt(looking=True)
 
 
+def doubts(code, channel=OrderChannel):
+    books = started(channel)
+    assert books.hear(books.error(code)) == []
+    assert books.orders.get("a-1-1").working
+    looked_at_anyhow = code in (103, 161)
+    assert looked_at_anyhow or f"{code} about a-1-1" in books.channel.take_doubt(looking=True)
+
+
+class TakesEveryRefusalForAnEnd(OrderChannel):
+    """Ends an order that was never acknowledged by a code of a change, of a cancel or of an order id."""
+
+    def _error(self, said, ts):
+        return super()._error(msgspec.structs.replace(said, code=201), ts)
+
+
+@pytest.mark.parametrize("code", [103, 104, 105, 135, 136, 161])
+def test_a_code_about_an_id_or_a_cancel_does_not_end_an_order_that_may_work(code):
+    doubts(code)
+    with pytest.raises(AssertionError):
+        doubts(code, TakesEveryRefusalForAnEnd)
+
+
 def test_inactive_does_not_end_an_order_but_asks_for_a_look():
     books = started()
     books.hear(books.open(status="Inactive"))

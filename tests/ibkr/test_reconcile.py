@@ -6,12 +6,16 @@ from adapters.ibkr.trading.reconcile import reconcile
 from adapters.ibkr.trading.recovery import Recovery
 from adapters.ibkr.trading.snapshot import Evidence
 from core.clock import DAY_NS, SECOND_NS
+from core.effects import Effect
 from core.events import (
     BreakAccepted,
     BreakFound,
     BreakResolved,
     CashAdjusted,
+    CommissionReported,
     ExternalOrderReported,
+    Filled,
+    InstrumentDefined,
     OrderAmended,
     OrderResolved,
     OrderStatusChanged,
@@ -143,6 +147,31 @@ def refused_with_103_and_live(b):
     return [b.open()]
 
 
+def refused_for_its_id_and_nowhere(b):
+    b.send()
+    b.hear(b.error(105))
+    return []
+
+
+def found_by_no_cancel_and_nowhere(b):
+    b.send()
+    b.hear(b.error(135))
+    return []
+
+
+def cancelled_in_vain_and_nowhere(b):
+    b.send()
+    b.hear(b.error(136))
+    return []
+
+
+def refused_once_and_then_sent_and_nowhere(b):
+    intent = b.send()
+    b.hear(b.error(103))
+    b.take(b.channel.out.attempts([Effect(1, intent)], b.now))
+    return []
+
+
 def at_the_broker_twice(b):
     b.send()
     return [b.open(perm=900), b.open(perm=901)]
@@ -178,6 +207,10 @@ SITUATIONS = [
     (partly_filled_and_gone, "unknown", ["unknown_order"], "Unknown"),
     (refused_with_103_and_nowhere, "not_sent", [], "Rejected"),
     (refused_with_103_and_live, None, [], "Submitted"),
+    (refused_for_its_id_and_nowhere, "not_sent", [], "Rejected"),
+    (found_by_no_cancel_and_nowhere, "ended", [], "Rejected"),
+    (cancelled_in_vain_and_nowhere, "unknown", ["unknown_order"], "Unknown"),
+    (refused_once_and_then_sent_and_nowhere, "unknown", ["unknown_order"], "Unknown"),
     (at_the_broker_twice, None, ["duplicate_order"], "Submitted"),
     (taken_for_refused_and_live, "live", [], "Submitted"),
 ]
@@ -396,6 +429,33 @@ def test_the_first_balance_is_taken_over():
     books = Books()
     [adjusted, _] = books.compare(cash=1000)
     assert (adjusted.amount, adjusted.reason) == (1000, "opening balance at the broker")
+
+
+def bought_euros(kind):
+    """Return what a look adjusts after the purchase of 1,000 euros, defined as `kind`."""
+    books = Books()
+    books.cash(5000)
+    pair = InstrumentDefined(
+        0, "EUR-USD", "EUR", kind, "IDEALPRO", "USD", D(1), D("0.00005"), "UTC", con_id=2
+    )
+    who = ("o", ACCOUNT, "a", "EUR-USD")
+    books.take([pair, Filled(books.now, "f1", *who, "BUY", D(1000), D("1.1"), "IDEALPRO")])
+    books.take([CommissionReported(books.now, "f1", *who, D(2), "USD")])
+    books.now += DAY_NS
+    found = books.compare(balances={"USD": "3898", "EUR": "1000"})
+    return [(e.currency, e.amount) for e in found if isinstance(e, CashAdjusted)]
+
+
+def test_currency_that_was_bought_counts_once():
+    assert bought_euros("CASH") == []
+    assert bought_euros("STK") == [("EUR", 1000)]  # what is no pair buys no balance
+
+
+@pytest.mark.parametrize("text", ["", "n/a", "1.7976931348623157E308", "1e40", "NaN"])
+def test_a_balance_that_is_no_amount_is_not_compared(text):
+    books = Books()
+    books.cash(5000)
+    assert [e for e in books.compare(cash=text) if isinstance(e, CashAdjusted)] == []
 
 
 def test_a_commission_that_is_still_to_come_is_no_withdrawal():

@@ -2,8 +2,9 @@
 
 import pytest
 
+from adapters.ibkr.trading import snapshot
 from adapters.ibkr.trading.recovery import Recovery
-from adapters.ibkr.trading.snapshot import PASSES_MAX, PIECE_S
+from adapters.ibkr.trading.snapshot import PASSES_MAX, PIECE_S, SPARE_S
 from adapters.ibkr.wire.codec import Codec
 from adapters.ibkr.wire.distribution import installed
 from adapters.ibkr.wire.messages import (
@@ -140,16 +141,25 @@ def test_a_piece_that_never_ends_is_asked_for_three_times_and_fails_the_look():
     assert "open orders of this client" in desk.recovery.failed
 
 
-def test_a_look_does_without_the_account_s_values():
+def without_account_values(waited_s):
+    """Return what a look has found so long after it asked for values that never end."""
     desk = Desk()
     desk.begin()
     while desk.ask() is not None and desk.asked[-1] != b"6":
         desk.answer({})
-    for _ in range(3):
-        desk.now_ns += round(PIECE_S * SECOND_NS)
-        desk.ask()
+    desk.now_ns += round(waited_s * SECOND_NS)
+    desk.ask()
     assert desk.recovery.failed == ""
-    assert [type(e) for e in desk.look()] == [ReconciliationFinished]
+    return [type(e) for e in desk.look()]
+
+
+def test_a_look_does_soon_without_the_account_s_values(monkeypatch):
+    assert without_account_values(SPARE_S) == [ReconciliationFinished]
+    assert without_account_values(SPARE_S - 1) == []
+    monkeypatch.setattr(
+        snapshot, "SPARE_S", PIECE_S
+    )  # one that waits as for the others keeps the gate closed
+    assert without_account_values(SPARE_S) == []
 
 
 def test_a_reason_that_comes_meanwhile_makes_another_look_follow():

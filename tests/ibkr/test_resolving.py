@@ -4,10 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.ibkr.data.resolving import Unresolved, asked_for, chosen, name_of
+from adapters.ibkr.data.resolving import Unresolved, asked_for, chosen, confirmed, name_of
 from adapters.ibkr.wire.messages import ContractDetails
 from adapters.ibkr.wire.terms import Contract
 from core.clock import local
+from tests.projections.build import future
 
 NOW = local("2025-07-02", "12:00", "UTC")
 
@@ -84,3 +85,11 @@ def test_a_contract_that_expired_is_named(expiry, is_over):
     if is_over:
         assert found.kind == "expired"
         assert "2025-07-01" in found.text
+
+
+def test_a_multiplier_that_is_not_the_brokers_is_refused():
+    shown = answer(7, symbol="IDX", kind="FUT", multiplier="50", expiry="20250919", exchange="CME")
+    assert confirmed(future(), [shown], NOW).con_id == 7
+    found = confirmed(future(multiplier="5000"), [shown], NOW)
+    assert isinstance(found, Unresolved)
+    assert "by 5000 USD in the log and by 50 USD at the broker" in found.text

@@ -118,6 +118,16 @@ def waits_for_executions(session: LiveSession) -> None:
     session.client._fills_due = list  # type: ignore[method-assign]
 
 
+def waits_for_answers(session: LiveSession) -> None:
+    """Wait for the answer to an order, however long."""
+    session.client._answers_due = list  # type: ignore[method-assign]
+
+
+def knows_no_rates(session: LiveSession) -> None:
+    """Take no rate from the broker's account values."""
+    session.client._rates.events = lambda _said, _ts: []  # type: ignore[method-assign]
+
+
 def trusts_what_it_knows(session: LiveSession) -> None:
     """Compare no book after the first time: a connection that is back is as good as new."""
     client: Any = session.client

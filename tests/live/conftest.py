@@ -17,7 +17,10 @@ UNTIL = "2025-07-02T13:45:00Z"
 
 @pytest.fixture
 def start(ib_gateway: Any, ib_gateway_log: Path, tmp_path: Path) -> Callable[..., tuple[Rig, Any]]:
-    """Return a session that is ready to run, and its gateway; `served` is one that runs already."""
+    """Return a session that is ready to run, and its gateway; `served` is one that runs already.
+
+    `first` are settings that count for the first attempt to connect only.
+    """
 
     def make(
         faults: str = "",
@@ -26,6 +29,7 @@ def start(ib_gateway: Any, ib_gateway_log: Path, tmp_path: Path) -> Callable[...
         settings: dict[str, Any] | None = None,
         gateway: dict[str, Any] | None = None,
         served: Any = None,
+        first: dict[str, Any] | None = None,
         **rig: Any,
     ) -> tuple[Rig, Any]:
         options = {"start": "open", **(gateway or {})}
@@ -34,7 +38,8 @@ def start(ib_gateway: Any, ib_gateway_log: Path, tmp_path: Path) -> Callable[...
         if not root.exists():
             new_log(ib_gateway_log, root)
         chosen = {"lock_step": speed == "step", **(settings or {})}
-        return Rig(root, link(served, **chosen), **rig), served
+        later = link(served, **chosen) if first else None
+        return Rig(root, link(served, **chosen, **(first or {})), later=later, **rig), served
 
     return make
 

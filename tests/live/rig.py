@@ -19,6 +19,7 @@ from core.events import (
 )
 from core.holds import HoldRule
 from core.ports import entries_of
+from core.risk import Limits
 from core.views import Order
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
@@ -59,7 +60,11 @@ def link(gateway: Any, **given: Any) -> LinkSettings:
 
 
 class Rig:
-    """One session: `run` returns when the drill is over, or after `LIMIT_S`."""
+    """One session: `run` returns when the drill is over, or after `LIMIT_S`.
+
+    `later` are the settings of the link from the second attempt to connect on: limits that only the first one
+    is to miss.
+    """
 
     def __init__(
         self,
@@ -69,18 +74,27 @@ class Rig:
         client: Callable[[LiveSession], None] = lambda _: None,
         until: Callable[["Rig"], bool] | None = None,
         hold: HoldRule = HoldRule(),  # noqa: B008
+        limits: Limits = Limits(),  # noqa: B008
+        later: LinkSettings | None = None,
         **drill: Any,
     ) -> None:
         self._journal = Journal.open(root)
         self.root = root
         spec = StrategySpec(DRILL, drill, id="drill")
         request = LiveRequest(
-            mode="test", link=settings, strategies=(spec,), account=ACCOUNT, hold=hold, currency="USD"
+            mode="test",
+            link=settings,
+            strategies=(spec,),
+            account=ACCOUNT,
+            hold=hold,
+            currency="USD",
+            limits=limits,
         )
         self.session = LiveSession(self._journal, request, lambda _: (), watch=self._watch)
         client(self.session)
         self.drill = self.session.seated[0].strategy
         self._until = until or Rig.settled
+        self._later = later
         self._deadline_s = time.monotonic() + LIMIT_S
         self.timed_out = False
 
@@ -99,6 +113,8 @@ class Rig:
         return bool(self.drill.finished and not working)  # type: ignore[attr-defined]
 
     def _watch(self, session: LiveSession) -> None:
+        if self._later is not None and session.client._connection.attempt:
+            session.client._connection._settings, self._later = self._later, None
         if self._until(self):
             session.stopping = "done"
         elif time.monotonic() > self._deadline_s:

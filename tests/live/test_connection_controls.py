@@ -22,7 +22,8 @@ from core.events import (
 from tests.conftest import sampled
 from tests.live import broken, broken_links
 from tests.live.rig import Books, Rig
-from tests.live.test_faults import SILENT, Row, alike, played, row
+from tests.live.silence import ALERT
+from tests.live.test_faults import Row, alike, played, row
 
 Start = Callable[..., tuple[Rig, Any]]
 Compare = Callable[[Any], Books]
@@ -61,6 +62,7 @@ def problems(
         speed=found.speed,
         settings=found.settings,
         gateway=found.gateway,
+        first=found.first,
         until=patience,
         client=client,
         **found.drill,
@@ -168,9 +170,9 @@ def test_a_client_that_orders_in_the_restart_window_is_caught(start: Start) -> N
 
 def test_a_client_that_takes_silence_for_peace_is_caught(start: Start) -> None:
     rig, _ = start(
-        SILENT.faults,
-        speed=SILENT.speed,
-        settings=SILENT.settings,
+        "ticks 120: freeze seconds=1.5",
+        speed=600,
+        settings=ALERT,
         plan="timer",
         orders=1,
         client=broken_links.never_asks_whether_it_lives,

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from core.events import BreakFound, BreakResolved, OrderResolved
 from tests.conftest import sampled
 from tests.live.sessions import (
     CRASH_UNTIL,
@@ -18,6 +19,7 @@ from tests.live.sessions import (
     broken_invariants,
     trade,
 )
+from tests.logs import events_of
 
 POINTS = [
     ("intent", 1),
@@ -49,6 +51,28 @@ def test_a_kill_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, nu
     gateway = ib_gateway(speed="step", start="open")
     kill = partial(trade, log, gateway.port, point, number, CRASH_UNTIL)
     assert_survives(kill, partial(trade, log, gateway.port), gateway, log)
+
+
+DOUBTS = {
+    "attempt": (set(), []),  # not durable yet: nothing can have left
+    "attempt_durable": ({"unknown_order"}, ["unknown", "presumed_lost"]),
+    "after_send": (set(), []),  # it is found in the book
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", DOUBTS)
+def test_only_a_kill_between_the_durable_attempt_and_its_bytes_leaves_a_doubt(ib_gateway, log, point):
+    gateway = ib_gateway(speed="step", start="open")
+    assert trade(log, gateway.port, point, 2, CRASH_UNTIL) == -signal.SIGKILL
+    assert trade(log, gateway.port) == 0
+    gateway.stop()
+    breaks, outcomes = DOUBTS[point]
+    assert {e.kind for e in events_of(log, BreakFound)} == breaks
+    assert {e.kind for e in events_of(log, BreakResolved)} == breaks
+    assert [
+        e.outcome for e in events_of(log, OrderResolved) if e.outcome in ("unknown", "presumed_lost")
+    ] == (outcomes)
 
 
 def test_without_a_kill_the_books_agree(ib_gateway, log):

@@ -1,7 +1,7 @@
 """What goes wrong in production, one row a fault: afterwards the log says what the gateway's book says.
 
 Gateway and client are the real ones, over loopback. Most rows run in lock step, where the day waits for
-the client and nothing depends on the machine's speed; where silence is the fault, limits are short instead.
+the client and nothing depends on the machine's speed; where silence is the fault, the client's clock leaps.
 That the comparison can fail is shown at the end, by clients without a protection.
 """
 
@@ -27,16 +27,11 @@ from core.events import (
 from tests.conftest import sampled
 from tests.live import broken
 from tests.live.rig import Books, Rig
+from tests.live.silence import ALERT, Silence
 
 Start = Callable[..., tuple[Rig, Any]]
 Compare = Callable[[Any], Books]
 
-ALERT = {"heartbeat_s": 0.1, "pong_deadline_s": 0.4, "pong_fresh_s": 0.2}
-"""A link that notices silence soon. It does not run in lock step, where the market waits instead."""
-IMPATIENT = {
-    "limits": TimeLimits(connect_s=0.5, handshake_s=0.2, send_s=0.5),
-    "max_reconnect_attempts": 1000,
-}
 LOST = ("up", "down", "up")
 
 
@@ -50,6 +45,8 @@ class Row(msgspec.Struct, frozen=True):
     settings: dict[str, Any] = {}
     gateway: dict[str, Any] = {}
     drill: dict[str, Any] = {}
+    first: dict[str, Any] = {}
+    """Settings of the first attempt to connect only."""
     doubtful: bool = False
     """One order's fate cannot be known: it is named, its instrument is closed, and nothing is sent again."""
 
@@ -81,8 +78,13 @@ ROWS = [
         speed=600,
         settings={**ALERT, "heartbeat_s": 0.05, "pong_deadline_s": 5.0},
     ),
-    Row("mute after TCP", "connect 1: mute", ("wedged", "up"), settings=IMPATIENT),
-    Row("mute after the greeting", "start 1: mute", ("wedged", "up"), settings={"start_deadline_s": 1.0}),
+    Row(
+        "mute after TCP",
+        "connect 1: mute",
+        ("wedged", "up"),
+        first={"limits": TimeLimits(handshake_s=0.2)},
+    ),
+    Row("mute after the greeting", "start 1: mute", ("wedged", "up"), first={"start_deadline_s": 1.0}),
     Row("closed in the handshake", "connect 1: close", ("connecting", "up")),
     Row("client id in use", "start 1: refuse code=326", ("id_in_use", "up")),
     Row("reset before an order was seen", "order 2: reset processed=false", LOST, doubtful=True),
@@ -141,6 +143,12 @@ ROWS = [
     Row("103 to an order", "order 2: refuse code=103"),
     Row("201 to an order", "order 2: refuse code=201"),
     Row("321 to an order", "order 2: refuse code=321 text=no_such_field"),
+    Row("a code that nobody knows to an order", "order 2: refuse code=19999", doubtful=True),
+    Row(
+        "136 to a cancel of an order that nobody showed",
+        "order 1: drop message=openOrder; order 1: drop message=orderStatus; cancel 1: refuse code=136",
+        drill={"plan": "cancel"},
+    ),
     Row("a read-only API", "order 2: refuse code=321", ("up", "read_only")),
     Row("unset values everywhere", "start 1: unset"),
     Row("no bid and no ask", "ticks 100: no_quote"),
@@ -166,6 +174,7 @@ def played(
         speed=row.speed,
         settings=row.settings,
         gateway=row.gateway,
+        first=row.first,
         until=until or (in_doubt if row.doubtful else Rig.settled),
         **row.drill,
         **more,
@@ -256,44 +265,30 @@ def test_two_orders_out_of_one_modify_are_both_counted(start: Start, books: Comp
 
 # An order and a gateway that has fallen silent
 
-SILENT = Row(
-    "SIGSTOP",
-    "ticks 120: freeze seconds=1.5",
-    speed=600,
-    settings={**ALERT, **IMPATIENT, "pong_deadline_s": 0.6},
-)
-
-
-class BackAgain:
-    """Whether the link was lost and is usable again, once the drill has ordered."""
-
-    def __init__(self) -> None:
-        self.lost = False
-
-    def __call__(self, rig: Rig) -> bool:
-        ready = rig.session.client.ready
-        wanted = rig.drill.wanted >= rig.drill.params.orders
-        self.lost = self.lost or bool(wanted and not ready)
-        return self.lost and ready and rig.settled()
+SILENT = "ticks 120: mute"
 
 
 def silent(start: Start, **more: Any) -> tuple[Rig, Any]:
-    rig, gateway = start(
-        SILENT.faults,
-        speed=SILENT.speed,
-        settings=SILENT.settings,
-        until=BackAgain(),
-        plan="timer",
-        orders=1,
-        **more,
-    )
-    return rig.run(), gateway
+    return fallen_silent(start, SILENT, plan="timer", orders=1, **more)
+
+
+def fallen_silent(
+    start: Start,
+    faults: str,
+    client: Callable[[Any], None] = broken.nothing,
+    *,
+    leaves: bool = True,
+    **drill: Any,
+) -> tuple[Rig, Any]:
+    until = Silence(client, leaves=leaves)
+    rig, until.gateway = start(faults, speed=600, settings=ALERT, client=until.client, until=until, **drill)
+    return rig.run(), until.gateway
 
 
 def test_no_byte_of_an_order_goes_to_a_gateway_that_does_not_answer(start: Start, books: Compare) -> None:
     rig, gateway = silent(start)
     (failed,) = rig.events(SendFailed)
-    assert (failed.bytes_written, failed.message) == (0, "no answer to a heartbeat within 0.6 s")
+    assert (failed.bytes_written, failed.message) == (0, "no answer to a heartbeat within 60 s")
     assert rig.events(OrderSent) == []
     assert books(gateway).differences() == []
     states = [event.state for event in rig.events(ConnectionChanged)]
@@ -301,8 +296,7 @@ def test_no_byte_of_an_order_goes_to_a_gateway_that_does_not_answer(start: Start
 
 
 def test_a_gateway_that_stops_reading_is_left_and_nothing_is_lost(start: Start, books: Compare) -> None:
-    rig, gateway = start("order 2: deaf seconds=1.5", speed=600, settings=ALERT, until=BackAgain(), orders=2)
-    rig.run()
+    rig, gateway = fallen_silent(start, "order 2: deaf seconds=600", orders=2)
     assert not rig.timed_out
     assert [event.state for event in rig.events(ConnectionChanged)] == ["up", "down", "up"]
     compared = books(gateway)
@@ -310,10 +304,7 @@ def test_a_gateway_that_stops_reading_is_left_and_nothing_is_lost(start: Start, 
 
 
 def test_an_order_that_waits_when_the_session_ends_is_told_not_sent(start: Start, books: Compare) -> None:
-    rig, gateway = start(
-        SILENT.faults, speed=600, settings=SILENT.settings, until=lambda rig: rig.drill.wanted, plan="timer"
-    )
-    rig.run()
+    rig, gateway = silent(start, leaves=False)
     assert [(e.bytes_written, e.message) for e in rig.events(SendFailed)] == [(0, "the session ended")]
     assert books(gateway).differences() == []
 
@@ -380,6 +371,7 @@ def test_a_client_that_ignores_what_comes_while_the_gateway_is_cut_off_is_caught
         ("a daily restart", broken.trusts_what_it_knows),
         ("103 to an order", broken.codes_are_no_news),
         ("201 to an order", broken.codes_are_no_news),
+        ("a code that nobody knows to an order", broken.waits_for_answers),
         ("execDetails four times", broken.counts_each_telling),
     ],
 )

@@ -15,7 +15,7 @@ import msgspec
 
 from adapters.ibkr.data.bars import Ask
 from adapters.ibkr.data.historypace import HistoryPace
-from adapters.ibkr.trading.orders import REJECTIONS
+from adapters.ibkr.trading.orders import NOT_THERE
 from adapters.ibkr.wire.codec import Codec, open_session
 from adapters.ibkr.wire.messages import (
     ContractDetails,
@@ -156,7 +156,7 @@ class Inquiry:
         asked = msgspec.structs.replace(terms, what_if=True)
         self._transport.send(self._codec.requests.place_order(order_id, contract, asked))
         for said in self._heard(PREVIEW_S, "it did not answer a preview"):
-            if isinstance(said, ErrorMessage) and said.req_id == order_id and said.code in REJECTIONS:
+            if isinstance(said, ErrorMessage) and said.req_id == order_id and said.code in NOT_THERE:
                 raise RequestRefused(
                     f"the broker would refuse this order: {said.text} (code {said.code})", said.code
                 )

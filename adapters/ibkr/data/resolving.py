@@ -18,13 +18,14 @@ from adapters.ibkr.wire.terms import Contract
 from core.clock import SECOND_NS
 from core.contract_names import FUTURE, OPTION
 from core.events import InstrumentDefined
+from core.money import plain
 
 _PAIR = re.compile(r"(?P<symbol>[A-Z]{3})-(?P<currency>[A-Z]{3})")
 _SHOWN_MAX = 5
 
 
 class Unresolved(msgspec.Struct, frozen=True):
-    """Why a name leads to no contract: `unknown`, `ambiguous` or `expired`, and what to do."""
+    """Why a name leads to no contract: `unknown`, `ambiguous`, `expired` or `differs`, and what to do."""
 
     name: str
     kind: str
@@ -111,6 +112,13 @@ def confirmed(
     found = chosen(known.instrument, answers, ts)
     if isinstance(found, Unresolved):
         return found
+    if (found.multiplier, found.currency) != (known.multiplier, known.currency):
+        ours, theirs = (f"{plain(one.multiplier)} {one.currency}" for one in (known, found))
+        text = (
+            f"{known.instrument}: a price is multiplied by {ours} in the log and by {theirs} at the broker: "
+            "no amount would be right; import its data with the broker's, or under another name"
+        )
+        return Unresolved(known.instrument, "differs", text)
     # What the log knows of an instrument stays; the broker adds how to name it.
     return msgspec.structs.replace(known, ts=ts, con_id=found.con_id)
 

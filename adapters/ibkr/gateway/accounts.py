@@ -4,7 +4,7 @@ Margins follow one stated rule (docs/gateway.md): shares 50 % initial and 25 % m
 8 % of their notional value, options bought in full. They are an assumption, not a clearing house's figures.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -204,8 +204,8 @@ class Accounts:
             "LookAheadAvailableFunds": available,
             "LookAheadExcessLiquidity": excess,
             "NetLiquidationByCurrency": equity,
-            "CashBalance": cash,
-            "TotalCashBalance": cash,
+            "CashBalance": self._cash.cash(self.account, self.currency),
+            "TotalCashBalance": self._cash.cash(self.account, self.currency),
             "RealizedPnL": pnl.realised,
             "UnrealizedPnL": pnl.unrealised,
         }
@@ -218,6 +218,18 @@ class Accounts:
         shown["Currency"] = (self.currency, self.currency)
         shown["ExchangeRate"] = ("1", self.currency)
         return shown
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """Yield key, value and currency of all account values, with what is held of other currencies."""
+        for key, (value, currency) in self.values().items():
+            yield key, value, currency
+        for held in self._cash.currencies(self.account):
+            rate = None if held == self.currency else self._cash.convert(_ONE, held, self.currency)
+            if rate is not None:
+                balance = number(money(self._cash.cash(self.account, held)))
+                yield "CashBalance", balance, held
+                yield "TotalCashBalance", balance, held
+                yield "ExchangeRate", number(rate), held
 
     def _total_cash(self) -> Decimal:
         total = self._cash.total_cash(self.account, self.currency)
@@ -279,9 +291,11 @@ class Accounts:
         return self._commissions.commission(definition, ZERO, ZERO, quantity, price(mark), ZERO)
 
 
-def summary_rows(values: dict[str, tuple[str, str]], tags: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+def summary_rows(
+    rows: Iterable[tuple[str, str, str]], tags: tuple[str, ...]
+) -> Iterator[tuple[str, str, str]]:
     """Yield tag, value and currency of an account summary; `$LEDGER` and `All` give everything."""
     everything = any(tag.startswith("$LEDGER") or tag == "All" for tag in tags)
-    for tag, (value, currency) in values.items():
+    for tag, value, currency in rows:
         if everything or tag in tags:
             yield tag, value, currency

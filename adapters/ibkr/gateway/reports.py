@@ -105,7 +105,7 @@ class Reports:
 
     def _tell_account(self, client: Client, held: Iterable[Position]) -> None:
         account = self._accounts.account
-        for key, (value, currency) in self._accounts.values().items():
+        for key, value, currency in self._accounts.rows():
             client.post([6, 2, key, value, currency, account])
         for each in held:
             contract = self._accounts.contract(each.instrument)
@@ -120,7 +120,7 @@ class Reports:
         client.post([64, 1, req_id])
 
     def _tell_summary(self, client: Client, req_id: int) -> None:
-        rows = summary_rows(self._accounts.values(), client.summaries[req_id])
+        rows = summary_rows(self._accounts.rows(), client.summaries[req_id])
         for tag, value, currency in rows:
             client.post([63, 1, req_id, self._accounts.account, tag, value, currency])
 
@@ -136,7 +136,7 @@ class Reports:
         client.post([74, 1, req_id])
 
     def _tell_multi(self, client: Client, req_id: int) -> None:
-        for key, (value, currency) in self._accounts.values().items():
+        for key, value, currency in self._accounts.rows():
             client.post([73, 1, req_id, self._accounts.account, "", key, value, currency])
 
     # -- profit --------------------------------------------------------------------------------

@@ -61,6 +61,15 @@ def orphaned(
     )
 
 
+def other_client(order: str, route: Attempt, client_id: int) -> str:
+    """Return why an order that was placed under another client id can be neither changed nor cancelled."""
+    own = route.client_id
+    return (
+        f"{order} was placed as client {own}, and client {client_id} can neither change nor cancel it: start "
+        f"the session with [ibkr] client_id = {own}, or cancel it in TWS"
+    )
+
+
 def exit_missing(
     child: Order, parent: Order | None, working: Iterable[Order], why: str, ts: int
 ) -> BreakFound | None:

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from adapters.ibkr.trading.families import other_client
 from adapters.ibkr.trading.folds import Folds
-from adapters.ibkr.trading.orders import REJECTIONS, STATUSES, TEMPORARY
+from adapters.ibkr.trading.orders import NOT_THERE, STATUSES, TEMPORARY
 from adapters.ibkr.trading.twins import twins
 from adapters.ibkr.wire.messages import CompletedOrder, OpenOrder
 from adapters.ibkr.wire.versions import amendment, shown_version
@@ -50,6 +51,9 @@ def fate_of(
         message = twins(order, here.live, versions, folds.routes, client_id, folds.zone).message(order)
         yield break_of(order, "duplicate_order", "1", str(len(here.live)), message, ts)
     elif here.live:
+        if attempt.client_id != client_id:
+            ids = (str(client_id), str(attempt.client_id))
+            yield break_of(order, "other_client", *ids, other_client(order.id, attempt, client_id), ts)
         yield from _live(order, *next(iter(here.live.items())), folds, ts)
     elif here.over:
         yield from _ended(order, here.over, folds, ts)
@@ -95,7 +99,7 @@ def _absent(order: Order, folds: Folds, ts: int, patience_ns: int) -> Iterator[E
     routes = folds.routes
     acknowledged = routes.acknowledged(order.id) or order.filled > ZERO
     said = routes.annotation(order.id)
-    if not acknowledged and said is not None and said.code in REJECTIONS:
+    if not acknowledged and said is not None and said.code in NOT_THERE:
         outcome: Literal["not_sent", "ended"] = "not_sent" if said.code in TEMPORARY else "ended"
         yield OrderResolved(ts, order.id, outcome, f"refused ({said.code}) and not at the broker")
         yield status_of(order, "Rejected", f"{said.code}: {said.text}", ts, 1)
@@ -126,7 +130,7 @@ def gone_with_its_entry(order: Order, ours: Mapping[str, Found], folds: Folds) -
     if here is not None and (here.live or any(said.terms.filled for said in here.over.values())):
         return False
     said = folds.routes.annotation(parent.id)
-    refused = not folds.routes.acknowledged(parent.id) and said is not None and said.code in REJECTIONS
+    refused = not folds.routes.acknowledged(parent.id) and said is not None and said.code in NOT_THERE
     return not parent.working or refused or (here is not None and bool(here.over))
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from adapters.ibkr.trading.external import Names
 from core.events import BreakFound
-from core.views import AccountView, Execution, Order, PositionsView
+from core.views import AccountView, Execution, InstrumentsView, Order, PositionsView
 from projections.records import Version
 from projections.routes import Routes
 
@@ -54,4 +54,5 @@ class Folds(msgspec.Struct, frozen=True):
     routes: Routes
     names: Names
     breaks: Breaks | None = None
+    instruments: InstrumentsView | None = None
     zone: str = "UTC"  # of times that the broker gives without one

@@ -52,15 +52,18 @@ STATUSES = {
 
 # fmt: off
 REJECTIONS = frozenset({
-    103, 104, 105, 109, 110, 111, 113, 115, 116, 117, 118, 119, 120, 121, 122, 125, 131, 132, 133, 134, 135,
-    136, 143, 144, 145, 152, 160, 163, 200, 201, 203, 321, 382, 383, 387, 434, 463, 10006, 10318, 10329,
+    109, 110, 111, 113, 115, 116, 117, 118, 119, 120, 121, 122, 125, 131, 132, 133, 134, 143, 144, 145, 152,
+    160, 163, 200, 201, 203, 321, 382, 383, 387, 434, 435, 436, 463, 10006, 10243, 10268, 10269, 10318, 10329,
 })
 # fmt: on
 """Codes after which an order that was never acknowledged is not at the broker."""
-AMBIGUOUS = frozenset({103})
-"""A duplicate order id: which of the two orders it speaks of is not known before the book is looked at."""
-TEMPORARY = frozenset({103})
-"""Refused for what another attempt would not have: a new order id."""
+TEMPORARY = frozenset({103, 104, 105})
+"""Refused because the order id has been another order's: another attempt would have a new one."""
+DOUBTFUL = TEMPORARY | {135, 136, 161}
+"""Codes that speak of an id, a change or a cancel: the order may work. The book has to be seen."""
+NOT_THERE = REJECTIONS | TEMPORARY | {135}
+"""Codes that say why the book does not show an order that was never acknowledged."""
+_JUDGED = REJECTIONS | DOUBTFUL
 _SEEN_IN_BOOK = frozenset({103, 161, 10147, 10148})
 """Codes that make the client look at the book by themselves, whatever order they speak of."""
 _ENDED = frozenset({"Cancelled", "Filled"})
@@ -298,15 +301,17 @@ class OrderChannel:
     def _error(self, said: ErrorMessage, ts: int) -> Iterable[Event]:
         order = self.speaks_of(said.req_id)
         known = self._orders.get(order) if order else None
-        if known is None or said.code not in REJECTIONS or said.code in AMBIGUOUS:
+        if known is None or said.code not in _JUDGED:
             return ()
         attempt = self._routes.attempt(order)
         if attempt is not None and attempt.broker_id != said.req_id:
             return ()  # it speaks of an earlier attempt
-        if self.acknowledged(order):
-            # It is at the broker: the code speaks of a change of it, or of what became of it.
+        acknowledged = self.acknowledged(order)
+        if acknowledged or said.code in DOUBTFUL:
+            # It is at the broker, or may be: the code speaks of a change of it, or of what became of it.
             if known.working and said.code not in _SEEN_IN_BOOK:
-                self._complaint = f"{said.code} about {order}, which was acknowledged"
+                was = "was acknowledged" if acknowledged else "may be at the broker"
+                self._complaint = f"{said.code} about {order}, which {was}"
             return ()
         text = f"{said.code}: {said.text}"
         self._told[order] = Told("Rejected", 1, text)

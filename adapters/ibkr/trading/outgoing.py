@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from adapters.ibkr.link.pacing import Lane
-from adapters.ibkr.trading.families import families, orphaned, parent_at_broker
+from adapters.ibkr.trading.families import families, orphaned, other_client, parent_at_broker
 from adapters.ibkr.wire.contracts import contract_of
 from adapters.ibkr.wire.encoder import Encoder
 from adapters.ibkr.wire.order_fields import ORDER_REF_MAX, Names, terms_of
@@ -208,14 +208,19 @@ class Outgoing:
         return True
 
     def closed(self, effects: Sequence[Effect]) -> str:
-        """Return why a family, an order or a change may not leave, or nothing; a cancel always may."""
+        """Return why a family, an order or a change may not leave, or nothing.
+
+        A cancel always may, but for one of an order that another client placed: its order id means something
+        else here, and a change under it would be a second order.
+        """
         reasons = (self._closed(effect, {e.request.order for e in effects}) for effect in effects)
         return next((why for why in reasons if why), "")
 
     def _closed(self, effect: Effect, family: set[str]) -> str:
         intent = effect.request
-        if isinstance(intent, CancelIntended):
-            return ""
+        foreign = "" if isinstance(intent, OrderIntended) else self._placed_elsewhere(intent.order)
+        if foreign or isinstance(intent, CancelIntended):
+            return foreign
         barred = self._gate.bars(intent.order, intent.instrument) if self._gate is not None else None
         if barred:
             return barred
@@ -226,6 +231,12 @@ class Outgoing:
         route = self._routes.attempt(intent.parent)
         known = self._acknowledged(intent.parent)
         return orphaned(intent, self._orders.get(intent.parent), route, self.client_id, acknowledged=known)
+
+    def _placed_elsewhere(self, order: str) -> str:
+        route = self._routes.attempt(order)
+        if route is None or route.client_id == self.client_id:
+            return ""
+        return other_client(order, route, self.client_id)
 
     def _alone(self, entry: OrderIntended, family: set[str]) -> str:
         """Return why an entry that is put up again may not: an exit of it is neither with it nor at work."""

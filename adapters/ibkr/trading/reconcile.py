@@ -20,6 +20,7 @@ from adapters.ibkr.trading.twins import twins
 from adapters.ibkr.wire.messages import OpenOrder
 from adapters.ibkr.wire.terms import OrderTerms
 from core.clock import DAY_NS, SECOND_NS
+from core.errors import UnknownInstrument
 from core.events import (
     BreakFound,
     BreakResolved,
@@ -30,7 +31,7 @@ from core.events import (
     PositionReported,
     ReconciliationFinished,
 )
-from core.money import ZERO, money, plain
+from core.money import CONTEXT, ZERO, money, plain
 from core.views import HELD, Order
 from projections.gate import ENTRIES_ONLY
 from projections.routes import Routes
@@ -39,7 +40,7 @@ PATIENCE_S = 30.0
 """How long an order that is nowhere stays unknown before another look may presume it lost."""
 CASH_SETTLES_NS = 180 * SECOND_NS
 """The broker's balances follow a fill with a delay of up to three minutes."""
-_MENDING = ("unknown_order", "duplicate_order")
+_MENDING = ("unknown_order", "duplicate_order", "other_client")
 """Breaks that a later look may explain; the others wait for the operator."""
 
 
@@ -225,19 +226,36 @@ def _cash(account: str, evidence: Evidence, folds: Folds, ts: int) -> Iterator[E
     """Take the broker's balance: at first, and later what no order of ours explains.
 
     A fill whose commission is still to come has cost the broker's balance already, or soon will; a fresh one
-    may not be in it yet. Neither is a deposit, so the balance then waits for the next look.
+    may not be in it yet. Neither is a deposit, so the balance then waits for the next look. What a position
+    in a pair of currencies bought is in the broker's balance as well: it counts once, as the position.
     """
+    bought = _bought(account, folds)
     # The orders of a busy day are forgotten before it ends; what was told of executions is not.
     fills = folds.routes.fills(account, ts - DAY_NS)
     settled = all(fill.charge and ts - fill.ts >= CASH_SETTLES_NS for fill in fills)
     for (owner, currency), theirs in sorted(evidence.cash.items()):
-        ours = folds.account.cash(account, currency)
+        ours = CONTEXT.add(folds.account.cash(account, currency), bought.get(currency, ZERO))
         if owner != account or theirs == ours:
             continue
         opened = folds.account.opened(account, currency)
         if settled or not opened:
             reason = "difference to the broker's balance" if opened else "opening balance at the broker"
             yield CashAdjusted(ts, account, currency, money(theirs - ours), reason)
+
+
+def _bought(account: str, folds: Folds) -> dict[str, Decimal]:
+    """Return what positions in pairs of currencies hold, by currency: of `EUR-USD` the euros."""
+    found: dict[str, Decimal] = {}
+    for held in folds.positions.open_positions() if folds.instruments is not None else ():
+        assert folds.instruments is not None
+        try:
+            definition = folds.instruments.instrument(held.instrument)
+        except UnknownInstrument:
+            continue
+        if held.account == account and definition.kind == "CASH":
+            known = found.get(definition.symbol, ZERO)
+            found[definition.symbol] = CONTEXT.add(known, held.quantity)
+    return found
 
 
 def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> Iterator[Event]:

@@ -26,11 +26,14 @@ from adapters.ibkr.wire.messages import (
     Position,
     PositionsEnd,
 )
+from adapters.ibkr.wire.values import told_amount
 from core.clock import SECOND_NS
 from core.money import ZERO
 
 PIECE_S = 15.0
 TRIES_MAX = 3
+SPARE_S = 5.0
+"""How long a piece is waited for, once, that the rest can do without: no order leaves meanwhile."""
 PASSES_MAX = 5
 PAUSE_S = 2.0
 """Between passes that did not agree."""
@@ -121,10 +124,12 @@ class Snapshot:
         """Return the request to send now, or `None`; sets `failed` when a piece did not end in time."""
         if not self._pieces or self.failed or self._pausing(now_ns):
             return None
-        if self._asked_ns is not None and now_ns - self._asked_ns < PIECE_S * SECOND_NS:
+        needed = self._pieces[0].needed
+        wait_s, tries_max = (PIECE_S, TRIES_MAX) if needed else (SPARE_S, 1)
+        if self._asked_ns is not None and now_ns - self._asked_ns < wait_s * SECOND_NS:
             return None
-        if self._tries >= TRIES_MAX:
-            if self._pieces[0].needed:
+        if self._tries >= tries_max:
+            if needed:
                 self.failed = f"no end of {self._pieces[0].name} within {TRIES_MAX} x {PIECE_S:g} s"
             else:
                 self._ended()
@@ -201,7 +206,9 @@ def _position(evidence: Evidence, said: Any) -> None:
 
 def _value(evidence: Evidence, said: Any) -> None:
     if said.key in ("CashBalance", "TotalCashBalance") and said.currency not in ("", "BASE"):
-        evidence.cash[said.account, said.currency] = Decimal(said.value)
+        balance = told_amount(said.value)
+        if balance is not None:
+            evidence.cash[said.account, said.currency] = balance
 
 
 _KEEP: dict[type[Message], Callable[[Evidence, Any], None]] = {

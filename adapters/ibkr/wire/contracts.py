@@ -11,7 +11,7 @@ from adapters.ibkr.wire.messages import ContractDetails
 from adapters.ibkr.wire.terms import Contract
 from adapters.ibkr.wire.values import amount, identity
 from core.events import InstrumentDefined
-from core.money import money, plain
+from core.money import divide, money, plain
 
 EXCHANGES = {
     "XNYS": "NYSE",
@@ -57,7 +57,7 @@ _TEXTS = {
 def contract_of(instrument: InstrumentDefined) -> Contract:
     """Return the contract to ask for or to trade: exact by `con_id` if it is known."""
     listed = EXCHANGES.get(instrument.exchange, instrument.exchange)
-    routed = instrument.kind in _ROUTED
+    routed, known = instrument.kind in _ROUTED, instrument.con_id is not None
     return Contract(
         con_id=instrument.con_id,
         symbol=instrument.symbol,
@@ -65,7 +65,8 @@ def contract_of(instrument: InstrumentDefined) -> Contract:
         expiry=(instrument.expiry or "").replace("-", ""),
         strike=instrument.strike,
         right=(instrument.right or "")[:1],
-        multiplier="" if instrument.multiplier == 1 else plain(instrument.multiplier),
+        # With the id nothing else is needed, and what the broker calls multiplier may be another number.
+        multiplier="" if known or instrument.multiplier == 1 else plain(instrument.multiplier),
         exchange="SMART" if routed else listed,
         primary_exchange=listed if instrument.kind == "STK" else "",
         currency=instrument.currency,
@@ -73,7 +74,11 @@ def contract_of(instrument: InstrumentDefined) -> Contract:
 
 
 def instrument_of(details: ContractDetails, ts: int) -> InstrumentDefined:
-    """Return the definition of the instrument that the broker describes, under its readable id."""
+    """Return the definition of the instrument that the broker describes, under its readable id.
+
+    Some prices are quoted in hundredths: grain in cents a bushel, 5,000 bushels a contract. Its multiplier is
+    what a price has to be multiplied by: the broker's, divided by its magnifier (50).
+    """
     contract = details.contract
     listed = contract.primary_exchange or contract.exchange
     expiry = contract.expiry.partition(" ")[0]
@@ -85,7 +90,7 @@ def instrument_of(details: ContractDetails, ts: int) -> InstrumentDefined:
         kind=contract.kind,
         exchange=ISO_CODES.get(listed, listed),
         currency=contract.currency,
-        multiplier=money(contract.multiplier or 1),
+        multiplier=divide(money(contract.multiplier or 1), money(max(details.price_magnifier, 1))),
         tick_size=details.tick_size or Decimal(0),
         timezone=details.timezone,
         con_id=contract.con_id,

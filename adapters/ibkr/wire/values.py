@@ -5,8 +5,9 @@ above 1e300 and no NaN gets past this module. It must never turn "unknown" into 
 """
 
 import math
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
+from core.errors import InvalidEvent
 from core.money import money
 
 UNSET_INTEGERS = frozenset({2**31 - 1, 2**63 - 1, -(2**63)})
@@ -29,6 +30,14 @@ def amount(value: float | str | Decimal | None) -> Decimal | None:
     if not exact.is_finite() or exact in _UNSET_DECIMALS or not math.fabs(exact) < _UNSET_FLOAT:
         return None
     return money(exact)
+
+
+def told_amount(text: str) -> Decimal | None:
+    """Return the amount that a value of an account is; `None` as above, and for text that is no number."""
+    try:
+        return amount(text)
+    except (InvalidOperation, InvalidEvent):
+        return None
 
 
 def size(value: Decimal | float) -> float | None:
