@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def pytest_in(directory: Path, *args: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
+    # As the command `pytest` runs: unlike `python -m pytest`, without the current directory on the path.
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
     return subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=90, check=False
     )
@@ -34,8 +35,9 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
         "mine/tests/test_opinion.py",
         "mine/plugins/sizing.py",
         "mine/tests/test_sizing.py",
+        "mine/conftest.py",
     ]
-    result = pytest_in(tmp_path / "mine")
+    result = pytest_in(tmp_path, "mine")  # as from an editor: not in the project's own directory
     assert result.returncode == 0, result.stdout + result.stderr
     monkeypatch.chdir(tmp_path / "mine")
     replayed = tape("--log", log, "replay", "2025-07-03", "--json")
