@@ -98,6 +98,10 @@ class Book(msgspec.Struct, frozen=True):
         last = started[-1] if started else None
         return limits_of(last) if isinstance(last, SessionStarted) else Limits()
 
+    def holder(self, seq: int = RUN_BASE + 1) -> str:
+        """Return what `--run` must be for the event `seq` to be found; by default for those of orders."""
+        return self.run.id if self.run is not None and seq > RUN_BASE else "log"
+
     def entry(self, seq: int) -> Entry:
         """Return one entry; a seq above 2^40 is the run's. Raises `DataMissing`."""
         reader = self.facts if seq > RUN_BASE else self.log

@@ -77,8 +77,8 @@ def test_a_run_whose_strategy_decides_otherwise_now_is_not_proven(tape, log, hel
     assert (done.code, done.out) == (1, "")
     assert "decision 1 differs: OrderIntended: quantity was 100 and is 101" in done.err
     assert "changed since then: the code of BuyAndHold (mine.py:BuyAndHold)" in done.err
-    differing = re.search(r"tape diff (\w+) (\w+)", done.err)
-    assert tape("--log", log, "diff", *differing.groups()).code == 1
+    differing = re.search(r"tape (--log \S+ diff \w+ \w+)", done.err)
+    assert tape(*differing[1].split()).code == 1
 
 
 def test_a_run_whose_strategy_was_edited_without_effect_is_proven_and_the_change_is_named(tape, log, held):
@@ -160,6 +160,9 @@ def test_a_strategy_that_raises_ends_in_8_with_its_run_kept(tape, log, tmp_path)
     assert "Traceback" not in done.err
     (failed,) = tape("--log", log, "events", "--type", "strategy_failed", "--json").json
     assert (failed["data"]["handler"], failed["data"]["line"]) == ("on_trade", 12)
+    _, _, suggested = done.err.strip().partition("next: tape ")
+    assert suggested.startswith(f"--log {log} state --run ")
+    assert tape(*suggested.split()).code == 0
 
 
 HEAD = """

@@ -111,7 +111,7 @@ def test_a_damaged_table_is_no_loss_to_accept_and_the_way_on_is_named(tape, log)
     done = tape("--log", log, "verify", "--accept-loss", "testing")
     assert done.code == 2
     assert "lost nothing" in done.err
-    assert "next: tape verify --rebuild" in done.err
+    assert f"next: tape --log {log} verify --rebuild" in done.err
     assert tape("--log", log, "verify", "--rebuild", "--accept-loss", "testing").code == 2
 
 
