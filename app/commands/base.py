@@ -74,11 +74,11 @@ class Call:
         note = sample_note(self.root, dates)
         if not note:
             return
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415
+        from app.data.importing import make_builtin_sample  # noqa: PLC0415
 
         self.out.note(note)
         with self.out.progress("rows", stopped=KEPT) as advance:
-            import_builtin_sample(self.root, advance)
+            make_builtin_sample(self.root, lambda: bool(sample_note(self.root, dates)), advance)
 
 
 def repeatable(message: str, options: dict[str, Any]) -> str:
