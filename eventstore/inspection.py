@@ -51,12 +51,13 @@ class HotSegment(msgspec.Struct, frozen=True):
 
 
 class Torn(msgspec.Struct, frozen=True):
-    """Bytes after the valid end of the last segment that never became durable."""
+    """Bytes after the valid end of the last segment that never became durable; `why` they are not valid."""
 
     path: Path
     segment: int
     valid_length: int
     data: bytes
+    why: str
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,11 +101,12 @@ class Damage(CorruptLog):
 
 
 class Lost(LostDurableData):
-    """The log is whole but ends before its high-water mark; `prefix` is what there is."""
+    """The log ends before its high-water mark; `prefix` is what there is, `path` what was looked at last."""
 
-    def __init__(self, message: str, prefix: Recovery) -> None:
+    def __init__(self, message: str, prefix: Recovery, path: Path | None = None) -> None:
         super().__init__(message)
         self.prefix = prefix
+        self.path = path
 
 
 def inspect(root: Path) -> Recovery:
@@ -135,13 +137,26 @@ def _compared(layout: Layout, result: Recovery, mark: Mark | BadMark) -> Recover
         return _unmarked(layout, result, mark)
     check_owner(layout, mark, result.store)
     if mark.seq > result.last_seq:
-        raise Lost(
-            f"{layout.root}: ends at seq {result.last_seq}, but seq {mark.seq} of segment {mark.segment} was "
-            f"durable ({layout.hwm}); restore the missing file, or accept the loss with "
-            "`tape verify --accept-loss REASON`",
-            msgspec.structs.replace(result, store=result.store or mark.store),
-        )
+        raise _lost(layout, msgspec.structs.replace(result, store=result.store or mark.store), mark)
     return result
+
+
+def _lost(layout: Layout, result: Recovery, mark: Mark) -> Lost:
+    durable = f"seq {mark.seq} of segment {mark.segment} was durable ({layout.hwm})"
+    accept = "or accept the loss with `tape verify --accept-loss REASON`"
+    torn = result.torn
+    if torn is not None and mark.segment == torn.segment:
+        return Lost(
+            f"{torn.path}: offset {torn.valid_length}: damaged at seq {result.next_seq}: {torn.why}; "
+            f"{durable}. The log can be read up to seq {result.last_seq}; restore the file from a copy, "
+            f"{accept}",
+            result,
+            torn.path,
+        )
+    return Lost(
+        f"{layout.root}: ends at seq {result.last_seq}, but {durable}; restore the missing file, {accept}",
+        result,
+    )
 
 
 def _unmarked(layout: Layout, result: Recovery, mark: BadMark) -> Recovery:
@@ -176,6 +191,7 @@ class _Inspection:
         self._store: bytes | None = None
         self._hot: list[HotSegment] = []
         self._stillborn: list[Path] = []
+        self._stopped = ""  # what ended the walk of the last segment
 
     def run(self) -> Recovery:
         self._check_owners()
@@ -302,6 +318,7 @@ class _Inspection:
         self._hot.append(HotSegment(path, header, end))
         if walked.damage is None:
             return
+        self._stopped = walked.damage
         if _was_durable(walked.rest, header.store, end.next_seq):
             message = (
                 f"{path}: offset {end.offset}: damaged at seq {end.next_seq}: {walked.damage}; "
@@ -329,9 +346,9 @@ class _Inspection:
         while self._hot and self._hot[-1].empty:
             segment = self._hot.pop()
             empty.append(segment.path)
-            torn = torn or _tail(segment)
+            torn = torn or _tail(segment, self._stopped)
         if torn is None and self._hot and self._hot[-1].number not in self._sealed:
-            torn = _tail(self._hot[-1])
+            torn = _tail(self._hot[-1], self._stopped)
         return msgspec.structs.replace(self._prefix(), empty=empty, torn=torn)
 
     def _before(self, number: int) -> "_End":
@@ -371,9 +388,9 @@ class _End(NamedTuple):
     next_seq: int
 
 
-def _tail(segment: HotSegment) -> Torn | None:
+def _tail(segment: HotSegment, why: str) -> Torn | None:
     data = segment.path.read_bytes()[segment.end.offset :]
-    return Torn(segment.path, segment.number, segment.end.offset, data) if data else None
+    return Torn(segment.path, segment.number, segment.end.offset, data, why) if data else None
 
 
 def _number(segment: SealedSegment | HotSegment) -> int:

@@ -188,6 +188,18 @@ ROWS = [
         "flipped bit in a header", lambda lay: flip(seg(3)(lay), 40), CorruptLog, "header's checksum differs"
     ),
     Row(
+        "flipped bit in a header's version",
+        lambda lay: flip(seg(3)(lay), 8),
+        CorruptLog,
+        r"checksum differs; its format version reads 0, not 1",
+    ),
+    Row(
+        "flipped bit in a block's version",
+        lambda lay: flip(seg(2)(lay), 132),
+        CorruptLog,
+        r"offset 128: damaged at seq \d+: the header's checksum differs; its version reads 0, not 1",
+    ),
+    Row(
         "flipped bit in the last segment",
         lambda lay: flip(seg(4)(lay), 200),
         CorruptLog,
@@ -207,6 +219,12 @@ ROWS = [
         lambda lay: (flip(lay.hwm, 33), tear(lay)),
         LostDurableData,
         r"HWM: the high-water mark has a checksum that differs.*00000004\.evj.*seq 19",
+    ),
+    Row(
+        "a block cut off that the mark knows of",
+        tear,
+        LostDurableData,
+        r"00000004\.evj: offset \d+: damaged at seq 20: only \d+ of \d+ payload bytes.*seq 20 of segment 4",
     ),
     Row("no mark, torn tail", lambda lay: (lay.hwm.unlink(), tear(lay)), last_seq=19),
     Row("a mark of zeros, torn tail", lambda lay: (lay.hwm.write_bytes(bytes(64)), tear(lay)), last_seq=19),
