@@ -374,7 +374,8 @@ class Table:
     def _instrument(self, name: str, ts: int) -> InstrumentDefined:
         options = self._options
         exchange = self._scheduled[0].exchange if self._scheduled else options.exchange or UNLISTED
-        timezone = options.timezone or (self._scheduled[0].timezone if self._scheduled else "UTC")
+        # An exchange has a clock of its own, whatever clock the file's times were written by.
+        timezone = self._scheduled[0].timezone if self._scheduled else options.timezone or "UTC"
         return define(options, name, ts, exchange, timezone, alone="instrument" not in self.plan.layout.texts)
 
     def _by_instrument(self, parsed: Parsed, ts: IntColumn) -> Iterator[tuple[str, Draft]]:
