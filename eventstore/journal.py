@@ -275,7 +275,7 @@ class Journal:
         if free < self.policy.min_free_bytes:
             raise StoreError(
                 f"{self._layout.hot}: {free >> 20} MiB free, at least {self.policy.min_free_bytes >> 20} MiB "
-                "are kept back; nothing was written: free some space, then start again"
+                "are kept back; nothing more is written: free some space, then run the command again"
             )
         self._free_checked = now
 

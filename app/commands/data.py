@@ -226,13 +226,15 @@ def _show(call: Call, result: Any) -> None:
             "duplicates": f"{result.duplicates:,}"
             + (f" ({result.resumed:,} from an interrupted import)" if result.resumed else ""),
             "rejected": f"{result.rejected:,}",
-            "instruments": _some(result.instruments),
-            "dates": _span(result.dates),
-            "gaps": len(result.gaps),
+            **({"instruments": _some(result.instruments)} if result.instruments else {}),
+            **({"dates": _span(result.dates)} if result.dates else {}),
+            **({"gaps": len(result.gaps)} if result.accepted else {}),
             **({"splits and dividends": f"{result.actions:,}"} if result.actions else {}),
         },
         title=f"imported into {call.root}: {result.feed}",
     )
+    if result.duplicates and not (result.accepted or result.rejected or result.is_refused):
+        call.out.line("nothing is new: the log has every row already")
     if result.rejected:
         cells = [(item.file, item.line, item.reason) for item in first_rejections(result)]
         call.out.table(["file", "line", "rejected because"], cells)

@@ -32,7 +32,7 @@ from core.ports import RUN_BASE, MarketChunk, Selection
 from core.risk import Limits, RiskState
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
-from eventstore.runs import RunReader, find_run, list_runs
+from eventstore.runs import RunReader, find_run, list_runs, unreadable_runs
 from projections.account import Account
 from projections.actions import Factors
 from projections.base import Projection
@@ -184,7 +184,7 @@ def open_book(root: Path, run: str | None = None, *, currency: str = "USD") -> B
     if run == "log":
         return Book(f"log {root}", log, log, currency=currency)
     if run is None:
-        if _traded(log) or not list_runs(root):
+        if _traded(log) or not (list_runs(root) or unreadable_runs(root)):
             return Book(f"log {root}", log, log, currency=currency)
         run = "latest"
     found = find_run(root, run)

@@ -74,6 +74,8 @@ def test_rejected_rows_are_shown_and_kept(tape, trades, tmp_path):
     assert "negative price -1" in done.out
     rows = tape("--log", tmp_path / "log", "events", "--type", "row_rejected", "--json").json
     assert [row["data"]["line"] for row in rows] == [4, 5]
+    again = tape("--log", tmp_path / "log", "import", trades, *TABLE).out
+    assert again.endswith("nothing is new: the log has every row already\n")
 
 
 def test_an_import_that_rejects_every_row_ends_with_a_code_and_a_word(tape, tmp_path):

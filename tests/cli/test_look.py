@@ -139,6 +139,7 @@ def test_why_takes_an_order_id_too(tape, sample_log):
         (["why", "99999999"], 7, "has no event 99999999"),
         (["state", "--at", "99999999"], 7, "the last one is"),
         (["state", "--at", "yesterday"], 2, "neither a seq nor a time"),
+        (["state", "--at", ""], 2, "neither a seq nor a time"),
         (["state", "--at", "2025-07-03T25:00:00Z"], 2, "not a time"),
         (["events", "--type", "fileld"], 2, "did you mean filled?"),
         (["events", "--type", "FILELD"], 2, "did you mean filled?"),
@@ -159,6 +160,15 @@ def test_what_is_not_there_is_refused_in_words(tape, sample_log, args, code, say
     assert (done.code, done.out) == (code, "")
     assert done.err.startswith("error: ")
     assert says in done.err
+
+
+def test_the_only_run_is_named_if_it_cannot_be_read_and_not_taken_for_none(tape, log):
+    (document,) = log.glob("runs/*/run.json")
+    document.write_bytes(document.read_bytes()[:-9])
+    done = tape("--log", log, "fills")
+    assert (done.code, done.out) == (6, "")
+    assert f"{document}: not a run" in done.err
+    assert tape("--log", log, "fills", "--run", "log").code == 0
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def test_a_run_is_exported_to_a_directory_of_types(tape, sample_log, tmp_path):
     [
         ([], 2, "name OUT"),
         (["x.csv"], 2, "add --type"),
+        (["x.xlsx", "--type", "trade"], 2, "expected .parquet or .csv"),
         (["x.csv", "--type", "bar"], 7, "no such events"),
         (["taken", "--type", "trade"], 2, "overwrites nothing"),
         (["x", "--date", "2020-01-01"], 7, "it has 2025-07-02"),
