@@ -106,7 +106,7 @@ class Verbs(click.Group):
         if args and args[0] not in _TARGETS and not args[0].startswith("-"):
             from difflib import get_close_matches  # noqa: PLC0415
 
-            near = get_close_matches(args[0], _TARGETS, n=1, cutoff=0.5)
+            near = [] if args[0] == "help" else get_close_matches(args[0], _TARGETS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else "tape --help lists the verbs."
             ctx.fail(f"no verb {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
