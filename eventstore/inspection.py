@@ -271,7 +271,11 @@ class _Inspection:
         path, before = self._paths[index], self._before(header.number)
         if header.previous_number != before.previous_number:
             missing = self._layout.segment_path(header.previous_number)
-            message = f"{path}: follows segment {header.previous_number}, which is missing; restore {missing}"
+            sealed = self._layout.sealed / f"*-{header.first_seq - 1:014d}"
+            message = (
+                f"{path}: follows segment {header.previous_number}, which is missing; restore {missing}, or "
+                f"{sealed} if it was sealed"
+            )
             raise self._damage(message, path, 0, index)
         if (header.first_seq, header.previous_hash) != (before.next_seq, before.chain):
             message = (
