@@ -140,7 +140,8 @@ def check(call: Call, connect: bool) -> int:
         [(p.what, "yes" if p.ok else "NO", p.found, p.remedy) for p in points],
     )
     good = all(point.ok for point in points)
-    call.out.next("live --demo" if not connect else "live --observe" if good else "check --connect")
+    begin, again = ("live --observe", "check --connect") if connect else ("live --demo", "check")
+    call.out.next(begin if good else again)
     return ExitCode.OK if good else ExitCode.FOUND
 
 
