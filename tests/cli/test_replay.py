@@ -90,6 +90,15 @@ def test_a_run_whose_strategy_was_edited_without_effect_is_proven_and_the_change
     assert f"run {run} comes out the same, though there is a change in the code of BuyAndHold" in done.err
 
 
+def test_a_run_whose_strategy_is_not_where_it_was_says_where_to_look(tape, log, held):
+    run, source = held
+    source.rename(source.with_name("moved.py"))
+    done = tape("--log", log, "replay", run)
+    assert (done.code, done.out) == (2, "")
+    assert f"mine.py: no such file; expected path/file.py:Class; so run {run} names it" in done.err
+    assert f"next: tape --log {log} replay 2025-07-03 --strategy FILE.py:Class" in done.err
+
+
 def test_another_assumption_is_another_run(tape, log):
     args = ["--log", log, "replay", "2025-07-03", "--json"]
     slow = tape(*args, "--latency-ms", "250").json
