@@ -145,6 +145,7 @@ def test_why_takes_an_order_id_too(tape, sample_log):
         (["events", "--type", "FILELD"], 2, "did you mean filled?"),
         (["events", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
         (["events", "--strategy", "nobody"], 2, "it has sma_cross, buy_and_hold"),
+        (["events", "--follow", "--run", "latest"], 2, "a run is complete"),
         (["orders", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
         (["orders", "--strategy", "nobody"], 2, "it has sma_cross, buy_and_hold"),
         (["fills", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
