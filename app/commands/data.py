@@ -1,5 +1,6 @@
 """`import` and `export`: market data in, slices of the log out."""
 
+import json
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -326,7 +327,14 @@ def export(
     call.out.table(["file", "events"], list(done.files.items()))
     if done.unknown:
         call.out.note(f"left out {done.unknown} events of types that this version does not know")
-    call.out.next("sql 'SELECT * FROM runs'")
+    call.out.note(f"next: python -c {quote(_reading(next(iter(done.files))))}")
+
+
+def _reading(file: str) -> str:
+    """Return what shows an exported file without any of our code."""
+    read = "read_csv" if file.endswith(".csv") else "read_parquet"
+    name = json.dumps(file, ensure_ascii=False)  # in double quotes: the shell's are single ones
+    return f"import pandas; print(pandas.{read}({name}))"
 
 
 def _export_fixture(call: Call, name: str, run: str, directory: Path) -> None:

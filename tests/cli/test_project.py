@@ -1,7 +1,10 @@
 """`init`, `strategies`, `config`, `export`: a project of one's own, and data that leave the log."""
 
+import contextlib
 import csv
+import io
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import chdir
@@ -102,7 +105,14 @@ def test_a_slice_of_one_type_is_exported_to_one_file(tape, sample_log, tmp_path)
     table = pq.read_table(tmp_path / "trades.parquet")
     assert done.json["files"] == {"trades.parquet": table.num_rows}
     assert set(table["instrument"].to_pylist()) == {"ZVXA"}
-    assert tape(*args, "trades.csv").code == 0
+    told = tape(*args, "trades.csv")
+    assert told.code == 0
+    for said in (done.err, told.err):
+        begin, option, code = shlex.split(said.partition("next: ")[2])
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            exec(code)  # what it says to do next
+        assert (begin, option, f"[{table.num_rows} rows x " in shown.getvalue()) == ("python", "-c", True)
     with (tmp_path / "trades.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["seq"]) for row in rows] == table["seq"].to_pylist()
