@@ -101,12 +101,18 @@ class Damage(CorruptLog):
 
 
 class Lost(LostDurableData):
-    """The log ends before its high-water mark; `prefix` is what there is, `path` what was looked at last."""
+    """The log ends before its high-water mark; `prefix` is what there is, `path` and `offset` where it ends.
 
-    def __init__(self, message: str, prefix: Recovery, path: Path | None = None) -> None:
+    They are `None` where what follows is not damaged but missing.
+    """
+
+    def __init__(
+        self, message: str, prefix: Recovery, path: Path | None = None, offset: int | None = None
+    ) -> None:
         super().__init__(message)
         self.prefix = prefix
         self.path = path
+        self.offset = offset
 
 
 def inspect(root: Path) -> Recovery:
@@ -152,6 +158,7 @@ def _lost(layout: Layout, result: Recovery, mark: Mark) -> Lost:
             f"{accept}",
             result,
             torn.path,
+            torn.valid_length,
         )
     return Lost(
         f"{layout.root}: ends at seq {result.last_seq}, but {durable}; restore the missing file, {accept}",

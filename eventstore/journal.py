@@ -94,7 +94,7 @@ class Journal:
         try:
             with building_in(layout, files):  # a killed writer's sealing process publishes nothing after it
                 damage, prefix = _damage_of(root)
-                place = (damage.path, damage.offset) if isinstance(damage, Damage) else (layout.hwm, 0)
+                place = (damage.path or layout.hwm, damage.offset or 0)
                 set_aside(layout, files, prefix)
             # The mark stays until the new segment's first sync overwrites it: till then, this is damage.
             loss = LossAccepted(

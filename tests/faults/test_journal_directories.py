@@ -378,6 +378,16 @@ def test_accepting_a_loss_says_so_in_the_log_and_keeps_the_rest_in_quarantine(tm
     assert (layout.quarantine / "00000004.evj").exists()
 
 
+def test_the_loss_of_a_last_block_names_its_file_and_offset(tmp_path: Path) -> None:
+    layout = make_log(tmp_path / "log")
+    tear(layout)
+    assert accept_loss(layout.root, "cut off").last_seq == 19
+    (tail,) = layout.quarantine.iterdir()
+    loss = read_all(layout.root)[19].event
+    assert isinstance(loss, LossAccepted)
+    assert (loss.file, tail.name) == ("hot/00000004.evj", f"00000004-{loss.offset}.torn")
+
+
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_a_missing_segment_can_be_accepted_as_lost(tmp_path: Path, number: int) -> None:
     layout = make_log(tmp_path / "log")
