@@ -106,7 +106,7 @@ class Verbs(click.Group):
         if args and args[0] not in _TARGETS and not args[0].startswith("-"):
             from difflib import get_close_matches  # noqa: PLC0415
 
-            near = get_close_matches(args[0], _TARGETS, n=1, cutoff=0.5)
+            near = [] if args[0] == "help" else get_close_matches(args[0], _TARGETS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else "tape --help lists the verbs."
             ctx.fail(f"no verb {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
@@ -164,7 +164,9 @@ def tape(
     ctx: click.Context, config: tuple[str, ...], log: str | None, as_json: bool, verbose: int, quiet: bool
 ) -> None:
     """Replay recorded markets through strategies, and ask the log what happened and why."""
-    ctx.obj = {"config": list(config), "log": log, "json": as_json, "verbosity": -1 if quiet else verbose}
+    ctx.ensure_object(dict).update(
+        config=list(config), log=log, json=as_json, verbosity=-1 if quiet else verbose
+    )
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -176,15 +178,16 @@ def main(args: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     arguments = list(sys.argv[1:] if args is None else args)
+    asked: dict[str, Any] = {}
     try:
-        code = tape.main(arguments, prog_name="tape", standalone_mode=False)
+        code = tape.main(arguments, prog_name="tape", standalone_mode=False, obj=asked)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
         return 130
     except Exception as error:  # noqa: BLE001  # the last line of defence: anything else is our bug
-        return _failed(error, verbose=_asked_for_details(arguments))
+        return _failed(error, asked, verbose=_asked_for_details(arguments))
     return code if isinstance(code, int) else 0
 
 
@@ -192,7 +195,7 @@ def _asked_for_details(arguments: Sequence[str]) -> bool:
     return any(arg == "--verbose" or (arg[:1] == "-" and arg[1:2] != "-" and "v" in arg) for arg in arguments)
 
 
-def _failed(error: Exception, *, verbose: bool) -> int:
+def _failed(error: Exception, asked: dict[str, Any], *, verbose: bool) -> int:
     """Print an error as people should see it and return its exit code."""
     from core.errors import ExitCode, TapeError  # noqa: PLC0415  # only when something went wrong
 
@@ -201,7 +204,9 @@ def _failed(error: Exception, *, verbose: bool) -> int:
 
         _say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, TapeError):
-        _say(f"error: {error}")
+        from app.commands.base import repeatable  # noqa: PLC0415
+
+        _say(f"error: {repeatable(str(error), asked)}")
         return int(error.exit_code)
     if isinstance(error, OSError) and error.errno in _STORAGE:
         place = f"{error.filename}: " if error.filename else ""

@@ -156,10 +156,11 @@ class State:
         self._currency = currency
 
     def __repr__(self) -> str:
+        from app.output import counted  # noqa: PLC0415
         from core.clock import iso  # noqa: PLC0415
 
-        held, working = len(self.positions), len(self.orders)
-        return f"<state at {iso(self.ts)}: {held} positions, {working} working orders, equity {self.equity}>"
+        held, working = counted(len(self.positions), "position"), counted(len(self.orders), "working order")
+        return f"<state at {iso(self.ts)}: {held}, {working}, equity {self.equity}>"
 
     @property
     def ts(self) -> int:
@@ -206,7 +207,10 @@ class Log:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<log {self.path}: {self._reader.last_seq():,} events, {len(self.runs())} runs>"
+        from app.output import counted  # noqa: PLC0415
+
+        runs = counted(len(self.runs()), "run")
+        return f"<log {self.path}: {counted(self._reader.last_seq(), 'event')}, {runs}>"
 
     def close(self) -> None:
         """Release the SQL connection."""

@@ -108,7 +108,8 @@ def decode_header(salt: int, data: memoryview) -> BlockHeader | str:
     if magic != MAGIC:
         return "there is no block"
     if crc != crc32(data[:_CRC_OFFSET], salt):
-        return "the header's checksum differs"
+        read = "" if version == BLOCK_VERSION else f"; its version reads {version}, not {BLOCK_VERSION}"
+        return f"the header's checksum differs{read}"
     if version != BLOCK_VERSION:
         return f"block version {version} is not known"
     if not 0 < size <= MAX_PAYLOAD_BYTES or count < 1:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ _ID = re.compile(r"[0-9]{19}-[0-9]{1,10}-[0-9a-f]{8}")
 _COMMAND = re.compile(r"[a-z][a-z_]{0,31}")
 _MAX_BYTES = 64 << 10
 _MAX_PENDING = 256
-_POLL_S = 0.02
+_POLL_S, _POLLS_A_LOOK = 0.02, 25
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -81,16 +82,24 @@ def answer(root: Path, key: str, result: dict[str, Any]) -> None:
         (directory / (key + _REQUEST)).unlink()
 
 
-def wait(root: Path, key: str, timeout_s: float) -> dict[str, Any] | None:
-    """Return the answer to a request and remove it; `None` after `timeout_s`, with the request withdrawn."""
+def wait(
+    root: Path, key: str, timeout_s: float, gone: Callable[[], bool] = lambda: False
+) -> dict[str, Any] | None:
+    """Return the answer to a request and remove it; `None` after `timeout_s`, with the request withdrawn.
+
+    So it is as soon as the holder is `gone`, which is asked now and then: nobody else takes the request.
+    """
     path = _directory(root) / (key + _ANSWER)
     deadline = time.monotonic() + timeout_s
+    looks = 0
     while True:
-        with suppress(FileNotFoundError):
+        looks += 1
+        over = time.monotonic() >= deadline or (looks % _POLLS_A_LOOK == 0 and gone())
+        with suppress(FileNotFoundError):  # looked for once more: it may have come just before
             result = json.loads(path.read_bytes())
             path.unlink()
             return dict(result)
-        if time.monotonic() >= deadline:
+        if over:
             with suppress(FileNotFoundError):
                 (_directory(root) / (key + _REQUEST)).unlink()
             return None

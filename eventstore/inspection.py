@@ -52,13 +52,27 @@ def _compared(layout: Layout, result: Recovery, mark: Mark | BadMark) -> Recover
         return _unmarked(layout, result, mark)
     check_owner(layout, mark, result.store)
     if mark.seq > result.last_seq:
-        raise Lost(
-            f"{layout.root}: ends at seq {result.last_seq}, but seq {mark.seq} of segment {mark.segment} was "
-            f"durable ({layout.hwm}); restore the missing file, or accept the loss with "
-            "`tape verify --accept-loss REASON`",
-            msgspec.structs.replace(result, store=result.store or mark.store),
-        )
+        raise _lost(layout, msgspec.structs.replace(result, store=result.store or mark.store), mark)
     return result
+
+
+def _lost(layout: Layout, result: Recovery, mark: Mark) -> Lost:
+    durable = f"seq {mark.seq} of segment {mark.segment} was durable ({layout.hwm})"
+    accept = "or accept the loss with `tape verify --accept-loss REASON`"
+    torn = result.torn
+    if torn is not None and mark.segment == torn.segment:
+        return Lost(
+            f"{torn.path}: offset {torn.valid_length}: damaged at seq {result.next_seq}: {torn.why}; "
+            f"{durable}. The log can be read up to seq {result.last_seq}; restore the file from a copy, "
+            f"{accept}",
+            result,
+            torn.path,
+            torn.valid_length,
+        )
+    return Lost(
+        f"{layout.root}: ends at seq {result.last_seq}, but {durable}; restore the missing file, {accept}",
+        result,
+    )
 
 
 def _unmarked(layout: Layout, result: Recovery, mark: BadMark) -> Recovery:
@@ -92,6 +106,7 @@ class _Inspection:
         self._store: bytes | None = None
         self._hot: list[HotSegment] = []
         self._stillborn: list[Path] = []
+        self._stopped = ""  # what ended the walk of the last segment
 
     def run(self) -> Recovery:
         self._store = self._sealed.store()
@@ -164,7 +179,11 @@ class _Inspection:
         path, before = self._paths[index], self._before(header.number)
         if header.previous_number != before.previous_number:
             missing = self._layout.segment_path(header.previous_number)
-            message = f"{path}: follows segment {header.previous_number}, which is missing; restore {missing}"
+            sealed = self._layout.sealed / f"*-{header.first_seq - 1:014d}"
+            message = (
+                f"{path}: follows segment {header.previous_number}, which is missing; restore {missing}, or "
+                f"{sealed} if it was sealed"
+            )
             raise self._damage(message, path, 0, index)
         if (header.first_seq, header.previous_hash) != (before.next_seq, before.chain):
             message = (
@@ -211,6 +230,7 @@ class _Inspection:
         self._hot.append(HotSegment(path, header, end))
         if walked.damage is None:
             return
+        self._stopped = walked.damage
         if _was_durable(walked.rest, header.store, end.next_seq):
             message = (
                 f"{path}: offset {end.offset}: damaged at seq {end.next_seq}: {walked.damage}; "
@@ -238,9 +258,9 @@ class _Inspection:
         while self._hot and self._hot[-1].empty:
             segment = self._hot.pop()
             empty.append(segment.path)
-            torn = torn or _tail(segment)
+            torn = torn or _tail(segment, self._stopped)
         if torn is None and self._hot and self._sealed.segment(self._hot[-1].number) is None:
-            torn = _tail(self._hot[-1])
+            torn = _tail(self._hot[-1], self._stopped)
         return msgspec.structs.replace(self._prefix(), empty=empty, torn=torn)
 
     def _before(self, number: int) -> "_End":
@@ -280,9 +300,9 @@ class _End(NamedTuple):
     next_seq: int
 
 
-def _tail(segment: HotSegment) -> Torn | None:
+def _tail(segment: HotSegment, why: str) -> Torn | None:
     data = segment.path.read_bytes()[segment.end.offset :]
-    return Torn(segment.path, segment.number, segment.end.offset, data) if data else None
+    return Torn(segment.path, segment.number, segment.end.offset, data, why) if data else None
 
 
 def _was_durable(rest: memoryview, store: bytes, seq: int) -> bool:

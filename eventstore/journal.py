@@ -95,7 +95,7 @@ class Journal:
         try:
             with building_in(layout, files):  # a killed writer's sealing process publishes nothing after it
                 damage, prefix = _damage_of(root)
-                place = (damage.path, damage.offset) if isinstance(damage, Damage) else (layout.hwm, 0)
+                place = (damage.path or layout.hwm, damage.offset or 0)
                 set_aside(layout, files, prefix)
             # The mark stays until the new segment's first sync overwrites it: till then, this is damage.
             loss = LossAccepted(
@@ -276,7 +276,7 @@ class Journal:
         if free < self.policy.min_free_bytes:
             raise StoreError(
                 f"{self._layout.hot}: {free >> 20} MiB free, at least {self.policy.min_free_bytes >> 20} MiB "
-                "are kept back; nothing was written: free some space, then start again"
+                "are kept back; nothing more is written: free some space, then run the command again"
             )
         self._free_checked = now
 

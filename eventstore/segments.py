@@ -85,7 +85,10 @@ def decode_segment_header(data: bytes | memoryview, place: str) -> SegmentHeader
     if magic != SEGMENT_MAGIC:
         raise CorruptLog(f"{place}: offset 0: this is no segment of a log (its first 8 bytes differ)")
     if crc != crc32(data[:_CRC_OFFSET]):
-        raise CorruptLog(f"{place}: offset 0: the segment header's checksum differs")
+        read = (
+            "" if version == FORMAT_VERSION else f"; its format version reads {version}, not {FORMAT_VERSION}"
+        )
+        raise CorruptLog(f"{place}: offset 0: the segment header's checksum differs{read}")
     if version > FORMAT_VERSION:
         raise UnsupportedFormat(
             f"{place}: format version {version}, this program reads up to {FORMAT_VERSION}: upgrade truetape"

@@ -251,7 +251,10 @@ def _worded(timeout_s: float | None) -> Iterator[None]:
     try:
         yield
     except duckdb.InterruptException as error:
-        raise UsageError(f"the query took longer than {timeout_s} s and was stopped; narrow it") from error
+        raise UsageError(
+            f"the query took longer than {timeout_s or 0:g} s and was stopped; narrow it, or give it longer "
+            "(--timeout SECONDS)"
+        ) from error
     except duckdb.PermissionException as error:
         raise UsageError(f"{_first_line(error)}; SQL here reads the log's own files only") from error
     except duckdb.CatalogException as error:

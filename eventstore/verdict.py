@@ -36,12 +36,13 @@ class HotSegment(msgspec.Struct, frozen=True):
 
 
 class Torn(msgspec.Struct, frozen=True):
-    """Bytes after the valid end of the last segment that never became durable."""
+    """Bytes after the valid end of the last segment that never became durable; `why` they are not valid."""
 
     path: Path
     segment: int
     valid_length: int
     data: bytes
+    why: str
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +86,15 @@ class Damage(CorruptLog):
 
 
 class Lost(LostDurableData):
-    """The log is whole but ends before its high-water mark; `prefix` is what there is."""
+    """The log ends before its high-water mark; `prefix` is what there is, `path` and `offset` where it ends.
 
-    def __init__(self, message: str, prefix: Recovery) -> None:
+    They are `None` where what follows is not damaged but missing.
+    """
+
+    def __init__(
+        self, message: str, prefix: Recovery, path: Path | None = None, offset: int | None = None
+    ) -> None:
         super().__init__(message)
         self.prefix = prefix
+        self.path = path
+        self.offset = offset

@@ -45,6 +45,18 @@ class Finding(msgspec.Struct, frozen=True):
     rebuildable: bool = False
 
 
+class Tail(msgspec.Struct, frozen=True):
+    """Bytes at the end of the journal that are no valid block: a crash left them, or they are just written.
+
+    Nothing says that they were ever durable, so they are no damage; the next writer sets them aside.
+    """
+
+    path: str
+    offset: int
+    bytes: int
+    why: str
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was checked and what was found. `chain` is the hash over the whole log (hex)."""
 
@@ -58,6 +70,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     deep: bool
     findings: list[Finding]
     remedy: Remedy
+    tail: Tail | None
 
     @property
     def ok(self) -> bool:
@@ -71,6 +84,7 @@ class _Tally:
         self.findings: list[Finding] = []
         self.sealed = self.segments = self.files = self.events = self.runs = 0
         self.loss = self.interrupted = False
+        self.tail: Tail | None = None
 
     def remedy(self) -> Remedy:
         if not self.findings:
@@ -127,6 +141,7 @@ def verify(root: Path, *, deep: bool = False, progress: Callable[[str], None] = 
         deep=deep,
         findings=tally.findings,
         remedy=tally.remedy(),
+        tail=tally.tail,
     )
 
 
@@ -281,6 +296,8 @@ def _check_journal(layout: Layout, tally: _Tally) -> tuple[int, str]:
                 tally.add(place, said, getattr(error, "offset", None))
             prefix = getattr(error, "prefix", None)
             return (prefix.last_seq, prefix.chain.hex()) if prefix is not None else (0, "")
+        if (torn := found.torn) is not None:
+            tally.tail = Tail(str(torn.path), torn.valid_length, len(torn.data), torn.why)
         if found.mark is not None:
             tally.unmarked(layout.hwm, found.mark.why)
         hot = [segment for segment in found.hot if segment not in found.covered]

@@ -227,6 +227,17 @@ def _between(whole: FileSlice, dates: Sequence[bytes], days: Days) -> FileSlice:
 
 
 def _no_symbol(folder: Path, symbol: str, held: Sequence[str]) -> None:
+    name = symbol.lower()
+    others = [
+        resolution
+        for resolution in RESOLUTIONS
+        if (folder.parent / resolution / name).is_dir()
+        or (folder.parent / resolution / f"{name}.zip").exists()
+    ]
+    if others:
+        raise DataMissing(
+            f"{folder}: no data of {symbol.upper()}; next: --resolution {' or '.join(others)}, where it is"
+        )
     names = sorted(name.upper() for name in held)
     near = difflib.get_close_matches(symbol.upper(), names, n=3, cutoff=0.3) or names[:5]
     raise DataMissing(

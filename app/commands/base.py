@@ -4,6 +4,8 @@ A verb is a function whose first argument is its `Call`. It may return an exit c
 that a single verb decides.
 """
 
+import re
+import shlex
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,7 @@ class _Amount(click.FloatRange):
         return number
 
 
+_COMMAND = re.compile(r"(?:(?<=next: )|(?<=`))tape(?= [a-z])")
 KEPT = "stopped; what is done is kept: the same command goes on from here"
 _AMOUNT_MAX = 1e9
 AMOUNT = _Amount(min=0)
@@ -43,9 +46,7 @@ class Call:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        again = [part for name in options["config"] for part in ("-c", name)]
-        again += ["--log", options["log"]] if options["log"] else []
-        self.out = Output(as_json=options["json"], verbosity=options["verbosity"], again=again)
+        self.out = Output(as_json=options["json"], verbosity=options["verbosity"], again=_again(options))
 
     @cached_property
     def config(self) -> "Config":
@@ -73,11 +74,26 @@ class Call:
         note = sample_note(self.root, dates)
         if not note:
             return
-        from app.data.importing import import_builtin_sample  # noqa: PLC0415
+        from app.data.importing import make_builtin_sample  # noqa: PLC0415
 
         self.out.note(note)
         with self.out.progress("rows", stopped=KEPT) as advance:
-            import_builtin_sample(self.root, advance)
+            make_builtin_sample(self.root, lambda: bool(sample_note(self.root, dates)), advance)
+
+
+def repeatable(message: str, options: dict[str, Any]) -> str:
+    """Return a message whose commands look at the same log with the same configuration as this one did.
+
+    What raises an error knows neither, and writes `next: tape verify`.
+    """
+    again = shlex.join(["tape", *_again(options)])
+    return _COMMAND.sub(lambda _: again, message)
+
+
+def _again(options: dict[str, Any]) -> list[str]:
+    """Return the global options that another command needs as well."""
+    again = [part for name in options.get("config", ()) for part in ("-c", name)]
+    return [*again, "--log", options["log"]] if options.get("log") else again
 
 
 class Verb(click.Command):

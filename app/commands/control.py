@@ -3,6 +3,7 @@
 import click
 
 from app.commands.base import AMOUNT, Call, verb
+from app.output import counted
 
 _REASON = click.option("--reason", metavar="TEXT", help="Goes into the log.")
 _TIMEOUT = click.option(
@@ -55,7 +56,11 @@ def _halt(call: Call, level: str, reason: str | None, timeout: float) -> int:
     elif seen is None:
         call.out.note(f"the broker's book was not seen within {timeout:g} s; next: tape status")
     else:
-        what = f"{seen.working_orders} working orders, {seen.open_positions} positions at the broker"
+        orders, positions = (
+            counted(seen.working_orders, "working order"),
+            counted(seen.open_positions, "position"),
+        )
+        what = f"{orders}, {positions} at the broker"
         call.out.line(f"{seen.level}: {'reached' if seen.reached else 'NOT REACHED'}, {what}")
     call.out.next("resume --reason TEXT")
     return ExitCode.OK if seen is None or seen.reached else ExitCode.FOUND
@@ -135,7 +140,8 @@ def check(call: Call, connect: bool) -> int:
         [(p.what, "yes" if p.ok else "NO", p.found, p.remedy) for p in points],
     )
     good = all(point.ok for point in points)
-    call.out.next("live --demo" if not connect else "live --observe" if good else "check --connect")
+    begin, again = ("live --observe", "check --connect") if connect else ("live --demo", "check")
+    call.out.next(begin if good else again)
     return ExitCode.OK if good else ExitCode.FOUND
 
 

@@ -1,5 +1,6 @@
 """`import` and `export`: market data in, slices of the log out."""
 
+import json
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -226,13 +227,15 @@ def _show(call: Call, result: Any) -> None:
             "duplicates": f"{result.duplicates:,}"
             + (f" ({result.resumed:,} from an interrupted import)" if result.resumed else ""),
             "rejected": f"{result.rejected:,}",
-            "instruments": _some(result.instruments),
-            "dates": _span(result.dates),
-            "gaps": len(result.gaps),
+            **({"instruments": _some(result.instruments)} if result.instruments else {}),
+            **({"dates": _span(result.dates)} if result.dates else {}),
+            **({"gaps": len(result.gaps)} if result.accepted else {}),
             **({"splits and dividends": f"{result.actions:,}"} if result.actions else {}),
         },
         title=f"imported into {call.root}: {result.feed}",
     )
+    if result.duplicates and not (result.accepted or result.rejected or result.is_refused):
+        call.out.line("nothing is new: the log has every row already")
     if result.rejected:
         cells = [(item.file, item.line, item.reason) for item in first_rejections(result)]
         call.out.table(["file", "line", "rejected because"], cells)
@@ -324,7 +327,14 @@ def export(
     call.out.table(["file", "events"], list(done.files.items()))
     if done.unknown:
         call.out.note(f"left out {done.unknown} events of types that this version does not know")
-    call.out.next("sql 'SELECT * FROM runs'")
+    call.out.note(f"next: python -c {quote(_reading(next(iter(done.files))))}")
+
+
+def _reading(file: str) -> str:
+    """Return what shows an exported file without any of our code."""
+    read = "read_csv" if file.endswith(".csv") else "read_parquet"
+    name = json.dumps(file, ensure_ascii=False)  # in double quotes: the shell's are single ones
+    return f"import pandas; print(pandas.{read}({name}))"
 
 
 def _export_fixture(call: Call, name: str, run: str, directory: Path) -> None:

@@ -9,6 +9,7 @@ import click
 from app.commands.base import COUNT, Call, verb
 from app.commands.look import book_of, narrowing, run_option, same_run
 from app.output import when
+from core.errors import UsageError
 
 _FLUSHED = 1_000
 _POLL_S = 0.2
@@ -46,7 +47,9 @@ def why(call: Call, run: str | None, name: str) -> None:
 @click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
 @click.option("--limit", default=_LIMIT, show_default=True, type=COUNT, help="At most so many; 0: all.")
 @click.option(
-    "--follow", is_flag=True, help="Wait for more, until interrupted; with --json one object a line."
+    "--follow",
+    is_flag=True,
+    help="Wait for more of the log, until interrupted; with --json one object a line.",
 )
 @run_option
 def events(
@@ -65,6 +68,10 @@ def events(
 
     from app.look import looking  # noqa: PLC0415
 
+    if follow and run not in (None, "log"):
+        raise UsageError(
+            f"--follow --run {run}: a run is complete, nothing more comes; leave out one of them"
+        )
     book = book_of(call, "log" if follow else run)
     chosen = looking.EventFilter(
         types=looking.event_types(types),

@@ -252,7 +252,7 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     from app.look.books import parse_moment, snapshot  # noqa: PLC0415
 
     book = book_of(call, run)
-    moment = parse_moment(at, book) if at else None
+    moment = None if at is None else parse_moment(at, book)
     shot = snapshot(book, moment)
     view = looking.state_view(book, shot, at or "end")
     call.out.result(view)

@@ -202,6 +202,12 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     cells = [(item.path, "" if item.offset is None else item.offset, item.message) for item in found.findings]
     if cells:
         call.out.table(["file", "offset", "problem"], cells)
+    if (tail := found.tail) is not None:
+        call.out.line(
+            f"note: {tail.path}: the last {counted(tail.bytes, 'byte')}, from offset {tail.offset} on, are "
+            f"no whole block ({tail.why}) and not known to have been durable: they are being written, or "
+            "a crash left them; the next writer sets them aside in quarantine/"
+        )
     if lost is not None:
         call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
         return 0

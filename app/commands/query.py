@@ -14,6 +14,8 @@ from app.output import jsonable
 
 _VALUE_MAX = 200
 """A table cuts longer values, such as the whole description of a run in the view `runs`."""
+_PLAN = ["explain_key", "explain_value"]
+"""What EXPLAIN answers: a drawing of several lines, which no table holds."""
 _PROMPT = "sql> "
 _MORE = "...> "
 
@@ -58,6 +60,9 @@ def _show(call: Call, result: Any, as_csv: bool) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([jsonable(value) for value in row] for row in result.rows)
+    elif columns == _PLAN and not call.out.as_json:
+        for _, drawing in result.rows:
+            call.out.line(str(drawing).rstrip("\n"))
     else:
         call.out.result([dict(zip(columns, row, strict=True)) for row in result.rows])
         call.out.table(columns, [[_cut(value) for value in row] for row in result.rows])

@@ -35,10 +35,12 @@ def report(call: Call, run: str, html: Path | None, csv: Path | None, excel: Pat
     found = find_run(call.root, run)
     writing.check(html, csv, excel)
     with opened(call.root, found) as material:
+        # Files first: who reads the answer may go away (`| head`), and they are there all the same.
+        written = list(writing.write(material, html=html, csv=csv, excel=excel))
         call.out.result(material.report)
         _show(call, material.report)
-        for path in writing.write(material, html=html, csv=csv, excel=excel):
-            call.out.note(f"wrote {path}")
+    for path in written:
+        call.out.note(f"wrote {path}")
     if html is None:
         call.out.next(f"report {found.id} --html report.html")
     else:
@@ -133,10 +135,11 @@ def compare(call: Call, first: str, second: str, html: Path | None) -> None:
     runs = find_run(call.root, first), find_run(call.root, second)
     with opened(call.root, runs[0]) as one, opened(call.root, runs[1]) as other:
         told = side_by_side(one, other)
+        written = None if html is None else writing.write_comparison(told, one, other, html)
         call.out.result(told)
         _show_both(call, told)
-        if html is not None:
-            call.out.note(f"wrote {writing.write_comparison(told, one, other, html)}")
+    if written is not None:
+        call.out.note(f"wrote {written}")
     call.out.next(f"diff {runs[0].id} {runs[1].id}")
 
 

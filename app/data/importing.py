@@ -7,6 +7,7 @@ wrong argument leaves no empty log behind.
 
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import msgspec
@@ -20,13 +21,14 @@ from adapters.replay.tables.options import TableOptions
 from adapters.replay.tables.table import open_tables, plan_tables
 from app.operation.writing import writing
 from app.output import Advance
-from core.errors import DataMissing, UsageError
+from core.errors import DataMissing, LogLocked, UsageError
 from core.events import Recovered, RowRejected
 from core.ports import EntryReader
 from eventstore.reader import LogReader
 
 FORMATS = ("lean", "csv", "parquet", "sample")
 REJECTIONS_SHOWN = 10
+_LOOKS, _LOOK_S = 600, 0.1
 
 
 Job = Callable[[ImportWriter, EntryReader, Advance], ImportResult]
@@ -68,6 +70,25 @@ def run_import(root: Path, request: ImportRequest, progress: Advance | None = No
 def import_builtin_sample(root: Path, progress: Advance | None = None) -> Imported:
     """Make a log from the built-in sample."""
     return run_import(root, ImportRequest(format="sample"), progress)
+
+
+def make_builtin_sample(root: Path, missing: Callable[[], bool], progress: Advance | None = None) -> None:
+    """Make a log from the built-in sample, or let another process that holds the log make it.
+
+    Raises `LogLocked` if that one has not after a minute: it does something else. Should it end before, what
+    is `missing` is imported here.
+    """
+    for last in (*[False] * _LOOKS, True):
+        if not missing():
+            return
+        try:
+            import_builtin_sample(root, progress)
+        except LogLocked:
+            if last:
+                raise
+            sleep(_LOOK_S)
+        else:
+            return
 
 
 def _job(request: ImportRequest) -> Job:

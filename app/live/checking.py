@@ -3,6 +3,7 @@
 Looks at the installation, the log and the broker; changes none of them.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from app.live.accounts import is_paper
 from app.live.kill_file import KillFile
 from app.live.killing import CLIENT_OFFSET
 from app.operation.operating import current_holder
-from core.errors import BrokerLibraryUnusable, TapeError
+from core.errors import BrokerLibraryUnusable, StoreError, TapeError
+from eventstore.inspection import inspect
 from eventstore.layout import Layout
 from eventstore.platform import choose
 from eventstore.reader import LogReader
@@ -30,6 +32,7 @@ PORTS = {
 SKEW_MAX_MS = 1000
 FREE_MIN_BYTES = 1 << 30
 READ_ONLY = 321
+_DAMAGED = "tape verify"
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -66,9 +69,10 @@ def _log(root: Path, config: Config) -> Iterator[Point]:
     if not layout.exists():
         yield Point("log", f"{root}: none yet; the first session makes it")
         return
-    who = current_holder(layout)
-    remedy = "stop it first, or use another --log" if who else ""
-    yield Point("log", f"{root}: held by process {who.get('pid')}" if who else str(root), remedy)
+    usable = _usable(root, layout)
+    yield usable
+    if usable.remedy == _DAMAGED:
+        return  # what it says of halts and breaks may be old
     free = choose().free_bytes(root)
     enough = free >= FREE_MIN_BYTES
     yield Point("disk", f"{free / 2**30:.1f} GiB free", "" if enough else "free some space")
@@ -79,6 +83,20 @@ def _log(root: Path, config: Config) -> Iterator[Point]:
     yield Point("halt", halt or "none", "tape resume --reason ..." if halt else "")
     breaks = ", ".join(gate.breaks)
     yield Point("breaks", breaks or "none", "tape accept --reason ..." if breaks else "")
+
+
+def _usable(root: Path, layout: Layout) -> Point:
+    who = current_holder(layout)
+    if who:
+        holder = f"{root}: held by process {who.get('pid')}"
+        return Point("log", holder, "stop it first, or use another --log")
+    if not os.access(root, os.W_OK):
+        return Point("log", f"{root}: cannot be written", "make it writable, or use another --log")
+    try:
+        inspect(root)
+    except StoreError as error:
+        return Point("log", str(error).partition("; ")[0], _DAMAGED)
+    return Point("log", str(root))
 
 
 def _broker(config: Config) -> Iterator[Point]:

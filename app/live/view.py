@@ -124,8 +124,8 @@ def summary(told: LiveStatus) -> str:
         when(told.time // SECOND_NS * SECOND_NS),
         "connected" if told.connected else "not connected",
         f"gate {told.gate}",
-        f"{told.active_positions} positions",
-        f"{told.pending_orders} working orders",
+        counted(told.active_positions, "position"),
+        counted(told.pending_orders, "working order"),
         f"equity {_amount(told.equity)} {told.currency}",
         f"{told.events:,} events",
     ]
@@ -162,7 +162,7 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     HaltRequested: lambda e: f"HALT {e.level} ({e.origin}): {e.reason}",
     HaltVerified: lambda e: (
         f"{e.level} {'reached' if e.reached else 'NOT REACHED'}: "
-        f"{e.working_orders} working orders, {e.open_positions} positions at the broker"
+        f"{counted(e.working_orders, 'working order')}, {counted(e.open_positions, 'position')} at the broker"
     ),
     TradingResumed: lambda e: f"trading resumed: {e.reason}",
     SignalFileRead: lambda e: f"signals of {e.source}: {trouble_of(e) or _counted(e)}",

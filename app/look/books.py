@@ -32,7 +32,7 @@ from core.ports import RUN_BASE, MarketChunk, Selection, entries_of
 from core.risk import Limits, RiskState
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
-from eventstore.runs import RunReader, find_run, list_runs
+from eventstore.runs import RunReader, find_run, list_runs, unreadable_runs
 from projections.account import Account
 from projections.actions import Factors
 from projections.base import Projection
@@ -95,6 +95,10 @@ class Book(msgspec.Struct, frozen=True):
         started = [entry.event for entry in self.trading({SessionStarted})]
         last = started[-1] if started else None
         return limits_of(last) if isinstance(last, SessionStarted) else Limits()
+
+    def holder(self, seq: int = RUN_BASE + 1) -> str:
+        """Return what `--run` must be for the event `seq` to be found; by default for those of orders."""
+        return self.run.id if self.run is not None and seq > RUN_BASE else "log"
 
     def entry(self, seq: int) -> Entry:
         """Return one entry; a seq above 2^40 is the run's. Raises `DataMissing`."""
@@ -178,7 +182,7 @@ def open_book(root: Path, run: str | None = None, *, currency: str = "USD") -> B
     if run == "log":
         return Book(f"log {root}", log, log, currency=currency)
     if run is None:
-        if _traded(log) or not list_runs(root):
+        if _traded(log) or not (list_runs(root) or unreadable_runs(root)):
             return Book(f"log {root}", log, log, currency=currency)
         run = "latest"
     found = find_run(root, run)

@@ -106,7 +106,7 @@ def _name_at(book: Book, seq: int, asked: dict[int, str]) -> str:
     if not name:
         raise UsageError(
             f"{book.label}: event {seq} ({BY_TYPE[type(event)].tag}) speaks of no order, and none was asked "
-            f"for at it; next: tape events --from {seq} --limit 1"
+            f"for at it; next: tape events --run {book.holder(seq)} --from {seq} --limit 1"
         )
     return str(name)
 
@@ -118,7 +118,9 @@ def _unknown(book: Book, lineage: Lineage, name: str) -> list[Entry]:
         raise UsageError(f"{book.label} has no orders; next: tape replay DATE --strategy NAME")
     near = get_close_matches(name, [*orders, *executions], n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(orders[:3])}"
-    raise UsageError(f"{book.label} has no order or execution {name!r}; {hint} (tape orders, tape fills)")
+    raise UsageError(
+        f"{book.label} has no order or execution {name!r}; {hint}; next: tape orders --run {book.holder()}"
+    )
 
 
 def _link(entry: Entry) -> Link:

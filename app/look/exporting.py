@@ -24,6 +24,20 @@ from eventstore.parquet import TypedWriter
 from eventstore.schema import arrow_schema, entries_to_batch, kind_of
 
 FORMATS = ("parquet", "csv")
+_OTHER_FILES = (
+    ".arrow",
+    ".db",
+    ".duckdb",
+    ".feather",
+    ".gz",
+    ".json",
+    ".jsonl",
+    ".pq",
+    ".tsv",
+    ".txt",
+    ".xlsx",
+)
+"""Endings of files that some may hope for, and that no directory has."""
 _BATCH = 50_000
 _STORAGE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -60,6 +74,10 @@ def export(book: Book, chosen: EventFilter, target: Path, file_format: str) -> E
     Raises `UsageError` if the target exists or its name does not fit, `DataMissing` if nothing is chosen.
     """
     single = target.suffix in {".parquet", ".csv"}
+    if target.suffix.lower() in _OTHER_FILES:
+        raise UsageError(
+            f"{target}: no {target.suffix} is written: expected .parquet or .csv for one type, or a directory"
+        )
     if single and (chosen.types is None or len(chosen.types) != 1):
         raise UsageError(f"{target} is one file, which holds one type: add --type TYPE, or name a directory")
     if target.exists():
@@ -69,7 +87,7 @@ def export(book: Book, chosen: EventFilter, target: Path, file_format: str) -> E
         rows, unknown = _write(book, chosen, building, form)
         if not rows:
             check_names(book, instrument=chosen.instrument, strategy=chosen.strategy)
-            raise DataMissing(f"{book.label} has no such events; next: tape events")
+            raise DataMissing(f"{book.label} has no such events; next: tape events --run {book.holder()}")
         if single:
             building.joinpath(next(iter(rows))).rename(target)
             rows = {str(target): count for count in rows.values()}

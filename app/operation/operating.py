@@ -6,6 +6,7 @@ and the two ways on after damage, `rebuild_tables` and `accept`, by being it.
 
 import os
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,8 @@ def seal_log(root: Path, timeout_s: float) -> Sealed:
     if _nothing_new(reader, before):
         return Sealed(before, 0, "nobody: there is nothing new")
     who = current_holder(layout)
-    if who:
+    if who and _asked(root, reader, who, timeout_s):
         by = f"process {who.get('pid')}"
-        _ask(root, reader, by, timeout_s)
     else:
         by = "this command"
         with writing(root) as writer:
@@ -86,8 +86,17 @@ def _nothing_new(reader: LogReader, sealed_seq: int) -> bool:
     return all(isinstance(entry.event, SegmentSealed) for batch in tail for entry in batch)
 
 
-def _ask(root: Path, reader: LogReader, by: str, timeout_s: float) -> None:
-    answer = control.wait(root, control.request(root, "seal"), timeout_s)
+def released(layout: Layout, who: dict[str, Any]) -> Callable[[], bool]:
+    """Return what says whether `who` no longer holds the log."""
+    return lambda: current_holder(layout).get("pid") != who.get("pid")
+
+
+def _asked(root: Path, reader: LogReader, who: dict[str, Any], timeout_s: float) -> bool:
+    """Have the holder seal; return whether it did: one that ends meanwhile leaves that to us."""
+    by, gone = f"process {who.get('pid')}", released(Layout(root), who)
+    answer = control.wait(root, control.request(root, "seal"), timeout_s, gone)
+    if answer is None and gone():
+        return False
     if answer is None:
         raise StoreError(
             f"{root}: {by} holds the log and did not answer within {timeout_s:g} s; try again later"
@@ -99,6 +108,7 @@ def _ask(root: Path, reader: LogReader, by: str, timeout_s: float) -> None:
         if time.monotonic() > deadline:
             raise StoreError(f"{root}: {by} closed the segment, but it is not sealed after {timeout_s:g} s")
         time.sleep(_POLL_S)
+    return True
 
 
 def _sealed_seq(reader: LogReader) -> int:

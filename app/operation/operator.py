@@ -15,7 +15,7 @@ import msgspec
 from app.composition.past import past_of
 from app.composition.world import World
 from app.live.kill_file import KillFile
-from app.operation.operating import current_holder
+from app.operation.operating import current_holder, released
 from app.operation.writing import writing
 from core.errors import DataMissing, LogLocked, StoreError, UsageError
 from core.events import (
@@ -171,7 +171,10 @@ def ask(root: Path, command: str, timeout_s: float, currency: str = "USD", **arg
     for _ in range(_TRIES):
         holder = current_holder(layout)
         if holder:
-            return _ask_holder(root, f"process {holder.get('pid')}", command, timeout_s, args)
+            told = _ask_holder(root, holder, command, timeout_s, args)
+            if told is not None:
+                return told
+            continue  # it ended before it took the command
         try:
             return _do_here(root, command, currency, args)
         except LogLocked:
@@ -179,9 +182,14 @@ def ask(root: Path, command: str, timeout_s: float, currency: str = "USD", **arg
     raise StoreError(f"{root}: the log changes hands all the time; try again")
 
 
-def _ask_holder(root: Path, by: str, command: str, timeout_s: float, args: dict[str, Any]) -> Answer:
+def _ask_holder(
+    root: Path, holder: dict[str, Any], command: str, timeout_s: float, args: dict[str, Any]
+) -> Answer | None:
+    by, gone = f"process {holder.get('pid')}", released(Layout(root), holder)
     last = LogReader(root).last_seq()
-    told = control.wait(root, control.request(root, command, **args), timeout_s)
+    told = control.wait(root, control.request(root, command, **args), timeout_s, gone)
+    if told is None and gone():
+        return None
     if told is None:
         raise StoreError(
             f"{root}: {by} holds the log and did not answer within {timeout_s:g} s; "

@@ -217,9 +217,10 @@ def _last_place(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None or trace.tb_frame.f_code.co_filename.startswith("<"):
-        return ""
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}: "
+    name = "<" if trace is None else trace.tb_frame.f_code.co_filename
+    if trace is None or name.startswith("<") or name == sys.modules["importlib.metadata"].__file__:
+        return ""  # the name that the entry point ends in is not there: the error says which
+    return f"{name}:{trace.tb_lineno}: "
 
 
 def _from_file(kind: Kind, path: Path, name: str) -> Found:

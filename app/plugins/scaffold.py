@@ -17,6 +17,7 @@ _FILES = {
     "test_signal_source.py.txt": "tests/test_opinion.py",
     "sizer.py.txt": "plugins/sizing.py",
     "test_sizer.py.txt": "tests/test_sizing.py",
+    "conftest.py.txt": "conftest.py",
 }
 
 

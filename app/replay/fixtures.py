@@ -131,7 +131,7 @@ def export_fixture(root: Path, run: str, name: str, directory: Path) -> list[Pat
         building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    title = f"Run {run} as a test"
+    title = f"Run {found.id} as a test"
     test.write_text(_TEST.format(title=title, name=name, identifier=name.lower()), "utf-8")
     return [target, test]
 

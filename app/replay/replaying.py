@@ -140,7 +140,9 @@ class Replay:
             writer.abandon()
             raise
         if failure is not None:
-            raise StrategyRaised(f"{failure}\nthe run up to there is kept as {run.id}") from failure
+            raise StrategyRaised(
+                f"{failure}\nthe run up to there is kept as {run.id}; next: tape state --run {run.id}"
+            ) from failure
         return run
 
     def run_light(self, kept: frozenset[type[Event]]) -> "LightRun":

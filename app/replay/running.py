@@ -21,7 +21,7 @@ from app.replay.recorded import Recorded, recorded_sessions, session_of, specs_o
 from app.replay.replaying import Replay, again
 from app.replay.request import ReplayRequest, options, strategies
 from app.replay.watched import Progress
-from core.errors import DataMissing, UsageError
+from core.errors import DataMissing, UnknownPlugin, UsageError
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader, find_run
@@ -151,7 +151,14 @@ def _again(root: Path, request: ReplayRequest, progress: Progress | None) -> Rep
         return Replayed(RunReader(Layout(root).runs / expand(root, trial)))
     if "session" in run.summary:
         return Replayed(proving.prove(root, session_of(LogReader(root), run)))
-    now = again(root, open_log(root), run).run(progress)
+    try:
+        replay = again(root, open_log(root), run)
+    except UnknownPlugin as error:
+        raise type(error)(
+            f"{error}; so run {run.id} names it, from the directory in which it was made: replay it there, "
+            f"or its date with --strategy; next: tape replay {run.summary['period']} --strategy FILE.py:Class"
+        ) from error
+    now = replay.run(progress)
     return Replayed(now, prove(run, now))
 
 

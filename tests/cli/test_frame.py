@@ -194,6 +194,20 @@ def test_an_interrupt_ends_in_130(failing, capsys):
     assert "Traceback" not in err
 
 
+def test_help_as_a_verb_is_told_how_to_ask(capsys):
+    assert "no verb 'help'; tape --help lists the verbs" in run("help", capsys=capsys)[2]
+
+
+def test_a_command_that_an_error_names_is_for_the_same_log(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("status", capsys=capsys)[2].count("next: tape replay 2025-07-02 ") == 1
+    (tmp_path / "my.toml").touch()
+    _, _, err = run("-c", "my.toml", "--log", "a log", "status", capsys=capsys)
+    assert "next: tape -c my.toml --log 'a log' replay 2025-07-02 " in err
+    _, _, err = run("sql", "SELECT 1", "--log", "other", capsys=capsys)
+    assert "`tape --log other import` or `tape --log other replay` makes one" in err
+
+
 def test_a_termination_signal_ends_in_143_and_lets_the_verb_clean_up(tmp_path):
     program = (
         "import os, signal, sys, click, cli\n"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 from adapters.replay.tables.instruments import define
 from adapters.replay.tables.options import TableOptions
 from adapters.replay.tables.table import plan_tables
+from app.operation.writing import writing
+from eventstore import control
+from tests.faults.journals import event_of
 from tests.importers.lean_files import write_zip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +79,8 @@ def test_rejected_rows_are_shown_and_kept(tape, trades, tmp_path):
     assert "negative price -1" in done.out
     rows = tape("--log", tmp_path / "log", "events", "--type", "row_rejected", "--json").json
     assert [row["data"]["line"] for row in rows] == [4, 5]
+    again = tape("--log", tmp_path / "log", "import", trades, *TABLE).out
+    assert again.endswith("nothing is new: the log has every row already\n")
 
 
 def test_an_import_that_rejects_every_row_ends_with_a_code_and_a_word(tape, tmp_path):
@@ -224,6 +230,23 @@ def test_a_holder_that_does_not_answer_is_named(tape, tmp_path):
     assert done.code == 6
     assert f"process {process.pid} holds the log and did not answer within 0.2 s" in done.err
     assert list((log / "control").iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [("seal",), ("halt", "--timeout", 600)])
+def test_what_a_holder_was_asked_is_done_here_if_it_ends_before(tape, tmp_path, monkeypatch, verb):
+    held, waited = ExitStack(), control.wait
+    journal = held.enter_context(writing(tmp_path / "log")).journal
+    journal.append(event_of(1))
+    journal.commit(sync=True)
+
+    def ends(*args, **options):
+        held.close()
+        return waited(*args, **options)
+
+    monkeypatch.setattr(control, "wait", ends)
+    done = tape("--log", tmp_path / "log", *verb, "--json")
+    assert (done.code, done.json["by"]) == (0, "this command")
+    assert list((tmp_path / "log" / "control").iterdir()) == []
 
 
 @pytest.mark.usefixtures("sealed_elsewhere")

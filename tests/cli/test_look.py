@@ -117,7 +117,9 @@ def test_why_takes_the_seq_of_any_event_of_an_order_and_of_the_tick_that_led_to_
         done = tape("--log", sample_log, "why", link["seq"], "--json")
         if place and link["role"] in {"trade", "quote"}:  # it filled the order, nothing was asked for at it
             assert done.code == 2
-            assert f"next: tape events --from {link['seq']} --limit 1" in done.err
+            _, _, suggested = done.err.strip().partition("next: tape ")
+            (found,) = tape(*suggested.split(), "--json").json
+            assert found["seq"] == link["seq"]
         else:
             assert [found["seq"] for found in done.json["chain"]] == [found["seq"] for found in whole]
 
@@ -137,11 +139,13 @@ def test_why_takes_an_order_id_too(tape, sample_log):
         (["why", "99999999"], 7, "has no event 99999999"),
         (["state", "--at", "99999999"], 7, "the last one is"),
         (["state", "--at", "yesterday"], 2, "neither a seq nor a time"),
+        (["state", "--at", ""], 2, "neither a seq nor a time"),
         (["state", "--at", "2025-07-03T25:00:00Z"], 2, "not a time"),
         (["events", "--type", "fileld"], 2, "did you mean filled?"),
         (["events", "--type", "FILELD"], 2, "did you mean filled?"),
         (["events", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
         (["events", "--strategy", "nobody"], 2, "it has sma_cross, buy_and_hold"),
+        (["events", "--follow", "--run", "latest"], 2, "a run is complete"),
         (["orders", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
         (["orders", "--strategy", "nobody"], 2, "it has sma_cross, buy_and_hold"),
         (["fills", "--instrument", "ZVXQ"], 2, "did you mean ZVX"),
@@ -157,6 +161,15 @@ def test_what_is_not_there_is_refused_in_words(tape, sample_log, args, code, say
     assert (done.code, done.out) == (code, "")
     assert done.err.startswith("error: ")
     assert says in done.err
+
+
+def test_the_only_run_is_named_if_it_cannot_be_read_and_not_taken_for_none(tape, log):
+    (document,) = log.glob("runs/*/run.json")
+    document.write_bytes(document.read_bytes()[:-9])
+    done = tape("--log", log, "fills")
+    assert (done.code, done.out) == (6, "")
+    assert f"{document}: not a run" in done.err
+    assert tape("--log", log, "fills", "--run", "log").code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """`init`, `strategies`, `config`, `export`: a project of one's own, and data that leave the log."""
 
+import contextlib
 import csv
+import io
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import chdir
@@ -17,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def pytest_in(directory: Path, *args: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
+    # As the command `pytest` runs: unlike `python -m pytest`, without the current directory on the path.
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
     return subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=90, check=False
     )
@@ -34,8 +38,9 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
         "mine/tests/test_opinion.py",
         "mine/plugins/sizing.py",
         "mine/tests/test_sizing.py",
+        "mine/conftest.py",
     ]
-    result = pytest_in(tmp_path / "mine")
+    result = pytest_in(tmp_path, "mine")  # as from an editor: not in the project's own directory
     assert result.returncode == 0, result.stdout + result.stderr
     monkeypatch.chdir(tmp_path / "mine")
     replayed = tape("--log", log, "replay", "2025-07-03", "--json")
@@ -100,7 +105,14 @@ def test_a_slice_of_one_type_is_exported_to_one_file(tape, sample_log, tmp_path)
     table = pq.read_table(tmp_path / "trades.parquet")
     assert done.json["files"] == {"trades.parquet": table.num_rows}
     assert set(table["instrument"].to_pylist()) == {"ZVXA"}
-    assert tape(*args, "trades.csv").code == 0
+    told = tape(*args, "trades.csv")
+    assert told.code == 0
+    for said in (done.err, told.err):
+        begin, option, code = shlex.split(said.partition("next: ")[2])
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            exec(code)  # what it says to do next
+        assert (begin, option, f"[{table.num_rows} rows x " in shown.getvalue()) == ("python", "-c", True)
     with (tmp_path / "trades.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["seq"]) for row in rows] == table["seq"].to_pylist()
@@ -119,6 +131,7 @@ def test_a_run_is_exported_to_a_directory_of_types(tape, sample_log, tmp_path):
     [
         ([], 2, "name OUT"),
         (["x.csv"], 2, "add --type"),
+        (["x.xlsx", "--type", "trade"], 2, "expected .parquet or .csv"),
         (["x.csv", "--type", "bar"], 7, "no such events"),
         (["taken", "--type", "trade"], 2, "overwrites nothing"),
         (["x", "--date", "2020-01-01"], 7, "it has 2025-07-02"),

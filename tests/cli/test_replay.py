@@ -77,8 +77,8 @@ def test_a_run_whose_strategy_decides_otherwise_now_is_not_proven(tape, log, hel
     assert (done.code, done.out) == (1, "")
     assert "decision 1 differs: OrderIntended: quantity was 100 and is 101" in done.err
     assert "changed since then: the code of BuyAndHold (mine.py:BuyAndHold)" in done.err
-    differing = re.search(r"tape diff (\w+) (\w+)", done.err)
-    assert tape("--log", log, "diff", *differing.groups()).code == 1
+    differing = re.search(r"tape (--log \S+ diff \w+ \w+)", done.err)
+    assert tape(*differing[1].split()).code == 1
 
 
 def test_a_run_whose_strategy_was_edited_without_effect_is_proven_and_the_change_is_named(tape, log, held):
@@ -88,6 +88,15 @@ def test_a_run_whose_strategy_was_edited_without_effect_is_proven_and_the_change
     assert done.code == 0
     assert done.json["run"] != run
     assert f"run {run} comes out the same, though there is a change in the code of BuyAndHold" in done.err
+
+
+def test_a_run_whose_strategy_is_not_where_it_was_says_where_to_look(tape, log, held):
+    run, source = held
+    source.rename(source.with_name("moved.py"))
+    done = tape("--log", log, "replay", run)
+    assert (done.code, done.out) == (2, "")
+    assert f"mine.py: no such file; expected path/file.py:Class; so run {run} names it" in done.err
+    assert f"next: tape --log {log} replay 2025-07-03 --strategy FILE.py:Class" in done.err
 
 
 def test_another_assumption_is_another_run(tape, log):
@@ -160,6 +169,9 @@ def test_a_strategy_that_raises_ends_in_8_with_its_run_kept(tape, log, tmp_path)
     assert "Traceback" not in done.err
     (failed,) = tape("--log", log, "events", "--type", "strategy_failed", "--json").json
     assert (failed["data"]["handler"], failed["data"]["line"]) == ("on_trade", 12)
+    _, _, suggested = done.err.strip().partition("next: tape ")
+    assert suggested.startswith(f"--log {log} state --run ")
+    assert tape(*suggested.split()).code == 0
 
 
 HEAD = """

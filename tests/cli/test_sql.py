@@ -91,7 +91,17 @@ def test_a_query_that_takes_too_long_is_ended(tape, sample_log):
         0.3,
     )
     assert done.code == 2
-    assert "0.3" in done.err
+    assert "longer than 0.3 s" in done.err
+    assert "--timeout SECONDS" in done.err
+
+
+def test_a_plan_is_drawn_as_it_is(tape, sample_log):
+    done = tape("--log", sample_log, "sql", "EXPLAIN SELECT count(*) FROM trades")
+    lines = done.out.splitlines()
+    assert lines[0][0] in "┌╭"
+    assert "explain_value" not in done.out
+    (row,) = tape("--log", sample_log, "sql", "EXPLAIN SELECT count(*) FROM trades", "--json").json
+    assert row["explain_value"].splitlines() == lines
 
 
 def test_csv_and_json_exclude_each_other(tape, sample_log):

@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from contextlib import ExitStack
 
 import pytest
 
+from adapters.replay.sample import import_sample
+from app.data import importing
 from app.data.importing import import_builtin_sample
 from app.operation.writing import writing
 from core.events import ImportStarted
+from eventstore.reader import LogReader
 from tests.research.conftest import make_log
 
 REPLAY = ("replay", "2025-07-03", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA", "--json")
@@ -38,11 +42,35 @@ def test_a_sample_that_was_interrupted_is_completed_and_gives_the_run_of_a_whole
     assert tape("--log", part, "status", "--json").json["unfinished"] == []
 
 
+def test_a_sample_that_another_process_is_making_is_waited_for(tape, tmp_path, monkeypatch):
+    root = tmp_path / "log"
+    with ExitStack() as other:
+        held = other.enter_context(writing(root)).journal
+
+        def meanwhile(_seconds: float) -> None:
+            import_sample(held, LogReader(root), ("2025-07-03",))
+            other.close()
+
+        monkeypatch.setattr(importing, "sleep", meanwhile)
+        done = tape("--log", root, *REPLAY)
+    assert (done.code, done.json["events"] > 0) == (0, True)
+    assert tape("--log", root, "sql", "SELECT count(*) AS n FROM feeds", "--json").json == [{"n": 1}]
+
+
+def test_a_log_that_another_process_keeps_is_not_waited_for_for_ever(tape, tmp_path, monkeypatch):
+    looks: list[float] = []
+    monkeypatch.setattr(importing, "sleep", looks.append)
+    monkeypatch.setattr(importing, "_LOOKS", 3)
+    with writing(tmp_path / "log"):
+        done = tape("--log", tmp_path / "log", *REPLAY)
+    assert (done.code, looks) == (6, [0.1] * 3)
+    assert "held by process" in done.err
+
+
 def test_a_part_of_an_import_is_another_content_than_the_whole(part, ib_gateway_log):
     from app.composition.definitions import definitions_of  # noqa: PLC0415
     from app.replay.planning import Period, Planner  # noqa: PLC0415
     from core.strategy import Subscription  # noqa: PLC0415
-    from eventstore.reader import LogReader  # noqa: PLC0415
 
     period, wanted = Period("2025-07-03", "2025-07-03"), [Subscription("ZVXA")]
     logs = [LogReader(root) for root in (part, ib_gateway_log)]

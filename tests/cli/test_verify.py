@@ -1,5 +1,6 @@
 """`tape verify`: silent on a whole log, exact on a damaged one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,23 @@ def test_a_log_of_a_newer_version_is_no_damage_to_repair(tape, log):
     assert before == {one: one.read_bytes() for one in log.rglob("*") if one.is_file()}
 
 
+def test_a_tail_that_was_never_durable_is_told_of_and_no_damage(tape, tmp_path):
+    journal, root = Journal.open(tmp_path / "open"), tmp_path / "log"
+    journal.append(event_of(1))
+    journal.commit(sync=False)
+    shutil.copytree(tmp_path / "open", root)
+    journal.close()
+    assert tape("--log", root, "verify", "--json").json["tail"] is None
+    (segment,) = Layout(root).segments()
+    segment.write_bytes(segment.read_bytes()[:-5])
+    done = tape("--log", root, "verify", "--json")
+    size = segment.stat().st_size - 128
+    assert (done.code, done.json["ok"], done.json["events"]) == (0, True, 0)
+    assert (done.json["tail"]["offset"], done.json["tail"]["bytes"]) == (128, size)
+    says = f"note: {segment}: the last {size} bytes, from offset 128 on, are no whole block"
+    assert says in tape("--log", root, "verify").out
+
+
 def cut(path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
 
@@ -111,7 +129,7 @@ def test_a_damaged_table_is_no_loss_to_accept_and_the_way_on_is_named(tape, log)
     done = tape("--log", log, "verify", "--accept-loss", "testing")
     assert done.code == 2
     assert "lost nothing" in done.err
-    assert "next: tape verify --rebuild" in done.err
+    assert f"next: tape --log {log} verify --rebuild" in done.err
     assert tape("--log", log, "verify", "--rebuild", "--accept-loss", "testing").code == 2
 
 

@@ -44,6 +44,19 @@ def test_waiting_ends_with_the_answer(root: Path) -> None:
     holder.join()
 
 
+def test_waiting_ends_when_the_holder_is_gone_but_not_without_its_last_answer(root: Path) -> None:
+    key = control.request(root, "roll")
+    assert control.wait(root, key, timeout_s=600, gone=lambda: True) is None
+    assert control.pending(root) == []
+    key = control.request(root, "roll")
+
+    def answers_and_goes() -> bool:
+        control.answer(root, key, {"n": 1})
+        return True
+
+    assert control.wait(root, key, timeout_s=600, gone=answers_and_goes) == {"n": 1}
+
+
 @pytest.mark.parametrize("name", ["", "Roll", "../x", "rm -rf", "a" * 40])
 def test_what_is_no_command_is_refused(root: Path, name: str) -> None:
     with pytest.raises(UsageError, match="is no command"):

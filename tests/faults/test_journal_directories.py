@@ -138,7 +138,10 @@ ROWS = [
         "first segment missing", lambda lay: seg(1)(lay).unlink(), CorruptLog, r"missing; restore .*00000001"
     ),
     Row(
-        "middle segment missing", lambda lay: seg(3)(lay).unlink(), CorruptLog, r"missing; restore .*00000003"
+        "middle segment missing",
+        lambda lay: seg(3)(lay).unlink(),
+        CorruptLog,
+        r"missing; restore .*00000003\.evj, or .*sealed.*-00000000000015 if it was sealed",
     ),
     Row("last segment missing", lambda lay: seg(4)(lay).unlink(), LostDurableData, "seq 20 of segment 4"),
     Row(
@@ -191,6 +194,18 @@ ROWS = [
         "flipped bit in a header", lambda lay: flip(seg(3)(lay), 40), CorruptLog, "header's checksum differs"
     ),
     Row(
+        "flipped bit in a header's version",
+        lambda lay: flip(seg(3)(lay), 8),
+        CorruptLog,
+        r"checksum differs; its format version reads 0, not 1",
+    ),
+    Row(
+        "flipped bit in a block's version",
+        lambda lay: flip(seg(2)(lay), 132),
+        CorruptLog,
+        r"offset 128: damaged at seq \d+: the header's checksum differs; its version reads 0, not 1",
+    ),
+    Row(
         "flipped bit in the last segment",
         lambda lay: flip(seg(4)(lay), 200),
         CorruptLog,
@@ -210,6 +225,12 @@ ROWS = [
         lambda lay: (flip(lay.hwm, 33), tear(lay)),
         LostDurableData,
         r"HWM: the high-water mark has a checksum that differs.*00000004\.evj.*seq 19",
+    ),
+    Row(
+        "a block cut off that the mark knows of",
+        tear,
+        LostDurableData,
+        r"00000004\.evj: offset \d+: damaged at seq 20: only \d+ of \d+ payload bytes.*seq 20 of segment 4",
     ),
     Row("no mark, torn tail", lambda lay: (lay.hwm.unlink(), tear(lay)), last_seq=19),
     Row("a mark of zeros, torn tail", lambda lay: (lay.hwm.write_bytes(bytes(64)), tear(lay)), last_seq=19),
@@ -412,6 +433,16 @@ def test_accepting_a_loss_says_so_in_the_log_and_keeps_the_rest_in_quarantine(tm
     assert (loss.file, loss.reason) == ("hot/00000003.evj", "disk replaced")
     assert loss.first_lost_seq == prefix.last_seq + 1
     assert (layout.quarantine / "00000004.evj").exists()
+
+
+def test_the_loss_of_a_last_block_names_its_file_and_offset(tmp_path: Path) -> None:
+    layout = make_log(tmp_path / "log")
+    tear(layout)
+    assert accept_loss(layout.root, "cut off").last_seq == 19
+    (tail,) = layout.quarantine.iterdir()
+    loss = read_all(layout.root)[19].event
+    assert isinstance(loss, LossAccepted)
+    assert (loss.file, tail.name) == ("hot/00000004.evj", f"00000004-{loss.offset}.torn")
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])

@@ -279,6 +279,9 @@ def test_missing_data_names_what_is_near(tmp_path):
         imported(tmp_path)
     with pytest.raises(DataMissing, match="nearest symbols: ABC"):
         imported(tmp_path, symbol="ABD")
+    (tmp_path / "equity" / "usa" / "daily").mkdir()
+    with pytest.raises(DataMissing, match="no data of ABC; next: --resolution tick, where it is"):
+        imported(tmp_path, resolution="daily")
     with pytest.raises(DataMissing, match="--root is the folder that holds equity/usa/minute/"):
         imported(tmp_path, resolution="minute")
 

@@ -280,6 +280,16 @@ def test_a_bad_bar_is_kept_with_line_and_reason(tmp_path, row, reason):
     assert [event.volume for event in only(found, Bar)] == [5, *range(6, 16)]
 
 
+@pytest.mark.parametrize(
+    ("exchange", "zone"),
+    [("NYSE", "America/New_York"), ("CME", "America/Chicago"), ("24/7", "UTC"), (None, "UTC")],
+)
+def test_an_instrument_keeps_the_clock_of_its_exchange_not_that_of_the_file(tmp_path, exchange, zone):
+    path = write(tmp_path / "t.csv", "time,price,size\n2025-07-02 14:00,10,1\n")
+    _, found = imported(path, instrument="XYZ", timezone="UTC", exchange=exchange)
+    assert [one.timezone for one in only(found, InstrumentDefined)] == [zone]
+
+
 def minutes(*numbers, extra=""):
     rows = "".join(f"2025-07-02 14:{n:02},100,110,90,100,{n}\n" for n in numbers)
     return "time,open,high,low,close,volume\n" + rows + extra

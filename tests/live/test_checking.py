@@ -1,5 +1,6 @@
 """`check`: what would keep a session from trading, and what to do about it; `kill` without any session."""
 
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -63,6 +64,26 @@ def test_a_halt_and_a_kill_file_are_told(log, tape):
     (log / "control" / "KILL").write_text("x")
     ok, found, remedy = points(tape("--log", log, "check", "--json"))["halt"]
     assert (ok, found, remedy) == (False, "kill file", "tape resume --reason ...")
+
+
+def test_a_log_that_no_session_could_write_is_told(log, tape, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: (str(path), mode) != (str(log), os.W_OK))
+    ok, found, remedy = points(tape("--log", log, "check", "--json"))["log"]
+    assert (ok, found, remedy) == (
+        False,
+        f"{log}: cannot be written",
+        "make it writable, or use another --log",
+    )
+
+
+def test_a_log_that_ends_too_early_is_told(log, tape):
+    for segment in (log / "hot").glob("*.evj"):
+        segment.unlink()
+    done = tape("--log", log, "check", "--json")
+    ok, found, remedy = points(done)["log"]
+    assert (done.code, ok, remedy) == (1, False, "tape verify")
+    assert "was durable" in found
+    assert done.err == f"next: tape --log {log} check\n"
 
 
 def test_a_visit_changes_nothing(ib_gateway):

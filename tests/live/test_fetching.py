@@ -114,7 +114,10 @@ def test_nothing_is_fetched_while_the_kill_file_is_there(place, tmp_path, capsys
     run(capsys, *where)
     KillFile(tmp_path / "log").make("enough")
     code, _, err = run(capsys, *where, "--bar", "5min")
-    assert (code, "the kill file is there (enough); next: tape resume" in err) == (5, True)
+    assert (code, f"the kill file is there (enough); next: tape --log {tmp_path / 'log'} resume" in err) == (
+        5,
+        True,
+    )
     assert bars_of(tmp_path / "log", "ib/5min") == []
 
 

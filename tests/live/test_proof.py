@@ -84,7 +84,7 @@ def test_a_changed_strategy_ends_with_1_and_the_first_difference(log, tmp_path, 
 def test_a_day_without_a_session_has_nothing_to_prove(log, tape):
     done = tape("--log", log, "replay", DAY, "--fills", "recorded")
     assert done.code == 7
-    assert "tape live --demo 2025-07-02" in done.err
+    assert f"next: tape --log {log} live --demo 2025-07-02" in done.err
 
 
 def test_a_proof_takes_all_from_the_session(traded, tape):

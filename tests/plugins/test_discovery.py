@@ -123,6 +123,14 @@ def test_the_short_name_of_one_in_a_folder_is_enough_while_it_is_the_only_one(fo
         find("Mime")
 
 
+def test_an_entry_point_to_a_name_that_is_not_there_blames_no_file(package):
+    package(STRATEGY, f"[{STRATEGIES.group}]", "gone = gadgets_of_mine:Gone")
+    with pytest.raises(
+        UnknownStrategy, match=r"does not load: AttributeError: module 'gadgets_of_mine' has no"
+    ):
+        find("gone")
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "name"),
     [(LISTENERS, LISTENER, "Desk"), (SIGNAL_SOURCES, SOURCE, "Old"), (SIZERS, SIZER, "tenth")],

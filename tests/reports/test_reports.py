@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import re
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -296,3 +298,17 @@ def test_a_run_whose_files_were_changed_is_not_reported_on(logs, tmp_path, capsy
     path.write_bytes(path.read_bytes()[:-9] + b"x" * 9)
     assert cli.main(["--log", str(root), "report", logs["crosses"].name]) == 6
     assert "filled.parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["report", "compare"])
+def test_a_page_is_written_also_if_the_reader_of_the_answer_goes_away(
+    logs, tmp_path, verb, capsys, monkeypatch
+):
+    read, write = os.pipe()
+    os.close(read)
+    page = tmp_path / "page.html"
+    names = [logs["crosses"].name] if verb == "report" else [logs["crosses"].name, logs["nasty"].name]
+    with capsys.disabled(), open(write, "w", 1, "utf-8") as gone:  # noqa: PTH123  # no path: a pipe
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert cli.main(["--log", str(logs["root"]), "-q", verb, *names, "--html", str(page)]) == 0
+    assert page.read_bytes().startswith(b"<!DOCTYPE html>")

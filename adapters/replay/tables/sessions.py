@@ -37,8 +37,8 @@ class ReachedSessions:
 
     @property
     def timezone(self) -> str:
-        """The clock of their exchange."""
-        return self._options.timezone or (self._found[0].timezone if self._found else "UTC")
+        """The clock of their exchange, whatever clock the file's times were written by."""
+        return self._found[0].timezone if self._found else self._options.timezone or "UTC"
 
     def reach(self, ts: IntColumn) -> list[SessionScheduled]:
         """Return the sessions that these times reach and none before did."""
