@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from app.lifeline import starter
+from tests.gateway.raw import connected
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -71,9 +72,13 @@ class Careless(Served):
 
 
 def start_and_be_killed(log: Path, place: Path) -> None:
-    """Start a gateway that is held and one that is careless, say which they are, and die."""
+    """Start a gateway that is held and one that is careless, say which they are, and die.
+
+    Both answer by then: what they say at the start is said, so a pipe that nobody reads ends neither.
+    """
     started = [Served(log, "--book", str(place / "held")), Careless(log, "--book", str(place / "careless"))]
     for served in started:
-        served.ready()
+        with connected(served.ready()):
+            pass
     (place / "started.json").write_bytes(msgspec.json.encode([served.process.pid for served in started]))
     os.kill(os.getpid(), signal.SIGKILL)
