@@ -77,7 +77,7 @@ def test_bars_of_a_day_reach_back_as_far_as_they_were_recorded(tape, tmp_path):
         assert done.code == 0, done.err
     contract = [*ZVXA]
     contract[1] = "LONG"
-    with inside(tmp_path / "log", tmp_path / "book", date="2025-07-01", start="13:33") as raw:
+    with inside(tmp_path / "log", tmp_path / "book", date="2025-07-01", start="09:33") as raw:
         ask(raw, "1 Y", "1 day", contract=contract, rth=1)
         assert [bar[0] for bar in bars(raw)] == [
             *("20250623", "20250624", "20250625", "20250626", "20250627", "20250630", "20250701")
