@@ -29,6 +29,9 @@ class Valuation(Protocol):
     def market_value(self, position: Position, currency: str) -> Decimal | None:
         """Return quantity * mark * multiplier in `currency`, or `None` if a price or rate is unknown."""
 
+    def convert(self, amount: Decimal, held: str, wanted: str) -> Decimal | None:
+        """Return `amount` of currency `held` in `wanted`, or `None` if no rate leads there."""
+
 
 class Exposure(msgspec.Struct, frozen=True):
     """Signed market values by instrument, their sum (`net`) and the sum of their sizes (`gross`)."""
@@ -205,10 +208,13 @@ class Risk(Projection):
 
     def _cash_adjusted(self, entry: Any) -> None:
         event: CashAdjusted = entry.event
-        track = self._tracks.get((event.account, event.currency))
-        if track is not None and event.reason != "dividend":
-            self._days.clear()
-            track.deposit(event.amount)
+        if event.reason == "dividend":
+            return
+        self._days.clear()
+        for (account, currency), track in self._tracks.items():
+            if account == event.account:
+                amount = self._valuation.convert(event.amount, event.currency, currency)
+                track.deposit(ZERO if amount is None else amount)  # without a rate equity is unknown as well
 
     def _clock(self, entry: Any) -> None:
         if entry.event.ts >= self._look_ts:

@@ -158,7 +158,10 @@ class TransmitsEach(IbClient):
 
 
 class MindsNoStop(IbClient):
-    """The mistake: a refused stop is a refusal like any other."""
+    """The mistake: a refused stop is a refusal like any other, and so is silence about its entry."""
+
+    def _answers_due(self):
+        return []
 
     def inputs(self, timeout_s):
         self._channel._exposed = lambda _child, _why, _ts: ()

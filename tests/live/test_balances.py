@@ -29,6 +29,9 @@ def test_cash_in_another_currency_counts_at_the_brokers_rate(
     assert ours == theirs
     assert ours is not None
     assert Decimal(105_000) < ours < Decimal(105_800)
+    day = compared.ours.risk.day_pnl(ACCOUNT, "USD")
+    assert day is not None
+    assert abs(day) < 400  # what was there at first is no profit of the day
 
 
 def test_a_client_that_does_not_listen_for_rates_can_buy_nothing(start: Start) -> None:

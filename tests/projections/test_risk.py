@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.events import AccountMarked, CashAdjusted, SessionScheduled, Trade
+from core.events import AccountMarked, CashAdjusted, FxRateReported, SessionScheduled, Trade
 from projections.account import Account
 from projections.positions import Positions
 from projections.quotes import Quotes
@@ -26,10 +26,10 @@ def cash(ts, amount, reason="deposit"):
     return CashAdjusted(ts, ACCOUNT, "USD", D(str(amount)), reason)
 
 
-def build(*events):
+def build(*events, kind=Risk):
     quotes, positions = Quotes(), Positions()
     account = Account(quotes, positions)
-    risk = Risk(positions, account, "NYSE")
+    risk = kind(positions, account, "NYSE")
     feed_all((quotes, positions, account, risk), *events)
     return risk
 
@@ -61,6 +61,28 @@ def test_a_deposit_is_neither_profit_nor_a_new_peak():
     risk = build(*DAYS, marked(10, 1000), cash(20, 500), marked(30, 1490))
     assert risk.day_pnl(ACCOUNT, "USD") == D(-10)
     assert risk.peak_equity(ACCOUNT, "USD") == D(1500)
+
+
+class EachCurrencyAlone(Risk):
+    """The mistake: a deposit counts for figures in its own currency only."""
+
+    def _cash_adjusted(self, entry):
+        if entry.event.currency == "USD":
+            super()._cash_adjusted(entry)
+
+
+@pytest.mark.parametrize(("kind", "day"), [(Risk, -10), (EachCurrencyAlone, 98)])
+def test_a_deposit_in_another_currency_is_no_profit_either(kind, day):
+    euros = CashAdjusted(20, ACCOUNT, "EUR", D(100), "deposit")
+    risk = build(
+        *DAYS,
+        marked(10, 1000),
+        FxRateReported(15, "EUR", "USD", D("1.08")),
+        euros,
+        marked(30, 1098),
+        kind=kind,
+    )
+    assert risk.day_pnl(ACCOUNT, "USD") == D(day)
 
 
 def test_a_dividend_is_profit():
