@@ -51,7 +51,7 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
     assert (listed.code, "signal source  plugins/opinion.py:Opinion" in listed.out) == (0, True)
     assert "sizer  plugins/sizing.py:by_price" in listed.out
     demo = ["--log", log, "-q", "live", "--demo", "2025-07-02", "--until", "2025-07-02T13:36:00Z"]
-    assert tape(*demo, "--speed", "60", "--json").code == 0
+    assert tape(*demo, "--speed", "300", "--json").code == 0
     told = tape("--log", log, "sql", "SELECT DISTINCT source, instrument FROM signals", "--json").json
     assert {"source": "opinion", "instrument": "ZVXA"} in told
 

@@ -223,7 +223,7 @@ def test_a_terminal_shows_a_living_session_and_then_its_report(log):
     pty = pytest.importorskip("pty", reason="pseudo-terminals are a POSIX thing")
     main, inner = pty.openpty()
     command = [sys.executable, str(PROJECT / "cli.py"), "--log", str(log), "live", "--demo"]
-    command += ["--strategy", EARLY, "--speed", "300", "--until", "2025-07-02T12:12:00Z"]
+    command += ["--strategy", EARLY, "--speed", "300", "--until", "2025-07-02T12:24:00Z"]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "50"}
     process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=env)
     os.close(inner)

@@ -237,9 +237,10 @@ def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path
     assert cli.main(arguments) == 0
     reader = LogReader(log)
     kinds = frozenset({SignalReceived, SignalFileRead, CompositeSignal})
-    held = list(entries_of(reader, kinds))
-    assert [type(entry.event) for entry in held[:2]] == [SignalFileRead, SignalReceived]
-    assert any(isinstance(entry.event, CompositeSignal) for entry in held[2:])
+    held = [type(entry.event) for entry in entries_of(reader, kinds)]
+    read = held.index(SignalFileRead)  # a slow machine may compute a composite before it is read
+    assert held[read + 1] is SignalReceived
+    assert CompositeSignal in held[read + 2 :]
     path.unlink()
     (session,) = recorded_sessions(reader, "2025-07-02", "2025-07-02")
     proof = prove(log, session)
