@@ -204,8 +204,11 @@ def main() -> None:
         busy = case(directory, n, 1, orders=True)
         show("orders", busy)
         beyond = [row["replay_ns"] - row["yardstick_ns"] for row in (busy, quiet)]
-        an_order = (beyond[0] - beyond[1]) * n / busy["orders"] / 1000
-        print(f"{'an order, intent to commission':34} {an_order:.1f} µs beyond the strategy's own time")
+        an_order = (beyond[0] - beyond[1]) * n / busy["orders"]
+        print(
+            f"{'an order, intent to commission':34} {an_order / 1000:.1f} µs beyond the strategy's own time, "
+            f"{an_order / quiet['yardstick_ns']:.0f} ticks of the yardstick"
+        )
         if options.full:
             large = case(directory, 4 * n, 1, orders=True)
             show("four times the ticks", large)

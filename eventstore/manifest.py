@@ -6,7 +6,6 @@ catalogue.py's. Reading only.
 
 import hashlib
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -177,6 +176,9 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 def writer_version() -> str:
     """Return the name and version of the program that writes."""
+    # 25 ms that a replay, which only reads manifests, need not pay.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     try:
         return f"truetape {version('truetape')}"
     except PackageNotFoundError:
