@@ -125,13 +125,12 @@ class RunRecorder:
             self._flush()
 
     def _positions(self, ats: NDArray[np.int64]) -> NDArray[np.int64]:
-        # Several events in a row name one input, as a rule: each input is looked up once.
-        first = np.ones(len(ats), np.bool_)
-        np.not_equal(ats[1:], ats[:-1], out=first[1:])
-        distinct = ats[first]
-        source = distinct < RUN_BASE
-        distinct[source] = self._ordinals(distinct[source])
-        positions: NDArray[np.int64] = distinct[np.cumsum(first) - 1]
+        """Return the positions of the inputs that are named; of the run's own, their seqs."""
+        source = ats < RUN_BASE
+        if source.all():  # as a rule
+            return self._ordinals(ats)
+        positions = ats.copy()
+        positions[source] = self._ordinals(ats[source])
         return positions
 
     @property

@@ -6,7 +6,8 @@ quantities come from executions alone. Orders of others have no strategy: they a
 for risk. Nothing here decides, sends or counts time.
 """
 
-from itertools import islice
+from itertools import chain, islice
+from operator import attrgetter
 from typing import Any, get_args
 
 from core.events import (
@@ -57,6 +58,7 @@ AT_WORK = frozenset(
 """The broker's words for an order that may still fill; in any other, an order of others has ended."""
 _TYPES = frozenset(get_args(OrderType))
 _TIFS = frozenset(get_args(TimeInForce))
+_EXECUTIONS = attrgetter("executions")
 
 
 class OrdersState(State, kw_only=True):
@@ -398,9 +400,8 @@ class Orders(OrderBook, Projection):
         if entries:
             idle.update((order, None) for order in ended if order in entries)
             ended = [order for order in ended if order not in entries]
-        for order in ended:
-            for exec_id in orders.pop(order).executions:
-                del executions[exec_id]
+        for exec_id in chain.from_iterable(map(_EXECUTIONS, map(orders.pop, ended))):
+            del executions[exec_id]
         self._forgotten.update(ended)
 
     def _wait_for_fill(self, exec_id: str) -> None:

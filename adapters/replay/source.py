@@ -64,14 +64,10 @@ class LogSource:
         """Map source seqs of the last two batches to positions among the inputs (from 1; 0 if unknown)."""
         out = np.zeros(len(seqs), dtype=np.int64)
         for base, batch in reversed(self._window):
-            # As a rule seqs rise: only where streams were merged do they have to be sorted.
-            order = None if (batch[1:] > batch[:-1]).all() else np.argsort(batch, kind="stable")
-            ranked = batch if order is None else batch[order]
-            where = np.minimum(np.searchsorted(ranked, seqs), len(ranked) - 1)
-            hit = ranked[where] == seqs
-            out[hit] = base + (where if order is None else order[where])[hit]
-            if hit.all():
-                break  # as a rule, too
+            where, hit = _places(batch, seqs)
+            if hit.all():  # as a rule
+                return where + base
+            out[hit] = base + where[hit]
         return out
 
     def _remember(self, seqs: NDArray[np.int64]) -> None:
@@ -97,6 +93,19 @@ class LogSource:
             for chunk in self._reader.market(bounds):
                 self.read += len(chunk.events)
                 yield chunk
+
+
+def _places(batch: NDArray[np.int64], seqs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return where in a batch seqs are, and which of them are there at all."""
+    first, rising = batch[0], (batch[1:] > batch[:-1]).all()
+    if rising and batch[-1] - first == len(batch) - 1:  # the log is replayed whole
+        where = seqs - first
+        return where, (where >= 0) & (where < len(batch))
+    # Only where streams were merged do seqs have to be sorted.
+    order = None if rising else np.argsort(batch, kind="stable")
+    ranked = batch if order is None else batch[order]
+    where = np.minimum(np.searchsorted(ranked, seqs), len(ranked) - 1)
+    return where if order is None else order[where], ranked[where] == seqs
 
 
 def _extra_chunk(extra: Sequence[tuple[int, Event]]) -> MarketChunk:

@@ -234,11 +234,16 @@ def test_inputs_that_are_no_market_data_come_first_at_their_time():
     assert [seq for seq, _ in inputs] == [2, 99, 3, 4]
 
 
+TWO_FEEDS = {"a": range(1, 40, 2), "b": range(2, 40, 3)}
+ONE_FEED = {"a": range(1, 40)}  # its seqs follow each other: they are not searched for
+
+
+@pytest.mark.parametrize("feeds", [TWO_FEEDS, ONE_FEED], ids=["merged", "whole"])
 @pytest.mark.parametrize("chunk", [1, 3, 100])
-def test_ordinals_are_positions_among_the_inputs_of_this_batch_and_the_one_before(monkeypatch, chunk):
+def test_ordinals_are_positions_among_the_inputs_of_this_batch_and_the_one_before(monkeypatch, chunk, feeds):
     monkeypatch.setattr(source_module, "BATCH_EVENTS", 7)
     monkeypatch.setattr(source_module, "SMALL_EVENTS", 4)
-    lanes = numbered([("a", list(range(1, 40, 2)), [chunk]), ("b", list(range(2, 40, 3)), [chunk])])
+    lanes = numbered([(feed, list(times), [chunk]) for feed, times in feeds.items()])
     source = LogSource(MemoryLog().reader(), [])
     source._chunks = lambda: merge([(feed, chunked(rows, sizes, feed)) for feed, rows, sizes in lanes])
     before: list[tuple[int, int]] = []
@@ -249,7 +254,7 @@ def test_ordinals_are_positions_among_the_inputs_of_this_batch_and_the_one_befor
         seqs = np.array([seq for seq, _ in before + now], dtype=np.int64)
         assert source.ordinals(seqs).tolist() == [where for _, where in before + now]
         before = now
-    assert position == source.inputs == 33
+    assert position == source.inputs == sum(map(len, feeds.values()))
     assert source.ordinals(np.array([10**9], dtype=np.int64)).tolist() == [0]
     assert (source.first_ts, source.last_ts) == (1, 39)
 
