@@ -33,7 +33,7 @@ from core.strategy import AnyStrategy
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
 
-ROUNDS = 3
+ROUNDS = 5
 
 
 class Discarding:

@@ -1,10 +1,11 @@
 """Lanes: what the market data of an instrument run through, held together: a tick costs one look-up."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from core.events import Bar, Event, Quote, QuoteBar, Trade
 
+T = TypeVar("T")
 Handler = Callable[[Any], None]
 BarEvent = Bar | QuoteBar
 
@@ -72,3 +73,20 @@ class Lanes(dict[str, Lane]):
     def __missing__(self, instrument: str) -> Lane:
         lane = self[instrument] = self._make(instrument)
         return lane
+
+
+def together(takers: Sequence[Callable[[T], None]]) -> Callable[[T], None] | None:
+    """Return one callable for all: the one itself where there is only one, `None` where there is none."""
+    if len(takers) < 2:
+        return takers[0] if takers else None
+    first, second, *others = takers
+
+    def call_both(it: T) -> None:  # hot: as a rule there are no more
+        first(it)
+        second(it)
+
+    def call_each(it: T) -> None:
+        for taker in takers:
+            taker(it)
+
+    return call_each if others else call_both

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import loop as loop_module
+from core.acting import Acting
 from core.effects import Effect
 from core.events import Filled, OrderSendStarted, Recorded, Trade
 from core.loop import Loop
@@ -118,8 +120,9 @@ class LongWay(Loop):
 class NamesNoBars(Loop):
     """Broken on purpose: never says which input a strategy was told of."""
 
-    def _name(self, told, inputs):
-        pass
+    def __init__(self, *parts):
+        super().__init__(*parts)
+        self._acting.name = lambda told, inputs: None
 
 
 @settings(max_examples=25, deadline=None)
@@ -135,9 +138,10 @@ def test_a_short_way_that_names_the_wrong_bar_is_caught():
 class FlushesAtBatches(Loop):
     """Broken on purpose: treats the end of a batch as the end of a slice."""
 
-    def _commit(self):
-        self._flush_bars()
-        super()._commit()
+    def __init__(self, *parts):
+        super().__init__(*parts)
+        commit = self._acting.commit
+        self._acting.commit = lambda: (self._bars.flush(), commit())
 
 
 def test_a_loop_whose_slices_end_with_the_batch_is_caught():
@@ -159,8 +163,8 @@ def test_log_order_is_processing_order_for_timers_fills_and_decisions():
     assert entries[: len(prefix)] == prefix
 
 
-def calls_of(loop=Loop, cuts=(1,)):
-    bench = Bench(Script({n: lambda s: s.buy("ACME", 1, reason="x") for n in (1, 2, 5)}), loop=loop)
+def calls_of(cuts=(1,)):
+    bench = Bench(Script({n: lambda s: s.buy("ACME", 1, reason="x") for n in (1, 2, 5)}))
     bench.run([trade(OPEN + n * S, 10.0) for n in range(8)], cuts=list(cuts))
     return bench.tape
 
@@ -194,28 +198,29 @@ def test_a_batch_without_decisions_is_committed_without_a_sync():
     assert tape.committed == len(tape.entries)
 
 
-class ReleasesFirst(Loop):
+class ReleasesFirst(Acting):
     """Broken on purpose: acts, then records."""
 
-    def _commit(self):
+    def commit(self):
         decided: list[Effect] = list(self._decided)
         self._broker.release(decided)
         self._decided.clear()
         self._recorder.commit(sync=bool(decided))
 
 
-class SyncsNothing(Loop):
+class SyncsNothing(Acting):
     """Broken on purpose: commits, but does not ask for durability."""
 
-    def _commit(self):
+    def commit(self):
         self._recorder.commit(sync=False)
         self._broker.release(self._decided)
         self._decided.clear()
 
 
 @pytest.mark.parametrize("broken", [ReleasesFirst, SyncsNothing])
-def test_a_loop_that_acts_before_the_decision_is_durable_is_caught(broken):
-    assert released_early(calls_of(broken))
+def test_a_loop_that_acts_before_the_decision_is_durable_is_caught(monkeypatch, broken):
+    monkeypatch.setattr(loop_module, "Acting", broken)
+    assert released_early(calls_of())
 
 
 def test_a_failing_input_and_all_before_it_are_committed():

@@ -315,7 +315,7 @@ def breaches(steps, latency_ms, sizing=SizingRules()):  # noqa: B008
     """Return approvals after which position or portfolio could exceed the limit; a second opinion."""
     bench = Bench(Asking(steps), limits=LIMITS, model=FillModel(latency_ms=latency_ms), sizing=sizing)
     found, world = [], bench.world
-    fold, reduced = bench.loop.record, {}
+    fold, reduced = bench.loop._acting.record, {}
 
     def watch(event, at, cause):
         if isinstance(event, OrderIntended | ModifyIntended):
@@ -329,7 +329,7 @@ def breaches(steps, latency_ms, sizing=SizingRules()):  # noqa: B008
                 found.append((event, values, equity))
         return seq
 
-    bench.loop.record = watch
+    bench.loop._acting.record = watch
     events = []
     for n, (_, price) in enumerate(steps):
         events += [trade(OPEN + n * S, price, name="OTHER"), trade(OPEN + n * S, price)]

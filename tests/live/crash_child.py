@@ -12,11 +12,12 @@ from pathlib import Path
 from adapters.ibkr.client import IbClient, LinkSettings
 from adapters.ibkr.wire.messages import Execution
 from adapters.ibkr.wire.transport import Transport
-from app.composition import assembling
 from app.composition.seating import StrategySpec
 from app.live import session
 from app.live.recording import LiveRecorder
 from app.live.session import LiveRequest, run_live
+from core import loop
+from core.acting import Acting
 from core.deciding import Decisions
 from core.effects import Effect
 from core.events import (
@@ -34,7 +35,6 @@ from core.events import (
 )
 from core.exits.protection import ExitRules
 from core.holds import HoldRule, Holds, intent_of
-from core.loop import Loop
 from core.retry import RetryRule
 from core.step import Step
 from core.views import HELD
@@ -111,10 +111,10 @@ class Dying(Transport):
             passes("after_send")
 
 
-class SendsFirst(Loop):
+class SendsFirst(Acting):
     """The mistake: what was decided leaves before it is durable."""
 
-    def _commit(self):
+    def commit(self):
         decided = list(self._decided)
         self._decided.clear()
         if decided:
@@ -250,7 +250,7 @@ def main(
         if held is not None and hasattr(held, "Transport"):
             held.Transport = Dying
     if broken == "sends_first":
-        assembling.Loop = SendsFirst
+        loop.Acting = SendsFirst
     session.IbClient = BROKEN.get(broken, IbClient)
     UNDONE.get(broken, lambda: None)()
     set_up = SET_UPS.get(strategy, {"link": {}, "request": {}})
