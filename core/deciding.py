@@ -8,7 +8,6 @@ when it opens. Knows no strategy but by the news it gives of an order; the loop 
 from collections.abc import Callable
 from typing import Any
 
-from core.desk import Present
 from core.effects import Effect
 from core.events import (
     AtrMeasured,
@@ -30,6 +29,7 @@ from core.events import (
 from core.halting import PROFILE, Closing
 from core.holds import Held, Hold, Holds, Release, ended, fresh, intent_of, lapsed
 from core.order_rules import Refusal
+from core.present import Present
 from core.requests import Bracketed, Malformed
 from core.retry import Retries
 from core.risk import GATE, RiskGate, no_cancel, refused

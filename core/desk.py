@@ -2,35 +2,31 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast, get_args
+from typing import Any
 
 from msgspec.structs import replace
 
 from core.agenda import AFTER_SCAN, Agenda
 from core.asking import Bracket, Exits, Terms, Times
 from core.clock import local
+from core.drafting import NO_TERMS, Drafts
 from core.errors import UsageError
 from core.events import (
-    CancelIntended,
     Event,
-    ModifyIntended,
-    OrderIntended,
     Recorded,
     RiskRefused,
     Side,
     TimeInForce,
     TimerFired,
 )
-from core.money import ZERO, plain
-from core.order_rules import Refusal, order_type
+from core.money import ZERO
+from core.order_rules import Refusal
+from core.present import Present, Views
 from core.requests import (
     Bracketed,
     Defect,
     Malformed,
     after,
-    amount,
-    exact,
-    flag,
     known,
     moment,
     recordable,
@@ -41,73 +37,14 @@ from core.requests import (
 from core.signals.composite import Composite, Reading, SignalRules
 from core.signals.judging import Judge
 from core.sizing.desk import SizingDesk, SizingViews
-from core.sizing.rules import OwnSizer, Sized, SizingRules
-from core.views import (
-    AccountView,
-    DecidedView,
-    InstrumentsView,
-    Order,
-    OrdersView,
-    PositionsView,
-    QuotesView,
-    RangesView,
-    SignalsView,
-)
-
-_NO_TERMS = Terms()
-_SIDES: tuple[str, ...] = get_args(Side)
-_TIFS: tuple[str, ...] = get_args(TimeInForce)
-_BUY: Side = "BUY"
-_SELL: Side = "SELL"
-_DAY: TimeInForce = "DAY"
-_NO_PRICES = (None, None, None, None)
+from core.sizing.rules import Sized
 
 MAX_REQUESTS_A_STEP = 1000
 """A handler that asks for more is taken for one that does not end."""
 
 
-class Present:
-    """The input being processed: its seq, and the time it speaks of."""
-
-    __slots__ = ("seq", "ts")
-
-    def __init__(self) -> None:
-        self.seq = 0
-        self.ts = 0
-
-
-class Views:
-    """The views every desk shows."""
-
-    def __init__(
-        self,
-        orders: OrdersView,
-        positions: PositionsView,
-        accounts: AccountView,
-        quotes: QuotesView,
-        instruments: InstrumentsView,
-        signals: SignalsView,
-        decided: DecidedView,
-        rules: SignalRules,
-        sizing: SizingRules = SizingRules(),  # noqa: B008
-        sizer: OwnSizer | None = None,
-        ranges: RangesView | None = None,
-    ) -> None:
-        self.orders = orders
-        self.positions = positions
-        self.accounts = accounts
-        self.quotes = quotes
-        self.instruments = instruments
-        self.signals = signals
-        self.decided = decided
-        self.rules = rules
-        self.sizing = sizing
-        self.sizer = sizer
-        self.ranges = ranges
-
-
 class StrategyDesk:
-    """One strategy's desk. Ids are deterministic: strategy–session–n.
+    """One strategy's desk.
 
     While `is_open` is false (warm-up, after the end) orders are refused without a trace, so that a
     strategy may be fed the past without trading it again.
@@ -146,12 +83,10 @@ class StrategyDesk:
         )
         self._sizing = SizingDesk(strategy, account, currency, SizingViews(*parts), views.sizing, views.sizer)
         self.is_open = False
-        self._prefix = f"{strategy}-{session}-"
+        self._drafts = Drafts(strategy, session, account, views.orders, present, requests)
         self._present = present
         self._agenda = agenda
         self._requests = requests
-        self._placed = 0
-        self._versions: dict[str, int] = {}
 
     @property
     def now(self) -> int:
@@ -174,9 +109,11 @@ class StrategyDesk:
             return ""
         instrument, reason = text("instrument", instrument), words(reason)
         try:
-            intent = self._intent(instrument, side, quantity, limit, stop, tif, reason, terms or _NO_TERMS)
+            intent = self._drafts.order(
+                instrument, side, quantity, limit, stop, tif, reason, terms or NO_TERMS
+            )
         except Defect as defect:
-            return self._refused(instrument, reason, defect.why)
+            return self._refuse(self._drafts.refused(instrument, reason, defect.why))
         self._request(intent)
         return intent.order
 
@@ -184,14 +121,12 @@ class StrategyDesk:
         """Put an order on record that could not be sized, and its refusal; return its id."""
         if not self.is_open:
             return ""
-        self._placed += 1
-        return self._refused(instrument, reason, Refusal(rule, limit, value, message))
+        why = Refusal(rule, limit, value, message)
+        return self._refuse(self._drafts.refused(instrument, reason, why, fresh=True))
 
-    def _refused(self, instrument: str, reason: str, why: Refusal) -> str:
-        order = f"{self._prefix}{self._placed}"
-        terms = (self.account, self.id, instrument, "BUY", ZERO, "MKT", None, None, "DAY")
-        self._request(Malformed(OrderIntended(self._present.ts, order, *terms, reason), why))  # type: ignore[arg-type]
-        return order
+    def _refuse(self, request: Malformed) -> str:
+        self._request(request)
+        return request.intent.order
 
     def bracket(
         self,
@@ -205,91 +140,12 @@ class StrategyDesk:
         exits: Exits,
     ) -> Bracket:
         """Request an entry and its exits, which are judged and sent as one."""
-        profit, loss = exits.get("take_profit"), exits.get("stop_loss")
-        trail: dict[str, Any] = {name: exits[name] for name in ("trail", "trail_pct") if name in exits}
         if not self.is_open:
             return Bracket("")
         instrument, reason = text("instrument", instrument), words(reason)
-        if profit is None and loss is None and not trail:
-            message = "a bracket needs take_profit=, stop_loss=, trail= or trail_pct="
-            return Bracket(self.refuse(instrument, reason, "bracket", "an exit", "none", message))
-        entry = self._placed + 1
-        try:
-            exits_at = (exact("take_profit", profit), exact("stop_loss", loss))
-            intent = self._intent(instrument, side, quantity, limit, stop, tif, reason, _NO_TERMS)
-            return self._bracket(intent, *exits_at, trail)
-        except Defect as defect:
-            self._placed = entry
-            return Bracket(self._refused(instrument, reason, defect.why))
-
-    def _bracket(
-        self, entry: OrderIntended, profit: Decimal | None, loss: Decimal | None, trail: dict[str, Any]
-    ) -> Bracket:
-        terms = (entry.instrument, "SELL" if entry.side == "BUY" else "BUY", entry.quantity)
-        children: dict[str, OrderIntended] = {}
-        if profit is not None:
-            why = f"take-profit of {entry.order}"
-            children["take_profit"] = self._intent(*terms, profit, None, "GTC", why, _NO_TERMS)
-        if loss is not None or trail:
-            why = f"stop-loss of {entry.order}"
-            children["stop_loss"] = self._intent(*terms, None, loss, "GTC", why, cast("Terms", trail))
-        group = entry.order if len(children) > 1 else ""
-        bound = [replace(child, parent=entry.order, oca=group) for child in children.values()]
-        self._request(Bracketed(entry, tuple(bound)))
-        return Bracket(entry.order, **{name: child.order for name, child in children.items()})
-
-    def _intent(
-        self,
-        instrument: str,
-        side: Any,
-        quantity: Decimal | int,
-        limit: Decimal | float | None,
-        stop: Decimal | float | None,
-        tif: Any,
-        reason: str,
-        terms: Terms,
-    ) -> OrderIntended:
-        self._placed += 1
-        if side is not _BUY and side is not _SELL:  # hot: as a rule it is one of these very words
-            _check_side(side)
-        if tif is not _DAY:  # hot: as a rule it is the very default
-            _check_tif(tif)
-        intent = OrderIntended(
-            self._present.ts,
-            f"{self._prefix}{self._placed}",
-            self.account,
-            self.id,
-            instrument,
-            side,
-            amount(quantity),
-            "MKT" if limit is stop is None else order_type(limit, stop),
-            None if limit is None else exact("limit", limit),
-            None if stop is None else exact("stop", stop),
-            tif,
-            reason,
-        )
-        return self._with(intent, terms) if terms else intent
-
-    def _with(self, intent: OrderIntended, terms: Terms) -> OrderIntended:
-        touch, trail, share = terms.get("touch"), terms.get("trail"), terms.get("trail_pct")
-        trails = trail is not None or share is not None
-        at_close, group = flag("at_close", terms.get("at_close", False)), text("oca", terms.get("oca", ""))
-        till = terms.get("good_till")
-        if touch is not None and intent.stop is not None:
-            message = "an order has a stop or a touch price, not both: both would be its trigger"
-            raise Defect(
-                "price", "one trigger", f"stop={plain(intent.stop)} touch={shown(touch, str)}", message
-            )
-        return replace(
-            intent,
-            type=order_type(intent.limit, intent.stop, touch=touch, trails=trails, at_close=at_close),
-            stop=intent.stop if touch is None else exact("touch", touch),
-            trail=exact("trail", trail),
-            trail_pct=exact("trail_pct", share),
-            good_till=None if till is None else moment("good_till", till),
-            outside_rth=flag("outside_rth", terms.get("outside_rth", False)),
-            oca=f"{self._prefix}{group}" if group else "",
-        )
+        request, ids = self._drafts.bracket(instrument, side, quantity, limit, stop, tif, reason, exits)
+        self._request(request)
+        return ids
 
     def modify(
         self,
@@ -306,53 +162,16 @@ class StrategyDesk:
         if not self.is_open:
             return
         order, reason = text("order", order), words(reason)
-        known = self._latest(order)
-        # The broker may have made versions of its own: an order of a group is reduced by the others' fills.
-        version = max(self._versions.get(order, 1), self.orders.last_version(order)) + 1
-        self._versions[order] = version
-        instrument = known.instrument if known else ""
-        who = (self._present.ts, order, version, self.account, self.id, instrument)
-        had = (known.limit, known.stop, known.trail, known.trail_pct) if known else _NO_PRICES
-        held = known.quantity if known else ZERO
-        try:
-            given = (
-                exact("limit", limit),
-                exact("stop", stop),
-                exact("trail", trail),
-                exact("trail_pct", trail_pct),
-            )
-            size = held if quantity is None else amount(quantity)
-            changed = _checked(times or {})
-        except Defect as defect:
-            as_it_was = ModifyIntended(*who, held, *had[:2], reason, *had[2:])
-            self._request(Malformed(as_it_was, defect.why))
-            return
-        now = [old if new is None else new for new, old in zip(given, had, strict=True)]
-        self._request(ModifyIntended(*who, size, now[0], now[1], reason, now[2], now[3], **changed))
+        self._request(
+            self._drafts.change(order, quantity, limit, stop, reason, trail, trail_pct, times or {})
+        )
 
     def cancel(self, order: str, reason: str) -> None:
         """Request that an order is withdrawn."""
         if not self.is_open:
             return
         order, reason = text("order", order), words(reason)
-        known = self._latest(order)
-        instrument = known.instrument if known else ""
-        self._request(CancelIntended(self._present.ts, order, self.account, self.id, instrument, reason))
-
-    def _latest(self, order: str) -> Order | OrderIntended | ModifyIntended | None:
-        """Return the order as it was asked for last: in this handler, or before it.
-
-        What was judged meanwhile is in the order as it stands, which a refused change has left as it was.
-        """
-        known = self.orders.get(order)
-        for request in reversed(self._requests):
-            intents = (request.entry, *request.exits) if isinstance(request, Bracketed) else (request,)
-            for intent in intents:
-                if isinstance(intent, OrderIntended | ModifyIntended) and intent.order == order:
-                    version = intent.version if isinstance(intent, ModifyIntended) else 1
-                    judged = known is not None and self.orders.last_version(order) >= version
-                    return known if judged else intent
-        return known
+        self._request(self._drafts.cancel(order, reason))
 
     def record(self, name: str, value: float) -> None:
         """Record one value of a named series; of what is no finite number, the refusal."""
@@ -442,25 +261,3 @@ class StrategyDesk:
         if session is None:
             raise UsageError(f"no session of {exchange} is known now: clock timers need one")
         return local(session.date, clock, session.timezone)
-
-
-def _check_side(side: object) -> None:
-    if not (isinstance(side, str) and side in _SIDES):
-        raise Defect("side", "BUY or SELL", side, f"{shown(side)} is no side of an order: BUY or SELL")
-
-
-def _check_tif(tif: object) -> None:
-    if not (isinstance(tif, str) and tif in _TIFS):
-        raise Defect("tif", ", ".join(_TIFS), tif, f"{shown(tif)} is no time in force: {', '.join(_TIFS)}")
-
-
-def _checked(times: Times) -> Times:
-    """Return what a change is to change of an order's times; raises `Defect` for what no event can hold."""
-    found = times.copy()
-    if (tif := times.get("tif")) is not None:
-        _check_tif(tif)
-    if (till := times.get("good_till")) is not None:
-        found["good_till"] = moment("good_till", till)
-    if (outside := times.get("outside_rth")) is not None:
-        found["outside_rth"] = flag("outside_rth", outside)
-    return found

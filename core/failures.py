@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from pathlib import PurePath
 
-from core.desk import Present
 from core.errors import StrategyRaised
 from core.events import StrategyFailed
+from core.present import Present
 from core.strategy import AnyStrategy
 
 

@@ -13,7 +13,7 @@ import msgspec
 from core.agenda import Agenda
 from core.day_stop import DayStop
 from core.deciding import Decisions, Record
-from core.desk import Present, StrategyDesk, Views
+from core.desk import StrategyDesk
 from core.errors import UsageError
 from core.events import (
     AccountMarked,
@@ -45,6 +45,7 @@ from core.exits.protection import Protection, Sweep
 from core.halting import KillSwitch
 from core.holds import HoldRule, Holds, Release
 from core.order_rules import is_exit
+from core.present import Present, Views
 from core.retry import Retries, RetryRule
 from core.risk import RiskGate
 from core.strategy import AnyStrategy, Strategy

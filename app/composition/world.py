@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from app.plugins.sizers import load_sizer
-from core.desk import Views
 from core.events import Entry, Event
 from core.exits.ranges import TrueRanges
+from core.present import Views
 from core.risk import RiskState
 from core.signals.composite import SignalRules
 from core.sizing.rules import SizingRules

@@ -5,7 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from core import desk as desk_module
+from core import drafting
 from core.errors import InvalidEvent, StrategyRaised
 from core.events import Filled, OrderIntended, OrderSized, Recorded, RiskRefused, StrategyFailed, TimerFired
 from core.money import money
@@ -116,7 +116,7 @@ def test_the_refusal_names_rule_and_number(call, rule, value, says):
 
 
 def test_without_the_check_a_negative_quantity_reaches_what_no_log_takes(monkeypatch):
-    monkeypatch.setattr(desk_module, "amount", lambda value: money(D(value)))
+    monkeypatch.setattr(drafting, "amount", lambda value: money(D(value)))
     bench = run(lambda s: s.buy("ACME", -5, reason="r"))
     with pytest.raises(InvalidEvent, match="quantity is -5"):
         storable(bench)
