@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from core.order_rules import is_exit
 from core.views import Execution, Order
-from projections.records import ExecutionRecord, OrderRecord, Version
+from projections.executions import ExecutionRecord
+from projections.records import OrderRecord, Version
 
 
 class OrderBook:

@@ -6,6 +6,7 @@ quantities come from executions alone. Orders of others have no strategy: they a
 for risk. Nothing here decides, sends or counts time.
 """
 
+from collections.abc import Callable
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from core.events import (
     CancelSendStarted,
     CancelSent,
     CommissionReported,
+    Event,
     ExternalOrderReported,
     FillCorrected,
     Filled,
@@ -38,18 +40,16 @@ from core.events import (
 from core.money import ZERO
 from core.order_rules import order_type
 from projections.base import Projection, State
+from projections.executions import ExecutionRecord
 from projections.fills import plain_fill
 from projections.idset import Ids, IdsState
 from projections.order_book import OrderBook, by_age
 from projections.records import (
-    AMENDED,
     APPROVED,
     SENDING,
     SENT,
     SUBMITTED,
-    ExecutionRecord,
     OrderRecord,
-    Version,
 )
 
 AT_WORK = frozenset(
@@ -59,6 +59,20 @@ AT_WORK = frozenset(
 _TYPES = frozenset(get_args(OrderType))
 _TIFS = frozenset(get_args(TimeInForce))
 _EXECUTIONS = attrgetter("executions")
+_NOTES: dict[type[Event], Callable[[OrderRecord, Any], None]] = {
+    RiskRefused: OrderRecord.refused,
+    ModifyIntended: OrderRecord.modify,
+    CancelIntended: OrderRecord.cancel,
+    CancelSendStarted: OrderRecord.cancel,
+    CancelSent: OrderRecord.cancel,
+    SendFailed: OrderRecord.send_failed,
+    OrderAmended: OrderRecord.amended,
+    OrderResolved: OrderRecord.resolve,
+    OrderRetried: OrderRecord.retried,
+    OrderHeld: OrderRecord.hold,
+    HoldEnded: OrderRecord.hold_ended,
+}
+"""What a record makes of an event that says no more than how its order stands now."""
 
 
 class OrdersState(State, kw_only=True):
@@ -95,22 +109,13 @@ class Orders(OrderBook, Projection):
         Projection.__init__(
             self,
             {
+                **dict.fromkeys(_NOTES, self._noted),
                 OrderIntended: self._intended,
-                ModifyIntended: self._modify,
-                CancelIntended: self._cancel,
                 RiskApproved: self._approved,
                 RiskRefused: self._refused,
                 OrderSendStarted: self._send_started,
-                CancelSendStarted: self._cancel,
-                CancelSent: self._cancel,
                 OrderSent: self._sent,
-                SendFailed: self._send_failed,
                 OrderStatusChanged: self._status,
-                OrderAmended: self._amended,
-                OrderResolved: self._resolved,
-                OrderRetried: self._retried,
-                OrderHeld: self._held,
-                HoldEnded: self._hold_ended,
                 BreakAccepted: self._accepted,
                 ExternalOrderReported: self._external,
                 Filled: self._filled,
@@ -149,44 +154,6 @@ class Orders(OrderBook, Projection):
             if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
                 record.updated_ts = event.ts
 
-    def _refused(self, entry: Any) -> None:
-        event: RiskRefused = entry.event
-        if event.version == 0:
-            return  # a cancel that found nothing of its strategy's own: no order has changed
-        record = self._record(event.order)
-        if record is not None:
-            record.drop(event.version, "Refused", event.message)
-            record.touch(event.ts)
-            self._settle(record)
-
-    def _modify(self, entry: Any) -> None:
-        event: ModifyIntended = entry.event
-        record = self._record(event.order)
-        if record is not None:
-            record.add_version(
-                Version(
-                    event.version,
-                    event.quantity,
-                    event.limit,
-                    event.stop,
-                    event.reason,
-                    event.trail,
-                    event.trail_pct,
-                    event.good_till,
-                    event.outside_rth,
-                    tif=event.tif,
-                )
-            )
-            record.touch(event.ts)
-            self._settle(record)
-
-    def _cancel(self, entry: Any) -> None:
-        event: CancelIntended | CancelSendStarted | CancelSent = entry.event
-        record = self._record(event.order)
-        if record is not None:
-            record.cancelling = True
-            record.touch(event.ts)
-
     def _send_started(self, entry: Any) -> None:
         event: OrderSendStarted = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
@@ -207,21 +174,6 @@ class Orders(OrderBook, Projection):
             if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
                 record.updated_ts = event.ts
 
-    def _send_failed(self, entry: Any) -> None:
-        event: SendFailed = entry.event
-        record = self._record(event.order)
-        if record is None:
-            return
-        if event.version <= record.sent_version:
-            # That version had left already: what failed is the cancel request.
-            record.cancelling = False
-        elif event.bytes_written == 0:
-            record.drop(event.version, "SendFailed", event.message)
-        else:
-            record.doubt(event.version, event.message)
-        record.touch(event.ts)
-        self._settle(record)
-
     def _status(self, entry: Any) -> None:
         event: OrderStatusChanged = entry.event
         record = self._orders.get(event.order) or self._record(event.order)
@@ -235,52 +187,17 @@ class Orders(OrderBook, Projection):
         if record.ended or record.versions or record.held_back or lost:
             self._settle(record)
 
-    def _amended(self, entry: Any) -> None:
-        event: OrderAmended = entry.event
-        record = self._record(event.order)
-        if record is None:
-            return
-        trail = (event.trail, event.trail_pct)
-        fixed = (event.good_till, event.outside_rth, event.parent, event.oca)
-        terms = (event.quantity, event.limit, event.stop, AMENDED, *trail, *fixed)
-        record.amend(Version(event.version, *terms, event.tif))
-        record.acknowledged = max(record.acknowledged, event.version)
-        record.touch(event.ts)
-        self._settle(record)
-
-    def _resolved(self, entry: Any) -> None:
-        event: OrderResolved = entry.event
-        record = self._record(event.order)
-        if record is None:
-            return
-        record.resolve(event)
-        record.touch(event.ts)
-        self._settle(record)
-
-    def _retried(self, entry: Any) -> None:
-        event: OrderRetried = entry.event
-        record = self._record(event.order)
-        if record is None:
-            return
-        record.retried()
-        record.touch(event.ts)
-        self._settle(record)
-
-    def _held(self, entry: Any) -> None:
-        event: OrderHeld = entry.event
+    def _noted(self, entry: Any) -> None:
+        event = entry.event
         record = self._record(event.order)
         if record is not None:
-            record.hold(event.version, event.reason)
+            _NOTES[type(event)](record, event)
             record.touch(event.ts)
             self._settle(record)
 
-    def _hold_ended(self, entry: Any) -> None:
-        event: HoldEnded = entry.event
-        record = self._record(event.order)
-        if record is not None:
-            record.unhold(event.version, event.outcome, event.reason)
-            record.touch(event.ts)
-            self._settle(record)
+    def _refused(self, entry: Any) -> None:
+        if entry.event.version:  # a cancel that found nothing of its strategy's own changes no order
+            self._noted(entry)
 
     def _accepted(self, entry: Any) -> None:
         # What nobody could find is over once the operator accepts the broker's view.

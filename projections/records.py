@@ -1,4 +1,4 @@
-"""The mutable records behind `Orders`: what is known of one order and of one execution.
+"""The mutable record of one order behind `Orders`: what is known of it.
 
 A record only notes facts; `view()` derives what is shown. Derivations depend on the set of facts, not
 on the order in which they came. Records are `msgspec` structs, so a snapshot is their encoding.
@@ -9,15 +9,23 @@ from decimal import Decimal
 import msgspec
 
 from core.events import (
-    CommissionReported,
-    Filled,
+    CancelIntended,
+    CancelSendStarted,
+    CancelSent,
+    HoldEnded,
+    ModifyIntended,
+    OrderAmended,
+    OrderHeld,
     OrderIntended,
     OrderResolved,
+    OrderRetried,
     OrderStatusChanged,
+    RiskRefused,
+    SendFailed,
     TimeInForce,
 )
 from core.money import CONTEXT, ZERO
-from core.views import HELD, Execution, Order
+from core.views import HELD, Order
 
 _add = CONTEXT.add
 _subtract = CONTEXT.subtract
@@ -102,22 +110,48 @@ class OrderRecord(msgspec.Struct, gc=False):
         if ts > self.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             self.updated_ts = ts
 
-    def add_version(self, version: Version) -> None:
-        """Note a modification."""
+    def refused(self, event: RiskRefused) -> None:
+        """Note that our own rules let a version not leave."""
+        self._drop(event.version, "Refused", event.message)
+
+    def modify(self, event: ModifyIntended) -> None:
+        """Note a modification that was asked for."""
+        prices = (event.limit, event.stop, event.reason, event.trail, event.trail_pct)
+        times = (event.good_till, event.outside_rth)
+        self._add(Version(event.version, event.quantity, *prices, *times, tif=event.tif))
+
+    def amended(self, event: OrderAmended) -> None:
+        """Note a version of the broker's own: it stands, also where a refused one had its number."""
+        number = event.version
+        self.versions = tuple(known for known in self.versions if known.number != number)
+        self.dropped = tuple(known for known in self.dropped if known != number)
+        prices = (event.limit, event.stop, AMENDED, event.trail, event.trail_pct)
+        fixed = (event.good_till, event.outside_rth, event.parent, event.oca, event.tif)
+        self._add(Version(number, event.quantity, *prices, *fixed))
+        self.acknowledged = max(self.acknowledged, number)
+
+    def cancel(self, _event: CancelIntended | CancelSendStarted | CancelSent) -> None:
+        """Note that the order is to be withdrawn."""
+        self.cancelling = True
+
+    def send_failed(self, event: SendFailed) -> None:
+        """Note that a version, or a cancel request, did not leave, or not whole."""
+        if event.version <= self.sent_version:
+            self.cancelling = False  # that version had left already: what failed is the cancel request
+        elif event.bytes_written == 0:
+            self._drop(event.version, "SendFailed", event.message)
+        else:
+            self._doubt(event.version, event.message)
+
+    def _add(self, version: Version) -> None:
         if all(known.number != version.number for known in self.versions):
             self.versions = tuple(sorted((*self.versions, version), key=lambda known: known.number))
-
-    def amend(self, version: Version) -> None:
-        """Note a version of the broker's own: it stands, also where a refused one had its number."""
-        self.versions = tuple(known for known in self.versions if known.number != version.number)
-        self.dropped = tuple(number for number in self.dropped if number != version.number)
-        self.add_version(version)
 
     def last_version(self) -> int:
         """Return the highest number that a version ever had, those that never stood included."""
         return max((1, *(known.number for known in self.versions), *self.dropped))
 
-    def drop(self, version: int, why: str, message: str) -> None:
+    def _drop(self, version: int, why: str, message: str) -> None:
         """Note that a version did not and will not leave: the first ends the order, a later one is void."""
         self.message = message
         if version == 1:
@@ -125,26 +159,28 @@ class OrderRecord(msgspec.Struct, gc=False):
         elif version not in self.dropped:
             self.dropped = tuple(sorted((*self.dropped, version)))
 
-    def hold(self, version: int, why: str) -> None:
+    def hold(self, event: OrderHeld) -> None:
         """Note that a version waits for the gate to open; what a send without a byte left behind is over."""
-        self.message = why
+        version = event.version
+        self.message = event.reason
         self.waiting = (*self.waiting, version)
         if version == 1:
             self.held_back, self.progress, self.sent_version = HELD, INTENDED, 0
         elif version in self.dropped:
             self.dropped = tuple(known for known in self.dropped if known != version)
 
-    def unhold(self, version: int, outcome: str, why: str) -> None:
+    def hold_ended(self, event: HoldEnded) -> None:
         """Note how a hold ended."""
+        version, outcome, why = event.version, event.outcome, event.reason
         self.waiting = tuple(known for known in self.waiting if known != version)
         if outcome == "released":
             self.held_back = "" if version == 1 else self.held_back
         elif outcome == "cancelled" and version == 1:
             self.ended, self.message = self.ended or "Cancelled", why
         else:
-            self.drop(version, "Expired", why)
+            self._drop(version, "Expired", why)
 
-    def doubt(self, version: int, message: str) -> None:
+    def _doubt(self, version: int, message: str) -> None:
         """Note that a version may or may not have left."""
         self.message = message
         if version == 1:
@@ -181,7 +217,7 @@ class OrderRecord(msgspec.Struct, gc=False):
         elif event.outcome == "not_sent":
             self.held_back = "SendFailed"
 
-    def retried(self) -> None:
+    def retried(self, _event: OrderRetried) -> None:
         """Note that the order is put up again: what ended it before is over."""
         self.ended = self.held_back = self.fate = ""
         self.progress, self.sent_version = INTENDED, 0
@@ -261,7 +297,7 @@ class OrderRecord(msgspec.Struct, gc=False):
             return self.held_back
         return _SHOWN[self.progress]
 
-    def _amended(self, intent: OrderIntended) -> OrderIntended:
+    def _as_changed(self, intent: OrderIntended) -> OrderIntended:
         """Return the intent with what versions changed of the terms that most of them do not name."""
         for version in self.versions:
             for name in _FIXED:
@@ -278,7 +314,7 @@ class OrderRecord(msgspec.Struct, gc=False):
         assert intent is not None
         version = self.shown() if self.versions else None
         if version is not None:
-            intent = self._amended(intent)
+            intent = self._as_changed(intent)
         # By position, in the order of the fields: this runs at each order update a strategy is told of.
         return Order(
             self.id,
@@ -305,63 +341,4 @@ class OrderRecord(msgspec.Struct, gc=False):
             intent.outside_rth,
             intent.parent,
             intent.oca,
-        )
-
-
-class ExecutionRecord(msgspec.Struct, gc=False):
-    """What is known of one execution; `fill` is `None` while only its commission was reported.
-
-    `first_quantity` is that of the lowest revision seen.
-    """
-
-    exec_id: str
-    fill: Filled | None = None
-    revision: int = -1
-    first_revision: int = 1 << 31
-    first_quantity: Decimal = ZERO
-    charge: CommissionReported | None = None
-
-    @property
-    def quantity(self) -> Decimal:
-        """The quantity in the highest revision; 0 while unknown."""
-        return ZERO if self.fill is None else self.fill.quantity
-
-    def copy(self) -> "ExecutionRecord":
-        """Return an independent copy."""
-        return msgspec.structs.replace(self)
-
-    def take(self, fill: Filled, revision: int) -> bool:
-        """Take a report; return whether it changed anything (a duplicate does not)."""
-        changed = False
-        if revision > self.revision:
-            self.revision, self.fill = revision, fill
-            changed = True
-        if revision < self.first_revision:
-            self.first_revision, self.first_quantity = revision, fill.quantity
-            changed = True
-        return changed
-
-    def charged(self, event: CommissionReported) -> None:
-        """Take a commission report: the latest by its own time, the larger of two at the same time."""
-        known = self.charge
-        if known is None or (event.ts, event.amount) > (known.ts, known.amount):
-            self.charge = event
-
-    def view(self) -> Execution:
-        """Return the execution in its highest revision."""
-        fill, charge = self.fill, self.charge
-        assert fill is not None
-        return Execution(
-            exec_id=self.exec_id,
-            revision=self.revision,
-            ts=fill.ts,
-            order=fill.order,
-            account=fill.account,
-            strategy=fill.strategy,
-            instrument=fill.instrument,
-            side=fill.side,
-            quantity=fill.quantity,
-            price=fill.price,
-            commission=None if charge is None else charge.amount,
-            commission_currency=None if charge is None else charge.currency,
         )
