@@ -29,6 +29,7 @@ import psutil
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
 from app.configuration.settings import HealthSection
+from app.lifeline import starter
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.watch.logs import LogSettings
 from app.watch.watching import Watching
@@ -103,10 +104,14 @@ def make_logs(place: Path, dates: list[str], ticks: int) -> tuple[Path, Path]:
 
 
 class Gateways:
-    """One gateway process after another, a day each, on one port and with one book."""
+    """One gateway process after another, a day each, on one port and with one book.
 
-    def __init__(self, log: Path, place: Path, dates: list[str]) -> None:
+    `line` is their standard input, and each ends with that (`app.lifeline`).
+    """
+
+    def __init__(self, log: Path, place: Path, dates: list[str], line: int) -> None:
         self._log = log
+        self._line = line
         self._book = place / "book"
         self._words = place / "gateway-errors.txt"
         self._dates = iter(dates)
@@ -134,8 +139,8 @@ class Gateways:
         ]
         with self._words.open("wb") as words:
             self._process = subprocess.Popen(
-                [*command, *options, "--start", "open"],
-                stdin=subprocess.DEVNULL,
+                [*command, *options, "--start", "open", "--with-parent"],
+                stdin=self._line,
                 stdout=subprocess.DEVNULL,
                 stderr=words,
             )
@@ -207,12 +212,13 @@ class Soak:
 @contextmanager
 def gateways_of(log: Path, place: Path, dates: list[str]) -> Iterator[Gateways]:
     """Serve days; end the last gateway on leaving."""
-    gateways = Gateways(log, place, dates)
-    try:
-        gateways.next()
-        yield gateways
-    finally:
-        gateways.end()
+    with starter() as line:
+        gateways = Gateways(log, place, dates, line)
+        try:
+            gateways.next()
+            yield gateways
+        finally:
+            gateways.end()
 
 
 def soak(

@@ -16,7 +16,7 @@ from eventstore.blocks import HEADER_BYTES, MAGIC, decode_header, genesis, salt
 from eventstore.layout import Layout, segment_number
 from eventstore.sealed_end import SealedEnd
 from eventstore.segments import SEGMENT_HEADER_BYTES, SegmentHeader, Walk, read_header
-from eventstore.verdict import Damage, HotSegment, Lost, Recovery, Torn
+from eventstore.verdict import Damage, InspectedSegment, Lost, Recovery, Torn
 from eventstore.watermark import BadMark, Mark, check_owner, look_at_mark
 
 _MAX_RETRIES = 10
@@ -104,7 +104,7 @@ class _Inspection:
         first_hot = segment_number(self._paths[0]) if self._paths else None
         self._sealed = SealedEnd(layout, first_hot, whole=whole)
         self._store: bytes | None = None
-        self._hot: list[HotSegment] = []
+        self._hot: list[InspectedSegment] = []
         self._stillborn: list[Path] = []
         self._stopped = ""  # what ended the walk of the last segment
 
@@ -212,7 +212,7 @@ class _Inspection:
                 if block.end >= length:
                     break
         end = walked.position
-        self._hot.append(HotSegment(path, header, end))
+        self._hot.append(InspectedSegment(path, header, end))
         if (end.offset, end.chain) != (length, chain):
             why = (
                 walked.damage
@@ -227,7 +227,7 @@ class _Inspection:
         for _ in walked:
             pass
         end = walked.position
-        self._hot.append(HotSegment(path, header, end))
+        self._hot.append(InspectedSegment(path, header, end))
         if walked.damage is None:
             return
         self._stopped = walked.damage
@@ -300,7 +300,7 @@ class _End(NamedTuple):
     next_seq: int
 
 
-def _tail(segment: HotSegment, why: str) -> Torn | None:
+def _tail(segment: InspectedSegment, why: str) -> Torn | None:
     data = segment.path.read_bytes()[segment.end.offset :]
     return Torn(segment.path, segment.number, segment.end.offset, data, why) if data else None
 

@@ -12,7 +12,7 @@ from eventstore.segments import SEGMENT_HEADER_BYTES, Position, SegmentHeader
 from eventstore.watermark import BadMark
 
 
-class HotSegment(msgspec.Struct, frozen=True):
+class InspectedSegment(msgspec.Struct, frozen=True):
     """A segment that is not unlinked yet, and where its valid part ends."""
 
     path: Path
@@ -61,8 +61,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     chain: bytes = b""
     previous_number: int = 0
     previous_length: int = 0
-    hot: list[HotSegment] = []
-    covered: list[HotSegment] = []
+    hot: list[InspectedSegment] = []
+    covered: list[InspectedSegment] = []
     stillborn: list[Path] = []
     empty: list[Path] = []
     discarded: list[Path] = []

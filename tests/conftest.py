@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,12 @@ def sampled(rows: Iterable[Any], every: int) -> list[Any]:
         )
         for number, row in enumerate(rows)
     ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with most slow tests first: what begins last, all other processes wait for."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 settings.register_profile("ordinary", max_examples=50, deadline=None)

@@ -161,31 +161,34 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     With --accept-loss, the log goes on behind its good prefix; with --rebuild, sealed tables and
     manifests are made again and all is checked again. Either way damaged files are set aside in quarantine/.
     """
-    from app.operation.operating import (  # noqa: PLC0415
-        RESTORE,
-        UPGRADE,
-        accept,
-        check,
-        newer,
-        next_command,
-        rebuild_tables,
-    )
+    from app.operation.operating import UPGRADE, accept, newer, rebuild_tables  # noqa: PLC0415
 
     if rebuild and accept_loss:
         raise UsageError(
             "--rebuild comes before --accept-loss: give one of them; next: tape verify --rebuild"
         )
-    with call.out.progress("directories") as advance:
-        found = check(call.root, deep=deep, progress=advance)
+    found = _checked(call, deep)
     if newer(found) and (rebuild or accept_loss):
         raise StoreError(f"{found.findings[0].path}: {found.findings[0].message}; next: {UPGRADE}")
     rebuilt = rebuild_tables(call.root, found) if rebuild else []
     if rebuilt:
-        with call.out.progress("directories") as advance:
-            found = check(call.root, deep=deep, progress=advance)
+        found = _checked(call, deep)
     lost = accept(call.root, accept_loss, found) if accept_loss and found.findings else None
     told = {name: getattr(found, name) for name in found.__struct_fields__}
     call.out.result({**told, "ok": found.ok, "accepted": lost, "rebuilt": rebuilt})
+    _show_checked(call, found, rebuilt)
+    _say_next(call, found, lost)
+    return 0 if found.ok or lost is not None else 1
+
+
+def _checked(call: Call, deep: bool) -> Any:
+    from app.operation.operating import check  # noqa: PLC0415
+
+    with call.out.progress("directories") as advance:
+        return check(call.root, deep=deep, progress=advance)
+
+
+def _show_checked(call: Call, found: Any, rebuilt: list[str]) -> None:
     for name in rebuilt:
         place = name if name == "HWM" else f"sealed/{name}"
         call.out.line(f"rebuilt {place}; what was damaged is in quarantine/")
@@ -208,13 +211,16 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
             f"no whole block ({tail.why}) and not known to have been durable: they are being written, or "
             "a crash left them; the next writer sets them aside in quarantine/"
         )
+
+
+def _say_next(call: Call, found: Any, lost: dict[str, Any] | None) -> None:
+    from app.operation.operating import RESTORE, UPGRADE, newer, next_command  # noqa: PLC0415
+
     if lost is not None:
         call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
-        return 0
-    if newer(found):
+    elif newer(found):
         call.out.note(f"next: {UPGRADE}")
     elif command := next_command(found):
         call.out.next(command)
     else:
         call.out.note(f"next: {RESTORE}")
-    return 0 if found.ok else 1

@@ -27,6 +27,7 @@ def pytest_in(directory: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape, tmp_path, log, monkeypatch):
     done = tape("init", "mine", "--json")
     assert done.code == 0
@@ -153,6 +154,7 @@ def test_a_fixture_of_no_run_leaves_nothing_behind(tape, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_test_that_passes_without_its_log(tape, log, tmp_path):
     done = tape("--log", log, "export", "--fixture", "quiet_morning", "--json")
     assert done.code == 0, done.err

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
+import pytest
+
 STRANGER = """
 import socket
 
@@ -21,6 +23,7 @@ def test_two_gateways_share_a_book(ib_gateway):
 """
 
 
+@pytest.mark.slow
 def test_installing_the_project_gives_pytest_the_fixture(tmp_path):
     assert [e.value for e in entry_points(group="pytest11", name="truetape_gateway")] == [
         "app.pytest_gateway"

@@ -21,12 +21,14 @@ from adapters.ibkr.wire.terms import Contract, OrderState, OrderTerms
 from core.clock import SECOND_NS
 from core.effects import Effect
 from core.events import (
+    BreakFound,
     BrokerMessage,
     CashAdjusted,
     Entry,
     Event,
     ModifyIntended,
     OrderIntended,
+    OrderResolved,
     OrderSendStarted,
     OrderSent,
     RiskApproved,
@@ -225,3 +227,18 @@ def commission(exec_id="e1.01", amount="1") -> CommissionReport:
 def position(quantity, con_id=CON_ID) -> Position:
     contract = Contract(con_id=con_id, symbol="ACME", kind="STK")
     return Position(ACCOUNT, contract, D(quantity), D(10))
+
+
+def outcomes(events):
+    """Return what became of orders that were in doubt."""
+    return [(e.order, e.outcome) for e in events if isinstance(e, OrderResolved)]
+
+
+def breaks(events):
+    """Return the kinds of breaks that were found."""
+    return [e.kind for e in events if isinstance(e, BreakFound)]
+
+
+def states(books):
+    """Return the state of each order of a strategy."""
+    return {o.id: o.state for o in books.orders.orders() if o.strategy}

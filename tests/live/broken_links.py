@@ -142,8 +142,12 @@ def reads_on(session: LiveSession) -> None:
 
 
 def takes_a_read_for_its_first_message(session: LiveSession) -> None:
-    """Take one message of each read."""
-    _turns(session, lambda plain, timeout_s: plain(timeout_s)[:1])
+    """Take one message of each read, once the connection is there."""
+
+    def turn(plain: Turn, timeout_s: float) -> list[bytes]:
+        return plain(timeout_s)[: 1 if session.client.ready else None]
+
+    _turns(session, turn)
 
 
 def forgets_what_is_not_whole(session: LiveSession) -> None:

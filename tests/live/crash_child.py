@@ -16,6 +16,7 @@ from app.composition.seating import StrategySpec
 from app.live import session
 from app.live.recording import LiveRecorder
 from app.live.session import LiveRequest, run_live
+from app.operation import writing
 from core import loop
 from core.acting import Acting
 from core.deciding import Decisions
@@ -38,6 +39,7 @@ from core.holds import HoldRule, Holds, intent_of
 from core.retry import RetryRule
 from core.step import Step
 from core.views import HELD
+from tests.live.quick import QUICK
 
 HERE = Path(__file__).parent
 APPENDED = {
@@ -72,6 +74,28 @@ def passes(point: str) -> None:
         Point.left -= 1
         if Point.left <= 0:
             die()
+
+
+class SealsNothing:
+    """In place of `SealWorker`, whose process costs more than a session here: closed segments stay hot."""
+
+    def __init__(self, root):
+        self.failures = []
+
+    def offer(self, segment):
+        """It stays where it is, and is read from there."""
+
+    def poll(self):
+        return []
+
+    def drain(self, timeout_s):
+        return []
+
+    def compact(self, timeout_s):
+        """Nothing is sealed."""
+
+    def close(self):
+        """Nothing runs on."""
 
 
 class Recorder(LiveRecorder):
@@ -245,6 +269,7 @@ def main(
     """Trade until a time (ns UTC), or until the point is passed so many times."""
     Point.name, Point.left = point
     session.LiveRecorder = Recorder
+    writing.SealWorker = SealsNothing
     for module in ("adapters.ibkr.wire.codec", "adapters.ibkr.link.dialing", "adapters.ibkr.link.connection"):
         held = sys.modules.get(module)
         if held is not None and hasattr(held, "Transport"):
@@ -255,7 +280,8 @@ def main(
     UNDONE.get(broken, lambda: None)()
     set_up = SET_UPS.get(strategy, {"link": {}, "request": {}})
     start_ns = until - 3600 * 10**9
-    link = LinkSettings(port=port, account=account, lock_step=True, start_ns=start_ns, **set_up["link"])
+    chosen = {"lock_step": True, "start_ns": start_ns, **QUICK, **set_up["link"]}
+    link = LinkSettings(port=port, account=account, **chosen)
     specs = (StrategySpec(f"{HERE / f'{strategy}.py'}:{strategy.capitalize()}", {}, strategy),)
     retry = RetryRule(attempts=retries)
     given = {"link": link, "strategies": specs, "account": account, "until_ts": until, "retry": retry}

@@ -7,24 +7,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from app.lifeline import starter
 from app.live.status_file import read_status
 from tests.logs import events_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 EARLY = f"{Path(__file__).with_name('strategies.py')}:Early"
+HELD = (str(Path(__file__).with_name("held.py")),)
 WAIT_S = 150.0
 
 
 class Running:
-    """`tape live` with some options."""
+    """`tape live` with some options; it ends with this process."""
 
-    def __init__(self, log: Path, *options: str, program: Sequence[str] = (str(PROJECT / "cli.py"),)) -> None:
+    def __init__(self, log: Path, *options: str, program: Sequence[str] = HELD) -> None:
         self.log = log
+        self._held = ExitStack()
         self.process = subprocess.Popen(
             [sys.executable, *program, *options],
+            stdin=self._held.enter_context(starter()),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -57,14 +62,14 @@ class Running:
     def end_by_itself(self) -> tuple[int, str, str]:
         """Wait for the end and return exit code, stdout and stderr."""
         out, err = self.process.communicate(timeout=WAIT_S)
+        self._held.close()
         return self.process.returncode, out, err
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
         """Send a signal and return exit code, stdout and stderr."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=WAIT_S)
-        return self.process.returncode, out, err
+        return self.end_by_itself()
 
 
 class Demo(Running):

@@ -23,6 +23,7 @@ from core.risk import Limits
 from core.views import Order
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
+from tests.live.quick import QUICK
 from tests.logs import events_of
 
 DRILL = f"{Path(__file__).parent / 'drill.py'}:Drill"
@@ -31,16 +32,6 @@ DAY_BEGIN_NS = 1_751_443_200_000_000_000
 LIMIT_S = 150.0
 """No session of a test lasts longer."""
 OVER = frozenset(("Filled", "Cancelled", "Rejected", "Refused", "SendFailed", "Expired"))
-
-QUICK = {
-    "reconnect_interval_s": 0.02,
-    "id_in_use_wait_s": 0.02,
-    "reconnect_cap_s": 0.2,
-    "step_deadline_s": 30.0,
-    "alarm_after_s": 30.0,
-    "start_deadline_s": 20.0,
-}
-"""A link that does not keep a test waiting."""
 
 
 def new_log(sample: Path, root: Path) -> Path:

@@ -22,6 +22,7 @@ from core.retry import RetryRule
 from eventstore.journal import Journal
 from tests import forked
 from tests.live import crash_child
+from tests.live.quick import QUICK
 from tests.logs import events_of
 
 HERE = Path(__file__).parent
@@ -70,7 +71,9 @@ def play(
     until = until_s * SECOND
     request = LiveRequest(
         mode="demo",
-        link=LinkSettings(port=port, account=ACCOUNT, lock_step=True, start_ns=until - 3600 * SECOND),
+        link=LinkSettings(
+            port=port, account=ACCOUNT, lock_step=True, start_ns=until - 3600 * SECOND, **QUICK
+        ),
         strategies=(
             StrategySpec(f"{HERE / strategy}.py:{strategy.capitalize()}", parameters or {}, strategy),
         ),

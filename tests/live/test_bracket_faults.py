@@ -40,6 +40,8 @@ from tests.live.sessions import (
 )
 from tests.logs import events_of
 
+pytestmark = pytest.mark.slow
+
 AUTOMATIC = ExitRules(stop_loss_pct=0.1, take_profit_pct=0.1)
 POINTS = [
     ("intent", 2),
@@ -74,7 +76,6 @@ def naked(log, book):
     return [e.order for e in stops if e.order not in there]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("point", "number"), sampled(POINTS, 6))
 def test_a_kill_loses_no_bracket_and_sends_none_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")

@@ -21,6 +21,8 @@ from tests.live.sessions import (
 )
 from tests.logs import events_of
 
+pytestmark = pytest.mark.slow
+
 POINTS = [
     ("intent", 1),
     ("attempt", 2),
@@ -45,7 +47,6 @@ POINTS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("point", "number"), sampled(POINTS, 4))
 def test_a_kill_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")
@@ -60,7 +61,6 @@ DOUBTS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("point", sampled(DOUBTS, 3))
 def test_only_a_kill_between_the_durable_attempt_and_its_bytes_leaves_a_doubt(ib_gateway, log, point):
     gateway = ib_gateway(speed="step", start="open")

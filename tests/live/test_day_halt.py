@@ -24,7 +24,7 @@ from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from tests.core.bench import ACCOUNT, MIN, OPEN, instrument, session, trade
 from tests.live import rig
-from tests.live.processes import PROJECT, Running
+from tests.live.processes import HELD, PROJECT, Running
 from tests.logs import events_of
 
 pytestmark = pytest.mark.risk
@@ -112,7 +112,7 @@ sys.exit(cli.main(sys.argv[1:]))
 class Demo(Running):
     """`tape live --demo` as fast as it goes. It waits for somebody to read what it says."""
 
-    program = (str(PROJECT / "cli.py"),)
+    program = HELD
 
     def __init__(self, log, config, *more):
         options = ["-c", str(config), "--log", str(log), "live", "--demo", "--strategy", CHURN, *more]

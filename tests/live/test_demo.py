@@ -20,9 +20,11 @@ from eventstore.runs import find_run
 from tests.faults.test_journal_kills import start
 from tests.logs import events_of
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 DAY = "2025-07-02"
-UNTIL = "2025-07-02T13:50:00Z"
+UNTIL = "2025-07-02T13:42:00Z"
 ALL = ("Resting", "Timed", "Pair")
 ASKED = [part for name in ALL for part in ("--strategy", f"{HERE / 'strategies.py'}:{name}")]
 
@@ -49,7 +51,7 @@ def both(ib_gateway_log, tmp_path_factory):
     assert cli.main(["-q", "--log", str(root), "live", "--demo", *ASKED, "--until", UNTIL]) == 0
     traded = LogReader(root)
     assert cli.main(["-q", "--log", str(root), "replay", DAY, *ASKED]) == 0
-    return asked_for(traded, "2025-07-02T13:49"), asked_for(find_run(root, "latest"), "2025-07-02T13:49")
+    return asked_for(traded, "2025-07-02T13:41"), asked_for(find_run(root, "latest"), "2025-07-02T13:41")
 
 
 def test_a_demo_asks_for_the_orders_of_a_replay_of_the_day(both):
@@ -148,17 +150,17 @@ def test_a_date_without_data_is_named(log, tape):
 COMPOSITE = HERE.parents[1] / "examples" / "composite.toml"
 
 
-def test_the_composite_with_sizes_and_automatic_exits_asks_for_the_orders_of_a_replay(log, tape):
+def test_the_composite_with_sizes_and_automatic_exits_asks_for_the_orders_of_a_replay(morning, tape):
     done = tape(
-        "-c", COMPOSITE, "--log", log, "live", "--demo", DAY, "--until", "2025-07-02T14:20:00Z", "--json"
+        "-c", COMPOSITE, "--log", morning, "live", "--demo", DAY, "--until", "2025-07-02T13:50:00Z", "--json"
     )
     assert done.code == 0, done.err  # proven: replayed from the log with the same decisions
-    assert tape("-c", COMPOSITE, "--log", log, "replay", DAY, "--fills", "recorded").code == 0
-    traded = asked_for(LogReader(log), "2025-07-02T14:19")
+    assert tape("-c", COMPOSITE, "--log", morning, "replay", DAY, "--fills", "recorded").code == 0
+    traded = asked_for(LogReader(morning), "2025-07-02T13:49")
     parameters = ("--strategy", "composite", "--set", "every=20")
-    replayed = tape("-c", COMPOSITE, "--log", log, "replay", DAY, *parameters, "--json")
+    replayed = tape("-c", COMPOSITE, "--log", morning, "replay", DAY, *parameters, "--json")
     assert replayed.code == 0, replayed.err
-    assert traded == asked_for(find_run(log, replayed.json["run"]), "2025-07-02T14:19")
+    assert traded == asked_for(find_run(morning, replayed.json["run"]), "2025-07-02T13:49")
     assert {"composite", "exit-composite"} <= {one[1] for one in traded}
 
 

@@ -25,6 +25,8 @@ from tests.live.sessions import (
 )
 from tests.logs import events_of
 
+pytestmark = pytest.mark.slow
+
 UNTIL = OPEN_S + 290
 POINTS = [
     ("held", 1),
@@ -117,7 +119,6 @@ def test_what_is_held_in_the_restart_window_goes_out_once_after_it(ib_gateway, l
     assert len(events_of(log, OrderAttempted)) >= 8
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("point", "number"), sampled(POINTS, 6))
 def test_a_kill_while_orders_are_held_loses_nothing_and_sends_nothing_twice(ib_gateway, log, point, number):
     gateway = ib_gateway(speed="step", start="open")

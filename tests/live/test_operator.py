@@ -1,10 +1,9 @@
 """The operator's word to a running session, and to a log that nobody holds."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,11 @@ from core.events import (
 from core.risk import Limits
 from eventstore.control import request
 from eventstore.journal import Journal
-from tests.live.processes import PROJECT, Demo, told
+from tests.conftest import Tape
+from tests.live.processes import Demo, told
 from tests.logs import events_of
+
+pytestmark = pytest.mark.slow
 
 DAY = "2025-07-02"
 
@@ -49,16 +51,18 @@ def demo(log: Path) -> Iterator[Callable[..., Demo]]:
         one.end(signal.SIGKILL)
 
 
-def run(log: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PROJECT / "cli.py"), "--log", str(log), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+@pytest.fixture
+def run(log: Path, tape: Tape) -> Tape:
+    """Say something to the session, which is another process, from this one."""
+    return partial(tape, "--log", log)
 
 
-def proven(log: Path) -> bool:
-    return run(log, "replay", DAY, "--fills", "recorded").returncode == 0
+@pytest.fixture
+def proven(run: Tape) -> Callable[[], bool]:
+    return lambda: run("replay", DAY, "--fills", "recorded").code == 0
 
 
-def test_ctrl_c_ends_a_session_in_order(demo, log):
+def test_ctrl_c_ends_a_session_in_order(demo, log, proven):
     running = demo().rested()
     code, out, err = running.end(signal.SIGINT)
     assert code == 130, err
@@ -66,7 +70,7 @@ def test_ctrl_c_ends_a_session_in_order(demo, log):
     assert told((code, out, err))["fills"] == 1
     assert running.status() == {}
     assert not log.with_name("log-demo").exists()
-    assert proven(log)
+    assert proven()
 
 
 def test_a_termination_signal_ends_it_too(demo, log):
@@ -75,7 +79,7 @@ def test_a_termination_signal_ends_it_too(demo, log):
     assert [e.reason for e in events_of(log, SessionEnded)] == ["stopped"]
 
 
-def test_a_killed_demo_is_gone_on_with_by_the_next_one(demo, log):
+def test_a_killed_demo_is_gone_on_with_by_the_next_one(demo, log, proven):
     assert demo().rested().end(signal.SIGKILL)[0] == -signal.SIGKILL
     assert events_of(log, SessionEnded) == []
     running = demo("--observe")  # so that the strategy adds nothing to what is found
@@ -88,14 +92,14 @@ def test_a_killed_demo_is_gone_on_with_by_the_next_one(demo, log):
     assert code == 130
     assert "going on with the demo of 2025-07-02 that was cut short: account DU1000001" in err
     assert [s.account for s in events_of(log, SessionStarted)] == ["DU1000001", "DU1000001"]
-    assert proven(log)  # both sessions, the killed one too
+    assert proven()  # both sessions, the killed one too
 
 
-def test_flatten_cancels_then_closes_by_the_brokers_positions(demo, log):
+def test_flatten_cancels_then_closes_by_the_brokers_positions(demo, log, run, proven):
     running = demo().rested()
-    done = run(log, "flatten", "--reason", "enough", "--timeout", "60")
-    assert done.returncode == 0, done.stderr
-    assert "flatten: reached, 0 working orders, 0 positions at the broker" in done.stdout
+    done = run("flatten", "--reason", "enough", "--timeout", "60")
+    assert done.code == 0, done.err
+    assert "flatten: reached, 0 working orders, 0 positions at the broker" in done.out
     code, _, _ = running.end()
     assert code == 130
     assert [(e.level, e.reason, e.origin) for e in events_of(log, HaltRequested)] == [
@@ -111,69 +115,69 @@ def test_flatten_cancels_then_closes_by_the_brokers_positions(demo, log):
     assert [(o.instrument, o.side, o.quantity, o.type) for o in closing] == [
         ("ZVXA", "SELL", Decimal(100), "MKT")
     ]
-    assert proven(log)
+    assert proven()
 
 
 GUARDED = f"{Path(__file__).with_name('strategies.py')}:Guarded"
 
 
 @pytest.mark.extended
-def test_flatten_takes_a_bracket_apart_and_closes_once(demo, log):
+def test_flatten_takes_a_bracket_apart_and_closes_once(demo, log, run, proven):
     running = demo(strategy=GUARDED, speed="600").rested()
-    done = run(log, "flatten", "--reason", "enough", "--timeout", "60")
-    assert done.returncode == 0, done.stderr
-    assert "flatten: reached, 0 working orders, 0 positions at the broker" in done.stdout
+    done = run("flatten", "--reason", "enough", "--timeout", "60")
+    assert done.code == 0, done.err
+    assert "flatten: reached, 0 working orders, 0 positions at the broker" in done.out
     running.end()
     filled = [(f.order, f.side, f.quantity) for f in events_of(log, Filled)]
     assert filled == [("Guarded-1-1", "BUY", 100), ("close-1-1", "SELL", 100)]
     assert events_of(log, BreakFound) == []
-    assert proven(log)
+    assert proven()
 
 
 @pytest.mark.extended
-def test_a_halt_leaves_the_exits_of_a_position_at_the_broker(demo, log):
+def test_a_halt_leaves_the_exits_of_a_position_at_the_broker(demo, log, run, proven):
     running = demo(strategy=GUARDED, speed="600").rested()
-    done = run(log, "halt", "--reason", "lunch", "--timeout", "60")
-    assert done.returncode == 0, done.stderr
+    done = run("halt", "--reason", "lunch", "--timeout", "60")
+    assert done.code == 0, done.err
     status = running.status()
     assert (status["pending_orders"], status["active_positions"]) == (2, 1)
     running.end()
     assert events_of(log, CancelSent) == []
-    assert proven(log)
+    assert proven()
 
 
-def test_a_halt_cancels_what_it_says_and_lets_nothing_else_leave(demo, log):
+def test_a_halt_cancels_what_it_says_and_lets_nothing_else_leave(demo, log, run, proven):
     running = demo(strategy=f"{Path(__file__).with_name('strategies.py')}:Timed")
     running.until(lambda: len(events_of(log, OrderIntended)) >= 2)
-    done = run(log, "halt", "--cancel", "--json", "--timeout", "60")
-    assert done.returncode == 0, done.stderr
-    assert '"reached": true' in done.stdout
+    done = run("halt", "--cancel", "--json", "--timeout", "60")
+    assert done.code == 0, done.err
+    assert '"reached": true' in done.out
     before = len(events_of(log, OrderIntended)) - len(events_of(log, RiskRefused))
     running.until(lambda: len(events_of(log, RiskRefused)) >= 2)
     assert {(r.rule, r.message) for r in events_of(log, RiskRefused)} == {
         ("gate", "halted (cancel): asked by the operator")
     }
     assert len(events_of(log, OrderIntended)) - len(events_of(log, RiskRefused)) == before
-    assert run(log, "resume", "--reason", "go on").returncode == 0
+    assert run("resume", "--reason", "go on").code == 0
     running.until(lambda: running.status()["halt"] == "")
     running.until(lambda: len(events_of(log, OrderIntended)) > len(events_of(log, RiskRefused)) + before)
     running.end()
-    assert proven(log)
+    assert proven()
 
 
-def test_kill_works_beside_a_main_loop_that_hangs(demo, log):
+def test_kill_works_beside_a_main_loop_that_hangs(demo, log, run):
     running = demo().rested()
     running.process.send_signal(signal.SIGSTOP)
-    done = run(log, "kill", "--reason", "it hangs")
-    assert done.returncode == 0, done.stderr
-    assert "2 working orders before, 0 after" in done.stdout
+    done = run("kill", "--reason", "it hangs")
+    assert done.code == 0, done.err
+    assert "2 working orders before, 0 after" in done.out
     assert (log / "control" / "KILL").read_text() == "it hangs"
     running.process.send_signal(signal.SIGCONT)
     running.until(lambda: running.status().get("halt") == "cancel_all")
     assert [(e.level, e.reason, e.origin) for e in events_of(log, HaltRequested)] == [
         ("cancel_all", "it hangs", "kill file")
     ]
-    assert run(log, "resume").returncode == 0
+    assert run("resume").code == 0
     assert not (log / "control" / "KILL").exists()
     running.until(lambda: running.status().get("halt") == "")
     running.end()
@@ -244,9 +248,9 @@ def test_an_accepted_break_makes_our_position_the_brokers_and_a_strategy_may_ado
     ]
 
 
-def test_an_unknown_command_and_a_senseless_one_are_answered(demo, log):
+def test_an_unknown_command_and_a_senseless_one_are_answered(demo, log, run):
     running = demo().rested()
-    assert run(log, "resume").returncode == 2
+    assert run("resume").code == 2
     request(log, "nonsense")
     running.until(lambda: not list((log / "control").glob("*.request")))
     assert running.status()["halt"] == ""

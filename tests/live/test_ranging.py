@@ -73,18 +73,20 @@ def test_bars_of_days_before_are_read_too(tmp_path):
     assert known(written(tmp_path / "log", *bars), OPEN) == pytest.approx(4.0)
 
 
-def test_a_session_with_exits_by_the_range_is_proven_and_ends_as_the_replay(tape, log, tmp_path, monkeypatch):
+def test_a_session_with_exits_by_the_range_is_proven_and_ends_as_the_replay(
+    tape, morning, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tape.toml").write_text(CONFIG)
     who = ["--strategy", "sma_cross", "--set", "instrument=ZVXA"]
-    until = ["--until", "2025-07-02T13:50:00Z"]
-    live = tape("--log", log, "-q", "live", "--demo", "2025-07-02", *who, *until, "--json")
+    until = ["--until", "2025-07-02T13:42:00Z"]
+    live = tape("--log", morning, "-q", "live", "--demo", "2025-07-02", *who, *until, "--json")
     assert live.code == 0, live.err
-    assert tape("--log", log, "replay", "2025-07-02", "--fills", "recorded").code == 0
-    assert tape("--log", log, "replay", "2025-07-02", *who).code == 0
+    assert tape("--log", morning, "replay", "2025-07-02", "--fills", "recorded").code == 0
+    assert tape("--log", morning, "replay", "2025-07-02", *who).code == 0
 
     def exits(*chosen):
-        told = tape("--log", log, "events", *chosen, "--type", "order_intended", "--json").json
+        told = tape("--log", morning, "events", *chosen, "--type", "order_intended", "--json").json
         return [row["data"]["reason"] for row in told if row["data"]["order"].startswith("exit-")]
 
     traded = exits()

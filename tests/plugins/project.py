@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.conftest import Done, Tape
 
-UNTIL = "2025-07-02T13:45:00Z"
+UNTIL = "2025-07-02T13:40:00Z"
 _STRATEGY = '''from truetape import Parameters, Strategy
 
 

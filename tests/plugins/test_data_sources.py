@@ -1,14 +1,9 @@
 """Bars from sources that are no broker. `yfinance` is stood in for by a module of the same interface."""
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
 YFINANCE = '''"""Stands in for yfinance: `Ticker.history` its arguments, index and columns. No traffic."""
 import pandas as pd
 
@@ -39,32 +34,35 @@ class Mine(DataSource):
 COMMAND = ("fetch", "ACME", "--from", "2025-07-01", "--to", "2025-07-02", "--exchange", "NYSE", "--json")
 
 
-def in_process(directory, *args, path=""):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(path), str(ROOT)]))}
-    command = [sys.executable, str(ROOT / "cli.py"), *map(str, args)]
-    return subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=90, check=False
-    )
+@pytest.fixture
+def yfinance(tmp_path, monkeypatch):
+    """Write what stands in for the package, where it is imported from."""
+
+    def write(text):
+        (tmp_path / "fake").mkdir()
+        (tmp_path / "fake" / "yfinance.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path / "fake")
+
+    monkeypatch.setitem(sys.modules, "yfinance", None)  # what is there after the test is forgotten
+    monkeypatch.delitem(sys.modules, "yfinance")
+    return write
 
 
 @pytest.mark.parametrize(("bar", "count"), [("1day", 2), ("1min", 10)])
-def test_bars_of_yfinance_are_a_feed_of_their_own_and_come_once(bar, count, tmp_path):
-    (tmp_path / "fake").mkdir()
-    (tmp_path / "fake" / "yfinance.py").write_text(YFINANCE)
+def test_bars_of_yfinance_are_a_feed_of_their_own_and_come_once(bar, count, tape, yfinance):
+    yfinance(YFINANCE)
     command = [*COMMAND, "--bar", bar, "--source", "yfinance"]
-    done = in_process(tmp_path, *command, path=tmp_path / "fake")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    done = tape(*command)
+    assert done.code == 0, done.err
+    told = done.json
     assert (told["accepted"], told["rejected"], told["feed"]) == (count, 0, f"yfinance/{bar}")
-    again = json.loads(in_process(tmp_path, *command, path=tmp_path / "fake").stdout)
-    assert again["accepted"] == 0
+    assert tape(*command).json["accepted"] == 0
 
 
-def test_without_the_package_it_says_what_to_install(tmp_path):
-    (tmp_path / "fake").mkdir()
-    (tmp_path / "fake" / "yfinance.py").write_text("raise ImportError('no such package')")
-    done = in_process(tmp_path, *COMMAND, "--source", "yfinance", path=tmp_path / "fake")
-    assert (done.returncode, "pip install 'truetape[yahoo]'" in done.stderr) == (2, True)
+def test_without_the_package_it_says_what_to_install(tape, tmp_path, yfinance):
+    yfinance("raise ImportError('no such package')")
+    done = tape(*COMMAND, "--source", "yfinance")
+    assert (done.code, "pip install 'truetape[yahoo]'" in done.err) == (2, True)
     assert not (tmp_path / "tape-log").exists()
 
 

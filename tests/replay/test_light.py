@@ -1,5 +1,6 @@
 """A replay loads neither pandas nor duckdb nor the broker: they cost more than a short replay itself."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,8 @@ print(code, sorted(unwanted & set(sys.modules)))
 """
 
 
-def test_a_replay_loads_no_heavy_package_that_it_does_not_need(tmp_path):
-    make = [sys.executable, str(PROJECT / "cli.py"), "--log", str(tmp_path / "log"), "-q"]
-    subprocess.run([*make, "import", "--format", "sample"], check=True, capture_output=True)
-    command = [sys.executable, "-c", _CHILD, str(tmp_path / "log")]
+def test_a_replay_loads_no_heavy_package_that_it_does_not_need(ib_gateway_log, tmp_path):
+    root = shutil.copytree(ib_gateway_log, tmp_path / "log")
+    command = [sys.executable, "-c", _CHILD, str(root)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT)
     assert done.stdout.splitlines()[-1] == "0 []"

@@ -22,6 +22,8 @@ from tests.logs import events_of
 from tests.orphans import gone, until
 from tests.research.conftest import make_bar_log, make_log
 
+pytestmark = pytest.mark.slow
+
 DAY = "2025-07-02"
 CHEATS = Path(__file__).with_name("cheats.py")
 
@@ -88,11 +90,11 @@ def test_a_day_that_was_recorded_too_is_judged_by_the_feed_that_a_replay_reads(
 @pytest.mark.parametrize(
     ("cheat", "how"),
     sampled(
-        [("WholeFrame", "cut"), ("Remaining", "cut"), ("BarAtItsStart", "cut"), ("Forgiving", "mirrored")], 2
+        [("BarAtItsStart", "cut"), ("WholeFrame", "cut"), ("Remaining", "cut"), ("Forgiving", "mirrored")], 4
     ),
 )
 def test_a_strategy_that_looks_ahead_is_caught(here: Path, tape: Tape, cheat: str, how: str) -> None:
-    done = tape("lookahead", f"cheats.py:{cheat}", DAY, "--points", 2, "--json")
+    done = tape("lookahead", f"cheats.py:{cheat}", DAY, "--points", 1, "--json")
     assert done.code == ExitCode.FOUND, done.err
     told = done.json
     assert told["verdict"] == "differs"

@@ -18,7 +18,7 @@ from core.ports import entries_of
 from eventstore.reader import LogReader
 from tests.signals.workbooks import HEAD, bomb, cut_short, encrypted, workbook
 
-pytestmark = pytest.mark.signal
+pytestmark = [pytest.mark.signal, pytest.mark.slow]
 
 NOW = local("2025-07-02", "10:00", "America/New_York")
 PATIENCE_S = 60
@@ -233,7 +233,7 @@ def test_a_session_records_the_file_and_its_proof_needs_it_no_more(log, tmp_path
         "utf-8",
     )
     arguments = ["-q", "-c", str(config), "--log", str(log), "live", "--demo", "2025-07-02", "--strategy"]
-    arguments += ["composite", "--set", "instruments=ZVXA", "--until", "2025-07-02T14:00:00Z"]
+    arguments += ["composite", "--set", "instruments=ZVXA", "--until", "2025-07-02T13:45:00Z"]
     assert cli.main(arguments) == 0
     reader = LogReader(log)
     kinds = frozenset({SignalReceived, SignalFileRead, CompositeSignal})

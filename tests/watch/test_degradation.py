@@ -35,6 +35,8 @@ from core.ports import Selection
 from eventstore.reader import LogReader
 from tests.watch.receiver import receiving
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[2]
 LISTENERS = Path(__file__).with_name("listeners.py")
 UNTIL = "2025-07-02T13:40:00Z"
