@@ -148,7 +148,7 @@ class Result:
 
 
 class State:
-    """Positions, orders and account as of a moment."""
+    """Positions, orders and account as of a moment: of a log the account of its last session."""
 
     def __init__(self, snapshot: "Snapshot", account: str, currency: str) -> None:
         self._snapshot = snapshot
@@ -246,10 +246,11 @@ class Log:
     def state(self, at: int | str | None = None, run: str | None = None) -> State:
         """Return the state at a seq or ISO time; by default at the end of the latest run, or of the log."""
         from app.look.books import open_book, parse_moment, snapshot  # noqa: PLC0415
+        from app.operation.operator import last_account  # noqa: PLC0415
 
         book = open_book(self.path, run)
         moment = None if at is None else parse_moment(str(at), book)
-        account = str(book.run.summary["account"]) if book.run is not None else ""
+        account = last_account(self._reader) if book.run is None else str(book.run.summary["account"])
         return State(snapshot(book, moment), account, book.currency)
 
     def run(self, name: str = "latest") -> "RunReader":

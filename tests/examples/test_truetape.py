@@ -13,6 +13,8 @@ import pytest
 import cli
 import truetape
 from core.errors import DataMissing, UsageError
+from core.events import CashAdjusted, SessionStarted
+from eventstore.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[2]
 LADDER = ROOT / "examples" / "limit_ladder.py"
@@ -106,6 +108,17 @@ def test_events_are_named_by_class_or_by_tag_and_a_wrong_tag_is_no_empty_answer(
     assert by_tag
     with pytest.raises(UsageError, match="did you mean filled"):
         next(log.events("fileld"))
+
+
+def test_the_state_of_a_log_that_traded_is_that_of_its_account(tmp_path):
+    journal = Journal.open(tmp_path / "log")
+    journal.append(SessionStarted(1, 1, "live", "DU1", "0", "{}", "", "[]", "", "none"))
+    journal.append(CashAdjusted(2, "DU1", "USD", Decimal(5000), "deposit"))
+    journal.commit(sync=True)
+    journal.close()
+    with truetape.open_log(tmp_path / "log") as log:
+        state = log.state()
+        assert (state.cash, state.equity) == (5000, 5000)
 
 
 def test_a_log_that_stays_open_sees_the_runs_that_come(root, tmp_path):
