@@ -9,6 +9,7 @@
 Everything heavy is imported when it is first used.
 """
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -189,7 +190,10 @@ class State:
 
 
 class Log:
-    """A log opened for reading; nothing here can change it, and a writer may go on writing."""
+    """A log opened for reading; nothing here can change it, and a writer may go on writing.
+
+    Several threads may use one: their statements run one after the other.
+    """
 
     def __init__(self, path: Path | str) -> None:
         from app.look.books import open_log as open_reader  # noqa: PLC0415  (heavy)
@@ -197,6 +201,7 @@ class Log:
         self.path = Path(path)
         self._reader = open_reader(self.path)
         self._connection: Sql | None = None
+        self._connecting = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -220,13 +225,14 @@ class Log:
 
     def sql(self, text: str) -> Result:
         """Return the answer to a reading statement over the log and its runs (views: docs/sql.md)."""
-        if self._connection is None:
-            from eventstore.sql import connect  # noqa: PLC0415  (heavy)
+        with self._connecting:
+            if self._connection is None:
+                from eventstore.sql import connect  # noqa: PLC0415  (heavy)
 
-            self._connection = connect(self.path)
-        else:
-            self._connection.refresh()  # another run, or another hour, may have come since
-        return Result(self._connection, text)
+                self._connection = connect(self.path)
+            else:
+                self._connection.refresh()  # another run, or another hour, may have come since
+            return Result(self._connection, text)
 
     def events(self, *types: type[Event] | str, run: str | None = None, first: int = 1) -> Iterator[Entry]:
         """Yield entries in order: of the log, or of a run (`latest` or an id), from seq `first` on.

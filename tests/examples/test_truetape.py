@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -128,6 +129,16 @@ def test_a_log_that_stays_open_sees_the_runs_that_come(root, tmp_path):
         more = ["-q", "--log", str(place), "replay", "2025-07-03", "--set", "instrument=ZVXA"]
         assert cli.main([*more, "--strategy", "buy_and_hold"]) == 0
         assert (before, log.sql("SELECT count(*) AS n FROM runs").rows()) == ([{"n": 2}], [{"n": 3}])
+
+
+def test_threads_that_share_a_log_get_each_its_own_answer(log):
+    def ask(number):
+        return [
+            log.sql(f"SELECT {number} AS n, count(*) AS fills FROM fills").rows()[0]["n"] for _ in range(3)
+        ]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, range(4))) == [[number] * 3 for number in range(4)]
 
 
 def test_what_a_notebook_shows_of_each_thing_says_what_it_is(log):
