@@ -27,7 +27,7 @@ _MAX_RETRIES = 20
 _BATCH_ROWS = 65_536
 _STREAM_ROWS = 4_096
 _PATIENCE_S = 0.1
-_AS_TEXT = ("TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+_AS_TEXT = ("TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 """Columns that come as text: Python's datetime would cut nanoseconds off, and zones need a package more."""
 T = TypeVar("T")
 
@@ -261,7 +261,9 @@ def _worded(timeout_s: float | None) -> Iterator[None]:
     except duckdb.PermissionException as error:
         raise UsageError(f"{_first_line(error)}; SQL here reads the log's own files only") from error
     except duckdb.CatalogException as error:
-        raise UsageError(f"{_first_line(error)}; the views are {', '.join(names())}") from error
+        said = _first_line(error)
+        hint = f"; the views are {', '.join(names())}" if "Table with name" in said else ""
+        raise UsageError(said + hint) from error
     except duckdb.Error as error:
         said = str(error).strip()
         if "pytz" in said:  # and a traceback
