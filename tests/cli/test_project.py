@@ -126,6 +126,17 @@ def test_a_run_is_exported_to_a_directory_of_types(tape, sample_log, tmp_path):
     assert pq.read_table(tmp_path / "out" / "filled.parquet").num_rows == len(fills)
 
 
+def test_an_ending_in_capitals_is_the_same_ending(tape, sample_log, tmp_path):
+    done = tape("--log", sample_log, "export", "HALTS.CSV", "--type", "halt")
+    assert (done.code, (tmp_path / "HALTS.CSV").is_file()) == (0, True)
+    assert "read_csv" in done.err
+
+
+def test_the_next_step_after_a_fixture_is_one_that_works_in_a_folder_with_a_space(tape, sample_log, tmp_path):
+    done = tape("--log", sample_log, "export", "--fixture", "day", "my tests")
+    assert Path(shlex.split(done.err.strip())[-1]).is_file()
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
@@ -133,6 +144,7 @@ def test_a_run_is_exported_to_a_directory_of_types(tape, sample_log, tmp_path):
         (["x.csv"], 2, "add --type"),
         (["x.xlsx", "--type", "trade"], 2, "expected .parquet or .csv"),
         (["x.csv", "--type", "bar"], 7, "no such events"),
+        (["x.csv", "--type", "filled"], 7, "a run has its own: --run latest"),
         (["taken", "--type", "trade"], 2, "overwrites nothing"),
         (["x", "--date", "2020-01-01"], 7, "it has 2025-07-02"),
         (["no/such/dir/x.csv", "--type", "traed"], 2, "did you mean trade?"),
