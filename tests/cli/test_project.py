@@ -63,6 +63,11 @@ def test_the_test_of_the_signal_source_finds_an_opinion_that_is_none(tape, tmp_p
     assert pytest_in(tmp_path / "mine", "tests/test_opinion.py").returncode == 1
 
 
+def test_the_next_step_after_init_goes_to_a_folder_with_a_space(tape):
+    words = shlex.split(tape("init", "my project").err)
+    assert Path(words[words.index("cd") + 1], "tape.toml").is_file()
+
+
 def test_init_overwrites_nothing(tape, tmp_path):
     (tmp_path / "tape.toml").write_text("mine = true")
     done = tape("init")
