@@ -186,6 +186,20 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
     lost = accept(call.root, accept_loss, found) if accept_loss and found.findings else None
     told = {name: getattr(found, name) for name in found.__struct_fields__}
     call.out.result({**told, "ok": found.ok, "accepted": lost, "rebuilt": rebuilt})
+    _show_report(call, found, rebuilt)
+    if lost is not None:
+        call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
+        return 0
+    if newer(found):
+        call.out.note(f"next: {UPGRADE}")
+    elif command := next_command(found):
+        call.out.next(command)
+    else:
+        call.out.note(f"next: {RESTORE}")
+    return 0 if found.ok else 1
+
+
+def _show_report(call: Call, found: Any, rebuilt: list[str]) -> None:
     for name in rebuilt:
         place = name if name == "HWM" else f"sealed/{name}"
         call.out.line(f"rebuilt {place}; what was damaged is in quarantine/")
@@ -208,13 +222,3 @@ def verify(call: Call, deep: bool, accept_loss: str | None, rebuild: bool) -> in
             f"no whole block ({tail.why}) and not known to have been durable: they are being written, or "
             "a crash left them; the next writer sets them aside in quarantine/"
         )
-    if lost is not None:
-        call.out.next("verify", why=f"accepted: entries from seq {lost['first_lost_seq']:,} on are lost; ")
-        return 0
-    if newer(found):
-        call.out.note(f"next: {UPGRADE}")
-    elif command := next_command(found):
-        call.out.next(command)
-    else:
-        call.out.note(f"next: {RESTORE}")
-    return 0 if found.ok else 1

@@ -13,7 +13,7 @@ from core.errors import CorruptLog, UsageError
 from core.events import BY_TYPE
 from eventstore import sql
 from eventstore.sql import connect
-from eventstore.views import VIEWS, names
+from eventstore.views import names
 from tests.eventstore.sealed_logs import open_log, read_all, write_everything, write_ticks
 
 
@@ -93,10 +93,6 @@ def test_every_view_exists_in_an_empty_log(tmp_path):
     with connect(tmp_path / "log") as connection:
         for name in names():
             assert connection.query(f"SELECT * FROM {name}").rows == []
-
-
-def test_views_tell_what_a_row_is():
-    assert all(view.row for view in VIEWS)
 
 
 def test_a_time_keeps_its_nanoseconds(log):
