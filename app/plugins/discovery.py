@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from app.plugins.handlers import fault_of
+from app.plugins.neighbours import join
 from app.version import VERSION
 from core.errors import UnknownPlugin, UnknownStrategy, UsageError, is_termination
 from core.strategy import AnyStrategy, Strategy
@@ -299,8 +300,7 @@ def _run_file(absolute: Path) -> ModuleType:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    if str(absolute.parent) not in sys.path:
-        sys.path.append(str(absolute.parent))
+    join(absolute)
     try:
         loader.exec_module(module)
     except SyntaxError as error:
