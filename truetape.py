@@ -9,6 +9,7 @@
 Everything heavy is imported when it is first used.
 """
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -148,7 +149,7 @@ class Result:
 
 
 class State:
-    """Positions, orders and account as of a moment."""
+    """Positions, orders and account as of a moment: of a log the account of its last session."""
 
     def __init__(self, snapshot: "Snapshot", account: str, currency: str) -> None:
         self._snapshot = snapshot
@@ -189,7 +190,10 @@ class State:
 
 
 class Log:
-    """A log opened for reading; nothing here can change it, and a writer may go on writing."""
+    """A log opened for reading; nothing here can change it, and a writer may go on writing.
+
+    Several threads may use one: their statements run one after the other.
+    """
 
     def __init__(self, path: Path | str) -> None:
         from app.look.books import open_log as open_reader  # noqa: PLC0415  (heavy)
@@ -197,6 +201,7 @@ class Log:
         self.path = Path(path)
         self._reader = open_reader(self.path)
         self._connection: Sql | None = None
+        self._connecting = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -220,13 +225,14 @@ class Log:
 
     def sql(self, text: str) -> Result:
         """Return the answer to a reading statement over the log and its runs (views: docs/sql.md)."""
-        if self._connection is None:
-            from eventstore.sql import connect  # noqa: PLC0415  (heavy)
+        with self._connecting:
+            if self._connection is None:
+                from eventstore.sql import connect  # noqa: PLC0415  (heavy)
 
-            self._connection = connect(self.path)
-        else:
-            self._connection.refresh()  # another run, or another hour, may have come since
-        return Result(self._connection, text)
+                self._connection = connect(self.path)
+            else:
+                self._connection.refresh()  # another run, or another hour, may have come since
+            return Result(self._connection, text)
 
     def events(self, *types: type[Event] | str, run: str | None = None, first: int = 1) -> Iterator[Entry]:
         """Yield entries in order: of the log, or of a run (`latest` or an id), from seq `first` on.
@@ -246,10 +252,11 @@ class Log:
     def state(self, at: int | str | None = None, run: str | None = None) -> State:
         """Return the state at a seq or ISO time; by default at the end of the latest run, or of the log."""
         from app.look.books import open_book, parse_moment, snapshot  # noqa: PLC0415
+        from app.operation.operator import last_account  # noqa: PLC0415
 
         book = open_book(self.path, run)
         moment = None if at is None else parse_moment(str(at), book)
-        account = str(book.run.summary["account"]) if book.run is not None else ""
+        account = last_account(self._reader) if book.run is None else str(book.run.summary["account"])
         return State(snapshot(book, moment), account, book.currency)
 
     def run(self, name: str = "latest") -> "RunReader":

@@ -9,6 +9,7 @@ from typing import Protocol, TypedDict
 
 import msgspec
 
+from core.errors import UsageError
 from core.events import Side, TimeInForce
 from core.signals.composite import Composite, Reading, SignalRules
 from core.sizing.rules import Sized
@@ -68,6 +69,21 @@ class Exits(TypedDict, total=False):
     stop_loss: Decimal | float
     trail: Decimal | float
     trail_pct: Decimal | float
+
+
+def check_terms(given: Mapping[str, object], kind: type, *others: str) -> None:
+    """Raise `UsageError` for a keyword that is no term of its kind: misspelt, it would do nothing.
+
+    `others` are the keywords beside them, which may have been meant.
+    """
+    wrong = sorted(given.keys() - kind.__annotations__.keys())
+    if wrong:
+        from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
+        names = [*kind.__annotations__, *others]
+        near = get_close_matches(wrong[0], names, n=1)
+        hint = f"did you mean {near[0]}=?" if near else f"expected {', '.join(sorted(names))}"
+        raise UsageError(f"{wrong[0]}=: there is no such term; {hint}")
 
 
 class Desk(Protocol):

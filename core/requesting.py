@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Unpack
 
-from core.asking import Bracket, Exits, Terms, Times
+from core.asking import Bracket, Exits, Terms, Times, check_terms
 from core.errors import UsageError
 from core.events import Side, TimeInForce
 from core.money import ZERO, price
@@ -19,6 +19,7 @@ from core.signals.composite import Composite, Reading
 from core.sizing.methods import BeyondMargin, Holding, MarginSizing, rebalanced
 
 _SIZING = MarginSizing()
+_PRICES = ("limit", "stop", "tif")
 
 
 class Requesting(Seat):
@@ -42,6 +43,8 @@ class Requesting(Seat):
 
         Without a price at market; with `limit`, `stop` or both (stop-limit), or as `terms` say.
         """
+        if terms:
+            check_terms(terms, Terms, *_PRICES)
         return self.desk.place(instrument, "BUY", quantity, limit, stop, tif, reason, terms)
 
     def sell(
@@ -56,6 +59,8 @@ class Requesting(Seat):
         **terms: Unpack[Terms],
     ) -> str:
         """Ask to sell; return the order's id. Prices and terms are those of `buy`."""
+        if terms:
+            check_terms(terms, Terms, *_PRICES)
         return self.desk.place(instrument, "SELL", quantity, limit, stop, tif, reason, terms)
 
     def change(
@@ -70,6 +75,8 @@ class Requesting(Seat):
         **terms: Unpack[Terms],
     ) -> str:
         """Ask for a change of the position: buy a positive quantity, sell a negative one; return the id."""
+        if terms:
+            check_terms(terms, Terms, *_PRICES)
         if is_negative(quantity):
             return self.desk.place(instrument, "SELL", -quantity, limit, stop, tif, reason, terms)
         return self.desk.place(instrument, "BUY", quantity, limit, stop, tif, reason, terms)
@@ -91,6 +98,7 @@ class Requesting(Seat):
         The exits wait for the entry's fills and never exceed them; a fill of one reduces the other. They
         are good till cancelled. An entry without any is refused.
         """
+        check_terms(exits, Exits, *_PRICES)
         return self.desk.bracket(instrument, side, quantity, limit, stop, tif, reason, exits)
 
     def modify(
@@ -106,6 +114,8 @@ class Requesting(Seat):
         **times: Unpack[Times],
     ) -> None:
         """Ask for a changed version of a working order; what is not given stays."""
+        if times:
+            check_terms(times, Times, "quantity", "limit", "stop", "trail", "trail_pct")
         self.desk.modify(order, quantity, limit, stop, reason, trail, trail_pct, times)
 
     def cancel(self, order: str, *, reason: str) -> None:

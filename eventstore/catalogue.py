@@ -65,9 +65,9 @@ class Catalogue:
 
     def _listing(self) -> list["_Span"]:
         spans = _visible(stable_listing(self._layout))
-        if self._known:
+        if known := self._known:
             shown = (span.path.name for span in spans)
-            self._known = {name: self._known[name] for name in shown if name in self._known}
+            self._known = {name: known[name] for name in shown if name in known}
         return spans
 
     def _part(self, path: Path) -> SealedPart | None:

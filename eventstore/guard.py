@@ -48,10 +48,15 @@ _TABLE_FUNCTIONS = frozenset(
     }
 )
 _CATALOGUE_NAMES = ("duckdb_", "pragma_", "sqlite_", "pg_", "information_schema")
+_PIVOT = re.compile(r"\bpivot\b", re.IGNORECASE)
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 _REFUSED = (
     "the log is read-only through SQL: one SELECT (or DESCRIBE, SHOW, SUMMARIZE, EXPLAIN) at a time; "
     "to write files, use `tape export`"
+)
+_PIVOT_REFUSED = (
+    "PIVOT needs its values named here, such as PIVOT fills ON side IN ('BUY', 'SELL') USING sum(quantity): "
+    "to find them itself, it would write a type"
 )
 
 
@@ -66,7 +71,7 @@ def check_reads_only(connection: duckdb.DuckDBPyConnection, text: str) -> frozen
     if tree.get("error"):
         if tree.get("error_type") == "parser":
             return frozenset()
-        raise UsageError(_REFUSED)
+        raise UsageError(_PIVOT_REFUSED if _PIVOT.search(text) else _REFUSED)
     if not tree["statements"]:
         raise UsageError("no statement was given; try SELECT * FROM runs, or SHOW TABLES")
     if len(tree["statements"]) > 1:

@@ -71,7 +71,10 @@ def views_sql(layout: Layout) -> str:
 def _script(in_runs: Set[str]) -> str:
     statements = [_HEADER + "CREATE SCHEMA IF NOT EXISTS raw", MACROS.rstrip(";")]
     statements += [raw_view(kind, _sources(kind, in_runs)) for kind in kinds()]
-    statements += [f"CREATE OR REPLACE VIEW {view.name} AS\n{view.sql.strip()}" for view in VIEWS]
+    statements += [
+        f"-- A row is {view.row}.\nCREATE OR REPLACE VIEW {view.name} AS\n{view.sql.strip()}"
+        for view in VIEWS
+    ]
     statements.append(f"CREATE OR REPLACE VIEW events AS\n{events_view(())}")
     return ";\n\n".join(statements) + ";\n"
 

@@ -27,7 +27,7 @@ _MAX_RETRIES = 20
 _BATCH_ROWS = 65_536
 _STREAM_ROWS = 4_096
 _PATIENCE_S = 0.1
-_AS_TEXT = ("TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+_AS_TEXT = ("TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 """Columns that come as text: Python's datetime would cut nanoseconds off, and zones need a package more."""
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Sql:
-    """A read-only SQL connection to one log; see `connect`. One query at a time."""
+    """A read-only SQL connection to one log; see `connect`. One query at a time: other threads wait."""
 
     def __init__(self, root: Path, *, runs: bool = True) -> None:
         self.root = Path(root).resolve()
@@ -52,6 +52,7 @@ class Sql:
         self._runs = runs
         if not self._layout.exists():
             raise DataMissing(f"{root}: there is no log here; `tape import` or `tape replay` makes one")
+        self._turn = threading.RLock()
         self._database = Database(self._layout, runs=runs)
 
     def __enter__(self) -> Self:
@@ -64,13 +65,15 @@ class Sql:
 
     def close(self) -> None:
         """Release the connection."""
-        self._database.close()
+        with self._turn:
+            self._database.close()
 
     def refresh(self) -> None:
         """Show what the log holds now."""
-        fresh = Database(self._layout, runs=self._runs)
-        self._database.close()
-        self._database = fresh
+        with self._turn:
+            fresh = Database(self._layout, runs=self._runs)
+            self._database.close()
+            self._database = fresh
 
     def query(self, text: str, *, max_rows: int | None = None, timeout_s: float | None = None) -> Result:
         """Run one reading statement; raises `UsageError` for anything else and for what DuckDB refuses.
@@ -138,7 +141,7 @@ class Sql:
 
     def _ask(self, text: str, timeout_s: float | None, action: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run `action`; where a compaction took files away under it, look anew and run it again."""
-        with _worded(timeout_s):
+        with self._turn, _worded(timeout_s):
             for _ in range(_MAX_RETRIES):
                 try:
                     return self._once(text, timeout_s, action)
@@ -258,7 +261,9 @@ def _worded(timeout_s: float | None) -> Iterator[None]:
     except duckdb.PermissionException as error:
         raise UsageError(f"{_first_line(error)}; SQL here reads the log's own files only") from error
     except duckdb.CatalogException as error:
-        raise UsageError(f"{_first_line(error)}; the views are {', '.join(names())}") from error
+        said = _first_line(error)
+        hint = f"; the views are {', '.join(names())}" if "Table with name" in said else ""
+        raise UsageError(said + hint) from error
     except duckdb.Error as error:
         said = str(error).strip()
         if "pytz" in said:  # and a traceback

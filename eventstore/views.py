@@ -26,7 +26,7 @@ MACROS = "CREATE OR REPLACE MACRO plain(x) AS rtrim(rtrim(CAST(x AS VARCHAR), '0
 
 
 class View(msgspec.Struct, frozen=True):
-    """A view: its name, what one row is, and its query."""
+    """A view: its name, what one row is (a line of `views.sql`), and its query."""
 
     name: str
     row: str
@@ -279,9 +279,6 @@ VIEWS = [
     View("feeds", "a feed of market data as last defined", _FEEDS),
 ]
 """All views but `events` (which depends on what there is) and `runs` (a table)."""
-
-EVENTS_ROW = "any event, with its fields as JSON"
-RUNS_ROW = "a run: its figures and hashes"
 
 
 def events_view(present: Collection[str]) -> str:

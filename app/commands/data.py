@@ -332,7 +332,7 @@ def export(
 
 def _reading(file: str) -> str:
     """Return what shows an exported file without any of our code."""
-    read = "read_csv" if file.endswith(".csv") else "read_parquet"
+    read = "read_csv" if file.lower().endswith(".csv") else "read_parquet"
     name = json.dumps(file, ensure_ascii=False)  # in double quotes: the shell's are single ones
     return f"import pandas; print(pandas.{read}({name}))"
 
@@ -344,4 +344,4 @@ def _export_fixture(call: Call, name: str, run: str, directory: Path) -> None:
     call.out.result({"written": [str(path) for path in written]})
     for path in written:
         call.out.line(f"wrote {path}")
-    call.out.note(f"next: python -m pytest -q {written[-1]}")
+    call.out.note(f"next: python -m pytest -q {quote(str(written[-1]))}")

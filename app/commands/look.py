@@ -266,7 +266,8 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     for row in view.accounts:
         _show_account(call, row)
     _show_signals(call, view.signals, shot.ts)
-    call.out.next(f"events --to {at or shot.seq} --limit 10{same_run(run)}" if shot.seq else "status")
+    to = shlex.quote(at or str(shot.seq))
+    call.out.next(f"events --to {to} --limit 10{same_run(run)}" if shot.seq else "status")
 
 
 def _show_signals(call: Call, signals: Any, ts: int) -> None:

@@ -20,7 +20,7 @@ def init(call: Call, directory: Path) -> None:
     call.out.result({"directory": str(directory), "written": [str(path) for path in written]})
     for path in written:
         call.out.line(f"wrote {path}")
-    where = "" if directory == Path() else f"cd {directory} && "
+    where = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
     call.out.note(f"next: {where}python -m pytest -q    then: tape replay 2025-07-02")
 
 

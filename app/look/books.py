@@ -15,6 +15,7 @@ import msgspec
 from adapters.replay.preparing import Preparation, prepared
 from core.errors import DataMissing, UsageError
 from core.events import (
+    Bar,
     CashAdjusted,
     Entry,
     Event,
@@ -23,6 +24,7 @@ from core.events import (
     InstrumentDefined,
     OrderIntended,
     PositionAdjusted,
+    QuoteBar,
     SessionEnded,
     SessionScheduled,
     SessionStarted,
@@ -110,10 +112,14 @@ class Book(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A point in a book: everything up to `seq`, or everything whose clock is not after `ts`."""
+    """A point in a book: everything up to `seq`, or everything whose clock is not after `ts`.
+
+    `input_seq` is the seq of the log's event that was being processed then, where it is known.
+    """
 
     seq: int | None
     ts: int
+    input_seq: int | None = None
 
     def __str__(self) -> str:
         return f"seq {self.seq}" if self.seq is not None else "time"
@@ -200,8 +206,8 @@ def _traded(log: Facts) -> bool:
 def parse_moment(text: str, book: Book) -> Moment:
     """Read `--at`: a seq, or a time in ISO 8601 (without an offset: UTC). Raises `UsageError`."""
     if _SEQ.fullmatch(text):
-        seq = int(text)
-        return Moment(seq, book.entry(seq).event.ts)
+        entry = book.entry(int(text))
+        return Moment(entry.seq, entry.event.ts, entry.at if entry.at < RUN_BASE else None)
     return Moment(None, parse_time(text))
 
 
@@ -252,7 +258,7 @@ def snapshot(book: Book, moment: Moment | None = None, *, marks: bool = True) ->
 
 def _signals_at(book: Book, moment: Moment) -> Signals:
     """Fold the signals up to a moment; they are the log's, for a run too, which takes them by time."""
-    own = moment.seq if moment.seq is not None and moment.seq < RUN_BASE and book.run is None else None
+    own = _last_of_log(book, moment)
     chosen = Selection(types=frozenset({SignalReceived}), last_seq=own)
     found = [entry for batch in book.log.entries(chosen) for entry in batch]
     if own is None:
@@ -301,8 +307,7 @@ def _mark(quotes: Quotes, book: Book, instruments: frozenset[str], moment: Momen
     """Fold the last prices of some instruments, looking back a day first, and further only if needed."""
     missing = instruments
     feeds, preparation = _read_by(book.run)
-    by_seq = moment.seq is not None and moment.seq < RUN_BASE and book.run is None
-    own = moment.seq if by_seq else None
+    own = _last_of_log(book, moment)
     for days in (1, 10, None):
         if not missing:
             return
@@ -311,10 +316,26 @@ def _mark(quotes: Quotes, book: Book, instruments: frozenset[str], moment: Momen
             feeds=feeds, instruments=missing, begin_ts=begin, end_ts=moment.ts + 1, last_seq=own
         )
         for chunk in prepared(book.log.market(chosen), preparation):
-            for event in chunk.events:
-                if event.instrument in missing:  # type: ignore[attr-defined]
+            for seq, event in zip(chunk.seqs.tolist(), chunk.events, strict=True):
+                if event.instrument in missing and not _comes_later(seq, event, moment):  # type: ignore[attr-defined]
                     quotes.handlers[type(event)](Entry(0, None, 0, None, event))
         missing = frozenset(name for name in missing if quotes.mark(name) is None)
+
+
+def _last_of_log(book: Book, moment: Moment) -> int | None:
+    """Return the last seq that belongs to a moment in the log, `None` where the moment goes by time."""
+    in_log_order = book.run is None or "session" in book.run.summary
+    return moment.seq if moment.seq is not None and moment.seq < RUN_BASE and in_log_order else None
+
+
+def _comes_later(seq: int, event: Event, moment: Moment) -> bool:
+    """Return whether a replay took an event of the moment's own instant after the moment's input.
+
+    Ticks that share a time are taken one by one; bars with one end are folded together.
+    """
+    if moment.input_seq is None or event.ts != moment.ts or isinstance(event, Bar | QuoteBar):
+        return False
+    return seq > moment.input_seq
 
 
 def _read_by(run: RunReader | None) -> tuple[frozenset[str] | None, Preparation]:

@@ -73,8 +73,9 @@ def export(book: Book, chosen: EventFilter, target: Path, file_format: str) -> E
 
     Raises `UsageError` if the target exists or its name does not fit, `DataMissing` if nothing is chosen.
     """
-    single = target.suffix in {".parquet", ".csv"}
-    if target.suffix.lower() in _OTHER_FILES:
+    ending = target.suffix.lower()
+    single = ending in {".parquet", ".csv"}
+    if ending in _OTHER_FILES:
         raise UsageError(
             f"{target}: no {target.suffix} is written: expected .parquet or .csv for one type, or a directory"
         )
@@ -82,12 +83,15 @@ def export(book: Book, chosen: EventFilter, target: Path, file_format: str) -> E
         raise UsageError(f"{target} is one file, which holds one type: add --type TYPE, or name a directory")
     if target.exists():
         raise UsageError(f"{target}: exists already, and export overwrites nothing; choose another name")
-    form = target.suffix[1:] if single else file_format
+    form = ending[1:] if single else file_format
     with _aside(target) as building:
         rows, unknown = _write(book, chosen, building, form)
         if not rows:
             check_names(book, instrument=chosen.instrument, strategy=chosen.strategy)
-            raise DataMissing(f"{book.label} has no such events; next: tape events --run {book.holder()}")
+            hint = " (a run has its own: --run latest)" if book.run is None else ""
+            raise DataMissing(
+                f"{book.label} has no such events{hint}; next: tape events --run {book.holder()}"
+            )
         if single:
             building.joinpath(next(iter(rows))).rename(target)
             rows = {str(target): count for count in rows.values()}

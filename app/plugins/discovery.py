@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from app.plugins.handlers import fault_of
+from app.plugins.neighbours import join
 from app.version import VERSION
 from core.errors import UnknownPlugin, UnknownStrategy, UsageError, is_termination
 from core.strategy import AnyStrategy, Strategy
@@ -29,7 +31,7 @@ class Kind(msgspec.Struct, frozen=True):
     """A kind of plug-in: its group of entry points and its folders.
 
     `accepts` says whether an object is one, `written` whether a statement of a file defines one: a file is
-    read before it is run. `bundled` has `module:attribute` by name.
+    read before it is run. `bundled` has `module:attribute` by name. `fault` says what is wrong with one.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Kind(msgspec.Struct, frozen=True):
     folders: tuple[Path, ...] = (PLUGINS,)
     bundled: Mapping[str, str] = {}
     unknown: type[UsageError] = UnknownPlugin
+    fault: Callable[[Any], str] = lambda _: ""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -96,6 +99,7 @@ STRATEGIES = Kind(
         "composite": "core.strategies.composite:CompositeTrader",
     },
     unknown=UnknownStrategy,
+    fault=fault_of,
 )
 
 
@@ -185,6 +189,8 @@ def in_directory(directory: Path, kind: Kind = STRATEGIES) -> list[str]:
 def _found(kind: Kind, name: str, item: Any, origin: str, version: str = "") -> Found:
     if not kind.accepts(item):
         raise kind.unknown(f"{name}: {item!r} is not {kind.expected}")
+    if fault := kind.fault(item):
+        raise kind.unknown(f"{name}: {fault}")
     return Found(name, item, origin, _digest(item), version)
 
 
@@ -294,8 +300,7 @@ def _run_file(absolute: Path) -> ModuleType:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    if str(absolute.parent) not in sys.path:
-        sys.path.append(str(absolute.parent))
+    join(absolute)
     try:
         loader.exec_module(module)
     except SyntaxError as error:

@@ -29,7 +29,10 @@ class PositionAdjusted(Event, frozen=True, gc=False):
 
 @event("position_reported", "broker")
 class PositionReported(Event, frozen=True, gc=False):
-    """A position as the broker sees it: evidence for reconciliation, never a source of positions."""
+    """A position as the broker sees it: evidence for reconciliation, never a source of positions.
+
+    `average_cost` is the broker's, which includes the multiplier.
+    """
 
     account: str
     instrument: str

@@ -80,6 +80,27 @@ def test_a_mark_is_the_last_price_before_the_moment(tape, sample_log):
     assert position["mark"] == row["price"]
 
 
+def test_events_of_one_instant_are_marked_one_by_one(tape, sample_log):
+    query = """
+        WITH later AS (SELECT *, lag(price) OVER (PARTITION BY instrument ORDER BY seq) AS last
+                       FROM trades WHERE NOT suspicious),
+        held AS (SELECT instrument, at_seq, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END)
+                 OVER (PARTITION BY instrument ORDER BY seq) AS quantity FROM fills)
+        SELECT quotes.seq, last FROM quotes JOIN later ON later.seq = quotes.seq + 1 AND later.ts = quotes.ts
+        ASOF JOIN held ON later.instrument = held.instrument AND at_seq <= quotes.seq
+        WHERE held.quantity > 0 AND last <> later.price ORDER BY quotes.seq LIMIT 1
+    """
+    (quote,) = tape("--log", sample_log, "sql", query, "--json").json
+    (position,) = tape("--log", sample_log, "state", "--at", quote["seq"], "--json").json["positions"]
+    assert position["mark"] == quote["last"]
+
+
+def test_the_next_step_after_a_moment_with_a_space_is_one_that_works(tape, sample_log):
+    done = tape("--log", sample_log, "state", "--at", "2025-07-03 15:00")
+    _, _, suggested = done.err.strip().partition("next: tape ")
+    assert tape(*shlex.split(suggested), "--json").json
+
+
 def test_why_leads_from_a_fill_back_to_the_tick_and_on_to_its_commission(tape, sample_log):
     fill = tape("--log", sample_log, "fills", "--json").json[1]
     chain = tape("--log", sample_log, "why", fill["exec_id"], "--json").json["chain"]

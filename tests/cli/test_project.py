@@ -64,6 +64,11 @@ def test_the_test_of_the_signal_source_finds_an_opinion_that_is_none(tape, tmp_p
     assert pytest_in(tmp_path / "mine", "tests/test_opinion.py").returncode == 1
 
 
+def test_the_next_step_after_init_goes_to_a_folder_with_a_space(tape):
+    words = shlex.split(tape("init", "my project").err)
+    assert Path(words[words.index("cd") + 1], "tape.toml").is_file()
+
+
 def test_init_overwrites_nothing(tape, tmp_path):
     (tmp_path / "tape.toml").write_text("mine = true")
     done = tape("init")
@@ -127,6 +132,17 @@ def test_a_run_is_exported_to_a_directory_of_types(tape, sample_log, tmp_path):
     assert pq.read_table(tmp_path / "out" / "filled.parquet").num_rows == len(fills)
 
 
+def test_an_ending_in_capitals_is_the_same_ending(tape, sample_log, tmp_path):
+    done = tape("--log", sample_log, "export", "HALTS.CSV", "--type", "halt")
+    assert (done.code, (tmp_path / "HALTS.CSV").is_file()) == (0, True)
+    assert "read_csv" in done.err
+
+
+def test_the_next_step_after_a_fixture_is_one_that_works_in_a_folder_with_a_space(tape, sample_log, tmp_path):
+    done = tape("--log", sample_log, "export", "--fixture", "day", "my tests")
+    assert Path(shlex.split(done.err.strip())[-1]).is_file()
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
@@ -134,6 +150,7 @@ def test_a_run_is_exported_to_a_directory_of_types(tape, sample_log, tmp_path):
         (["x.csv"], 2, "add --type"),
         (["x.xlsx", "--type", "trade"], 2, "expected .parquet or .csv"),
         (["x.csv", "--type", "bar"], 7, "no such events"),
+        (["x.csv", "--type", "filled"], 7, "a run has its own: --run latest"),
         (["taken", "--type", "trade"], 2, "overwrites nothing"),
         (["x", "--date", "2020-01-01"], 7, "it has 2025-07-02"),
         (["no/such/dir/x.csv", "--type", "traed"], 2, "did you mean trade?"),

@@ -1,5 +1,6 @@
 """`tape replay` and `tape report`: from nothing to a run, and everything that may be asked wrongly."""
 
+import functools
 import json
 import os
 import re
@@ -9,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from app.plugins.handlers import fault_of
+from truetape import Parameters, Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -241,6 +245,43 @@ def test_a_strategy_file_that_does_not_load_is_named_with_its_line(tape, sample_
     done = tape("--log", sample_log, "replay", "2025-07-03", "--strategy", "broken.py:X")
     assert done.code == 2
     assert says in done.err
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (
+            "def on_trade(self, trade, more): ...",
+            "missing a required argument: 'more'; expected def on_trade(self, trade)",
+        ),
+        ("def on_start(self, first): ...", "expected def on_start(self)"),
+        ("def on_trdae(self, trade): ...", "on_trdae is no handler; did you mean on_trade?"),
+        (
+            "def on_tick(self, tick): ...",
+            "on_tick is no handler, and it has no other: handlers are on_start,",
+        ),
+        ("async def on_trade(self, trade): ...", "on_trade is async, so what it says would never run"),
+        ("def on_trade(self, trade): yield", "on_trade is a generator (it has a yield), so what it says"),
+        ("on_trade = None", "on_trade is None, which cannot be called"),
+    ],
+)
+def test_a_handler_that_would_never_be_called_is_refused(tape, sample_log, tmp_path, handler, says):
+    (tmp_path / "odd.py").write_text(f"{HEAD}    {handler}\n")
+    done = tape("--log", sample_log, "replay", "2025-07-03", "--strategy", "odd.py:Odd")
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+
+
+def test_handlers_with_defaults_decorators_and_methods_of_ones_own_are_taken():
+    class Fine(Strategy[Parameters]):
+        def on_trade(self, trade, seen=0): ...
+
+        on_fill = staticmethod(print)
+        on_quote = functools.partialmethod(on_trade, seen=1)
+
+        def on_regime(self): ...
+
+    assert fault_of(Fine) == ""
 
 
 def test_hashes_do_not_depend_on_hash_seed_zone_or_place(tape, sample_log, tmp_path):

@@ -142,6 +142,21 @@ def test_without_the_check_a_negative_quantity_reaches_what_no_log_takes(monkeyp
         (lambda s: s.set_timer("t", at="16:00"), "at='16:00': expected a time in ns UTC"),
         (lambda s: s.set_timer("t", after_s="soon"), "after_s='soon': expected seconds, not str"),
         (lambda s: s.set_clock_timer("t", "ACME", 15), "clock=15: expected text"),
+        # Without its limit it would be a market order, and the bracket an entry without a stop.
+        (
+            lambda s: s.buy("ACME", 1, limt=5.0, reason="r"),
+            "limt=: there is no such term; did you mean limit=",
+        ),
+        (
+            lambda s: s.sell("ACME", 1, outside_hours=True, reason="r"),
+            "no such term; did you mean outside_rth=",
+        ),
+        (lambda s: s.change("ACME", -1, price=5.0, reason="r"), "no such term; expected at_close, good_till"),
+        (
+            lambda s: s.bracket("ACME", "BUY", 1, take_profit=20, stop_los=5, reason="r"),
+            "stop_los=: there is no such term; did you mean stop_loss=",
+        ),
+        (lambda s: s.modify("s-1-1", limits=5.0, reason="r"), "limits=: .* did you mean limit="),
     ],
 )
 def test_a_wrong_type_fails_the_strategy_at_its_own_line(call, says):

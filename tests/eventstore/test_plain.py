@@ -56,6 +56,7 @@ def test_writing_it_again_changes_nothing(tmp_path):
     root = tmp_path / "log"
     open_log(root, sealing=False).close()
     path = write_views_sql(root)
+    assert "-- A row is a trade print.\nCREATE OR REPLACE VIEW trades AS" in path.read_text()
     before = path.stat().st_mtime_ns
     assert write_views_sql(root).stat().st_mtime_ns == before
     assert left_building(root) == []

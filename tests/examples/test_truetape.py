@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 import cli
 import truetape
 from core.errors import DataMissing, UsageError
+from core.events import CashAdjusted, SessionStarted
+from eventstore.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[2]
 LADDER = ROOT / "examples" / "limit_ladder.py"
@@ -108,6 +111,17 @@ def test_events_are_named_by_class_or_by_tag_and_a_wrong_tag_is_no_empty_answer(
         next(log.events("fileld"))
 
 
+def test_the_state_of_a_log_that_traded_is_that_of_its_account(tmp_path):
+    journal = Journal.open(tmp_path / "log")
+    journal.append(SessionStarted(1, 1, "live", "DU1", "0", "{}", "", "[]", "", "none"))
+    journal.append(CashAdjusted(2, "DU1", "USD", Decimal(5000), "deposit"))
+    journal.commit(sync=True)
+    journal.close()
+    with truetape.open_log(tmp_path / "log") as log:
+        state = log.state()
+        assert (state.cash, state.equity) == (5000, 5000)
+
+
 def test_a_log_that_stays_open_sees_the_runs_that_come(root, tmp_path):
     place = shutil.copytree(root, tmp_path / "log")
     with truetape.open_log(place) as log:
@@ -115,6 +129,16 @@ def test_a_log_that_stays_open_sees_the_runs_that_come(root, tmp_path):
         more = ["-q", "--log", str(place), "replay", "2025-07-03", "--set", "instrument=ZVXA"]
         assert cli.main([*more, "--strategy", "buy_and_hold"]) == 0
         assert (before, log.sql("SELECT count(*) AS n FROM runs").rows()) == ([{"n": 2}], [{"n": 3}])
+
+
+def test_threads_that_share_a_log_get_each_its_own_answer(log):
+    def ask(number):
+        return [
+            log.sql(f"SELECT {number} AS n, count(*) AS fills FROM fills").rows()[0]["n"] for _ in range(3)
+        ]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, range(4))) == [[number] * 3 for number in range(4)]
 
 
 def test_what_a_notebook_shows_of_each_thing_says_what_it_is(log):

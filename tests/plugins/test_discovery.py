@@ -180,3 +180,20 @@ def test_a_file_that_starts_a_command_which_reads_it_again_is_told_what_to_do(tm
             load_file(path)
     path.write_text("VALUE = 1")
     assert load_file(path).VALUE == 1
+
+
+def test_two_plugins_with_a_helper_of_one_name_each_are_told_apart_or_refused(tmp_path):
+    for folder, value in (("a", 1), ("b", 2), ("same", 1)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "helper_of_mine.py").write_text(f"VALUE = {value}\n")
+        (tmp_path / folder / "plugin.py").write_text("from helper_of_mine import VALUE\n")
+    for folder in ("a", "same", "a"):
+        assert load_file(tmp_path / folder / "plugin.py").VALUE == 1
+    with pytest.raises(
+        UnknownPlugin, match=r"b/plugin\.py:1: imports helper_of_mine, but .*a/helper_of_mine\.py"
+    ):
+        load_file(tmp_path / "b" / "plugin.py")
+    (tmp_path / "a" / "helper_of_mine.py").unlink()
+    (tmp_path / "same" / "helper_of_mine.py").unlink()
+    sys.modules.pop("helper_of_mine")
+    assert load_file(tmp_path / "b" / "plugin.py").VALUE == 2
