@@ -336,6 +336,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(log, tmp_path):
     from app.configuration.reading import load  # noqa: PLC0415
     from app.live.proving import prove  # noqa: PLC0415
