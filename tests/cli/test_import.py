@@ -135,6 +135,7 @@ def test_files_without_a_row_are_said_to_have_none(tape, tmp_path):
     assert "the files hold no rows: equity/usa/tick/abc/20131007_trade.zip" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGKILL, -9), (signal.SIGINT, 130)],

@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.replay.fixtures import load_fixture
+from core.events import SignalReceived
+from tests.live.processes import Running
+from tests.logs import events_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,8 +54,10 @@ def test_init_writes_a_project_whose_test_passes_and_whose_strategy_replays(tape
     listed = tape("plugins")
     assert (listed.code, "signal source  plugins/opinion.py:Opinion" in listed.out) == (0, True)
     assert "sizer  plugins/sizing.py:by_price" in listed.out
-    demo = ["--log", log, "-q", "live", "--demo", "2025-07-02", "--until", "2025-07-02T13:36:00Z"]
-    assert tape(*demo, "--speed", "300", "--json").code == 0
+    demo = Running(log, "--log", str(log), "-q", "live", "--demo", "2025-07-02", "--speed", "60")
+    demo.until(lambda: events_of(log, SignalReceived))
+    code, _, said = demo.end()
+    assert code == 130, said
     told = tape("--log", log, "sql", "SELECT DISTINCT source, instrument FROM signals", "--json").json
     assert {"source": "opinion", "instrument": "ZVXA"} in told
 

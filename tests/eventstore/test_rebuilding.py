@@ -314,6 +314,7 @@ def test_without_the_comparison_wrong_tables_would_be_published(root, monkeypatc
     assert verify(root, deep=True).findings != []
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_of_a_rebuild_loses_nothing(tmp_path, monkeypatch):
     small = _write(tmp_path / "small", everything=False)
     expected = read_all(small)

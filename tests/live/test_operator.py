@@ -1,5 +1,6 @@
 """The operator's word to a running session, and to a log that nobody holds."""
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -62,17 +63,20 @@ def proven(run: Tape) -> Callable[[], bool]:
     return lambda: run("replay", DAY, "--fills", "recorded").code == 0
 
 
-def test_ctrl_c_ends_a_session_in_order(demo, log, proven):
+def test_ctrl_c_ends_a_session_in_order(demo, log, tape, proven):
     running = demo().rested()
     code, out, err = running.end(signal.SIGINT)
     assert code == 130, err
     assert [e.reason for e in events_of(log, SessionEnded)] == ["stopped"]
     assert told((code, out, err))["fills"] == 1
     assert running.status() == {}
+    found = tape("--log", log, "status", "--json").json
+    assert (found["connected"], found["active_positions"], found["live"]) == (False, 1, None)
     assert not log.with_name("log-demo").exists()
     assert proven()
 
 
+@pytest.mark.extended  # tests/live/test_broker_session.py and tests/watch have it in the ordinary run
 def test_a_termination_signal_ends_it_too(demo, log):
     code, _, err = demo().rested().end(signal.SIGTERM)
     assert code == 143, err
@@ -248,17 +252,25 @@ def test_an_accepted_break_makes_our_position_the_brokers_and_a_strategy_may_ado
     ]
 
 
-def test_an_unknown_command_and_a_senseless_one_are_answered(demo, log, run):
-    running = demo().rested()
-    assert run("resume").code == 2
+@pytest.fixture(scope="module")
+def resting(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo whose orders rest; tests ask it for nothing that changes that."""
+    root = shutil.copytree(ib_gateway_log, tmp_path_factory.mktemp("resting") / "log")
+    running = Demo(root)
+    yield running.rested()
+    running.end(signal.SIGKILL)
+
+
+def test_an_unknown_command_and_a_senseless_one_are_answered(resting, tape):
+    log = resting.log
+    assert tape("--log", log, "resume").code == 2
     request(log, "nonsense")
-    running.until(lambda: not list((log / "control").glob("*.request")))
-    assert running.status()["halt"] == ""
-    running.end()
+    resting.until(lambda: not list((log / "control").glob("*.request")))
+    assert resting.status()["halt"] == ""
 
 
-def test_status_has_the_keys_that_scripts_read(demo, log, tape):
-    running = demo().rested()
+def test_status_has_the_keys_that_scripts_read(resting, tape):
+    log = resting.log
     found = tape("--log", log, "status", "--json").json
     assert (found["connected"], found["active_positions"], found["pending_orders"]) == (True, 1, 2)
     live = found["live"]
@@ -267,6 +279,3 @@ def test_status_has_the_keys_that_scripts_read(demo, log, tape):
     assert live["memory_bytes"] > 1_000_000
     assert {"data_age_s", "queue", "journal_sync_ms", "cpu_pct"} <= live.keys()
     assert "connected, 1 position, 2 working orders" in tape("--log", log, "status").out
-    running.end()
-    found = tape("--log", log, "status", "--json").json
-    assert (found["connected"], found["active_positions"], found["live"]) == (False, 1, None)

@@ -336,6 +336,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(log, tmp_path):
     from app.configuration.reading import load  # noqa: PLC0415
     from app.live.proving import prove  # noqa: PLC0415
@@ -349,7 +350,7 @@ def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(lo
         source = "old" if name == "good.py" else name.removesuffix(".py")
         path = (tmp_path / name).as_posix()
         lines.append(
-            f'[[signals.plugin]]\npath = "{path}"\nsource = "{source}"\nat = ["09:31"]\n'
+            f'[[signals.plugin]]\npath = "{path}"\nsource = "{source}"\nat = ["08:01"]\n'
             f"timeout_s = {2 if name == 'hangs.py' else 60}\n"
         )
     config.write_text("".join(lines), "utf-8")
@@ -359,7 +360,7 @@ def test_a_session_trades_on_whatever_its_plugins_do_and_its_proof_calls_none(lo
         if len(files_told(reader)) == 1 + len(HOSTILE):
             teller.session.stopping = "told"
 
-    asked = LiveAsked(strategies=("composite",), speed=300.0)
+    asked = LiveAsked(strategies=("composite",), speed=60.0)
     run_demo(log, load([config]), "2025-07-02", asked, look=all_told, say=print)
     chosen = Selection(types=frozenset({SignalFileRead, SignalReceived}))
     held = [entry.event for batch in reader.entries(chosen) for entry in batch]

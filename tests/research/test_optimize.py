@@ -124,6 +124,7 @@ def test_what_ran_before_is_not_run_again(searched: Path, tape: Tape) -> None:
     assert sorted(changed) == [f"{ids[3]}.json", f"{ids[7]}.json"]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_and_leaves_no_process(here: Path, tape: Tape) -> None:
     command = [*SEARCH[:2], "--jobs", "2", "--range", "below=51:53:0.4", "--range", "hold=3:8:1"]
     command += ["--choice", "fault=stay"]
@@ -267,6 +268,7 @@ def test_conditions_leave_combinations_out(searched: Path, tape: Tape) -> None:
     assert {row["parameters"]["hold"] for row in told["rows"]} == {3}
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_is_small(here: Path, tape: Tape) -> None:
     command = (*SEARCH[:4], "--range", "below=51:53:0.2", "--range", "hold=3:12:1")
     done = tape(*command, "--html", "page.html")

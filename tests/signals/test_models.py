@@ -198,6 +198,7 @@ class Hangs:
 """
 
 
+@pytest.mark.slow
 def test_a_model_is_asked_elsewhere_and_its_word_is_recorded_once(log, tmp_path):
     desk = Asked(log, str(MODEL), str(tmp_path / "none.py"))
     told = desk.learn()
@@ -232,6 +233,7 @@ def test_a_model_that_hangs_holds_up_nothing_and_is_ended_in_time(log, tmp_path)
     assert process.poll() is not None
 
 
+@pytest.mark.slow
 def test_a_session_starts_and_trades_with_a_model_that_hangs(sample_log, tape, tmp_path):
     root = Path(shutil.copytree(sample_log, tmp_path / "log"))
     (tmp_path / "hangs.py").write_text(HANGS, "utf-8")
