@@ -177,12 +177,16 @@ class LogReader:
                 snapshot = self.snapshot()
 
     def _end(self, selection: Selection) -> tuple[int, Snapshot]:
-        """Return the last seq to read, and what to read it from."""
+        """Return the last seq to read, and what to read it from.
+
+        Where sealed directories alone hold all that is asked for, no other manifest is read, and nothing hot.
+        """
         wanted = selection.last_seq
         if wanted is not None:
-            snapshot = self.snapshot()
-            if snapshot.sealed and wanted <= snapshot.sealed[-1].last_seq:
-                return wanted, snapshot
+            first = max(1, selection.first_seq)
+            sealed = self._catalogue.parts(first, wanted)
+            if _tiled(sealed, first, wanted):
+                return wanted, Snapshot(sealed, [])
         last, snapshot = self._last()
         return last if wanted is None else min(wanted, last), snapshot
 
@@ -204,6 +208,16 @@ class LogReader:
         if path not in self._checked:
             part.check(name)
             self._checked.add(path)
+
+
+def _tiled(parts: Sequence[SealedPart], first_seq: int, last_seq: int) -> bool:
+    """Return whether directories in seq order hold each of these seqs."""
+    following = first_seq
+    for part in parts:
+        if part.first_seq > following:
+            return False
+        following = part.last_seq + 1
+    return following > last_seq
 
 
 def _within(selection: Selection, first_seq: int, last_seq: int) -> Selection:

@@ -93,15 +93,22 @@ def events(
         for row, e in zip(rows, shown, strict=True)
     ]
     call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")
+    asked = {"--instrument": instrument, "--strategy": strategy, "--run": run, "--to": last}
     if len(found) > len(shown):
-        asked = {"--instrument": instrument, "--strategy": strategy, "--run": run, "--to": last}
-        narrow = [part for name in types for part in ("--type", name)]
-        narrow += [part for option, value in asked.items() if value for part in (option, value)]
-        narrow += [] if limit == _LIMIT else ["--limit", str(limit)]
-        rest = shlex.join(["events", *narrow, "--from", str(found[limit].seq)])
-        call.out.next(rest, why="there are more; ")
+        call.out.next(_asked(types, asked, limit, str(found[limit].seq)), why="there are more; ")
+    elif not found and book.run is not None:
+        of_the_log = _asked(types, {**asked, "--run": "log"}, limit, first)
+        call.out.next(of_the_log, why=f"{book.label} has its own events, market data are the log's; ")
     else:
         call.out.next("sql 'SELECT type, count(*) FROM events GROUP BY type'")
+
+
+def _asked(types: tuple[str, ...], asked: dict[str, str | None], limit: int, first: str | None) -> str:
+    """Return the same command with these options."""
+    narrow = [part for name in types for part in ("--type", name)]
+    narrow += [part for option, value in asked.items() if value for part in (option, value)]
+    narrow += [] if limit == _LIMIT else ["--limit", str(limit)]
+    return shlex.join(["events", *narrow, *(["--from", first] if first else [])])
 
 
 def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:

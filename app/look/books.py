@@ -48,7 +48,7 @@ from projections.signals import Signals
 _DAY_NS = 86_400_000_000_000
 _DEFINITIONS: frozenset[type[Event]] = frozenset({InstrumentDefined, FxRateReported, SessionScheduled})
 _TRADING: frozenset[type[Event]] = frozenset({OrderIntended, Filled, PositionAdjusted, CashAdjusted})
-_SEQ = re.compile(r"\d+")
+_SEQ = re.compile(r"[0-9]+")
 
 
 class Facts(Protocol):

@@ -101,6 +101,13 @@ def test_the_next_step_after_a_moment_with_a_space_is_one_that_works(tape, sampl
     assert tape(*shlex.split(suggested), "--json").json
 
 
+def test_who_looks_for_market_data_in_a_run_is_led_to_the_log(tape, sample_log):
+    done = tape("--log", sample_log, "events", "--type", "trade", "--from", "2025-07-03", "--limit", 2)
+    assert (done.code, done.out) == (0, "no such events\n")
+    _, _, suggested = done.err.strip().partition("next: tape ")
+    assert [row["type"] for row in tape(*shlex.split(suggested), "--json").json] == ["trade", "trade"]
+
+
 def test_why_leads_from_a_fill_back_to_the_tick_and_on_to_its_commission(tape, sample_log):
     fill = tape("--log", sample_log, "fills", "--json").json[1]
     chain = tape("--log", sample_log, "why", fill["exec_id"], "--json").json["chain"]

@@ -15,7 +15,7 @@ from core.ports import Selection
 from eventstore import reader, sealed
 from eventstore.codec import decode_records
 from eventstore.compacting import compact
-from eventstore.layout import Layout
+from eventstore.layout import Layout, sealed_range
 from eventstore.reader import LogReader
 from eventstore.sealing import seal
 from eventstore.sql import connect
@@ -124,6 +124,18 @@ def test_a_damaged_manifest_says_what_to_do(root, tmp_path, data):
         manifest.write_bytes(data)
     with pytest.raises(CorruptLog, match=r"seal\.json: .*no event can be read without it; next: tape verify"):
         list(LogReader(copy).entries(Selection()))
+
+
+def test_who_asks_for_some_seqs_has_no_other_manifest_read(root, everything, tmp_path):
+    copy = Path(shutil.copytree(root, tmp_path / "log"))
+    first, asked, last = Layout(copy).sealed_directories()[:3]
+    begin, end = sealed_range(asked)
+    for other in (first, last):
+        (other / "seal.json").write_bytes(b"{}")
+    some = Selection(first_seq=begin, last_seq=end)
+    assert read_all(copy, some) == [entry for entry in everything if begin <= entry.seq <= end]
+    with pytest.raises(CorruptLog, match=r"seal\.json"):
+        read_all(copy, Selection(first_seq=begin, last_seq=end + 1))
 
 
 def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):
