@@ -304,8 +304,9 @@ class NondeterministicRun(TapeError):
     def __init__(self, run: str, other: str) -> None:
         super().__init__(
             f"run {run} came out different from before, with the same inputs, code and parameters: the "
-            f"strategy depends on something else (a clock, a file, a random number, memory of an earlier "
-            f"run), or truetape's own code was edited. The new result is kept as {other}; "
+            f"strategy depends on something else (a module that it imports and that was edited, a file, a "
+            f"clock, a random number, memory of an earlier run), or truetape's own code was edited. "
+            f"The new result is kept as {other}; "
             f"next: tape diff {run} {other}"
         )
         self.run = run
