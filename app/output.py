@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -32,25 +32,38 @@ _FOLDED_WIDTH_MIN = 20
 
 
 class Output:
-    """Where a command writes. `as_json` keeps stdout for one JSON document."""
+    """Where a command writes. `as_json` keeps stdout for one JSON document; see `alone`."""
 
     def __init__(self, *, as_json: bool = False, verbosity: int = 0, again: Sequence[str] = ()) -> None:
         self.as_json = as_json
         self.verbosity = verbosity
         self._tape = shlex.join(["tape", *again])
+        self._answer = sys.stdout
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Return where a verb runs: under `--json` what others print, such as strategies, goes to stderr."""
+        return redirect_stdout(sys.stderr) if self.as_json else nullcontext()
+
+    def interactive(self) -> bool:
+        """Return whether there is somebody to ask and to answer."""
+        return sys.stdin.isatty() and self._answer.isatty()
 
     def result(self, value: Any) -> None:
         """Print the command's answer as JSON on stdout; does nothing unless JSON was asked for."""
         if self.as_json:
-            print(to_json(value))
+            print(to_json(value), file=self._answer)
+
+    def lines(self, text: str) -> None:
+        """Print lines of an answer that has no end, JSON or not, to be seen now."""
+        print(text, file=self._answer, flush=True)
 
     def rows(self, found: Iterable[Mapping[str, Any]]) -> None:
         """Print rows as JSON as they come, in the same bytes as `result` prints a list of them."""
         empty = True
         for row in found:
-            print("[\n  " if empty else ",\n  ", _row(row), sep="", end="")
+            print("[\n  " if empty else ",\n  ", _row(row), sep="", end="", file=self._answer)
             empty = False
-        print("[]" if empty else "\n]")
+        print("[]" if empty else "\n]", file=self._answer)
 
     def line(self, text: str = "") -> None:
         """Print a line of the answer for people; silent under `--json`."""
@@ -59,7 +72,7 @@ class Output:
 
     def flush(self) -> None:
         """Let what was printed be seen now: for commands that go on for long after their answer."""
-        sys.stdout.flush()
+        self._answer.flush()
 
     def note(self, text: str) -> None:
         """Say something about the work on stderr; silent under `-q`."""

@@ -118,7 +118,9 @@ def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
 
     def decorate(function: Callable[..., Any]) -> Verb:
         def invoke(*args: Any, **kwargs: Any) -> Any:
-            return function(Call(click.get_current_context().obj), *args, **kwargs)
+            call = Call(click.get_current_context().obj)
+            with call.out.alone():
+                return function(call, *args, **kwargs)
 
         invoke.__doc__ = function.__doc__
         # Options written above the function by decorators travel on this attribute.

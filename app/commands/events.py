@@ -127,7 +127,7 @@ def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:
     left = limit or None
     for batch in entries:
         while lines := [line(entry, when(entry.event.ts)) for entry in islice(batch, _left(left))]:
-            print("\n".join(lines), flush=True)
+            call.out.lines("\n".join(lines))
             left = left and left - len(lines)
             if left == 0:
                 return

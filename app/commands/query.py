@@ -41,7 +41,7 @@ def sql(
         raise click.UsageError("--csv and --json exclude each other")
     if query == "-":
         query = sys.stdin.read()
-    if query is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if query is None and not call.out.interactive():
         raise click.UsageError("give a QUERY, or - to read it from stdin")
     from eventstore.sql import connect  # noqa: PLC0415  # imports duckdb
 

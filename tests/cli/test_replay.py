@@ -272,6 +272,15 @@ def test_a_handler_that_would_never_be_called_is_refused(tape, sample_log, tmp_p
     assert says in done.err
 
 
+def test_what_a_strategy_prints_does_not_get_into_the_json(tape, morning, tmp_path):
+    body = "def on_start(self): print('from a handler')"
+    (tmp_path / "odd.py").write_text(f"print('from the file')\n{HEAD}    {body}\n")
+    done = tape("--log", morning, "replay", "2025-07-02", "--strategy", "odd.py:Odd", "--json")
+    assert done.json["intents"] == 0
+    assert "from the file" in done.err
+    assert "from a handler" in done.err
+
+
 def test_handlers_with_defaults_decorators_and_methods_of_ones_own_are_taken():
     class Fine(Strategy[Parameters]):
         def on_trade(self, trade, seen=0): ...
