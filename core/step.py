@@ -30,6 +30,7 @@ from core.events import (
     HaltRequested,
     HaltVerified,
     HoldEnded,
+    InstrumentDefined,
     LateBar,
     OrderResolved,
     OrderRetried,
@@ -121,6 +122,7 @@ class Step:
             DataStateChanged: self._feed_gate,
             DataGapChanged: self._feed_gap,
             HaltChanged: self._feed_gate,
+            InstrumentDefined: self._feed_defined,
         }
 
     @property
@@ -216,6 +218,11 @@ class Step:
     def _feed_gate(self, _news: Any) -> None:
         if self.decisions.holds:
             self.requests.append(Release())
+
+    def _feed_defined(self, news: Any) -> None:
+        if self.protection is not None and self._is_open:  # its prices may go in other steps now
+            at = self.present.seq
+            self.sweeps += [Sweep(at, name, news.instrument) for name in self.seats]
 
     def _feed_reopened(self, news: Any) -> None:
         self._feed_gate(news)

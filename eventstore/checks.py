@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from core.errors import InvalidEvent
-from core.events import BY_TAG, BY_TYPE, Bar, Event, Quote, QuoteBar, Trade, Unknown
+from core.events import BY_TAG, BY_TYPE, Bar, Event, InstrumentDefined, Quote, QuoteBar, Trade, Unknown
+from core.price_steps import parse_steps
 
 _INF = float("inf")
 _MAX_INT64 = (1 << 63) - 1
@@ -109,6 +110,8 @@ def _check_fully(event: Event) -> bool:
             f"{type(event).__name__} is not a registered event type: declare it with @event(tag, class)"
         )
     _check_types(event)
+    if type(event) is InstrumentDefined:
+        _check_steps(event)
     not_negative = _not_negative(type(event))
     for name in event.__struct_fields__:
         _check_value(event, name, getattr(event, name), not_negative)
@@ -125,6 +128,14 @@ def _check_value(event: Event, name: str, value: Any, not_negative: frozenset[st
         raise InvalidEvent(f"{place} is {value}: expected a 64-bit integer")
     if name in not_negative and value is not None and value < 0:
         raise InvalidEvent(f"{place} is {value}: expected zero or more")
+
+
+def _check_steps(event: InstrumentDefined) -> None:
+    try:
+        if event.price_steps:
+            parse_steps(event.price_steps)
+    except ValueError as error:
+        raise InvalidEvent(f"InstrumentDefined.price_steps of {event.instrument}: {error}") from error
 
 
 def _check_types(event: Event) -> None:

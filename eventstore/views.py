@@ -223,7 +223,7 @@ def _has(tag: str, field: str) -> bool:
 
 _INSTRUMENTS = """
 SELECT run, seq, ts, make_timestamp_ns(ts) AS time, instrument, symbol, kind, exchange, currency, multiplier,
-       tick_size, timezone, con_id, expiry, strike, "right", description
+       tick_size, timezone, con_id, expiry, strike, "right", description, price_steps
 FROM raw.instrument
 QUALIFY row_number() OVER (PARTITION BY run, instrument ORDER BY seq DESC) = 1"""
 

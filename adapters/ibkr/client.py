@@ -70,6 +70,7 @@ class IbClient(Dialogue):
                 self._answers_due,
                 self._commissions_due,
                 self._look_due,
+                self._steps_due,
                 self._data_due,
                 self._flushed,
             ):
@@ -115,7 +116,7 @@ class IbClient(Dialogue):
     def _stands(self) -> bool:
         """Whether the gateway's day may go on: nothing that belongs before its next event is open."""
         comparing = self._recovery.active and not self._connection.outage.upstream_lost
-        opening = self._contracts.open or self._data.opening or self._data.backfill.asking
+        opening = self._contracts.asking or self._data.opening or self._data.backfill.asking
         waiting = comparing or self._channel.out.waits or opening
         return self.ready and not waiting and self._sending.next_ns() is None
 
@@ -173,6 +174,11 @@ class IbClient(Dialogue):
         if recovery.failed:
             raise ConnectionLost(recovery.failed)
         return []
+
+    def _steps_due(self) -> list[Event]:
+        if not self._contracts.asking:
+            return []
+        return self._contracted(self._contracts.overdue(self.now, self._monotonic()), asked=True)
 
     def _fills_due(self) -> list[Event]:
         if not self.ready:

@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.ibkr.lifecycle import Lifecycle
 from adapters.ibkr.link.notices import Act, Meaning, is_cut
+from adapters.ibkr.link.pacing import Lane
 from adapters.ibkr.wire.messages import (
     AccountValue,
     BadFrame,
@@ -19,6 +20,7 @@ from adapters.ibkr.wire.messages import (
     HistoricalBars,
     HistoricalEnd,
     ManagedAccounts,
+    MarketRule,
     Message,
     NextValidId,
     OrderStatus,
@@ -114,8 +116,20 @@ class Dialogue(Lifecycle):
 
     def _resolved(self, req_id: int | None, ts: int) -> list[Event]:
         """Tell which contract the broker's answers mean; one that is in doubt gets no data."""
-        told = self._contracts.end(req_id, ts)
-        return [*told, *self._subscribed()] if told and self.ready else told
+        asked = self._contracts.asking
+        return self._contracted(self._contracts.end(req_id, ts), asked=asked)
+
+    def _contracted(self, told: list[Event], *, asked: bool) -> list[Event]:
+        """Ask what follows from answers about contracts; once nothing is open any more, ask for data."""
+        requests = self._connection.codec.requests
+        for request in self._contracts.questions(requests, self._monotonic()):
+            self._sending.offer(Lane.RECOVERY, request)
+        over = asked and not self._contracts.asking
+        return [*told, *self._subscribed()] if self.ready and (told or over) else told
+
+    def _rule_told(self, said: MarketRule, ts: int) -> list[Event]:
+        asked = self._contracts.asking
+        return self._contracted(self._contracts.told(said, ts), asked=asked)
 
     def _account_value(self, said: AccountValue, ts: int) -> list[Event]:
         rates = self._rates.events(said, ts)
@@ -201,6 +215,7 @@ _ACTS: dict[Act, Callable[[Dialogue, Meaning, int], list[Event]]] = {
 
 _OWN: dict[type[Message], Callable[[Dialogue, Any, int], list[Event]]] = {
     ManagedAccounts: Dialogue._accounts_known,
+    MarketRule: Dialogue._rule_told,
     NextValidId: Dialogue._id_offered,
     CurrentTime: Dialogue._time_told,
     OrderStatus: Dialogue._status_told,

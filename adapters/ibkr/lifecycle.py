@@ -125,7 +125,9 @@ class Lifecycle:
         self._begun = True
         self._channel.out.offered(self._offered)
         opened = self._opened(self._offered, pong, ts)
-        for request in self._contracts.ask(self._connection.codec.requests, self._channel.out.take_id):
+        for request in self._contracts.ask(
+            self._connection.codec.requests, self._channel.out.take_id, self._monotonic()
+        ):
             self._sending.offer(Lane.RECOVERY, request)
         skew = self._skew(pong, ts) if pong is not None else []
         up = self._look_on() if self._connection.looks_on else self._connection.up()
@@ -202,7 +204,7 @@ class Lifecycle:
 
     def _subscribed(self) -> list[Event]:
         """Ask for market data again if the broker has forgotten what we asked for."""
-        if not self._lines_lost or self._contracts.open:
+        if not self._lines_lost or self._contracts.asking:
             return []
         self._lines_lost = False
         return self._data.begin(self._contracts.known, self.now)

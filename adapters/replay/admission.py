@@ -4,12 +4,12 @@ Decides when an order may fill first, when it ends by itself and where a trailin
 instrument's hours and the fill mode; keeps nothing of the order. Reads prices and sessions only.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from core.clock import HOUR_NS, MINUTE_NS, NEVER, iso
 from core.matching import Hours, Resting, close_in_bars, start_trail
 from core.matching.cutoffs import BAR_CUTOFF_NS, cutoff_ns
-from core.money import CONTEXT
+from core.price_steps import steps_of
 from core.views import InstrumentsView, QuotesView
 
 
@@ -72,15 +72,17 @@ class Admission:
         start_trail(order, self._quotes.mark(order.intent.instrument))
 
     def round_prices(self, order: Resting, limit: Decimal | None, stop: Decimal | None) -> None:
-        """Round an order's prices to the tick size in bar mode, unless prices are adjusted."""
+        """Round an order's prices to valid ones in bar mode, unless prices are adjusted."""
         instrument = order.intent.instrument
         if instrument not in self._in_bars or instrument in self._adjusted:
             return
-        tick = self._instruments.instrument(instrument).tick_size
+        if limit is None and stop is None:
+            return
+        steps = steps_of(self._instruments.instrument(instrument))
         if limit is not None:
-            order.limit = _rounded(limit, tick)
+            order.limit = float(steps.nearest(limit))
         if stop is not None and order.type != "TRAIL":
-            order.stop = _rounded(stop, tick)
+            order.stop = float(steps.nearest(stop))
 
     def _in_bar_mode(self, order: Resting, ts: int) -> None:
         intent = order.intent
@@ -161,13 +163,6 @@ class Admission:
             return False
         session = self._hours.session(instrument, bar.ts - 1)
         return session is not None and bar.start <= session.open and bar.ts >= session.close
-
-
-def _rounded(value: Decimal, tick: Decimal) -> float:
-    if not tick:
-        return float(value)
-    steps = CONTEXT.divide(value, tick).to_integral_value(ROUND_HALF_EVEN)
-    return float(CONTEXT.multiply(steps, tick))
 
 
 def _dashed(date: str) -> str:

@@ -44,6 +44,7 @@ from core.matching import (
 )
 from core.money import ZERO
 from core.order_rules import LASTING
+from core.price_steps import PriceSteps, steps_of
 from core.views import InstrumentsView, QuotesView
 
 _BARS = (Bar, QuoteBar)
@@ -251,7 +252,7 @@ class SimulatedBroker:
     def split(self, instrument: str, ratio: Decimal, reason: str, ts: int) -> list[Event]:
         """Do to the orders in an instrument what a split does to them by the fill model; return the facts."""
         if self._adjusts and ratio > 1:
-            return self._working.split(instrument, ratio, self._tick(instrument), reason, ts)
+            return self._working.split(instrument, ratio, self._steps(instrument), reason, ts)
         facts: list[Event] = []
         for order in self._working:
             if order.intent.instrument == instrument and not order.ended:
@@ -262,10 +263,10 @@ class SimulatedBroker:
         """Do to the orders in an instrument what a dividend does to them by the fill model."""
         if not self._adjusts:
             return []
-        return self._working.pay_dividend(instrument, dividend, self._tick(instrument), reason, ts)
+        return self._working.pay_dividend(instrument, dividend, self._steps(instrument), reason, ts)
 
-    def _tick(self, instrument: str) -> Decimal:
-        return self._instruments.instrument(instrument).tick_size
+    def _steps(self, instrument: str) -> PriceSteps:
+        return steps_of(self._instruments.instrument(instrument))
 
     def _close_at(self, due: int, instrument: str) -> None:
         """Let market-on-close orders fill when the session closes; in bar mode after its last bar did."""

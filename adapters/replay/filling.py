@@ -10,6 +10,7 @@ from core.commissions import CommissionModel
 from core.events import Bar, CommissionReported, Event, Filled, InstrumentDefined, Quote, Trade
 from core.matching import FillModel, Resting
 from core.money import CONTEXT, money, price
+from core.price_steps import steps_of
 from core.views import InstrumentsView, QuotesView
 
 _WHOLE_MAX = 100_000
@@ -116,11 +117,11 @@ class Filler:
     def slipped(self, order: Resting, at: float) -> float:
         """Return what a market order gets where the market is at `at`: a slippage worse, never free."""
         instrument, slippage = order.intent.instrument, self._model.slippage
-        tick = float(self._instruments.instrument(instrument).tick_size)
+        steps = steps_of(self._instruments.instrument(instrument))
         bid, ask = self._quotes.bid(instrument), self._quotes.ask(instrument)
-        worse = slippage.of(at, tick, 0.0 if bid is None or ask is None else ask - bid)
-        slid = round(at + worse if order.side == "BUY" else at - worse, 8)
-        return slid if slid > 0 else min(at, tick)
+        spread = 0.0 if bid is None or ask is None else ask - bid
+        slid = round(slippage.worse(at, steps, spread, up=order.side == "BUY"), 8)
+        return slid if slid > 0 else min(at, float(steps.lowest))
 
     def _charge(
         self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float

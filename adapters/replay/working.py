@@ -28,6 +28,7 @@ from core.matching import (
     split_order,
 )
 from core.money import ZERO, plain, price
+from core.price_steps import PriceSteps
 
 Request = OrderIntended | ModifyIntended | CancelIntended
 Outcome = tuple[OrderStatus, Decimal]
@@ -149,11 +150,11 @@ class Working:
             self._amend(order, facts, ts)
         self._enlist(order, facts, ts, "")
 
-    def split(self, instrument: str, ratio: Decimal, tick: Decimal, reason: str, ts: int) -> list[Event]:
+    def split(self, instrument: str, ratio: Decimal, steps: PriceSteps, reason: str, ts: int) -> list[Event]:
         """Restate the orders in an instrument after a forward split; return the facts."""
         found = [order for order in self._orders.values() if order.intent.instrument == instrument]
         for order in found:
-            split_order(order, ratio, tick)
+            split_order(order, ratio, steps)
         self._families.split(found, lambda quantity: restated_quantity(quantity, ratio))
         facts: list[Event] = []
         for order in found:
@@ -161,14 +162,14 @@ class Working:
         return facts
 
     def pay_dividend(
-        self, instrument: str, dividend: Decimal, tick: Decimal, reason: str, ts: int
+        self, instrument: str, dividend: Decimal, steps: PriceSteps, reason: str, ts: int
     ) -> list[Event]:
         """Lower the limits of buys and stops of sells in an instrument by a dividend; return the facts."""
         facts: list[Event] = []
         for order in list(self._orders.values()):
             if order.ended or order.intent.instrument != instrument:
                 continue
-            if pay_dividend(order, dividend, tick):
+            if pay_dividend(order, dividend, steps):
                 self._restated(order, facts, ts, reason)
         return facts
 

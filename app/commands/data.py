@@ -77,6 +77,11 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
 @click.option("--currency", metavar="CODE", help="csv, parquet: of the prices (default: USD).")
 @click.option("--multiplier", metavar="NUMBER", help="csv, parquet: of the instrument (default: 1).")
 @click.option("--tick-size", metavar="NUMBER", help="csv, parquet: of the instrument (default: 0.01).")
+@click.option(
+    "--price-steps",
+    metavar="EDGE:STEP,…",
+    help="csv, parquet: tick sizes that grow with the price: 0:0.05,3:0.1.",
+)
 def import_(
     call: Call,
     files: tuple[Path, ...],

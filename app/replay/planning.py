@@ -331,6 +331,8 @@ def _digest(signals: Sequence[Entry]) -> str:
 def _meaning(definition: Event) -> dict[str, Any]:
     """Return a definition without its time, which only says when it was imported, and its broker's number."""
     meaning = {k: v for k, v in msgspec.to_builtins(definition).items() if k != "ts"}
+    if not meaning.get("price_steps"):  # content without any keeps its name of before
+        meaning.pop("price_steps", None)
     return {**meaning, "con_id": None} if "con_id" in meaning else meaning
 
 

@@ -86,7 +86,10 @@ class ClockSkewMeasured(Event, frozen=True, gc=False):
 
 @event("broker_message", "broker")
 class BrokerMessage(Event, frozen=True, gc=False):
-    """A numbered message of the broker: an annotation. An order's status never follows from it alone."""
+    """A numbered message of the broker: an annotation. An order's status never follows from it alone.
+
+    Code 0 is ours: it tells of what the broker did not say, such as the steps of an instrument's prices.
+    """
 
     code: int
     severity: Severity

@@ -31,6 +31,10 @@ class InstrumentDefined(Event, frozen=True, gc=False):
 
     `kind` is IB's security type: `STK`, `FUT`, `OPT`, `CASH`, `IND`. Cash moves by price × quantity
     × `multiplier`, except for `FUT`, where only realised P&L and commission move it.
+
+    `tick_size` is the smallest step of its prices. Where the step grows with the price, `price_steps` has all
+    of them, `EDGE:STEP` each: with `0:0.05,3:0.1` prices go by 0.05 below 3 and by 0.10 from there on. Empty
+    means that `tick_size` is the only one.
     """
 
     instrument: str
@@ -46,6 +50,7 @@ class InstrumentDefined(Event, frozen=True, gc=False):
     strike: Decimal | None = None
     right: str | None = None
     description: str = ""
+    price_steps: str = ""
 
 
 @event("session", "market")

@@ -6,7 +6,7 @@ missing, resized or over; done again it asks for nothing. What a strategy's own 
 """
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -15,6 +15,7 @@ from core.events import AtrMeasured, CancelIntended, ModifyIntended, OrderIntend
 from core.exits.rules import Distance, ExitRules
 from core.money import CONTEXT, QUANTUM, ZERO, money, plain, price
 from core.order_rules import EXIT_PREFIX, STOPS, is_exit
+from core.price_steps import PriceSteps, steps_of
 from core.views import DecidedView, InstrumentsView, Order, OrdersView, Position, PositionsView, RangesView
 
 Request = OrderIntended | ModifyIntended | CancelIntended | AtrMeasured
@@ -147,25 +148,26 @@ class Protection:
     def _wanted(self, held: Position, side: Side, atr: Decimal) -> list[_Wanted]:
         cost = held.average_cost
         below = Decimal(-1) if side == "SELL" else Decimal(1)
-        tick = self._tick(held.instrument)
+        steps = self._steps(held.instrument)
+        least = steps.at(cost)
         found: list[_Wanted] = []
         if (trail := self._trail) is not None:
-            found.append(_trailing(trail, cost, atr, tick))
+            found.append(_trailing(trail, cost, atr, steps))
         elif (loss := self._loss) is not None:
-            away = max(loss.of(cost, atr), tick)
+            away = max(loss.of(cost, atr), least)
             # However far away it is meant to be: a stop at the lowest price there is covers the holding.
-            stop = max(_rounded(cost + below * away, tick), tick or QUANTUM)
+            stop = money(max(steps.nearest(cost + below * away), steps.lowest))
             found.append(_Wanted("STP", f"stop-loss {loss.words(cost, atr)}", stop=stop))
         if (profit := self._profit) is not None:
-            limit = _rounded(cost - below * max(profit.of(cost, atr), tick), tick)
+            limit = money(steps.nearest(cost - below * max(profit.of(cost, atr), least)))
             found.append(_Wanted("LMT", f"take-profit {profit.words(cost, atr)}", limit=limit))
         return [exit_ for exit_ in found if exit_.limit is None or exit_.limit > ZERO]
 
-    def _tick(self, instrument: str) -> Decimal:
+    def _steps(self, instrument: str) -> PriceSteps:
         try:
-            return max(self._instruments.instrument(instrument).tick_size, ZERO)
+            return steps_of(self._instruments.instrument(instrument))
         except UnknownInstrument:
-            return ZERO
+            return _ANY_PRICE
 
     def _fit(self, there: Sequence[Order], exit_: _Wanted, quantity: Decimal, ts: int) -> list[Request]:
         """Return the change that gives the exit its size and price, and cancels of any beyond the first."""
@@ -227,18 +229,16 @@ class Protection:
         )
 
 
-def _trailing(trail: Distance, cost: Decimal, atr: Decimal, tick: Decimal) -> _Wanted:
+_ANY_PRICE = PriceSteps([(ZERO, QUANTUM)])
+"""Of an instrument that nobody has defined."""
+
+
+def _trailing(trail: Distance, cost: Decimal, atr: Decimal, steps: PriceSteps) -> _Wanted:
     if trail.kind == "pct":
         return _Wanted("TRAIL", f"trailing stop {trail}", trail_pct=Decimal(repr(trail.value)))
-    away = max(_rounded(trail.of(cost, atr), tick), tick or QUANTUM)
+    away = money(steps.distance(trail.of(cost, atr), cost))
     told = f"{trail} of {plain(atr)}" if trail.kind == "atr" else f"{trail}"
     return _Wanted("TRAIL", f"trailing stop {told}", trail=away)
-
-
-def _rounded(price: Decimal, tick: Decimal) -> Decimal:
-    if tick <= ZERO:
-        return money(price)
-    return money((price / tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN) * tick)
 
 
 def _cancel(order: Order, ts: int, why: str) -> CancelIntended:

@@ -7,6 +7,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.matching.restating import ActionOrders
+from core.price_steps import PriceSteps
 
 Trigger = Literal["trades", "quotes"]
 """What triggers stops in tick mode: trades, or the best quote of the side that the order would take."""
@@ -26,11 +27,12 @@ class Slippage(msgspec.Struct, frozen=True):
     unit: Literal["ticks", "bps", "spread"] = "ticks"
     amount: float = 0.0
 
-    def of(self, price: float, tick_size: float, spread: float) -> float:
-        """Return the slippage at `price`, in its currency; never negative."""
+    def worse(self, price: float, steps: PriceSteps, spread: float, *, up: bool) -> float:
+        """Return what becomes of `price`, slid `up` or down."""
         if self.unit == "ticks":
-            return self.amount * tick_size
-        return self.amount * (price / 10_000 if self.unit == "bps" else max(spread, 0.0))
+            return steps.moved(price, self.amount, up=up)
+        away = self.amount * (price / 10_000 if self.unit == "bps" else max(spread, 0.0))
+        return price + away if up else price - away
 
     def __str__(self) -> str:
         return f"{self.amount:g} {self.unit}" if self.amount else "none"

@@ -11,16 +11,17 @@ Two practices, by the option `action_orders`:
   limits of buys and stops of sells. That rule leaves limits of sells and stops of buys to the exchanges; here
   a split restates them too, as nobody would leave them.
 
-Quantities are rounded down to whole units if they were whole, prices to the tick size away from the market:
+Quantities are rounded down to whole units if they were whole, prices to valid ones away from the market:
 down for what the rule speaks of, up for the rest.
 """
 
 from collections.abc import Callable
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
 from core.matching.order import Resting
 from core.money import CONTEXT, QUANTUM, divide, money, price
+from core.price_steps import PriceSteps
 
 ActionOrders = Literal["cancel", "adjust"]
 
@@ -36,23 +37,23 @@ def restated_quantity(quantity: Decimal, ratio: Decimal) -> Decimal:
     return money(more.quantize(QUANTUM, ROUND_FLOOR, CONTEXT))
 
 
-def split_order(order: Resting, ratio: Decimal, tick: Decimal) -> None:
+def split_order(order: Resting, ratio: Decimal, steps: PriceSteps) -> None:
     """Restate an order after a forward split of `ratio` new units for one; fills so far stay what they were.
 
     `allowed` becomes the whole quantity: of a bracket's child `Families` says less.
     """
     rest = CONTEXT.subtract(order.quantity, order.filled)
     order.quantity = order.allowed = CONTEXT.add(order.filled, restated_quantity(rest, ratio))
-    _reprice(order, tick, lambda value: CONTEXT.divide(value, ratio))
+    _reprice(order, steps, lambda value: CONTEXT.divide(value, ratio))
     if order.trail is not None:
         order.trail = float(divide(price(order.trail), ratio))
 
 
-def pay_dividend(order: Resting, dividend: Decimal, tick: Decimal) -> bool:
+def pay_dividend(order: Resting, dividend: Decimal, steps: PriceSteps) -> bool:
     """Lower the limit of a buy or the stop of a sell by a dividend; return whether it is such an order."""
     if dividend < _CENT or order.type not in _LOWERED[order.side]:
         return False
-    _reprice(order, tick, lambda value: CONTEXT.subtract(value, dividend))
+    _reprice(order, steps, lambda value: CONTEXT.subtract(value, dividend))
     return True
 
 
@@ -61,17 +62,16 @@ def is_priced(order: Resting) -> bool:
     return all(value is None or value > 0 for value in (order.limit, order.stop))
 
 
-def _reprice(order: Resting, tick: Decimal, change: Callable[[Decimal], Decimal]) -> None:
+def _reprice(order: Resting, steps: PriceSteps, change: Callable[[Decimal], Decimal]) -> None:
     """Change an order's prices, rounded away from the market: limits of buys down, their stops up."""
     buys = order.side == "BUY"
     touches = order.intent.type == "LIT"  # triggers on the limit's side
     if order.limit is not None:
-        order.limit = _rounded(change(price(order.limit)), tick, down=buys)
+        order.limit = _rounded(change(price(order.limit)), steps, down=buys)
     if order.stop is not None:
-        order.stop = _rounded(change(price(order.stop)), tick, down=buys == touches)
+        order.stop = _rounded(change(price(order.stop)), steps, down=buys == touches)
         order.start = price(order.stop)
 
 
-def _rounded(value: Decimal, tick: Decimal, *, down: bool) -> float:
-    steps = CONTEXT.divide(value, tick or QUANTUM).to_integral_value(ROUND_FLOOR if down else ROUND_CEILING)
-    return float(CONTEXT.multiply(steps, tick or QUANTUM))
+def _rounded(value: Decimal, steps: PriceSteps, *, down: bool) -> float:
+    return float(steps.down(value) if down else steps.up(value))

@@ -273,6 +273,7 @@ def test_a_directory_that_cannot_be_written_is_a_store_error(tape, trades, tmp_p
     [
         ("--tick-size", "abc", "a number above 0"),
         ("--tick-size", "0", "a number above 0"),
+        ("--price-steps", "0.05", "expected EDGE:STEP"),
         ("--multiplier", "nan", "a number above 0"),
         ("--multiplier", "-50", "a number above 0"),
         ("--currency", "dollars", "three capital letters"),

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.composition.ranging import ranges_of
 from core.day_stop import DayStop
@@ -15,7 +16,7 @@ from core.exits.rules import ExitRules
 from core.order_rules import STOPS, is_exit
 from core.risk import Limits
 from tests.conftest import examples
-from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, quote, trade
+from tests.core.bench import ACCOUNT, MIN, OPEN, Bench, FillModel, S, Script, instrument, quote, trade
 
 pytestmark = pytest.mark.risk
 
@@ -292,3 +293,22 @@ def test_exits_that_are_asked_to_change_for_ever_are_caught(monkeypatch):
     bench = bench_of({1: buy(10)})
     bench.run(ticks(100, 100, 100))
     assert refused_changes(bench, 10) == 20
+
+
+STEPS = "0:0.05,3:0.1,20:0.5"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (ExitRules(stop_loss_pct=0.07), [("STP", D("20"))]),  # 20.2275: to the edge
+        (ExitRules(stop_loss_pct=0.2), [("STP", D("17.4"))]),
+        (ExitRules(take_profit_pct=0.01), [("LMT", D("22"))]),
+        (ExitRules(trailing_stop_amount=1.7), [("TRAIL", D("1.5"))]),
+    ],
+)
+def test_exits_lie_on_the_step_that_holds_where_they_are(rules, expected):
+    bench = bench_of({1: buy(10)}, rules)
+    bench.world.sessions.apply(Entry(0, None, 0, None, replace(instrument(), price_steps=STEPS)))
+    bench.run(ticks(21.75, 21.75, 21.75))
+    assert [(o.type, o.stop or o.limit or o.trail) for o in exits(bench)] == expected

@@ -78,6 +78,8 @@ def _value(column: Any, hint: Any, n: int) -> Any:
         return None
     if column.name == "ts":
         return START_NS + n
+    if column.name == "price_steps":
+        return ("", "0:0.05,3:0.1")[n % 2]
     if column.type == columns.DECIMAL:
         return [Decimal("100"), Decimal("0.00000001"), Decimal("12345678901234567890.5")][n % 3]
     by_type = {"int64": n, "double": n / 8, "string": f"χ{n % 4}'", "bool": n % 3 == 0}

@@ -2,10 +2,13 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
+from adapters.ibkr.gateway import answers, terms
 from adapters.ibkr.gateway.contracts import Contracts, Wanted
 from core.events import InstrumentDefined
+from core.price_steps import PriceSteps, parse_steps
 
 D = Decimal
 
@@ -62,3 +65,33 @@ def test_an_expired_contract_is_not_found_by_its_number_either():
 
 def test_a_chain_has_no_expired_options():
     assert [c.instrument for c in Contracts(ALL, "20250702").options("ZV")] == ["O-new"]
+
+
+def test_steps_that_grow_have_a_rule_of_their_own_and_the_smallest_is_the_tick():
+    plain, laddered, other = (
+        Contracts([msgspec.structs.replace(ALL[0], price_steps=text)]).by_instrument[ALL[0].instrument]
+        for text in ("", "0:0.05,3:0.1", "0:0.01,3:0.05")
+    )
+    assert laddered.tick_size == D("0.05")
+    assert len({answers.rule_id(each) for each in (plain, laddered, other)}) == 3
+    assert all(answers.rule_id(each) < 2**31 for each in (plain, laddered, other))
+
+
+def off_the_step(prices, steps):
+    """Return which of these prices the gateway refuses with 110."""
+    refused = []
+    for price in prices:
+        asked = terms.Asked("BUY", D(1), "LMT", D(price), None, "DAY", None, None, None, False)
+        try:
+            terms._check_prices(asked, steps)
+        except terms.Refusal as refusal:
+            refused.append((price, refusal.code))
+    return refused
+
+
+def test_a_price_off_the_step_at_that_price_is_refused_with_110():
+    steps = PriceSteps(parse_steps("0:0.05,3:0.1"))
+    prices = ["2.95", "2.97", "3", "3.05", "3.1"]
+    assert off_the_step(prices, steps) == [("2.97", 110), ("3.05", 110)]
+    # One that only knows the smallest step would take what the exchange does not.
+    assert off_the_step(prices, PriceSteps([(D(0), steps.smallest)])) == [("2.97", 110)]

@@ -10,12 +10,13 @@ from app.replay.replaying import again
 from core.events import Filled, OrderAmended, OrderIntended, OrderStatusChanged
 from core.matching import Families, Resting, pay_dividend, restated_quantity, split_order
 from core.order_rules import order_type
+from core.price_steps import PriceSteps
 from tests.logs import events_of
 from tests.replay import splits
 from tests.replay.splits import split
 
 D = Decimal
-CENT = D("0.01")
+CENTS = PriceSteps([(D(0), D("0.01"))])
 ASKER = """
 from truetape import Parameters, Strategy, Subscription
 
@@ -61,14 +62,14 @@ def resting(side, quantity="10", *, limit=None, stop=None, touch=None, trail=Non
     ],
 )
 def test_a_split_multiplies_what_is_left_and_divides_prices(order, ratio, quantity, prices):
-    split_order(order, D(ratio), CENT)
+    split_order(order, D(ratio), CENTS)
     assert (order.quantity, order.allowed, (order.limit, order.stop)) == (quantity, quantity, prices)
 
 
 def test_a_trail_is_divided_and_a_share_of_the_price_is_not():
     order = resting("SELL", trail="7", stop="600")
     order.trail_pct = 0.02
-    split_order(order, D(7), CENT)
+    split_order(order, D(7), CENTS)
     assert (order.stop, order.trail, order.trail_pct, order.start) == (85.71, 1.0, 0.02, D("85.71"))
 
 
@@ -88,7 +89,7 @@ def test_a_trail_is_divided_and_a_share_of_the_price_is_not():
 )
 def test_a_dividend_lowers_limits_of_buys_and_stops_of_sells(order, amount, prices):
     before = (order.limit, order.stop)
-    assert pay_dividend(order, D(amount), CENT) == (prices != before)
+    assert pay_dividend(order, D(amount), CENTS) == (prices != before)
     assert (order.limit, order.stop) == prices
 
 
@@ -142,7 +143,7 @@ def family(filled):
 def test_an_exit_works_for_what_its_entry_holds_after_the_split():
     families, parent, child = family("10")
     for order in (parent, child):
-        split_order(order, D(7), CENT)
+        split_order(order, D(7), CENTS)
     families.split([parent, child], lambda q: restated_quantity(q, D(7)))
     assert (parent.quantity, child.quantity, child.allowed) == (80, 140, 70)  # 10 old ones, 70 new ones
     child.filled = D(20)

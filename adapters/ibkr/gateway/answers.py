@@ -6,11 +6,13 @@ The two long messages about orders are in order_fields.py.
 
 from collections.abc import Sequence
 from decimal import Decimal
+from zlib import crc32
 
 import msgspec
 
 from adapters.ibkr.gateway.contracts import Contract
 from adapters.ibkr.gateway.wire import Value, text
+from core.price_steps import steps_text
 
 NAMES = {
     1: "tickPrice",
@@ -180,6 +182,8 @@ def portfolio(account: str, contract: Contract, told: Sequence[Value]) -> Fields
     ]
 
 
+_LADDERS = 1_000_000_000
+"""Market rules of several steps have ids from here on."""
 _ORDER_TYPES = "DAY,FOK,GTC,GTD,IOC,LIT,LMT,MKT,MOC,OPG,STP,STPLMT,TRAIL,WHATIF"
 """What the gateway takes, in the names that contract details use."""
 
@@ -198,12 +202,13 @@ def contract_details(req_id: int, c: Contract, hours: Hours, version: int) -> Fi
     fields += [c.strike, c.right, c.exchange, c.currency, c.local_symbol, c.trading_class, c.trading_class]
     fields += [c.con_id, c.tick_size]
     fields += [1] if 110 <= version < 164 else []
-    fields += [c.multiplier, _ORDER_TYPES, ",".join(dict.fromkeys([c.exchange, c.primary or c.exchange]))]
+    exchanges = list(dict.fromkeys([c.exchange, c.primary or c.exchange]))
+    fields += [c.multiplier, _ORDER_TYPES, ",".join(exchanges)]
     fields += [1, 0, text(c.description or c.symbol, version), c.primary, c.expiry[:6], "", "", ""]
     fields += [c.timezone, hours.trading, hours.liquid, "", 0, 0]
     fields += [1] if version >= 121 else []  # aggregated group
     fields += ["", ""] if version >= 122 else []  # underlying
-    fields += [str(rule_id(c))] if version >= 126 else []
+    fields += [",".join(str(rule_id(c)) for _ in exchanges)] if version >= 126 else []
     fields += [c.expiry] if version >= 134 else []
     fields += ["COMMON" if c.kind == "STK" else ""] if version >= 152 else []
     fields += [1] if version == 163 else []
@@ -213,8 +218,11 @@ def contract_details(req_id: int, c: Contract, hours: Hours, version: int) -> Fi
 
 
 def rule_id(contract: Contract) -> int:
-    """Return the market rule that says the contract's tick size: the tick in units of 1e-6."""
-    return int(contract.tick_size * 1_000_000)
+    """Return the market rule of a contract: its only step in units of 1e-6, or a hash of all its steps."""
+    pairs = contract.steps.pairs
+    if len(pairs) == 1:
+        return int(pairs[0][1] * 1_000_000)
+    return _LADDERS + crc32(steps_text(pairs).encode()) % _LADDERS
 
 
 def symbol_samples(req_id: int, found: Sequence[Contract], version: int) -> Fields:

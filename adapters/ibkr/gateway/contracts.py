@@ -12,6 +12,7 @@ import msgspec
 
 from adapters.ibkr.gateway.wire import Cursor, number
 from core.events import InstrumentDefined
+from core.price_steps import PriceSteps, steps_of
 
 _MICS = {
     "XNYS": "NYSE",
@@ -95,6 +96,7 @@ class Contract(msgspec.Struct, frozen=True):
     local_symbol: str
     trading_class: str
     tick_size: Decimal
+    steps: PriceSteps
     timezone: str
     description: str
     calendar: str
@@ -206,6 +208,7 @@ def _contract(definition: InstrumentDefined, con_id: int) -> Contract:
     home = _MICS.get(definition.exchange, definition.exchange)
     expiry = (definition.expiry or "").replace("-", "")
     listed = kind in ("STK", "ETF")
+    steps = steps_of(definition)
     return Contract(
         instrument=definition.instrument,
         con_id=con_id,
@@ -220,7 +223,8 @@ def _contract(definition: InstrumentDefined, con_id: int) -> Contract:
         currency=definition.currency,
         local_symbol=_local_symbol(definition, expiry),
         trading_class=definition.symbol,
-        tick_size=definition.tick_size,
+        tick_size=steps.smallest if definition.price_steps else definition.tick_size,
+        steps=steps,
         timezone=definition.timezone,
         description=definition.description,
         calendar=definition.exchange,

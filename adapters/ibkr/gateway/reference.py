@@ -1,6 +1,7 @@
 """Requests about contracts: details, matching symbols, market rules, option parameters. Reads only."""
 
 from collections.abc import Callable
+from itertools import chain
 
 from adapters.ibkr.gateway import answers, requests
 from adapters.ibkr.gateway.clients import Client
@@ -64,7 +65,8 @@ class Reference:
         known = {answers.rule_id(c): c for c in self._contracts.by_instrument.values()}
         if rule not in known:
             raise Refusal(321, f"Error validating request.-'bX' : cause - Unknown market rule {rule}.")
-        client.post([93, rule, 1, 0, known[rule].tick_size])
+        pairs = known[rule].steps.pairs
+        client.post([93, rule, len(pairs), *chain.from_iterable(pairs)])
 
     def _option_parameters(self, client: Client, cursor: Cursor) -> None:
         req_id, symbol = cursor.integer("reqId"), cursor.text("underlyingSymbol")

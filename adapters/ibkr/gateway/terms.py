@@ -18,6 +18,7 @@ from adapters.ibkr.gateway.wire import BadFrame
 from core.events import OrderIntended, OrderType, TimeInForce
 from core.money import CONTEXT, money
 from core.order_rules import PRICES, order_defect
+from core.price_steps import PriceSteps
 
 TYPES: frozenset[str] = frozenset(get_args(OrderType))
 TIFS: frozenset[str] = frozenset(get_args(TimeInForce))
@@ -86,7 +87,7 @@ def asked_terms(asked: PlaceOrder, contract: Contract, account: str, ts: int) ->
     if defect is not None:
         code = _CODES[defect.rule]
         raise Refusal(code, f"{_INVALID if code == 321 else _REJECTED}{defect.message}")
-    _check_prices(found, contract.tick_size)
+    _check_prices(found, contract.steps)
     return found
 
 
@@ -122,11 +123,13 @@ def _terms(asked: PlaceOrder, contract: Contract) -> Asked:
     )
 
 
-def _check_prices(found: Asked, tick: Decimal) -> None:
-    for value in (found.limit, found.stop, found.trail):
-        if value is not None and value % tick:
-            message = "The price does not conform to the minimum price variation for this contract."
-            raise Refusal(110, message)
+def _check_prices(found: Asked, steps: PriceSteps) -> None:
+    prices = (value for value in (found.limit, found.stop) if value is not None)
+    # A distance has no place of its own among the prices: any step of the contract will do.
+    fits = all(map(steps.fits, prices)) and not (found.trail is not None and found.trail % steps.smallest)
+    if not fits:
+        message = "The price does not conform to the minimum price variation for this contract."
+        raise Refusal(110, message)
 
 
 def _till(shown: str, contract: Contract) -> int | None:

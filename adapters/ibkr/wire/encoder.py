@@ -141,6 +141,10 @@ class Encoder:
         """Ask for all contracts that match."""
         return self._request("reqContractDetails", req_id, self._theirs(contract))
 
+    def req_market_rule(self, rule: int) -> bytes:
+        """Ask for the steps of prices that a market rule has; the answer carries the rule, no request id."""
+        return self._request("reqMarketRule", rule)
+
     def req_matching_symbols(self, req_id: int, pattern: str) -> bytes:
         """Ask for contracts whose symbol or name resembles a pattern."""
         return self._request("reqMatchingSymbols", req_id, pattern)

@@ -237,6 +237,13 @@ class ContractDetailsEnd(Message, frozen=True, gc=False):
     req_id: int | None
 
 
+class MarketRule(Message, frozen=True, gc=False):
+    """The steps of prices: from which price on each holds, and the step."""
+
+    rule: int
+    steps: tuple[tuple[Decimal, Decimal], ...]
+
+
 class SymbolSample(msgspec.Struct, frozen=True, gc=False):
     """A contract whose name resembles what was asked, and the kinds of derivatives on it."""
 

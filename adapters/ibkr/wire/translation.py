@@ -13,6 +13,7 @@ from adapters.ibkr.wire.contracts import read_contract
 from adapters.ibkr.wire.messages import Message
 from adapters.ibkr.wire.order_fields import read_order, read_state
 from adapters.ibkr.wire.values import amount, identity, integer, number, size, tick_number
+from core.money import ZERO
 
 
 def _request(req_id: int) -> int | None:
@@ -243,6 +244,9 @@ TRANSLATIONS: dict[str, Callable[..., Message]] = {
     "contractDetails": _contract_details,
     "bondContractDetails": _contract_details,
     "contractDetailsEnd": lambda req_id: said.ContractDetailsEnd(_request(req_id)),
+    "marketRule": lambda rule, steps: said.MarketRule(
+        rule, tuple((amount(one.lowEdge) or ZERO, amount(one.increment) or ZERO) for one in steps)
+    ),
     "symbolSamples": _symbol_samples,
     "historicalData": lambda req_id, bar: said.HistoricalBars(_request(req_id), (_historical_bar(bar),)),
     "historicalDataEnd": lambda req_id, start, end: said.HistoricalEnd(_request(req_id), start, end),

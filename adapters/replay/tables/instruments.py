@@ -14,6 +14,7 @@ import msgspec
 from core.contract_names import ContractName, read_name
 from core.errors import UsageError
 from core.events import InstrumentDefined
+from core.price_steps import parse_steps, steps_text
 
 SECURITY_TYPES = ("STK", "FUT", "OPT", "CASH", "IND")
 _T = TypeVar("_T")
@@ -29,6 +30,7 @@ class InstrumentOptions(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = "USD"
     multiplier: str | None = None
     tick_size: str | None = None
+    price_steps: str | None = None
     underlying: str | None = None
     expiry: str | None = None
     strike: str | None = None
@@ -46,6 +48,8 @@ def check_options(given: InstrumentOptions) -> None:
         text = getattr(given, option)
         if text is not None:
             _amount(f"--{option.replace('_', '-')}", text)
+    if given.price_steps is not None:
+        _check_steps(given.price_steps, given.tick_size)
     if given.expiry is not None:
         _date(given.expiry)
     if given.right is not None and given.right.upper() not in _RIGHTS:
@@ -85,6 +89,7 @@ def define(
                 f"{name}: of an option, {', '.join(missing)} must be known: add it, or name the option for "
                 f"it, {_EXAMPLE}"
             )
+    steps = parse_steps(given.price_steps) if given.price_steps else []
     return InstrumentDefined(
         ts,
         instrument=name,
@@ -93,11 +98,12 @@ def define(
         exchange=exchange,
         currency=given.currency,
         multiplier=Decimal(given.multiplier or "1"),
-        tick_size=Decimal(given.tick_size or "0.01"),
+        tick_size=min((step for _, step in steps), default=Decimal(given.tick_size or "0.01")),
         timezone=timezone,
         expiry=expiry,
         strike=strike,
         right=right,
+        price_steps=steps_text(steps) if steps else "",
     )
 
 
@@ -111,7 +117,7 @@ def describe(defined: Iterable[InstrumentDefined]) -> str:
         ends = f"expires {one.expiry}" if one.expiry else "expiry unknown (--expiry DATE)"
         words.append(
             f"{one.instrument}: {one.kind} {contract}, {ends}, multiplier {one.multiplier}, "
-            f"tick size {one.tick_size}"
+            + (f"price steps {one.price_steps}" if one.price_steps else f"tick size {one.tick_size}")
         )
     return "; ".join(words)
 
@@ -151,6 +157,15 @@ def _amount(option: str, text: str) -> None:
         fits = False
     if not fits:
         raise UsageError(f"{option} {text!r}: expected a number above 0, such as 0.01 or 50")
+
+
+def _check_steps(text: str, tick_size: str | None) -> None:
+    try:
+        parse_steps(text)
+    except ValueError as error:
+        raise UsageError(f"--price-steps {error}") from error
+    if tick_size is not None:
+        raise UsageError("--tick-size: --price-steps names all steps already; leave one of them out")
 
 
 def _date(text: str) -> str:
