@@ -312,3 +312,14 @@ def test_exits_lie_on_the_step_that_holds_where_they_are(rules, expected):
     bench.world.sessions.apply(Entry(0, None, 0, None, replace(instrument(), price_steps=STEPS)))
     bench.run(ticks(21.75, 21.75, 21.75))
     assert [(o.type, o.stop or o.limit or o.trail) for o in exits(bench)] == expected
+
+
+def test_exits_are_looked_at_anew_when_prices_turn_out_to_go_in_other_steps():
+    bench = bench_of({1: buy(10)}, ExitRules(stop_loss_pct=0.07))
+    before = ticks(21.75, 21.75, 21.75)
+    after = [trade(OPEN + n * S, 21.75) for n in (4, 5)]
+    bench.run([*before, replace(instrument(), ts=OPEN + 3 * S, price_steps=STEPS), *after])
+    (stop,) = bench.world.orders.working()
+    assert (stop.version, stop.stop) == (2, D("20"))
+    first = bench.recorded(OrderIntended)[-1]
+    assert (is_exit(first.order), first.stop) == (True, D("20.23"))

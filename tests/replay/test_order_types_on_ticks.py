@@ -280,6 +280,13 @@ def test_a_market_order_fills_worse_by_the_slippage(text, side, price):
     assert text.split()[0] in model.name
 
 
+def test_slippage_in_ticks_goes_by_the_steps_that_it_passes():
+    model = FillModel(slippage=parse_slippage("3 ticks"))
+    stepped = replace(instrument(), price_steps="0:0.01,10.11:0.05")
+    found = run(ask("BUY"), Q, trade(at(1), 10), model=model, definitions=[stepped, session()])
+    assert fills(found) == [(1, "10", "10.21")]  # 10.1, 10.11, 10.16, 10.21
+
+
 def test_a_limit_order_does_not_slip():
     model = FillModel(slippage=parse_slippage("5 ticks"))
     assert fills(run(ask("BUY", limit=10.1), Q, trade(at(1), 10), model=model)) == [(1, "10", "10.1")]

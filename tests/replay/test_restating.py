@@ -66,6 +66,14 @@ def test_a_split_multiplies_what_is_left_and_divides_prices(order, ratio, quanti
     assert (order.quantity, order.allowed, (order.limit, order.stop)) == (quantity, quantity, prices)
 
 
+def test_restated_prices_lie_on_the_step_that_holds_where_they_are():
+    steps = PriceSteps([(D(0), D("0.05")), (D(100), D("0.1"))])
+    below, above = resting("BUY", limit="699"), resting("SELL", limit="701")
+    for order in (below, above):
+        split_order(order, D(7), steps)
+    assert (below.limit, above.limit) == (99.85, 100.2)  # 99.857… and 100.142…
+
+
 def test_a_trail_is_divided_and_a_share_of_the_price_is_not():
     order = resting("SELL", trail="7", stop="600")
     order.trail_pct = 0.02
