@@ -6,6 +6,8 @@ catalogue.py's. Reading only.
 
 import hashlib
 import os
+import re
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,9 @@ from eventstore.layout import MANIFEST_NAME, sealed_range
 
 MANIFEST_FORMAT = 1
 _SMALL_BYTES = 1 << 18
+
+_DIGEST = re.compile(rb',\n "digest": "([0-9a-f]{32})"\n}\n\Z')
+"""The end of `seal.json`: the digest of all before it."""
 
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 """Sixteen bytes in hexadecimal: a hash of the chain, or the UUID of a store."""
@@ -162,6 +167,9 @@ def read_manifest(directory: Path) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as error:
         raise CorruptLog(f"{path}: not a manifest of sealed data: {error}") from error
+    stated = _DIGEST.search(data)
+    if stated is None or stated[1] != _digest_of(data[: stated.start()]):
+        raise CorruptLog(f"{path}: its own digest does not fit: it changed since it was written")
     if sealed_range(directory) != (manifest.first_seq, manifest.last_seq):
         raise CorruptLog(
             f"{path}: states seqs {manifest.first_seq}..{manifest.last_seq}, its directory's name others"
@@ -170,8 +178,13 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Return the bytes of `seal.json`: indented, for people."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    """Return the bytes of `seal.json`: indented, for people; its last line is the digest of all before it."""
+    before = msgspec.json.format(msgspec.json.encode(manifest), indent=1).removesuffix(b"\n}")
+    return before + b',\n "digest": "' + _digest_of(before) + b'"\n}\n'
+
+
+def _digest_of(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).hexdigest().encode()
 
 
 def writer_version() -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DataMissing
+from core.errors import CorruptLog, DataMissing, UnsupportedFormat
 from eventstore.layout import Layout
+from eventstore.manifest import read_manifest
 from eventstore.verify import verify
 from tests.eventstore.sealed_logs import open_log, write_everything, write_ticks
 
@@ -56,6 +57,17 @@ def test_one_flipped_bit_in_a_sealed_file_is_found(root, name, at):
     _flip(_sealed(root) / name, at)
     found = verify(root).findings
     assert {Path(finding.path).name for finding in found} == {name}
+
+
+def test_a_manifest_is_refused_wherever_a_bit_of_it_is_flipped(root):
+    path = _sealed(root) / "seal.json"
+    whole = path.read_bytes()
+    for offset in range(len(whole)):
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 0x01]) + whole[offset + 1 :])
+        with pytest.raises((CorruptLog, UnsupportedFormat)):
+            read_manifest(path.parent)
+    path.write_bytes(whole)
+    assert read_manifest(path.parent).first_seq == 1
 
 
 def test_every_flipped_byte_of_a_sealed_file_is_found(root):

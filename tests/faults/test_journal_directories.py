@@ -1,6 +1,5 @@
 """Fault 11: a table of directory states and the exact verdict that each must get."""
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
+from msgspec.structs import replace
 
 from core.errors import CorruptLog, LostDurableData, StoreError, UnsupportedFormat, UsageError
 from core.events import LossAccepted, Recovered, SegmentSealed
@@ -16,7 +16,7 @@ from eventstore.accepting import accept_loss
 from eventstore.inspection import inspect
 from eventstore.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
-from eventstore.manifest import read_manifest
+from eventstore.manifest import encode_manifest, read_manifest
 from eventstore.reader import LogReader
 from eventstore.sealing import seal
 from eventstore.verdict import Damage
@@ -71,12 +71,23 @@ def tear(layout: Layout) -> None:
     path.write_bytes(path.read_bytes()[:-9])
 
 
+def told_otherwise(directory: Path, **changes: object) -> None:
+    """Let a sealed directory say something else, in a manifest that is whole by itself."""
+    manifest = replace(read_manifest(directory), **changes)
+    (directory / MANIFEST_NAME).write_bytes(encode_manifest(manifest))
+
+
+def another_chain(layout: Layout) -> None:
+    seal(layout.root, layout.segment_path(1), UnsyncedFiles())
+    (directory,) = layout.sealed_directories()
+    (segment,) = read_manifest(directory).segments
+    told_otherwise(directory, segments=[replace(segment, chain="00" * 16)])
+
+
 def edited_manifest(layout: Layout) -> None:
     seal(layout.root, layout.segment_path(1), UnsyncedFiles())
     path = layout.sealed_directories()[0] / MANIFEST_NAME
-    manifest = json.loads(path.read_bytes())
-    manifest["segments"][0]["chain"] = "00" * 16
-    path.write_text(json.dumps(manifest))
+    path.write_text(path.read_text().replace('"count": ', '"count": 1', 1))
 
 
 def foreign_segment(layout: Layout) -> None:
@@ -108,9 +119,7 @@ def make_old_mark(layout: Layout) -> bytes:
 def another_history(layout: Layout) -> None:
     """Let the second sealed directory say that it follows something else."""
     seal_and_unlink(layout, 1, 2)
-    path = layout.sealed_directories()[1] / MANIFEST_NAME
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps({**told, "previous_hash": "00" * (len(told["previous_hash"]) // 2)}))
+    told_otherwise(layout.sealed_directories()[1], previous_hash="00" * 16)
 
 
 def header_only_successor(layout: Layout) -> None:
@@ -270,7 +279,8 @@ ROWS = [
         CorruptLog,
         r"seqs 6\.\.10 are missing before 00000000000011",
     ),
-    Row("edited seal.json", edited_manifest, CorruptLog, r"00000001\.evj: offset \d+: damaged"),
+    Row("edited seal.json", edited_manifest, CorruptLog, r"seal\.json: its own digest does not fit"),
+    Row("seal.json of another chain", another_chain, CorruptLog, r"00000001\.evj: offset \d+: damaged"),
     Row(
         "sealed directory renamed",
         lambda lay: (
