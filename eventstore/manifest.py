@@ -1,4 +1,4 @@
-"""What a sealed directory says of itself: `seal.json`, and the digests of the files beside it.
+"""What a sealed directory says of itself: `seal.json` with its own digest, and those of the files beside it.
 
 The digests are the check of the Parquet files: DuckDB checks nothing. Which directories a log has is
 catalogue.py's. Reading only.
@@ -7,7 +7,6 @@ catalogue.py's. Reading only.
 import hashlib
 import os
 import re
-from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
@@ -184,7 +183,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def _digest_of(data: bytes) -> bytes:
-    return blake2b(data, digest_size=16).hexdigest().encode()
+    return hashlib.blake2b(data, digest_size=16).hexdigest().encode()
 
 
 def writer_version() -> str:
