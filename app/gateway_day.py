@@ -16,7 +16,7 @@ from app.replay.period import Period
 from app.replay.planning import Plan, Planner
 from core.clock import local
 from core.errors import DataMissing
-from core.events import DEFINITIONS, Bar, Entry, Event, SessionScheduled
+from core.events import DEFINITIONS, Bar, Event, SessionScheduled
 from core.ports import EntryReader, Selection, entries_of
 from core.strategy import Subscription
 from projections.quotes import Quotes
@@ -108,7 +108,7 @@ def look_back(day: GatewayDay, count: int, feeds: Feeds, quotes: Quotes) -> None
     def fold(event: Event) -> None:
         handler = quotes.handlers.get(type(event))
         if handler is not None:
-            handler(Entry(0, None, 0, None, event))
+            handler(event, 0)
 
     for source in day.before(count):
         for batch in source.batches():

@@ -4,19 +4,15 @@ Outputs are recorded and folded before the next input is taken, so log order is 
 the batch size. Effects are released after the commit only.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from core.agenda import Agenda
-from core.deciding import Record
 from core.effects import Effect
 from core.errors import UsageError
-from core.events import BY_TYPE, Entry, Event
+from core.events import BY_TYPE, Event
 from core.inputs import Inputs
-from core.lanes import together
-from core.ports import Broker, Recorder
+from core.ports import Broker, Folds, Record, SessionRecorder
 from core.step import Step
-
-Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 
 MAX_FIRED_AT_ONCE = 10_000
 """More timers than this at one moment are taken for a timer that sets itself again without an end."""
@@ -25,31 +21,23 @@ MAX_FIRED_AT_ONCE = 10_000
 class Acting:
     """Records facts and decisions, and hands what was decided to the broker."""
 
-    def __init__(self, recorder: Recorder, broker: Broker, step: Step, agenda: Agenda, folds: Folds) -> None:
+    def __init__(
+        self, recorder: SessionRecorder, broker: Broker, step: Step, agenda: Agenda, folds: Folds
+    ) -> None:
         self._recorder = recorder
-        self._append = recorder.append
-        self.record: Record = self._output  # hot: a method that is bound once
+        self._folds: Folds = {kind: tuple(folds.get(kind, ())) for kind in (*BY_TYPE, *folds)}
+        self.record: Record = recorder.recording(self._folds)
         """Append an output, fold it, and return its seq."""
         self._broker = broker
         self._step = step
         self._decisions = step.decisions
         self._agenda = agenda
-        self._folds = {kind: together(folds.get(kind, ())) for kind in (*BY_TYPE, *folds)}
         self._decided: list[Effect] = []  # accepted in this batch, to be released after its commit
-
-    def _output(self, event: Event, at: int, cause: int | None) -> int:
-        append = self._append  # hot: to call what an attribute holds, and is no method, is slow
-        seq = append(event, at, cause)
-        fold = self._folds[type(event)]
-        if fold is not None:
-            fold(Entry(seq, None, at, cause, event))
-        return seq
 
     def fold(self, seq: int, event: Event) -> None:
         """Fold an input, which is on record already."""
-        fold = self._folds.get(type(event))
-        if fold is not None:
-            fold(Entry(seq, None, seq, None, event))
+        for fold in self._folds[type(event)]:
+            fold(event, seq)
 
     def name(self, told: Event | None, inputs: Inputs) -> None:
         """Let `present` name the event that a strategy was told of, before anything may refer to it."""

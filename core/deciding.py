@@ -14,7 +14,6 @@ from core.events import (
     CancelIntended,
     CancelSendStarted,
     CompositeSignal,
-    Event,
     HoldOutcome,
     ModifyIntended,
     OrderIntended,
@@ -29,14 +28,12 @@ from core.events import (
 from core.halting import PROFILE, Closing
 from core.holds import Held, Hold, Holds, Release, ended, fresh, intent_of, lapsed
 from core.order_rules import Refusal
+from core.ports import Record
 from core.present import Present
 from core.requests import Bracketed, Malformed
 from core.retry import Retries
 from core.risk import GATE, RiskGate, no_cancel, refused
 from core.views import HELD, OrdersView
-
-Record = Callable[[Event, int, int | None], int]
-"""Append an output and fold it: `(event, at, cause) -> seq`."""
 
 
 class Decisions:

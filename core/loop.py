@@ -11,7 +11,7 @@ from decimal import localcontext
 from types import MappingProxyType
 from typing import Any
 
-from core.acting import Acting, Folds
+from core.acting import Acting
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.bar_slices import BarSlices
 from core.errors import is_termination
@@ -20,7 +20,7 @@ from core.failures import failure_of, raised
 from core.inputs import Arriving, Batch, Inputs
 from core.lanes import Book, Handler, Lane, Lanes
 from core.money import SESSION_CONTEXT
-from core.ports import Broker, Recorder, Source
+from core.ports import Broker, Folds, SessionRecorder, Source
 from core.routing import lane_of
 from core.sampling import EquitySampler
 from core.step import Step
@@ -34,7 +34,7 @@ class Loop:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: SessionRecorder,
         broker: Broker,
         step: Step,
         agenda: Agenda,

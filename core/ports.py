@@ -3,9 +3,9 @@
 Adapters and stores implement these; the core never imports them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -67,14 +67,38 @@ class Coverage(msgspec.Struct, frozen=True):
     last_ts: int
 
 
+Fold = Callable[[Any, int], None]
+"""Fold an event of the type it is for: `(event, seq)`."""
+Folds = Mapping[type[Event], Sequence[Fold]]
+"""The folds of each event type that has any, in order."""
+Record = Callable[[Event, int, int | None], int]
+"""Append an output and fold it: `(event, at, cause) -> seq`."""
+
+
 class Recorder(Protocol):
-    """Where the loop records what it takes in and what it decides. One writer, never shared."""
+    """Where events are recorded. One writer, never shared."""
 
     def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
         """Buffer an event and return its seq; `at=None` makes it an input (`at = seq`)."""
 
     def commit(self, *, sync: bool) -> None:
         """Write what is buffered as one unit; durable on return if `sync`."""
+
+
+class SessionRecorder(Recorder, Protocol):
+    """Where the loop records what it takes in and what it decides."""
+
+    def recording(self, folds: Folds) -> Record:
+        """Return what appends an output and folds it; `folds` has every event type."""
+        append = self.append
+
+        def record(event: Event, at: int, cause: int | None) -> int:
+            seq = append(event, at, cause)
+            for fold in folds[type(event)]:
+                fold(event, seq)
+            return seq
+
+        return record
 
 
 class Entries(Protocol):

@@ -12,7 +12,7 @@ import msgspec
 
 from core.agenda import Agenda
 from core.day_stop import DayStop
-from core.deciding import Decisions, Record
+from core.deciding import Decisions
 from core.desk import StrategyDesk
 from core.errors import UsageError
 from core.events import (
@@ -46,6 +46,7 @@ from core.exits.protection import Protection, Sweep
 from core.halting import KillSwitch
 from core.holds import HoldRule, Holds, Release
 from core.order_rules import is_exit
+from core.ports import Record
 from core.present import Present, Views
 from core.retry import Retries, RetryRule
 from core.risk import RiskGate

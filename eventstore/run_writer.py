@@ -18,8 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.errors import ExitCode, TapeError
-from core.events import Event
-from core.ports import RUN_BASE
+from core.events import BY_TYPE, Event
+from core.ports import RUN_BASE, Folds, Record, SessionRecorder
 from eventstore import columns
 from eventstore.files import Files
 from eventstore.fingerprint import Hashing
@@ -75,7 +75,7 @@ class _Table:
         self.writer.write(pa.RecordBatch.from_arrays(list(rows.values()), schema=self.schema))
 
 
-class RunRecorder:
+class RunRecorder(SessionRecorder):
     """The recorder of a replay: numbers events and hashes them; what becomes of their rows is its child's."""
 
     def __init__(self, ordinals: Ordinals) -> None:
@@ -93,18 +93,30 @@ class RunRecorder:
         self._taken: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._pending = 0  # events in them
         self._order = blake2b(digest_size=16)  # of the decisions' types, in order
+        self._append = self.recording(dict.fromkeys(BY_TYPE, ()))
 
     def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
         """Number an event and keep it; facts carry the input in whose slice they were made as `at`."""
-        seq = self._next
-        self._next = seq + 1
-        try:
-            code, take = self._takers[type(event)]
-        except KeyError:
-            code, take = self._taker(type(event))
-        take(values_of(event))
-        self._envelopes.extend((code, seq if at is None else at, cause or 0))
-        return seq
+        return self._append(event, self._next if at is None else at, cause)
+
+    def recording(self, folds: Folds) -> Record:
+        """Return what numbers an event, keeps it and folds it: one function, as it runs for each."""
+        takers, note = self._takers, self._envelopes.extend
+
+        def record(event: Event, at: int, cause: int | None) -> int:
+            kind, seq = type(event), self._next
+            self._next = seq + 1
+            try:
+                code, take = takers[kind]
+            except KeyError:
+                code, take = self._taker(kind)
+            take(values_of(event))
+            note((code, at, cause or 0))
+            for fold in folds[kind]:
+                fold(event, seq)
+            return seq
+
+        return record
 
     def _taker(self, event_type: type[Event]) -> tuple[int, Callable[[Any], None]]:
         values = self._values[event_type] = []
@@ -286,11 +298,16 @@ class LightRunWriter(RunRecorder):
         self._kept = frozenset(kept)
         self.kept: list[Event] = []
 
-    def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
-        """Number an event, as `RunRecorder` does, and keep it if it is of a kept type."""
-        if type(event) in self._kept:
-            self.kept.append(event)
-        return super().append(event, at, cause)
+    def recording(self, folds: Folds) -> Record:
+        """Return what does as of `RunRecorder`, and keeps events of the types to be kept."""
+        record = super().recording(folds)
+
+        def keep(event: Event, at: int, cause: int | None) -> int:
+            if type(event) in self._kept:
+                self.kept.append(event)
+            return record(event, at, cause)
+
+        return keep
 
     def _rows(self, event_type: type[Event]) -> _Rows:  # noqa: ARG002  (no type has a file)
         return _Counted()

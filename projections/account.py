@@ -7,7 +7,7 @@ price or exchange rate that is missing makes equity unknown; nothing is ever con
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from core.events import CashAdjusted, FxRateReported, InstrumentDefined
 from core.money import CONTEXT, ZERO, divide, money, money_once, price
@@ -229,19 +229,16 @@ class Account(Projection):
                 total = _add(total, _multiply(proceeds, definition.multiplier))
         return money_once(total)
 
-    def _instrument(self, entry: Any) -> None:
-        event: InstrumentDefined = entry.event
+    def _instrument(self, event: InstrumentDefined, _seq: int) -> None:
         self._instruments[event.instrument] = event
         self._forget()
 
-    def _cash_adjusted(self, entry: Any) -> None:
-        event: CashAdjusted = entry.event
+    def _cash_adjusted(self, event: CashAdjusted, _seq: int) -> None:
         key = (event.account, event.currency)
         self._adjusted[key] = _add(self._adjusted.get(key, ZERO), event.amount)
         self._forget()
 
-    def _rate(self, entry: Any) -> None:
-        event: FxRateReported = entry.event
+    def _rate(self, event: FxRateReported, _seq: int) -> None:
         self._rates[event.base, event.quote] = event.rate
 
     def describe(self) -> str:

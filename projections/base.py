@@ -13,9 +13,8 @@ import msgspec
 
 from core.events import Entry, Event
 
-Handler: TypeAlias = Callable[[Entry], None]
-"""Takes an entry whose event has the type it is registered for. Implementations declare `entry: Any`:
-the dispatch already fixed the type, and a cast costs as much as the fold of a status."""
+Handler: TypeAlias = Callable[[Any, int], None]
+"""Takes an event of the type it is registered for, and the event's seq."""
 
 ENCODER = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic")
 """One value, one byte string: decimals as text, map keys sorted."""
@@ -51,10 +50,14 @@ class Projection:
 
     def apply(self, entry: Entry) -> None:
         """Fold one entry; a type that is not folded moves `applied_seq` only."""
+        self.take(entry)
+        self.applied_seq = entry.seq
+
+    def take(self, entry: Entry) -> None:
+        """Fold one entry, if its type is folded; `applied_seq` stays."""
         handler = self.handlers.get(type(entry.event))
         if handler is not None:
-            handler(entry)
-        self.applied_seq = entry.seq
+            handler(entry.event, entry.seq)
 
     def describe(self) -> str:
         """Return the state in one line, for tests and logs."""
@@ -107,17 +110,17 @@ def fold(
             count += 1
             if seq > last:  # noqa: PLR1730 - a call of max() costs more than the dispatch
                 last = seq
-            for start, handler in routes.get(type(entry.event), ()):
+            for start, projection in routes.get(type(entry.event), ()):
                 if seq > start:
-                    handler(entry)
+                    projection.take(entry)
     for projection in projections:
         projection.applied_seq = max(projection.applied_seq, last)
     return count
 
 
-def _routes(projections: Sequence[Projection]) -> dict[type[Event], list[tuple[int, Handler]]]:
-    routes: dict[type[Event], list[tuple[int, Handler]]] = {}
+def _routes(projections: Sequence[Projection]) -> dict[type[Event], list[tuple[int, Projection]]]:
+    routes: dict[type[Event], list[tuple[int, Projection]]] = {}
     for projection in projections:
-        for event_type, handler in projection.handlers.items():
-            routes.setdefault(event_type, []).append((projection.applied_seq, handler))
+        for event_type in projection.folds:
+            routes.setdefault(event_type, []).append((projection.applied_seq, projection))
     return routes

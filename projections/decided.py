@@ -4,8 +4,6 @@ Whoever decides such a thing once (a session, a holding) looks here and not into
 restart knows what the session before knew. Never decides anything itself.
 """
 
-from typing import Any
-
 from core.events import AtrMeasured, CompositeSignal, OrderSized
 from projections.base import Projection, State
 
@@ -46,17 +44,14 @@ class Decided(Projection):
         """Return the range that the exits of a holding were last measured by, or `None`."""
         return self._ranges.get((account, strategy, instrument))
 
-    def _composite(self, entry: Any) -> None:
-        event: CompositeSignal = entry.event
+    def _composite(self, event: CompositeSignal, _seq: int) -> None:
         self._stances[event.strategy, event.instrument] = event.stance
 
-    def _sized(self, entry: Any) -> None:
-        event: OrderSized = entry.event
+    def _sized(self, event: OrderSized, _seq: int) -> None:
         if event.purpose == "resize" and event.quantity:  # of 0: a sizer failed, and may be asked again
             self._resized[event.strategy, event.instrument] = event.ts
 
-    def _measured(self, entry: Any) -> None:
-        event: AtrMeasured = entry.event
+    def _measured(self, event: AtrMeasured, _seq: int) -> None:
         self._ranges[event.account, event.strategy, event.instrument] = event
 
     def describe(self) -> str:

@@ -9,7 +9,7 @@ gate.
 """
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 from core.events import (
     BreakAccepted,
@@ -165,39 +165,34 @@ class Gate(Projection):
         found = self._breaks.get(instrument, ())
         return next((each.message for each in found if (each.kind in ENTRIES_ONLY) == entries), None)
 
-    def _connection(self, entry: Any) -> None:
-        event: ConnectionChanged = entry.event
+    def _connection(self, event: ConnectionChanged, _seq: int) -> None:
         self._link_reason = event.reason or event.state
         # A link that comes back, in whatever way, is not trusted before the books were compared again.
         self.link = "up" if event.state in _USABLE else "shut" if event.state in _FOR_GOOD else "down"
         self.reconciled = False
 
-    def _session(self, entry: Any) -> None:
-        event: SessionStarted = entry.event
+    def _session(self, event: SessionStarted, _seq: int) -> None:
         self.observing = event.mode == "observe"
         # A connection does not outlast its process; halts and breaks do.
         self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
         self._data.clear()
         self._paused.clear()
 
-    def _started(self, _entry: Any) -> None:
+    def _started(self, _event: ReconciliationStarted, _seq: int) -> None:
         self.reconciled = False
 
-    def _finished(self, _entry: Any) -> None:
+    def _finished(self, _event: ReconciliationFinished, _seq: int) -> None:
         self.reconciled = True
 
-    def _break(self, entry: Any) -> None:
-        event: BreakFound = entry.event
+    def _break(self, event: BreakFound, _seq: int) -> None:
         found = self._breaks.setdefault(event.instrument, [])
         if all(known.message != event.message for known in found):
             found.append(event)
 
-    def _mended(self, entry: Any) -> None:
-        event: BreakResolved = entry.event
+    def _mended(self, event: BreakResolved, _seq: int) -> None:
         self._keep(event.instrument, lambda e: (e.account, e.kind) != (event.account, event.kind))
 
-    def _accepted(self, entry: Any) -> None:
-        event: BreakAccepted = entry.event
+    def _accepted(self, event: BreakAccepted, _seq: int) -> None:
         self._keep(event.instrument, lambda e: e.account != event.account)
 
     def _keep(self, instrument: str, stays: Callable[[BreakFound], bool]) -> None:
@@ -205,24 +200,21 @@ class Gate(Projection):
         if left:
             self._breaks[instrument] = left
 
-    def _halted(self, entry: Any) -> None:
-        event: HaltRequested = entry.event
+    def _halted(self, event: HaltRequested, _seq: int) -> None:
         self.halts += 1
         if not self.halt or HALT_LEVELS.index(event.level) >= HALT_LEVELS.index(self.halt):
             self.halt, self._halt_reason = event.level, event.reason
 
-    def _resumed(self, _entry: Any) -> None:
+    def _resumed(self, _event: TradingResumed, _seq: int) -> None:
         self.halt = self._halt_reason = ""
 
-    def _data_state(self, entry: Any) -> None:
-        event: DataStateChanged = entry.event
+    def _data_state(self, event: DataStateChanged, _seq: int) -> None:
         if event.state == "ended":
             self._data.pop(event.instrument, None)
         else:
             self._data[event.instrument] = event.state
 
-    def _venue(self, entry: Any) -> None:
-        event: HaltChanged = entry.event
+    def _venue(self, event: HaltChanged, _seq: int) -> None:
         self._paused.pop(event.instrument, None)
         if event.halted:
             self._paused[event.instrument] = f"{event.instrument} is halted {event.reason}".strip()

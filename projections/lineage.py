@@ -4,6 +4,7 @@ Joins by order id and execId only. It keeps whole entries, so it is folded when 
 loop of a long replay.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -92,11 +93,23 @@ class Lineage(Projection):
         self._by_order: dict[str, list[Entry]] = {}
         self._by_execution: dict[str, list[Entry]] = {}
         self._order_of: dict[str, str] = {}
-        handlers: dict[type[Event], Any] = dict.fromkeys(_ORDER_TYPES, self._of_order)
-        handlers.update(dict.fromkeys(_EXECUTION_TYPES, self._of_execution))
-        handlers[TimerFired] = self._note
-        handlers[CompositeSignal] = handlers[OrderSized] = self._note
-        super().__init__(handlers)
+        super().__init__({})
+        self._takers: dict[type[Event], Callable[[Any], None]] = {
+            **dict.fromkeys(_ORDER_TYPES, self._of_order),
+            **dict.fromkeys(_EXECUTION_TYPES, self._of_execution),
+            **dict.fromkeys((TimerFired, CompositeSignal, OrderSized), self._note),
+        }
+
+    @property
+    def folds(self) -> frozenset[type[Event]]:
+        """The event types whose entries are kept."""
+        return frozenset(self._takers)
+
+    def take(self, entry: Entry) -> None:
+        """Keep an entry, whole: where it was made, and at what, is what is asked about."""
+        taker = self._takers.get(type(entry.event))
+        if taker is not None:
+            taker(entry)
 
     def orders(self) -> list[str]:
         """Return the ids of all orders, oldest first."""

@@ -134,19 +134,17 @@ class Orders(OrderBook, Projection):
             self._settle(record)
         return record
 
-    def _intended(self, entry: Any) -> None:
-        event: OrderIntended = entry.event
+    def _intended(self, event: OrderIntended, seq: int) -> None:
         record = self._orders.get(event.order)
         if record is None:
-            record = OrderRecord(event.order, event, entry.seq, event.ts, event.quantity)
+            record = OrderRecord(event.order, event, seq, event.ts, event.quantity)
             self._orders[event.order] = self._working[event.order] = record
         elif record.intent is None:
-            record.intent, record.created_seq, record.quantity = event, entry.seq, event.quantity
+            record.intent, record.created_seq, record.quantity = event, seq, event.quantity
             record.touch(event.ts)
             self._settle(record)
 
-    def _approved(self, entry: Any) -> None:
-        event: RiskApproved = entry.event
+    def _approved(self, event: RiskApproved, _seq: int) -> None:
         record = self._orders.get(event.order) or self._record(event.order)
         if record is not None:
             if record.progress < APPROVED:  # noqa: PLR1730 - hot: max() is a call
@@ -154,8 +152,7 @@ class Orders(OrderBook, Projection):
             if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
                 record.updated_ts = event.ts
 
-    def _send_started(self, entry: Any) -> None:
-        event: OrderSendStarted = entry.event
+    def _send_started(self, event: OrderSendStarted, _seq: int) -> None:
         record = self._orders.get(event.order) or self._record(event.order)
         if record is not None:
             if record.progress < SENDING:  # noqa: PLR1730 - hot: max() is a call
@@ -163,8 +160,7 @@ class Orders(OrderBook, Projection):
             if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
                 record.updated_ts = event.ts
 
-    def _sent(self, entry: Any) -> None:
-        event: OrderSent = entry.event
+    def _sent(self, event: OrderSent, _seq: int) -> None:
         record = self._orders.get(event.order) or self._record(event.order)
         if record is not None:
             if record.progress < SENT:  # noqa: PLR1730 - hot: max() is a call
@@ -174,8 +170,7 @@ class Orders(OrderBook, Projection):
             if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
                 record.updated_ts = event.ts
 
-    def _status(self, entry: Any) -> None:
-        event: OrderStatusChanged = entry.event
+    def _status(self, event: OrderStatusChanged, _seq: int) -> None:
         record = self._orders.get(event.order) or self._record(event.order)
         if record is None:
             return
@@ -187,21 +182,19 @@ class Orders(OrderBook, Projection):
         if record.ended or record.versions or record.held_back or lost:
             self._settle(record)
 
-    def _noted(self, entry: Any) -> None:
-        event = entry.event
+    def _noted(self, event: Any, _seq: int) -> None:
         record = self._record(event.order)
         if record is not None:
             _NOTES[type(event)](record, event)
             record.touch(event.ts)
             self._settle(record)
 
-    def _refused(self, entry: Any) -> None:
-        if entry.event.version:  # a cancel that found nothing of its strategy's own changes no order
-            self._noted(entry)
+    def _refused(self, event: RiskRefused, seq: int) -> None:
+        if event.version:  # a cancel that found nothing of its strategy's own changes no order
+            self._noted(event, seq)
 
-    def _accepted(self, entry: Any) -> None:
+    def _accepted(self, event: BreakAccepted, _seq: int) -> None:
         # What nobody could find is over once the operator accepts the broker's view.
-        event: BreakAccepted = entry.event
         for record in list(self._working.values()):
             intent = record.intent
             at = None if intent is None else (intent.account, intent.instrument)
@@ -210,13 +203,12 @@ class Orders(OrderBook, Projection):
                 record.touch(event.ts)
                 self._settle(record)
 
-    def _external(self, entry: Any) -> None:
-        event: ExternalOrderReported = entry.event
+    def _external(self, event: ExternalOrderReported, seq: int) -> None:
         record = self._record(event.order)
         if record is None:
             return
         if record.intent is None:
-            record.created_seq = entry.seq
+            record.created_seq = seq
         created = record.intent.ts if record.intent is not None else event.ts
         record.intent = _foreign_intent(event, created)
         record.quantity = event.quantity
@@ -225,8 +217,7 @@ class Orders(OrderBook, Projection):
         record.touch(event.ts)
         self._settle(record)
 
-    def _filled(self, entry: Any) -> None:
-        fill: Filled = entry.event
+    def _filled(self, fill: Filled, _seq: int) -> None:
         exec_id = fill.exec_id
         if exec_id in self._executions:
             self._execute(fill, 0)
@@ -247,8 +238,7 @@ class Orders(OrderBook, Projection):
             record.updated_ts = fill.ts
         self._settle(record)
 
-    def _corrected(self, entry: Any) -> None:
-        event: FillCorrected = entry.event
+    def _corrected(self, event: FillCorrected, _seq: int) -> None:
         self._execute(plain_fill(event), event.revision)
 
     def _execute(self, reported: Filled, revision: int) -> None:
@@ -278,8 +268,7 @@ class Orders(OrderBook, Projection):
         record.executed(exec_id, before, execution.quantity, first, execution.first_quantity)
         self._settle(record)
 
-    def _commission(self, entry: Any) -> None:
-        event: CommissionReported = entry.event
+    def _commission(self, event: CommissionReported, _seq: int) -> None:
         execution = self._executions.get(event.exec_id)
         if execution is None:
             if event.order not in self._orders and event.order in self._forgotten:

@@ -8,7 +8,6 @@ that knows each execution, so what they cost in commissions is kept here too, on
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -167,13 +166,11 @@ class Positions(Projection):
 
     # What moves a holding
 
-    def _instrument(self, entry: Any) -> None:
-        event: InstrumentDefined = entry.event
+    def _instrument(self, event: InstrumentDefined, _seq: int) -> None:
         self._multipliers[event.instrument] = event.multiplier
         self.changes += 1
 
-    def _filled(self, entry: Any) -> None:
-        fill: Filled = entry.event
+    def _filled(self, fill: Filled, _seq: int) -> None:
         exec_id = fill.exec_id
         if exec_id in self._at_hand or exec_id in self._corrected_ids:
             return
@@ -196,8 +193,7 @@ class Positions(Projection):
             return
         self._execute(holding, movement)
 
-    def _corrected(self, entry: Any) -> None:
-        event: FillCorrected = entry.event
+    def _corrected(self, event: FillCorrected, _seq: int) -> None:
         quantity = event.quantity if event.side == "BUY" else event.quantity.copy_negate()
         movement = Movement(event.ts, event.exec_id, event.strategy, quantity, event.price, event.revision)
         found = self._find(event.exec_id, (event.account, event.instrument))
@@ -212,11 +208,10 @@ class Positions(Projection):
         self._corrected_ids.add(event.exec_id)
         self._execute(self._open(event.account, event.instrument), movement)
 
-    def _adjusted(self, entry: Any) -> None:
-        event: PositionAdjusted = entry.event
+    def _adjusted(self, event: PositionAdjusted, seq: int) -> None:
         # An adjustment has no id of its own; its seq is one. The space sorts it before executions of
         # the same instant.
-        place = f" {entry.seq:020d}"
+        place = f" {seq:020d}"
         movement = Movement(event.ts, place, event.strategy, event.quantity, event.price, ADJUSTMENT)
         self._move(self._open(event.account, event.instrument), movement)
 
@@ -262,8 +257,7 @@ class Positions(Projection):
 
     # What executions cost
 
-    def _commission(self, entry: Any) -> None:
-        event: CommissionReported = entry.event
+    def _commission(self, event: CommissionReported, _seq: int) -> None:
         charge = Charge(event.ts, event.account, event.currency, event.amount)
         movement = self._at_hand.get(event.exec_id)
         if movement is None:

@@ -10,7 +10,7 @@ prices are those of the feed that quoted last.
 
 from collections.abc import Set
 from math import fsum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -355,20 +355,20 @@ class Quotes(Projection):
         book = self._books.get(instrument)
         return book is not None and book.halted
 
-    def _trade(self, entry: Any) -> None:
-        self.on_trade(entry.event)
+    def _trade(self, event: Trade, _seq: int) -> None:
+        self.on_trade(event)
 
-    def _quote(self, entry: Any) -> None:
-        self.on_quote(entry.event)
+    def _quote(self, event: Quote, _seq: int) -> None:
+        self.on_quote(event)
 
-    def _bar(self, entry: Any) -> None:
-        self.on_bar(entry.event)
+    def _bar(self, event: Bar, _seq: int) -> None:
+        self.on_bar(event)
 
-    def _quote_bar(self, entry: Any) -> None:
-        self.on_quote_bar(entry.event)
+    def _quote_bar(self, event: QuoteBar, _seq: int) -> None:
+        self.on_quote_bar(event)
 
-    def _feed(self, entry: Any) -> None:
-        self.define(entry.event)
+    def _feed(self, event: FeedDefined, _seq: int) -> None:
+        self.define(event)
 
     def define(self, event: FeedDefined) -> None:
         """Learn whether the venues of a feed are one; what it quoted before is dropped if that changes."""
@@ -378,14 +378,12 @@ class Quotes(Projection):
         for book in self._books.values():
             book.forget(event.feed)
 
-    def _split(self, entry: Any) -> None:
-        action: CorporateAction = entry.event
+    def _split(self, action: CorporateAction, _seq: int) -> None:
         book = self._books.get(action.instrument)
         if book is not None and action.ratio != 1:
             book.split(float(action.ratio))
 
-    def _halt(self, entry: Any) -> None:
-        event: HaltChanged = entry.event
+    def _halt(self, event: HaltChanged, _seq: int) -> None:
         self._books[event.instrument].halted = event.halted
 
     def describe(self) -> str:

@@ -5,7 +5,6 @@ a halt goes by these, and by nothing that our own log believes.
 """
 
 from decimal import Decimal
-from typing import Any
 
 from core.events import PositionReported, ReconciliationStarted
 from core.money import ZERO
@@ -38,11 +37,10 @@ class Reported(Projection):
         found = [p for (owner, _), p in sorted(self._positions.items()) if owner == account]
         return [position for position in found if position.quantity]
 
-    def _started(self, _entry: Any) -> None:
+    def _started(self, _event: ReconciliationStarted, _seq: int) -> None:
         self._positions.clear()
 
-    def _reported(self, entry: Any) -> None:
-        event: PositionReported = entry.event
+    def _reported(self, event: PositionReported, _seq: int) -> None:
         self._positions[event.account, event.instrument] = event
 
     def describe(self) -> str:

@@ -6,7 +6,7 @@ intents' own times. Exposure is computed from positions and marks when asked, ne
 
 from collections import Counter, deque
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -189,11 +189,10 @@ class Risk(Projection):
             found.append(intent)
         return found
 
-    def _session(self, entry: Any) -> None:
-        self._calendar.schedule(entry.event)
+    def _session(self, event: SessionScheduled, _seq: int) -> None:
+        self._calendar.schedule(event)
 
-    def _marked(self, entry: Any) -> None:
-        event: AccountMarked = entry.event
+    def _marked(self, event: AccountMarked, _seq: int) -> None:
         if event.equity is None:
             return
         date = self._calendar.date(self._exchange, event.ts)
@@ -206,8 +205,7 @@ class Risk(Projection):
         else:
             track.mark(event.equity, date)
 
-    def _cash_adjusted(self, entry: Any) -> None:
-        event: CashAdjusted = entry.event
+    def _cash_adjusted(self, event: CashAdjusted, _seq: int) -> None:
         if event.reason == "dividend":
             return
         self._days.clear()
@@ -216,9 +214,9 @@ class Risk(Projection):
                 amount = self._valuation.convert(event.amount, event.currency, currency)
                 track.deposit(ZERO if amount is None else amount)  # without a rate equity is unknown as well
 
-    def _clock(self, entry: Any) -> None:
-        if entry.event.ts >= self._look_ts:
-            self._turn(entry.event.ts)
+    def _clock(self, event: ClockAdvanced, _seq: int) -> None:
+        if event.ts >= self._look_ts:
+            self._turn(event.ts)
 
     def _turn(self, ts: int) -> None:
         """Begin the day, if it is another one than that of the last mark."""
@@ -228,8 +226,7 @@ class Risk(Projection):
             if date is not None and track.turn(date):
                 self._days.pop(key, None)
 
-    def _intended(self, entry: Any) -> None:
-        event: OrderIntended = entry.event
+    def _intended(self, event: OrderIntended, _seq: int) -> None:
         ts, account = event.ts, event.account
         if ts >= self._look_ts:
             self._turn(ts)

@@ -179,8 +179,7 @@ class Routes(Projection):
         """Return the next order id to use: what the broker offers, unless a higher one was used before."""
         return max(offered, self._highest.get(client_id, 0) + 1)
 
-    def _attempted(self, entry: Any) -> None:
-        event: OrderAttempted = entry.event
+    def _attempted(self, event: OrderAttempted, _seq: int) -> None:
         known = self._attempts.get(event.order)
         if known is not None and known.attempt != event.attempt:
             self._annotations.pop(event.order, None)  # it spoke of the attempt before
@@ -199,39 +198,35 @@ class Routes(Projection):
         self._highest[event.client_id] = max(self._highest.get(event.client_id, 0), event.broker_id)
         self._passed(event.order, event.ts, over=False)
 
-    def _bound(self, entry: Any) -> None:
-        event: OrderBound = entry.event
+    def _bound(self, event: OrderBound, _seq: int) -> None:
         known = self._perms.setdefault(event.order, [])
         if event.perm_id not in known:
             known.append(event.perm_id)
         self._by_perm[event.perm_id] = event.order
 
-    def _status(self, entry: Any) -> None:
-        event: OrderStatusChanged = entry.event
+    def _status(self, event: OrderStatusChanged, _seq: int) -> None:
         self._told[event.order] = Told(event.status, event.version, event.message)
         if event.status not in _OVER:
             self._passed(event.order, event.ts, over=False)
         elif event.version == 1 or event.status != "Rejected":  # else a change was refused, not the order
             self._passed(event.order, event.ts, over=True)
 
-    def _resolved(self, entry: Any) -> None:
-        event: OrderResolved = entry.event
+    def _resolved(self, event: OrderResolved, _seq: int) -> None:
         known = self._fates.get(event.order)
         if known is None or known.outcome != event.outcome:
             self._fates[event.order] = Fate(event.outcome, event.ts)
         self._passed(event.order, event.ts, over=event.outcome in _OVER_IN_BOOK)
 
-    def _annotated(self, entry: Any) -> None:
-        event: BrokerMessage = entry.event
+    def _annotated(self, event: BrokerMessage, _seq: int) -> None:
         if event.order:
             self._annotations[event.order] = Annotation(event.code, event.text)
 
-    def _filled(self, entry: Any) -> None:
-        self.last_fill_ts = max(self.last_fill_ts, entry.event.ts)
-        self._executions.filled(entry.event)
+    def _filled(self, event: Filled, _seq: int) -> None:
+        self.last_fill_ts = max(self.last_fill_ts, event.ts)
+        self._executions.filled(event)
 
-    def _commission(self, entry: Any) -> None:
-        self._executions.commission(entry.event)
+    def _commission(self, event: CommissionReported, _seq: int) -> None:
+        self._executions.commission(event)
 
     # What is forgotten
 

@@ -2,7 +2,6 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable
-from typing import Any
 
 from core.errors import UnknownInstrument
 from core.events import FeedDefined, InstrumentDefined, SessionScheduled
@@ -160,16 +159,14 @@ class Sessions(Projection):
         """Return the sessions (of one exchange), sorted by begin."""
         return self._calendar.sessions(exchange)
 
-    def _instrument(self, entry: Any) -> None:
-        event: InstrumentDefined = entry.event
+    def _instrument(self, event: InstrumentDefined, _seq: int) -> None:
         self._instruments[event.instrument] = event
 
-    def _feed(self, entry: Any) -> None:
-        event: FeedDefined = entry.event
+    def _feed(self, event: FeedDefined, _seq: int) -> None:
         self._feeds[event.feed] = event
 
-    def _session(self, entry: Any) -> None:
-        self._calendar.schedule(entry.event)
+    def _session(self, event: SessionScheduled, _seq: int) -> None:
+        self._calendar.schedule(event)
 
     def describe(self) -> str:
         """Return for example `sessions: 3 instruments, 2 feeds, 2 sessions`."""

@@ -5,8 +5,6 @@ Of one source and instrument the later `as_of` replaces the earlier one with all
 a set. Never decides what a signal is worth: that is `core.signals`.
 """
 
-from typing import Any
-
 from core.events import SignalReceived
 from core.signals.rules import problem
 from projections.base import Projection, State
@@ -52,8 +50,7 @@ class Signals(Projection):
         """Return the signals that were not replaced, by instrument, source and expiry."""
         return [signal for key in sorted(self._held) for signal in self._held[key]]
 
-    def _received(self, entry: Any) -> None:
-        signal: SignalReceived = entry.event
+    def _received(self, signal: SignalReceived, _seq: int) -> None:
         if problem(signal) is not None:  # a log may hold what another program wrote
             self._ignored += 1
             return

@@ -15,7 +15,7 @@ from core.exits.rules import NO_EXITS, ExitRules
 from core.halting import KillSwitch
 from core.holds import HoldRule
 from core.loop import Loop
-from core.ports import Broker, Recorder
+from core.ports import Broker, SessionRecorder
 from core.retry import RetryRule
 from core.risk import Limits, RiskGate
 from core.sampling import EquitySampler
@@ -23,7 +23,7 @@ from core.step import Step
 
 
 def assemble(
-    recorder: Recorder,
+    recorder: SessionRecorder,
     world: World,
     broker: Broker,
     agenda: Agenda,

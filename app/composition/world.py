@@ -1,10 +1,11 @@
 """The projections of one session, wired to each other: what strategies see, what events are folded into."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from app.plugins.sizers import load_sizer
 from core.events import Entry, Event
 from core.exits.ranges import TrueRanges
+from core.ports import Fold
 from core.present import Views
 from core.risk import RiskState
 from core.signals.composite import SignalRules
@@ -97,9 +98,9 @@ class World:
         own = load_sizer(self.sizing)
         return Views(*parts, self.signals, self.decided, self.signal_rules, self.sizing, own, self.ranges)
 
-    def folds(self) -> dict[type[Event], list[Callable[[Entry], None]]]:
+    def folds(self) -> dict[type[Event], list[Fold]]:
         """Return the handlers by event type, in a fixed order."""
-        routes: dict[type[Event], list[Callable[[Entry], None]]] = {}
+        routes: dict[type[Event], list[Fold]] = {}
         for projection in (self.sessions, *self._all):
             for event_type, handler in projection.handlers.items():
                 routes.setdefault(event_type, []).append(handler)

@@ -4,14 +4,15 @@ import time
 from collections import deque
 
 from core.events import MARKET_DATA, Event, LateBarReported
+from core.ports import SessionRecorder
 from eventstore.journal import Journal
 
 _MAY_WAIT = frozenset[type[Event]]({*MARKET_DATA, LateBarReported})
 _RECENT = 256
 
 
-class LiveRecorder:
-    """A `core.ports.Recorder` over the journal. Market data alone are synced within a second.
+class LiveRecorder(SessionRecorder):
+    """A recorder over the journal. Market data alone are synced within a second.
 
     `recent` holds the last events that are not market data, newest last; `sync_ms` is what the last batch
     took that was synced, `sync_ms_max` the longest.

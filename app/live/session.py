@@ -54,7 +54,7 @@ from core.exits.ranges import TrueRanges
 from core.exits.rules import NO_EXITS, ExitRules
 from core.holds import HoldRule
 from core.loop import Loop
-from core.ports import Recorder
+from core.ports import SessionRecorder
 from core.retry import RetryRule
 from core.risk import Limits
 from core.signals.composite import SignalRules
@@ -230,7 +230,7 @@ class LiveSession:
         reader = LogReader(self._journal.root)
         return warmed(self.request.exits, reader, self.world.sessions, names, first, ts)
 
-    def _loop(self, recorder: Recorder) -> Loop:
+    def _loop(self, recorder: SessionRecorder) -> Loop:
         request = self.request
         return assemble(
             recorder,

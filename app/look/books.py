@@ -318,7 +318,7 @@ def _mark(quotes: Quotes, book: Book, instruments: frozenset[str], moment: Momen
         for chunk in prepared(book.log.market(chosen), preparation):
             for seq, event in zip(chunk.seqs.tolist(), chunk.events, strict=True):
                 if event.instrument in missing and not _comes_later(seq, event, moment):  # type: ignore[attr-defined]
-                    quotes.handlers[type(event)](Entry(0, None, 0, None, event))
+                    quotes.handlers[type(event)](event, 0)
         missing = frozenset(name for name in missing if quotes.mark(name) is None)
 
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from app.live.source import Link
 from app.watch.sinks import Sink
 from core.events import MARKET_DATA, Entry, Event, HealthState
-from core.ports import Recorder
+from core.ports import SessionRecorder
 
 _MARKET = frozenset(MARKET_DATA)
 POLL_PERIOD_S = 1.0
@@ -46,7 +46,7 @@ class Hub:
         self._committed: list[Entry] = []
         self._polled_s = 0.0
 
-    def recorder(self, recorder: Recorder) -> Recorder:
+    def recorder(self, recorder: SessionRecorder) -> SessionRecorder:
         """Return the recorder, tapped if anybody wants events."""
         return _Tap(recorder, self._types, self._written, self._commit) if self._types else recorder
 
@@ -82,12 +82,12 @@ class Hub:
         self._written.clear()
 
 
-class _Tap:
-    """A `core.ports.Recorder` that notes the events somebody wants until their batch is committed."""
+class _Tap(SessionRecorder):
+    """A recorder that notes the events somebody wants until their batch is committed."""
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: SessionRecorder,
         types: frozenset[type[Event]],
         written: list[Entry],
         committed: Callable[[], None],

@@ -26,7 +26,7 @@ from core.events import (
 )
 from core.loop import Loop
 from core.matching import FillModel
-from core.ports import RUN_BASE
+from core.ports import RUN_BASE, SessionRecorder
 from core.risk import Limits, RiskGate, RiskState
 from core.sampling import EquitySampler
 from core.signals.composite import SignalRules
@@ -97,7 +97,7 @@ def quote_bar(ts: int, bid: float | None, ask: float | None, *, name: str = "ACM
     return QuoteBar(ts, ts - MIN, "t/minute", name, *bids, *asks)
 
 
-class Tape:
+class Tape(SessionRecorder):
     """A recorder that keeps entries, and notes commits and whatever else is written to `calls`."""
 
     def __init__(self) -> None:

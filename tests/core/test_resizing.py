@@ -170,8 +170,8 @@ def test_it_does_not_use_up_the_turn(monkeypatch):
 
 
 def test_a_fold_that_takes_a_failure_for_a_turn_is_caught(monkeypatch):
-    def _sized(self, entry):
-        self._resized[entry.event.strategy, entry.event.instrument] = entry.event.ts
+    def _sized(self, event, _seq):
+        self._resized[event.strategy, event.instrument] = event.ts
 
     monkeypatch.setattr(Decided, "_sized", _sized)
     failing(monkeypatch, "no rows", None)

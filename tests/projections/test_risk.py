@@ -66,9 +66,9 @@ def test_a_deposit_is_neither_profit_nor_a_new_peak():
 class EachCurrencyAlone(Risk):
     """The mistake: a deposit counts for figures in its own currency only."""
 
-    def _cash_adjusted(self, entry):
-        if entry.event.currency == "USD":
-            super()._cash_adjusted(entry)
+    def _cash_adjusted(self, event, seq):
+        if event.currency == "USD":
+            super()._cash_adjusted(event, seq)
 
 
 @pytest.mark.parametrize(("kind", "day"), [(Risk, -10), (EachCurrencyAlone, 98)])

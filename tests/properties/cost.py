@@ -39,7 +39,7 @@ def timed(projection: Projection, history: Sequence[Entry]) -> float:
     for entry in history:
         handler = handlers.get(type(entry.event))
         if handler is not None:
-            handler(entry)
+            handler(entry.event, entry.seq)
     return (process_time_ns() - start) / ORDERS / 1000
 
 

@@ -226,26 +226,24 @@ def test_quantities_cash_and_commissions_equal_a_plain_sum_over_the_reports(repo
 class CountsTwice(Positions):
     """Forgets that it knew an execution."""
 
-    def _filled(self, entry):
-        self._at_hand.pop(entry.event.exec_id, None)
-        super()._filled(entry)
+    def _filled(self, fill, seq):
+        self._at_hand.pop(fill.exec_id, None)
+        super()._filled(fill, seq)
 
 
 class SumsCommissions(Positions):
     """Adds every report of a commission."""
 
-    def _commission(self, entry):
-        event = msgspec.structs.replace(entry.event, exec_id=str(entry.seq))
-        super()._commission(msgspec.structs.replace(entry, event=event))
+    def _commission(self, event, seq):
+        super()._commission(msgspec.structs.replace(event, exec_id=str(seq)), seq)
 
 
 class LastReportWins(Orders):
     """Takes a correction as it comes, whatever its revision."""
 
-    def _corrected(self, entry):
-        event = entry.event
+    def _corrected(self, event, seq):
         self._executions.pop(event.exec_id, None)
-        super()._corrected(entry)
+        super()._corrected(event, seq)
 
 
 class ForgetsRevisions(Positions):

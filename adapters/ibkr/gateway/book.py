@@ -31,7 +31,7 @@ from core.events import (
     SessionScheduled,
 )
 from core.money import ZERO
-from core.ports import Recorder
+from core.ports import Folds, Recorder
 from core.views import Execution, Order
 from projections.orders import Orders
 
@@ -42,7 +42,6 @@ _ACCOUNTS = 7_000
 DONE = frozenset({"Filled", "Cancelled", "Rejected", "Refused"})
 NO_TIME = (InstrumentDefined, FeedDefined, SessionScheduled, SegmentSealed, Recovered)
 """Events whose time is not one up to which a book has come."""
-Folds = Mapping[type[Event], Sequence[Callable[[Entry], None]]]
 
 
 class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -158,7 +157,7 @@ class Book:
         if isinstance(event, Filled):  # what it closes can only be seen before it is folded
             self._realised[event.exec_id] = self._realises(event)
         for fold in self._folds.get(type(event), ()):
-            fold(entry)
+            fold(event, entry.seq)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.clock import MINUTE_NS, SECOND_NS
-from core.events import Bar, Entry, Event, HaltChanged, Quote, QuoteBar, Trade
+from core.events import Bar, Event, HaltChanged, Quote, QuoteBar, Trade
 from core.ports import Broker, Source
 from projections.quotes import Quotes
 
@@ -173,7 +173,7 @@ class Market:
     def _fold(self, event: Event) -> None:
         handler = self._quotes.handlers.get(type(event))
         if handler is not None:
-            handler(Entry(0, None, 0, None, event))
+            handler(event, 0)
 
     def halt(self, event: HaltChanged) -> None:
         """Fold a halt that is not of the recorded day."""
