@@ -111,10 +111,11 @@ class Rows(Inputs):
     Of rows that are alike in everything the last one that was taken counts.
     """
 
-    __slots__ = ("_start", "_stop", "_table")
+    __slots__ = ("_last", "_start", "_stop", "_table")
 
     def __init__(self, seqs: NDArray[np.int64], table: Table, start: int, stop: int) -> None:
         super().__init__(seqs, [])
+        self._last = len(seqs) - 1
         self._marks = range(len(seqs))  # to be counted only
         self._table = table
         self._start, self._stop = start, stop
@@ -123,6 +124,11 @@ class Rows(Inputs):
         """Return the events, each built when its turn comes."""
         events, self._left = self._table.build(self._start, self._stop)
         return events
+
+    def seq(self, before: int = 0) -> int:
+        """Return the seq of the event that was taken last, or of one taken so many before it."""
+        left = self._left
+        return self._seqs[self._last - left() - before]
 
     def _place(self, mark: Any) -> int:
         return self._table.place_of(mark, self._stop - self._left()) - self._start

@@ -7,6 +7,7 @@ nothing to see.
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import cast
 
 from core.asking import Desk
 from core.clock import wall
@@ -15,21 +16,22 @@ from core.signals.composite import SignalRules
 from core.views import InstrumentsView, Order, QuotesView, SignalsView
 
 
+class _Unseated:
+    """Stands for the desk of a strategy that has none; the one it gets takes its place."""
+
+    def __get__(self, seat: object, owner: type) -> Desk:
+        raise UsageError(f"{owner.__name__} is not running: orders and views exist from on_start on")
+
+
 class Seat:
     """A strategy's place at the desk that it trades at."""
 
-    _desk: Desk | None = None
-
-    @property
-    def desk(self) -> Desk:
-        """The desk this strategy trades at; raises `UsageError` outside a session."""
-        if self._desk is None:
-            raise UsageError(f"{type(self).__name__} is not running: orders and views exist from on_start on")
-        return self._desk
+    desk: Desk = cast("Desk", _Unseated())
+    """The desk this strategy trades at; raises `UsageError` outside a session."""
 
     def bind(self, desk: Desk) -> None:
         """Seat the strategy at a desk (called by the loop)."""
-        self._desk = desk
+        self.desk = desk
 
     @property
     def now(self) -> int:

@@ -24,7 +24,7 @@ def grown(monkeypatch: pytest.MonkeyPatch, keep: int | None) -> float:
         for number in range(first, first + ORDERS):
             for entry in entries(*life(number), first=number * 10 + 10):
                 for fold in folds.get(type(entry.event), ()):
-                    fold(entry)
+                    fold(entry.event, entry.seq)
 
     tracemalloc.start()
     try:
