@@ -1,22 +1,22 @@
 """Replay against its yardstick: `python benchmarks/replay.py [--ticks 2000000] [--full]`.
 
-The yardstick is Parquet -> Struct -> the same strategy object's handler, and nothing else. Both
-run in this process, alternating, and are compared in CPU seconds: figures are medians of ratios. Logs
-are made in `--dir` (a temporary directory by default) and kept there if it is given.
+The yardstick is Parquet -> Struct -> the same strategy object's handler, and nothing else. All cases run
+in one process, in turn, each beside its yardstick, and are compared in CPU seconds of the same round: figures
+are medians over the rounds. Logs are made in `--dir` (a temporary directory by default) and kept there if it
+is given.
 """
 
 import argparse
 import gc
-import json
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -34,6 +34,23 @@ from eventstore.layout import Layout
 from eventstore.reader import LogReader
 
 ROUNDS = 5
+
+
+class Case(NamedTuple):
+    """A log to replay."""
+
+    name: str
+    root: Path
+    ticks: int
+    instruments: int
+
+
+class Timed(NamedTuple):
+    """One round of a case: CPU nanoseconds a tick of the replay and of its yardstick; how many orders."""
+
+    ours: float
+    theirs: float
+    orders: int
 
 
 class Discarding:
@@ -134,37 +151,21 @@ def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - before, result
 
 
-def compare(root: Path, ticks: int, instruments: int) -> dict[str, Any]:
-    """Alternate yardstick and replay; return medians of CPU seconds and of their ratio."""
-    ours, theirs, summary = [], [], {}
+def alternating(cases: Sequence[Case]) -> dict[str, list[Timed]]:
+    """Time each case and its yardstick in each round, one after another; return the rounds by name."""
+    rounds: dict[str, list[Timed]] = {case.name: [] for case in cases}
     for _ in range(ROUNDS):
-        seconds, count = cpu(lambda: yardstick(root, instruments))
-        assert count == ticks
-        theirs.append(seconds)
-        seconds, summary = cpu(lambda: replay(root, ticks, instruments))
-        ours.append(seconds)
-    ratio = statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
-    return {
-        "ticks": ticks,
-        "instruments": instruments,
-        "orders": summary["orders"],
-        "yardstick_ns": statistics.median(theirs) / ticks * 1e9,
-        "replay_ns": statistics.median(ours) / ticks * 1e9,
-        "rate_to_yardstick": ratio,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+        for case in cases:
+            theirs, count = cpu(lambda case=case: yardstick(case.root, case.instruments))
+            assert count == case.ticks
+            ours, summary = cpu(lambda case=case: replay(case.root, case.ticks, case.instruments))
+            nanoseconds = 1e9 / case.ticks
+            rounds[case.name].append(Timed(ours * nanoseconds, theirs * nanoseconds, summary["orders"]))
+    return rounds
 
 
-def in_child(*arguments: str) -> dict[str, Any]:
-    """Run one case in a process of its own, so that peak memory is its own."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--case", *arguments], capture_output=True, text=True, check=True
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def case(directory: Path, ticks: int, instruments: int, *, orders: bool) -> dict[str, Any]:
-    """Make the log of a case (in another process) and compare."""
+def made(directory: Path, name: str, ticks: int, instruments: int, *, orders: bool = True) -> Case:
+    """Make the log of a case, in another process."""
     root = directory / f"{ticks}-{instruments}-{'walk' if orders else 'trend'}"
     if not (root / "complete").exists():
         maker = "import sys; from pathlib import Path; from benchmarks.market import make_log; "
@@ -172,17 +173,38 @@ def case(directory: Path, ticks: int, instruments: int, *, orders: bool) -> dict
         subprocess.run(
             [sys.executable, "-c", maker + call], check=True, cwd=Path(__file__).resolve().parent.parent
         )
-    return in_child(str(root), str(ticks), str(instruments))
+    return Case(name, root, ticks, instruments)
 
 
-def show(name: str, row: dict[str, Any]) -> None:
+def middle(values: Iterable[float]) -> float:
+    """Return the median over the rounds."""
+    return statistics.median(values)
+
+
+def show(case: Case, rounds: Sequence[Timed]) -> None:
     """Print one case as a line."""
-    share = row["orders"] / row["ticks"]
     print(
-        f"{name:34} rate / yardstick {row['rate_to_yardstick']:.2f}   "
-        f"({row['replay_ns']:.0f} vs {row['yardstick_ns']:.0f} ns a tick, orders {share:.2%}, "
-        f"peak {row['peak_mb']:.0f} MB)"
+        f"{case.name:34} rate / yardstick {middle(one.theirs / one.ours for one in rounds):.2f}   "
+        f"({middle(one.ours for one in rounds):.0f} vs {middle(one.theirs for one in rounds):.0f} ns a tick, "
+        f"orders {rounds[0].orders / case.ticks:.2%})"
     )
+
+
+def show_order(ticks: int, quiet: Sequence[Timed], busy: Sequence[Timed]) -> None:
+    """Print what an order costs: how far a busy replay is beyond its yardstick, less how far a quiet one is."""
+    pairs = list(zip(quiet, busy, strict=True))
+    costs = [((b.ours - b.theirs) - (q.ours - q.theirs)) * ticks / b.orders for q, b in pairs]
+    ticks_each = middle(cost / q.theirs for cost, (q, _) in zip(costs, pairs, strict=True))
+    microseconds = middle(costs) / 1000
+    print(
+        f"{'an order, intent to commission':34} {microseconds:.1f} µs beyond the strategy's own time, "
+        f"{ticks_each:.0f} ticks of the yardstick"
+    )
+
+
+def show_against(what: str, ratios: Iterable[float]) -> None:
+    """Print how two cases compare."""
+    print(f"{what:34} {middle(ratios):.2f}")
 
 
 def main() -> None:
@@ -191,32 +213,25 @@ def main() -> None:
     parser.add_argument("--ticks", type=int, default=2_000_000)
     parser.add_argument("--dir", type=Path)
     parser.add_argument("--full", action="store_true", help="also four times the ticks, and ten instruments")
-    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.case:
-        root, ticks, instruments = options.case
-        print(json.dumps(compare(Path(root), int(ticks), int(instruments))))
-        return
     with tempfile.TemporaryDirectory() as scratch:
         directory, n = options.dir or Path(scratch), options.ticks
-        quiet = case(directory, n, 1, orders=False)
-        show("no orders", quiet)
-        busy = case(directory, n, 1, orders=True)
-        show("orders", busy)
-        beyond = [row["replay_ns"] - row["yardstick_ns"] for row in (busy, quiet)]
-        an_order = (beyond[0] - beyond[1]) * n / busy["orders"]
-        print(
-            f"{'an order, intent to commission':34} {an_order / 1000:.1f} µs beyond the strategy's own time, "
-            f"{an_order / quiet['yardstick_ns']:.0f} ticks of the yardstick"
-        )
+        cases = [made(directory, "no orders", n, 1, orders=False), made(directory, "orders", n, 1)]
         if options.full:
-            large = case(directory, 4 * n, 1, orders=True)
-            show("four times the ticks", large)
-            print(f"{'cost an event, 4n against n':34} {large['replay_ns'] / busy['replay_ns']:.2f}")
-            ten = case(directory, n, 10, orders=True)
-            show("ten instruments", ten)
-            ratio = busy["replay_ns"] / ten["replay_ns"]
-            print(f"{'rate, ten instruments against one':34} {ratio:.2f}")
+            cases.append(made(directory, "four times the ticks", 4 * n, 1))
+            cases.append(made(directory, "ten instruments", n, 10))
+        rounds = alternating(cases)
+        for case in cases:
+            show(case, rounds[case.name])
+        quiet, busy, *more = rounds.values()
+        show_order(n, quiet, busy)
+        if options.full:
+            large, ten = more
+            pairs = zip(busy, large, strict=True)
+            show_against("cost an event, 4n against n", (one.ours / few.ours for few, one in pairs))
+            pairs = zip(busy, ten, strict=True)
+            show_against("rate, ten instruments against one", (one.ours / many.ours for one, many in pairs))
+        print(f"{'peak memory':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 if __name__ == "__main__":
