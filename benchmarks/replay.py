@@ -191,7 +191,7 @@ def show(case: Case, rounds: Sequence[Timed]) -> None:
 
 
 def show_order(ticks: int, quiet: Sequence[Timed], busy: Sequence[Timed]) -> None:
-    """Print what an order costs: how far a busy replay is beyond its yardstick, less how far a quiet one is."""
+    """Print what an order costs: what a busy replay takes beyond its yardstick less what a quiet one does."""
     pairs = list(zip(quiet, busy, strict=True))
     costs = [((b.ours - b.theirs) - (q.ours - q.theirs)) * ticks / b.orders for q, b in pairs]
     ticks_each = middle(cost / q.theirs for cost, (q, _) in zip(costs, pairs, strict=True))
