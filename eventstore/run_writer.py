@@ -6,9 +6,10 @@ A light run is numbered and hashed alike and leaves no file: it tells what a run
 
 import platform
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.errors import ExitCode, TapeError
 from core.events import BY_TYPE, Event
-from core.ports import RUN_BASE, Folds, Record, SessionRecorder
+from core.ports import RUN_BASE, Fold, Folds, Record, SessionRecorder
 from eventstore import columns
 from eventstore.files import Files
 from eventstore.fingerprint import Hashing
@@ -81,7 +82,8 @@ class RunRecorder(SessionRecorder):
     def __init__(self, ordinals: Ordinals) -> None:
         self._ordinals = ordinals
         self._tables: dict[type[Event], _Table] = {}
-        self._next = RUN_BASE + 1
+        self._numbers = count(RUN_BASE + 1)
+        self._committed = 0
         # Since the last flush, in seq order. Of events, their values end to end by type: it costs a third of
         # what it would later, when they have left the processor's cache, and most events end at once.
         self._values: dict[type[Event], list[Any]] = {}
@@ -97,30 +99,32 @@ class RunRecorder(SessionRecorder):
 
     def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
         """Number an event and keep it; facts carry the input in whose slice they were made as `at`."""
-        return self._append(event, self._next if at is None else at, cause)
+        return self._append(event, self._last_seq + 1 if at is None else at, cause)
 
     def recording(self, folds: Folds) -> Record:
         """Return what numbers an event, keeps it and folds it: one function, as it runs for each."""
-        takers, note = self._takers, self._envelopes.extend
+        numbers, note = self._numbers, self._envelopes.extend
+        routes: dict[type[Event], tuple[int, Callable[[Any], None], Sequence[Fold]]] = {}
 
         def record(event: Event, at: int, cause: int | None) -> int:
-            kind, seq = type(event), self._next
-            self._next = seq + 1
+            kind, seq = type(event), next(numbers)
             try:
-                code, take = takers[kind]
+                code, take, folded = routes[kind]
             except KeyError:
-                code, take = self._taker(kind)
+                code, take, folded = routes[kind] = (*self._taker(kind), folds[kind])
             take(values_of(event))
             note((code, at, cause or 0))
-            for fold in folds[kind]:
+            for fold in folded:
                 fold(event, seq)
             return seq
 
         return record
 
     def _taker(self, event_type: type[Event]) -> tuple[int, Callable[[Any], None]]:
-        values = self._values[event_type] = []
-        taker = self._takers[event_type] = (len(self._takers), values.extend)
+        taker = self._takers.get(event_type)
+        if taker is None:
+            values = self._values[event_type] = []
+            taker = self._takers[event_type] = len(self._takers), values.extend
         return taker
 
     def commit(self, *, sync: bool) -> None:  # noqa: ARG002  (a run is durable when it is published)
@@ -133,6 +137,7 @@ class RunRecorder(SessionRecorder):
         self._envelopes.clear()
         self._taken.append((rows, self._positions(rows[:, 1])))
         self._pending += len(rows)
+        self._committed += len(rows)
         if self._pending >= _FLUSH_EVENTS:
             self._flush()
 
@@ -148,7 +153,11 @@ class RunRecorder(SessionRecorder):
     @property
     def events(self) -> int:
         """The number of events so far."""
-        return self._next - RUN_BASE - 1
+        return self._last_seq - RUN_BASE
+
+    @property
+    def _last_seq(self) -> int:
+        return RUN_BASE + self._committed + len(self._envelopes) // 3
 
     def counts(self) -> dict[str, int]:
         """Return the number of events per type tag."""
@@ -170,7 +179,7 @@ class RunRecorder(SessionRecorder):
             return
         codes, ats, causes = np.concatenate([rows for rows, _ in self._taken]).T
         positions = np.concatenate([found for _, found in self._taken])
-        first_seq = self._next - len(ats)
+        first_seq = RUN_BASE + 1 + self._committed - len(ats)
         marks = np.array([ORDER_MARKS[event_type] for event_type in self._values], dtype="S8")
         self._order.update(marks[codes[(marks != b"")[codes]]].tobytes())
         encoder, hashing = columns.Encoder(), Hashing()

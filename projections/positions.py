@@ -262,6 +262,9 @@ class Positions(Projection):
         movement = self._at_hand.get(event.exec_id)
         if movement is None:
             self._charge_elsewhere(event, charge)
+        elif movement.charge is None:
+            movement.charge = charge
+            self._book(charge)
         elif self._pay(charge, movement.charge):
             movement.charge = charge
 
@@ -279,19 +282,21 @@ class Positions(Projection):
 
     def _pay(self, charge: Charge, known: Charge | None) -> bool:
         # The latest report by its own time counts; of two at the same time, the dearer.
-        paid = self._paid
-        if known is None:
-            self.charges += 1
-        else:
+        if known is not None:
             if (charge.ts, charge.amount) <= (known.ts, known.amount):
                 return False
             before = (known.account, known.currency)
-            paid[before] = _subtract(paid[before], known.amount)
-        key = (charge.account, charge.currency)
-        sum_before = paid.get(key)
-        paid[key] = charge.amount if sum_before is None else _add(sum_before, charge.amount)
-        self.changes += 1
+            self._paid[before] = _subtract(self._paid[before], known.amount)
+            self.charges -= 1
+        self._book(charge)
         return True
+
+    def _book(self, charge: Charge) -> None:
+        key = (charge.account, charge.currency)
+        before = self._paid.get(key)
+        self._paid[key] = charge.amount if before is None else _add(before, charge.amount)
+        self.charges += 1
+        self.changes += 1
 
     # Snapshots
 
