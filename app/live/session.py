@@ -21,6 +21,7 @@ from app.composition.assembling import assemble
 from app.composition.past import past_of
 from app.composition.ranging import warmed
 from app.composition.seating import StrategySpec, seat
+from app.composition.trading_rules import TradingRules
 from app.data.definitions import definition
 from app.live.asking import PluginToAsk, SignalPlugins
 from app.live.collecting import set_aside
@@ -51,14 +52,8 @@ from core.events import (
     SessionStarted,
 )
 from core.exits.ranges import TrueRanges
-from core.exits.rules import NO_EXITS, ExitRules
-from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Recorder
-from core.retry import RetryRule
-from core.risk import Limits
-from core.signals.composite import SignalRules
-from core.sizing.rules import SizingRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from projections.sessions import Sessions
@@ -77,13 +72,7 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     link: LinkSettings
     strategies: tuple[StrategySpec, ...]
     account: str
-    currency: str = "USD"
-    limits: Limits = Limits()
-    exits: ExitRules = NO_EXITS
-    retry: RetryRule = RetryRule()
-    hold: HoldRule = HoldRule()
-    signals: SignalRules = SignalRules()
-    sizing: SizingRules = SizingRules()
+    rules: TradingRules = TradingRules()
     watchlist: tuple[str, ...] = ()
     files: FilesToWatch = FilesToWatch()
     plugins: tuple[PluginToAsk, ...] = ()
@@ -144,10 +133,9 @@ class LiveSession:
         self.source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
-        past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
+        reader, currency = LogReader(journal.root), request.rules.currency
+        past = past_of(reader, currency, delayed_data=request.link.delayed_data)
         self.world = past.world
-        self.world.signal_rules = request.signals
-        self.world.sizing = request.sizing
         assert past.world.gate is not None
         self.gate = past.world.gate
         self.session = past.sessions + 1
@@ -213,8 +201,7 @@ class LiveSession:
         recorder = hub.recorder(self.recorder)
         first = journal.last_seq + 1
         ts = client.now
-        self.world.ranges = self._ranges(first, ts)
-        loop = self._loop(recorder)
+        loop = self._loop(recorder, self._ranges(first, ts))
         self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
         loop.record(self._started(ts), first, None)
         loop.record(client.feed(ts), first, None)
@@ -228,24 +215,20 @@ class LiveSession:
     def _ranges(self, first: int, ts: int) -> TrueRanges | None:
         names = [instrument.instrument for instrument in self.client.wanted]
         reader = LogReader(self._journal.root)
-        return warmed(self.request.exits, reader, self.world.sessions, names, first, ts)
+        return warmed(self.request.rules.exits, reader, self.world.sessions, names, first, ts)
 
-    def _loop(self, recorder: Recorder) -> Loop:
-        request = self.request
+    def _loop(self, recorder: Recorder, ranges: TrueRanges | None) -> Loop:
         return assemble(
             recorder,
             self.world,
             self.broker,
             self.agenda,
             self.seated,
-            limits=request.limits,
-            exits=request.exits,
+            self.request.rules,
             session=self.session,
-            account=request.account,
-            currency=request.currency,
+            account=self.request.account,
             priced=frozenset(instrument.instrument for instrument in self.client.wanted),
-            retry=request.retry,
-            hold=request.hold,
+            ranges=ranges,
             made=bar_feeds(self.seated),
         )
 
@@ -273,8 +256,8 @@ class LiveSession:
             session=self.session,
             world=self.world,
             account=request.account,
-            currency=request.currency,
-            limits=request.limits,
+            currency=request.rules.currency,
+            limits=request.rules.limits,
             instruments=lambda: self.client.wanted,
             inputs=lambda: self.inputs,
             troubles=self.troubles,
@@ -296,14 +279,8 @@ class LiveSession:
         request = self.request
         # What a proof needs beside the strategies.
         config = {
+            **request.rules.told(),
             "settings": msgspec.json.decode(request.config),
-            "limits": msgspec.to_builtins(request.limits),
-            "exits": msgspec.to_builtins(request.exits),
-            "retry": msgspec.to_builtins(request.retry),
-            "hold": msgspec.to_builtins(request.hold),
-            "signals": msgspec.to_builtins(request.signals),
-            "sizing": msgspec.to_builtins(request.sizing),
-            "currency": request.currency,
             "instruments": [instrument.instrument for instrument in self.client.wanted],
             WARM_UP: msgspec.to_builtins(self.warm_up),
         }
@@ -320,7 +297,7 @@ class LiveSession:
             request.config_hash,
             msgspec.json.encode(strategies, order="deterministic").decode(),
             _FILLS,
-            request.limits.profile,
+            request.rules.limits.profile,
         )
 
 

@@ -92,7 +92,7 @@ class Book(msgspec.Struct, frozen=True):
             # The proof of a live session has them where the session's start has them.
             found = told["options"].get("limits") or told["config"].get("limits", {})
             return msgspec.convert(found, Limits)
-        from app.composition.past import limits_of  # noqa: PLC0415  # brings the whole world
+        from app.composition.trading_rules import limits_of  # noqa: PLC0415  # brings the plug-ins
 
         started = [entry.event for entry in self.trading({SessionStarted})]
         last = started[-1] if started else None

@@ -95,7 +95,7 @@ class Session:
         self._journal = Journal.open(self.root)
         spec = StrategySpec(f"{path}:Keeper", {"resolution": resolution}, id="keeper")
         request = LiveRequest(
-            mode="live", link=link(gateway, **settings), strategies=(spec,), account=ACCOUNT, currency="USD"
+            mode="live", link=link(gateway, **settings), strategies=(spec,), account=ACCOUNT
         )
         self.session = LiveSession(self._journal, request, lambda _: (), watch=self._watch)
         self.session.client._data._bars = {"ZVXA": [resolution]}  # a demo makes none by itself
