@@ -22,7 +22,8 @@ from app.composition.ranging import warmed
 from app.composition.seating import Seated, seat
 from app.composition.trading_rules import rules_of
 from app.composition.world import World
-from app.live.warming import bar_feeds, recorded, source_of
+from app.live.starting import instruments_of, warm_up_of
+from app.live.warming import bar_feeds, source_of
 from app.replay.comparing import first_of
 from app.replay.recorded import Recorded, specs_of
 from app.version import VERSION
@@ -37,7 +38,6 @@ from core.events import (
     Filled,
     HoldEnded,
     OrderAttempted,
-    SessionStarted,
     types_of,
 )
 from core.money import ZERO
@@ -104,7 +104,7 @@ class Proof:
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
     def _warm_up(self) -> LogSource | None:
-        return source_of(self._reader, recorded(self._recorded.started))
+        return source_of(self._reader, warm_up_of(self._recorded.started))
 
     def run(self) -> RunReader:
         """Replay the session and publish what came of it."""
@@ -112,7 +112,7 @@ class Proof:
         told, rules = self._recorded, self._rules
         started, account = told.started, told.started.account
         world = past_of(self._reader, rules.currency, upto=told.first_seq).world
-        priced = config_priced(started)
+        priced = instruments_of(started)
         ranges = warmed(rules.exits, self._reader, world.sessions, priced, told.first_seq, started.ts)
         source = RecordedSource(self._reader, told.first_seq + 1, told.last_seq)
         writer = RunWriter(self._root, source.ordinals)
@@ -191,11 +191,6 @@ def _at_cost(world: World, held: Position) -> Decimal:
 
 
 _FACTS = frozenset[type[Event]]({OrderAttempted, Filled, CommissionReported, CashAdjusted})
-
-
-def config_priced(started: SessionStarted) -> list[str]:
-    """Return the instruments that a session subscribed to."""
-    return list(msgspec.json.decode(started.config).get("instruments", []))
 
 
 def _within(recorded: Recorded, types: frozenset[type[Event]]) -> Selection:

@@ -21,7 +21,8 @@ from app.live.ending import check_ahead
 from app.live.linking import link_of
 from app.live.preparing import prepare_session
 from app.live.proving import prove
-from app.live.session import LiveRequest, LiveSession, Outcome, run_live
+from app.live.request import LiveRequest
+from app.live.session import LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
 from app.live.watched_files import configured_files

@@ -14,9 +14,10 @@ from adapters.ibkr.wire.messages import Execution
 from adapters.ibkr.wire.transport import Transport
 from app.composition.seating import StrategySpec
 from app.composition.trading_rules import TradingRules
-from app.live import session
+from app.live import connecting, session
 from app.live.recording import LiveRecorder
-from app.live.session import LiveRequest, run_live
+from app.live.request import LiveRequest
+from app.live.session import run_live
 from app.operation import writing
 from core import loop
 from core.acting import Acting
@@ -277,7 +278,7 @@ def main(
             held.Transport = Dying
     if broken == "sends_first":
         loop.Acting = SendsFirst
-    session.IbClient = BROKEN.get(broken, IbClient)
+    connecting.IbClient = BROKEN.get(broken, IbClient)
     UNDONE.get(broken, lambda: None)()
     set_up = SET_UPS.get(strategy, {"link": {}, "rules": {}})
     start_ns = until - 3600 * 10**9

@@ -11,7 +11,8 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.past import past_of
 from app.composition.seating import StrategySpec
 from app.composition.trading_rules import TradingRules
-from app.live.session import LiveRequest, LiveSession
+from app.live.request import LiveRequest
+from app.live.session import LiveSession
 from core.events import (
     DEFINITIONS,
     Entry,

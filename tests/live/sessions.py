@@ -14,7 +14,8 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
 from app.composition.trading_rules import TradingRules
 from app.live.proving import prove
-from app.live.session import LiveRequest, LiveSession
+from app.live.request import LiveRequest
+from app.live.session import LiveSession
 from app.look.books import open_book, open_log, snapshot
 from app.replay.recorded import Recorded
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted

@@ -15,7 +15,8 @@ from adapters.ibkr.data.barmaking import BarMaker
 from adapters.replay.recorded import INPUTS
 from app.composition.seating import StrategySpec
 from app.live.proving import Differs, prove
-from app.live.session import LiveRequest, LiveSession
+from app.live.request import LiveRequest
+from app.live.session import LiveSession
 from app.replay.recorded import Recorded as Proven
 from core.clock import MINUTE_NS
 from core.consolidating import Grid, TradeBars

@@ -9,7 +9,8 @@ import pytest
 from app.composition.past import past_of
 from app.composition.seating import StrategySpec
 from app.composition.trading_rules import TradingRules
-from app.live.session import LiveRequest, run_live
+from app.live.request import LiveRequest
+from app.live.session import run_live
 from core.clock import DAY_NS, SECOND_NS, iso, local
 from core.events import (
     AccountMarked,
