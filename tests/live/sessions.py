@@ -16,7 +16,8 @@ from app.composition.trading_rules import TradingRules
 from app.live.proving import prove
 from app.live.request import LiveRequest
 from app.live.session import LiveSession
-from app.look.books import open_book, open_log, snapshot
+from app.look.books import open_book, open_log
+from app.look.snapshots import snapshot
 from app.replay.recorded import Recorded
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
 from core.ports import entries_of
