@@ -157,7 +157,7 @@ class State:
         self._currency = currency
 
     def __repr__(self) -> str:
-        from app.output import counted  # noqa: PLC0415
+        from app.values import counted  # noqa: PLC0415
         from core.clock import iso  # noqa: PLC0415
 
         held, working = counted(len(self.positions), "position"), counted(len(self.orders), "working order")
@@ -212,7 +212,7 @@ class Log:
         self.close()
 
     def __repr__(self) -> str:
-        from app.output import counted  # noqa: PLC0415
+        from app.values import counted  # noqa: PLC0415
 
         runs = counted(len(self.runs()), "run")
         return f"<log {self.path}: {counted(self._reader.last_seq(), 'event')}, {runs}>"

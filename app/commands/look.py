@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.commands.base import Call, verb
-from app.output import when
+from app.values import when
 from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."

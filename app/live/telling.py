@@ -15,7 +15,7 @@ import psutil
 
 from app.live.session import LiveSession
 from app.live.status_file import remove_status, write_status
-from app.output import to_json
+from app.values import to_json
 from core.clock import SECOND_NS
 from core.events import DataGapChanged, Event
 

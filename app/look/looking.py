@@ -14,7 +14,7 @@ import msgspec
 from app.look.books import Book
 from app.look.moments import parse_time
 from app.look.snapshots import Snapshot
-from app.output import jsonable
+from app.values import jsonable
 from core.errors import UnknownStrategy, UsageError
 from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, SessionStarted, SignalReceived, Unknown
 from core.money import ZERO, money

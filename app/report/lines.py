@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from app.output import cell, when
+from app.values import cell, when
 
 NONE = "–"
 _DAY_S = 86_400

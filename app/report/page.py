@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from app.output import cell, when
 from app.report import html
 from app.report.axes import TimeAxis
 from app.report.building import Material
@@ -20,6 +19,7 @@ from app.report.lines import SECTIONS, shown, shown_as
 from app.report.metrics import underwater
 from app.report.shape import Report
 from app.report.tables import GROUP_COLUMNS, monthly_grid
+from app.values import cell, when
 from core.trips import RoundTrip
 
 BYTES_MAX = 300_000
