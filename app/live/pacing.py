@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 
 from app.live.source import Link
+from core.clock import MINUTE_NS
 from core.events import Event
 
-GAP_NS = 60_000_000_000
+GAP_NS = MINUTE_NS
 """Session time without any event that is waited for, at most."""
 
 

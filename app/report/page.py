@@ -20,6 +20,7 @@ from app.report.metrics import underwater
 from app.report.shape import Report
 from app.report.tables import GROUP_COLUMNS, monthly_grid
 from app.values import cell, when
+from core.clock import SECOND_NS
 from core.trips import RoundTrip
 
 BYTES_MAX = 300_000
@@ -288,7 +289,7 @@ def _chosen(trips: Sequence[RoundTrip], ends: int) -> tuple[list[RoundTrip], str
 
 
 def _short(ts: int) -> str:
-    return when(ts // 1_000_000_000 * 1_000_000_000).replace("T", " ").removesuffix("Z")
+    return when(ts // SECOND_NS * SECOND_NS).replace("T", " ").removesuffix("Z")
 
 
 def _price(value: Any) -> str:
