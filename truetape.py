@@ -64,7 +64,7 @@ from core.views import ClosedTrade, Order, Position
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from app.look.books import Snapshot
+    from app.look.snapshots import Snapshot
     from app.replay.fixtures import Fixture
     from app.replay.rehearsing import Rehearsal
     from eventstore.runs import RunReader
@@ -157,7 +157,7 @@ class State:
         self._currency = currency
 
     def __repr__(self) -> str:
-        from app.output import counted  # noqa: PLC0415
+        from app.values import counted  # noqa: PLC0415
         from core.clock import iso  # noqa: PLC0415
 
         held, working = counted(len(self.positions), "position"), counted(len(self.orders), "working order")
@@ -212,7 +212,7 @@ class Log:
         self.close()
 
     def __repr__(self) -> str:
-        from app.output import counted  # noqa: PLC0415
+        from app.values import counted  # noqa: PLC0415
 
         runs = counted(len(self.runs()), "run")
         return f"<log {self.path}: {counted(self._reader.last_seq(), 'event')}, {runs}>"
@@ -251,7 +251,9 @@ class Log:
 
     def state(self, at: int | str | None = None, run: str | None = None) -> State:
         """Return the state at a seq or ISO time; by default at the end of the latest run, or of the log."""
-        from app.look.books import open_book, parse_moment, snapshot  # noqa: PLC0415
+        from app.look.books import open_book  # noqa: PLC0415
+        from app.look.moments import parse_moment  # noqa: PLC0415
+        from app.look.snapshots import snapshot  # noqa: PLC0415
         from app.operation.operator import last_account  # noqa: PLC0415
 
         book = open_book(self.path, run)

@@ -18,7 +18,7 @@ class RunningGateway:
     """A gateway that serves in a thread: connect to `host` and `port`; `stop` ends it, the book stays."""
 
     def __init__(self, root: Path, request: Any) -> None:
-        from app.gateway import open_gateway  # noqa: PLC0415
+        from app.gateway.opening import open_gateway  # noqa: PLC0415
 
         self._stack = ExitStack()
         gateway = self._stack.enter_context(open_gateway(root, request))
@@ -67,7 +67,7 @@ def ib_gateway(ib_gateway_log: Path, tmp_path: Path) -> Iterator[StartGateway]:
     `history`. All gateways of a test share a book unless `book` says otherwise, so a second one goes on where
     the first was stopped.
     """
-    from app.gateway import GatewayRequest, parse_balance, parse_speed, read_faults  # noqa: PLC0415
+    from app.gateway.request import GatewayRequest, parse_balance, parse_speed, read_faults  # noqa: PLC0415
 
     running: list[RunningGateway] = []
 

@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from adapters.ibkr.link.link_settings import LinkSettings
 from adapters.ibkr.wire.distribution import installed, load
 from app.composition.seating import StrategySpec
-from app.live.session import LiveRequest, LiveSession, run_live
+from app.live.request import LiveRequest
+from app.live.session import LiveSession, run_live
 from benchmarks.live_broker import ACCOUNT, GO, OFF
 from core.clock import DAY_NS
 from core.events import InstrumentDefined, SessionScheduled, Trade

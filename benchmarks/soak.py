@@ -30,7 +30,8 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
 from app.configuration.settings import HealthSection
 from app.lifeline import starter
-from app.live.session import LiveRequest, LiveSession, run_live
+from app.live.request import LiveRequest
+from app.live.session import LiveSession, run_live
 from app.watch.logs import LogSettings
 from app.watch.watching import Watching
 from core.clock import DAY_NS, local

@@ -10,22 +10,30 @@ a thread; times come from the two injected clocks.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic_ns, time_ns
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, Self
 
-from core.errors import LogDead, StoreError, UsageError
+from core.clock import SECOND_NS
+from core.errors import LogDead, StoreError
 from core.events import Event, LossAccepted, Recovered, SegmentSealed
 from eventstore.buffer import RecordBuffer
-from eventstore.build_area import building_in, wipe
+from eventstore.build_area import wipe
 from eventstore.files import Files
-from eventstore.inspection import inspect
 from eventstore.layout import Layout
 from eventstore.lock import Lock
 from eventstore.policy import Policy, Sealer, SealResult
-from eventstore.recovery import recover, recovered_from, set_aside
-from eventstore.verdict import Damage, Lost, Recovery
+from eventstore.recovery import recover, recovered_from
+from eventstore.verdict import Recovery
 from eventstore.writer import SegmentWriter
 
-_SECOND = 1_000_000_000
+
+class Outside(NamedTuple):
+    """What a journal works with: clocks (ns), calls to the file system, who seals, and when it does what."""
+
+    clock: Callable[[], int]
+    monotonic: Callable[[], int]
+    files: Files
+    sealer: Sealer | None = None
+    policy: Policy = Policy()
 
 
 class Journal:
@@ -36,22 +44,17 @@ class Journal:
         layout: Layout,
         writer: SegmentWriter,
         lock: Lock,
-        *,
-        clock: Callable[[], int],
-        monotonic: Callable[[], int],
-        files: Files,
-        sealer: Sealer | None,
-        policy: Policy,
+        outside: Outside,
     ) -> None:
         self.recovered: Recovered | None = None
-        self.policy = policy
+        self.policy = outside.policy
         self._layout = layout
         self._writer = writer
         self._lock = lock
-        self._clock = clock
-        self._monotonic = monotonic
-        self._files = files
-        self._sealer = sealer
+        self._clock = outside.clock
+        self._monotonic = outside.monotonic
+        self._files = outside.files
+        self._sealer = outside.sealer
         self._dead: str | None = None
         self._records = RecordBuffer(writer.last_seq)
         self._dirty_since: int | None = None
@@ -68,71 +71,46 @@ class Journal:
         files: Files | None = None,
         sealer: Sealer | None = None,
         policy: Policy = Policy(),  # noqa: B008
-    ) -> "Journal":
+    ) -> Self:
         """Take the lock, recover, and go on in a new segment; makes the log if there is none.
 
         Raises `LogLocked` naming the holder, `CorruptLog` naming file and offset, `LostDurableData`,
         `UnsupportedFormat`, or `StoreError`/`LogDead` if the directory cannot be used.
         """
-        layout, files = Layout(root), files or Files()
-        lock = _lock_new_or_old(layout, files, clock)
+        layout, outside = Layout(root), Outside(clock, monotonic, files or Files(), sealer, policy)
+        lock = take_lock(layout, outside.files, clock)
         try:
-            wipe(layout, files)
-            found = recover(root, files)
-            return cls._start(layout, lock, found, clock, monotonic, files, sealer, policy, loss=None)
+            wipe(layout, outside.files)
+            found = recover(root, outside.files)
+            return cls.start(layout, lock, found, outside)
         except OSError as error:
             lock.release()
-            raise _dead_at(layout.root, error) from error
+            raise dead_at(layout.root, error) from error
         except BaseException:
             lock.release()
             raise
 
     @classmethod
-    def accept_loss(cls, root: Path, reason: str, *, files: Files | None = None) -> Recovery:
-        """Go on after damage; see `eventstore.accepting`."""
-        layout, files = Layout(root), files or Files()
-        lock = _lock_new_or_old(layout, files, time_ns)
-        try:
-            with building_in(layout, files):  # a killed writer's sealing process publishes nothing after it
-                damage, prefix = _damage_of(root)
-                place = (damage.path or layout.hwm, damage.offset or 0)
-                set_aside(layout, files, prefix)
-            # The mark stays until the new segment's first sync overwrites it: till then, this is damage.
-            loss = LossAccepted(
-                ts=time_ns(),
-                file=place[0].relative_to(root).as_posix(),
-                offset=place[1],
-                first_lost_seq=prefix.next_seq,
-                reason=reason,
-            )
-            cls._start(layout, lock, prefix, time_ns, monotonic_ns, files, None, Policy(), loss=loss).close()
-        except OSError as error:
-            raise _dead_at(layout.root, error) from error
-        finally:
-            lock.release()
-        return prefix
-
-    @classmethod
-    def _start(
+    def start(
         cls,
         layout: Layout,
         lock: Lock,
         found: Recovery,
-        clock: Callable[[], int],
-        monotonic: Callable[[], int],
-        files: Files,
-        sealer: Sealer | None,
-        policy: Policy,
+        outside: Outside,
         *,
-        loss: LossAccepted | None,
-    ) -> "Journal":
-        writer = SegmentWriter.after(layout, files, found, wall_ns=clock(), monotonic_ns=monotonic())
-        journal = cls(
-            layout, writer, lock, clock=clock, monotonic=monotonic, files=files, sealer=sealer, policy=policy
+        loss: LossAccepted | None = None,
+    ) -> Self:
+        """Go on behind what an inspection found, in a new segment that says what was lost or mended.
+
+        The lock is held, and stays with the caller if this fails. Raises `OSError` or `LogDead`.
+        """
+        writer = SegmentWriter.after(
+            layout, outside.files, found, wall_ns=outside.clock(), monotonic_ns=outside.monotonic()
         )
+        journal = cls(layout, writer, lock, outside)
         if loss is not None:
             journal.append(loss)
-        elif (recovered := recovered_from(found, clock)) is not None:
+        elif (recovered := recovered_from(found, outside.clock)) is not None:
             journal.recovered = recovered
             journal.append(recovered)
         journal._flush(sync=True)
@@ -172,7 +150,7 @@ class Journal:
         """
         if self._dirty_since is None:
             return None
-        return max(0.0, self.policy.sync_after_s - (self._monotonic() - self._dirty_since) / _SECOND)
+        return max(0.0, self.policy.sync_after_s - (self._monotonic() - self._dirty_since) / SECOND_NS)
 
     def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
         """Buffer an event and return its seq; `at=None` makes it an input (`at = seq`).
@@ -265,11 +243,11 @@ class Journal:
         writer, policy = self._writer, self.policy
         if writer.events >= policy.roll_events or writer.bytes >= policy.roll_bytes:
             return True
-        return writer.events > 0 and self._monotonic() - writer.opened_ns >= policy.roll_after_s * _SECOND
+        return writer.events > 0 and self._monotonic() - writer.opened_ns >= policy.roll_after_s * SECOND_NS
 
     def _guard_space(self) -> None:
         now = self._monotonic()
-        if self._free_checked is not None and now - self._free_checked < self.policy.free_check_s * _SECOND:
+        if self._free_checked is not None and now - self._free_checked < self.policy.free_check_s * SECOND_NS:
             return
         with _Fatal(self):
             free = self._files.free_bytes(self._layout.hot)
@@ -320,7 +298,7 @@ class Journal:
         self._files.sync_directory(self._layout.hot)
 
     def _die(self, error: OSError) -> LogDead:
-        dead = _dead_at(self._writer.path, error)
+        dead = dead_at(self._writer.path, error)
         self._dead = str(dead)
         return dead
 
@@ -344,7 +322,8 @@ class _Fatal:
             self._journal._dead = str(error)
 
 
-def _dead_at(path: Path, error: OSError) -> LogDead:
+def dead_at(path: Path, error: OSError) -> LogDead:
+    """Return the end of a journal that the system refused something, at `path` if it does not say where."""
     place = error.filename if isinstance(error.filename, str | Path) else path
     return LogDead(
         f"{place}: {error.strerror or error} (errno {error.errno}); the log stops here, nothing is "
@@ -352,7 +331,11 @@ def _dead_at(path: Path, error: OSError) -> LogDead:
     )
 
 
-def _lock_new_or_old(layout: Layout, files: Files, clock: Callable[[], int]) -> Lock:
+def take_lock(layout: Layout, files: Files, clock: Callable[[], int]) -> Lock:
+    """Make the log if there is none, and return its lock.
+
+    Raises `LogLocked`, or `StoreError` if the directory cannot be made or is something else.
+    """
     try:
         if foreign := layout.foreign():
             some = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
@@ -366,11 +349,3 @@ def _lock_new_or_old(layout: Layout, files: Files, clock: Callable[[], int]) -> 
             f"{error.filename}: cannot be made: {error.strerror}; choose another --log"
         ) from error
     return Lock.acquire(layout, files, clock=clock)
-
-
-def _damage_of(root: Path) -> tuple[Damage | Lost, Recovery]:
-    try:
-        inspect(root)
-    except (Damage, Lost) as damage:
-        return damage, damage.prefix
-    raise UsageError(f"{root}: nothing is damaged, so there is no loss to accept")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from app.commands.base import Call, verb
-from app.output import when
+from app.values import when
 
 
 def _connection(function: Callable[..., Any]) -> Callable[..., Any]:

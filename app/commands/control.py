@@ -3,7 +3,7 @@
 import click
 
 from app.commands.base import AMOUNT, Call, verb
-from app.output import counted
+from app.values import counted
 
 _REASON = click.option("--reason", metavar="TEXT", help="Goes into the log.")
 _TIMEOUT = click.option(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from app.commands.base import KEPT, Call, verb
-from app.output import when
+from app.values import when
 from core.errors import ExitCode
 
 _FORMATS = ("lean", "csv", "parquet", "sample")

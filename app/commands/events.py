@@ -8,7 +8,7 @@ import click
 
 from app.commands.base import COUNT, Call, verb
 from app.commands.look import book_of, narrowing, run_option, same_run
-from app.output import when
+from app.values import when
 from core.errors import UsageError
 
 _FLUSHED = 1_000

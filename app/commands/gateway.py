@@ -69,7 +69,7 @@ def gateway(call: Call, date: str, **options: Any) -> None:
     Any client of the TWS API can connect, stream, ask for history and trade. Orders meet the day's prices
     by the rules of a replay. The book survives the gateway: started again, it goes on from there.
     """
-    from app.gateway import open_gateway  # noqa: PLC0415
+    from app.gateway.opening import open_gateway  # noqa: PLC0415
     from app.lifeline import when_starter_ends  # noqa: PLC0415
 
     request = _request(call, date, options)
@@ -99,7 +99,7 @@ def gateway(call: Call, date: str, **options: Any) -> None:
 
 
 def _request(call: Call, date: str, options: dict[str, Any]) -> Any:
-    from app.gateway import GatewayRequest, parse_balance, parse_speed, read_faults  # noqa: PLC0415
+    from app.gateway.request import GatewayRequest, parse_balance, parse_speed, read_faults  # noqa: PLC0415
     from app.replay.period import parse_period  # noqa: PLC0415
     from app.replay.request import cash  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415

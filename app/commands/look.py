@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.commands.base import Call, verb
-from app.output import when
+from app.values import when
 from core.errors import UsageError
 
 RUN_HELP = "Look at this run (id, its beginning, or `latest`) or at the `log` itself."
@@ -92,7 +92,7 @@ def _adopt(call: Call, instrument: str | None, given: dict[str, Any]) -> None:
 
 def _list_positions(call: Call, run: str | None, *, flat: bool) -> None:
     from app.look import looking  # noqa: PLC0415
-    from app.look.books import snapshot  # noqa: PLC0415
+    from app.look.snapshots import snapshot  # noqa: PLC0415
 
     book = book_of(call, run)
     rows = looking.positions(snapshot(book), flat=flat)
@@ -143,7 +143,7 @@ def orders(
 ) -> None:
     """List orders, each in its latest version and state, with the reason it was placed for."""
     from app.look import looking  # noqa: PLC0415
-    from app.look.books import snapshot  # noqa: PLC0415
+    from app.look.snapshots import snapshot  # noqa: PLC0415
 
     book = book_of(call, run)
     state = snapshot(book, marks=False)
@@ -196,7 +196,7 @@ def fills(
 ) -> None:
     """List executions by time, in their latest revision, with their commissions."""
     from app.look import looking  # noqa: PLC0415
-    from app.look.books import snapshot  # noqa: PLC0415
+    from app.look.snapshots import snapshot  # noqa: PLC0415
 
     book = book_of(call, run)
     state = snapshot(book, marks=False)
@@ -249,7 +249,8 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     TIME means everything whose clock is not later. Without an offset it is UTC.
     """
     from app.look import looking  # noqa: PLC0415
-    from app.look.books import parse_moment, snapshot  # noqa: PLC0415
+    from app.look.moments import parse_moment  # noqa: PLC0415
+    from app.look.snapshots import snapshot  # noqa: PLC0415
 
     book = book_of(call, run)
     moment = None if at is None else parse_moment(at, book)

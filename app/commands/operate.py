@@ -7,7 +7,7 @@ import click
 
 from app.commands.base import AMOUNT, Call, verb
 from app.live.missed import missed
-from app.output import counted, size, when
+from app.values import counted, size, when
 from core.errors import StoreError, UsageError
 
 

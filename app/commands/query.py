@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from app.commands.base import AMOUNT, COUNT, Call, verb
-from app.output import jsonable
+from app.values import jsonable
 
 _VALUE_MAX = 200
 """A table cuts longer values, such as the whole description of a run in the view `runs`."""

@@ -7,7 +7,7 @@ import click
 
 from app.commands.assumptions import assumptions
 from app.commands.base import KEPT, Call, verb
-from app.output import cell, counted
+from app.values import cell, counted
 
 _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
 

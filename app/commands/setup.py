@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from app.commands.base import Call, verb
-from app.output import cell, plain_table
+from app.tables import plain_table
+from app.values import cell
 
 
 @verb("init", examples=("tape init my_project",))

@@ -53,7 +53,7 @@ def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
 
 
 def _asked(given: dict[str, Any]) -> Any:
-    from app.gateway import parse_speed  # noqa: PLC0415
+    from app.gateway.request import parse_speed  # noqa: PLC0415
     from app.live.ending import deadline  # noqa: PLC0415
     from app.live.running import LiveAsked  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415

@@ -5,19 +5,18 @@ from types import MappingProxyType
 
 from app.composition.ranging import ranges_of
 from app.composition.seating import Seated
+from app.composition.trading_rules import TradingRules
 from app.composition.world import World
 from app.plugins.rules import load_rules
 from core.agenda import Agenda
 from core.clock import MINUTE_NS
 from core.day_stop import DayStop
 from core.exits.protection import Protection
-from core.exits.rules import NO_EXITS, ExitRules
+from core.exits.ranges import TrueRanges
 from core.halting import KillSwitch
-from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import Broker, SessionRecorder
-from core.retry import RetryRule
-from core.risk import Limits, RiskGate
+from core.risk import RiskGate
 from core.sampling import EquitySampler
 from core.step import Step
 
@@ -28,36 +27,35 @@ def assemble(
     broker: Broker,
     agenda: Agenda,
     seated: Sequence[Seated],
+    rules: TradingRules,
     *,
-    limits: Limits,
     session: int,
     account: str,
-    currency: str,
     priced: frozenset[str] | None,
-    exits: ExitRules = NO_EXITS,
-    retry: RetryRule = RetryRule(),  # noqa: B008
-    hold: HoldRule = HoldRule(),  # noqa: B008
+    ranges: TrueRanges | None = None,
     sample_ns: int = MINUTE_NS,
     made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> Loop:
     """Return a loop with the strategies seated; orders pass the world's gate, if it has one.
 
+    `priced` are the instruments that will have prices, `ranges` what is known of those that exits go by.
     `made`: which subscriptions are told of bars that are made from finer data (`core.strategy.derived_keys`).
     """
-    if exits.by_range and world.ranges is None:
-        world.ranges = ranges_of(exits)
+    limits, exits, currency = rules.limits, rules.exits, rules.currency
+    if exits.by_range and ranges is None:
+        ranges = ranges_of(exits)
     gate = RiskGate(limits, world.risk_state(currency), priced, world.gate, load_rules(limits.rules))
-    step = Step(gate, world.views, agenda, session, account, currency, retry, hold)
+    views = world.views(rules.signals, rules.sizing, ranges)
+    step = Step(gate, views, agenda, session, account, currency, rules.retry, rules.hold)
+    parts = (world.orders, world.positions, world.sessions)
     if world.gate is not None:
-        parts = (world.orders, world.positions, world.sessions)
         step.kill_switch = KillSwitch(world.gate, world.reported, *parts, account, session)
     for one in seated:
         step.seat(one.id, one.strategy)
     if exits.active:
-        views = (world.orders, world.positions, world.sessions)
-        step.protect(Protection(exits, *views, account, session, world.ranges, world.decided))
-    if exits.by_range and world.ranges is not None:
-        step.watching = {"on_trade": world.ranges.on_trade, "on_bar": world.ranges.on_bar}
+        step.protect(Protection(exits, *parts, account, session, ranges, world.decided))
+    if exits.by_range and ranges is not None:
+        step.watching = {"on_trade": ranges.on_trade, "on_bar": ranges.on_bar}
     if exits.flatten_day_at is not None:
         step.stop_days(DayStop(exits.flatten_day_at, world.risk, world.orders, world.positions, session))
     sampler = EquitySampler(agenda, world.account, account, currency, sample_ns)

@@ -4,9 +4,7 @@ import msgspec
 
 from app.composition.world import World
 from core.events import DEFINITIONS, MARKET_DATA, SessionStarted
-from core.exits.rules import ExitRules
 from core.ports import EntryReader, Selection
-from core.risk import Limits
 from projections.sessions import Sessions
 
 
@@ -15,16 +13,6 @@ class Past(msgspec.Struct, frozen=True):
 
     world: World
     sessions: int
-
-
-def limits_of(started: SessionStarted) -> Limits:
-    """Return the limits that a session ran under."""
-    return msgspec.convert(msgspec.json.decode(started.config).get("limits", {}), Limits)
-
-
-def exits_of(started: SessionStarted) -> ExitRules:
-    """Return the automatic exits that a session kept."""
-    return msgspec.convert(msgspec.json.decode(started.config).get("exits", {}), ExitRules)
 
 
 def past_of(

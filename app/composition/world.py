@@ -56,9 +56,6 @@ class World:
         self.reported = Reported()
         self.signals = Signals()
         self.decided = Decided()
-        self.ranges: TrueRanges | None = None
-        self.signal_rules = SignalRules()
-        self.sizing = SizingRules()
         self._all: tuple[Projection, ...] = (
             self.quotes,
             self.orders,
@@ -91,12 +88,15 @@ class World:
         views = (self.account, self.positions, self.orders, self.quotes, self.sessions, self.risk)
         return RiskState(*views, currency)
 
-    @property
-    def views(self) -> Views:
-        """What strategies see."""
+    def views(
+        self,
+        signals: SignalRules = SignalRules(),  # noqa: B008
+        sizing: SizingRules = SizingRules(),  # noqa: B008
+        ranges: TrueRanges | None = None,
+    ) -> Views:
+        """Return what strategies see; raises `UsageError` for a sizer that does not load."""
         parts = (self.orders, self.positions, self.account, self.quotes, self.sessions)
-        own = load_sizer(self.sizing)
-        return Views(*parts, self.signals, self.decided, self.signal_rules, self.sizing, own, self.ranges)
+        return Views(*parts, self.signals, self.decided, signals, sizing, load_sizer(sizing), ranges)
 
     def folds(self) -> dict[type[Event], list[Fold]]:
         """Return the handlers by event type, in a fixed order."""

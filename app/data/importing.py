@@ -20,7 +20,7 @@ from adapters.replay.sample_names import DAYS
 from adapters.replay.tables.options import TableOptions
 from adapters.replay.tables.table import open_tables, plan_tables
 from app.operation.writing import writing
-from app.output import Advance
+from app.progress import Advance
 from core.errors import DataMissing, LogLocked, UsageError
 from core.events import Recovered, RowRejected
 from core.ports import EntryReader

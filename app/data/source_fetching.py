@@ -16,9 +16,9 @@ from adapters.replay.tables.options import TableOptions
 from app.composition.definitions import definitions_of
 from app.data.definitions import definition
 from app.data.importing import Imported, ImportRequest, run_import
-from app.output import Advance
 from app.plugins.discovery import Found, find_plugin, place_of, source_file
 from app.plugins.kinds import DATA_SOURCES
+from app.progress import Advance
 from core.errors import DataMissing, TapeError, UsageError, is_termination
 from eventstore.layout import Layout
 from eventstore.reader import LogReader

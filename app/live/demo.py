@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from app.gateway import last_ts
+from adapters.ibkr.gateway.book import NO_TIME
 from core.errors import BrokerUnreachable, ExitCode, LogLocked
 from core.events import SessionStarted
-from core.ports import entries_of
+from core.ports import EntryReader, entries_of
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.lock import Lock
@@ -70,7 +70,7 @@ class DemoBook(msgspec.Struct, frozen=True):
         if not Layout(self.path).exists():
             return None
         reader = LogReader(self.path)
-        ts = last_ts(reader)
+        ts = _last_ts(reader)
         for entry in entries_of(reader, frozenset({SessionStarted})):
             if isinstance(entry.event, SessionStarted) and ts is not None:
                 return entry.event.account, ts
@@ -155,3 +155,13 @@ def _told(process: subprocess.Popen[bytes]) -> DemoGateway | None:
                 told["host"], told["port"], told["account"], tuple(told["instruments"]), process
             )
     return None
+
+
+def _last_ts(reader: EntryReader) -> int | None:
+    """Return the last time a book speaks of; `None` if it holds definitions only."""
+    last: int | None = None
+    for batch in reader.entries():
+        for entry in batch:
+            if not isinstance(entry.event, NO_TIME):
+                last = max(last or 0, entry.event.ts)
+    return last

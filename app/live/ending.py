@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.live.kill_file import KillFile
 from app.live.signals import Stopping
-from app.look.books import parse_time
+from app.look.moments import parse_time
 from core.clock import iso
 from core.errors import ExitCode, TapeError, UsageError
 

@@ -1,6 +1,6 @@
 """Market data that a session missed, in words: for the view, for `status`."""
 
-from app.output import when
+from app.values import when
 
 
 def missed(instrument: str, state: str, begin: int, end: int, rows: int, reason: str) -> str:

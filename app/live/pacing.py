@@ -6,30 +6,17 @@ Hours in which nothing happens are not waited for.
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
+from app.live.source import Link
+from core.clock import MINUTE_NS
 from core.events import Event
 
-GAP_NS = 60_000_000_000
+GAP_NS = MINUTE_NS
 """Session time without any event that is waited for, at most."""
 
 
-class Link(Protocol):
-    """The broker's side of a session."""
-
-    @property
-    def now(self) -> int:
-        """The time of what happens now."""
-
-    def inputs(self, timeout_s: float) -> list[Event]:
-        """Return what happened; wait at most so long for it."""
-
-    def leave(self) -> list[Event]:
-        """Send nothing any more; return what becomes of what waited to be sent."""
-
-
 class PacedLink:
-    """An `app.live.source.Link` that lets session time pass `speed` times as fast as real time."""
+    """A `Link` that lets session time pass `speed` times as fast as real time."""
 
     def __init__(
         self,

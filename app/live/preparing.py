@@ -19,7 +19,7 @@ from app.composition.definitions import definitions_of
 from app.composition.seating import Seated, seat
 from app.data.definitions import around, definition, resolve, scheduled, untraceable
 from app.data.fetching import FetchRequest, fetch
-from app.live.session import LiveRequest
+from app.live.request import LiveRequest
 from app.live.warming import date_of, plan_live
 from app.operation.writing import Writer
 from core.errors import BrokerUnreachable, DataMissing, UsageError

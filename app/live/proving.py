@@ -17,13 +17,13 @@ from adapters.replay.recorded import RecordedSource, SilentBroker
 from adapters.replay.source import LogSource
 from app.composition.assembling import assemble
 from app.composition.figures import figures
-from app.composition.past import exits_of, limits_of, past_of
+from app.composition.past import past_of
 from app.composition.ranging import warmed
 from app.composition.seating import Seated, seat
+from app.composition.trading_rules import rules_of
 from app.composition.world import World
-from app.live.warming import bar_feeds, recorded, source_of
-from app.plugins.rules import renewed
-from app.plugins.sizers import renewed_sizing
+from app.live.starting import instruments_of, warm_up_of
+from app.live.warming import bar_feeds, source_of
 from app.replay.comparing import first_of
 from app.replay.recorded import Recorded, specs_of
 from app.version import VERSION
@@ -38,15 +38,10 @@ from core.events import (
     Filled,
     HoldEnded,
     OrderAttempted,
-    SessionStarted,
     types_of,
 )
-from core.holds import HoldRule
 from core.money import ZERO
 from core.ports import Selection, entries_of
-from core.retry import RetryRule
-from core.signals.composite import SignalRules
-from core.sizing.rules import SizingRules
 from core.views import Position
 from eventstore.reader import LogReader
 from eventstore.run_writer import RunWriter
@@ -86,15 +81,8 @@ class Proof:
         self._root = root
         self._reader = reader
         self._recorded = recorded
-        started = recorded.started
-        config = msgspec.json.decode(started.config)
-        self._limits, self._exits = renewed(limits_of(started)), exits_of(started)
-        self._retry = msgspec.convert(config.get("retry", {}), RetryRule)
-        self._hold = msgspec.convert(config.get("hold", {}), HoldRule)
-        self._sizing = renewed_sizing(msgspec.convert(config.get("sizing", {}), SizingRules))
-        self._signals = msgspec.convert(config.get("signals", {}), SignalRules)
-        self._currency = str(config.get("currency", "USD"))
-        self._seated: list[Seated] = seat(specs_of(started))
+        self._rules = rules_of(recorded.started).renewed()
+        self._seated: list[Seated] = seat(specs_of(recorded.started))
 
     @property
     def run_id(self) -> str:
@@ -108,25 +96,24 @@ class Proof:
             msgspec.to_builtins(told.started),
             [seated.described() for seated in self._seated],
         ]
-        if self._limits.rules:
-            identity.append([one.source for one in self._limits.rules])
-        if self._sizing.own is not None:
-            identity.append(self._sizing.own.source)
+        rules = self._rules
+        if rules.limits.rules:
+            identity.append([one.source for one in rules.limits.rules])
+        if rules.sizing.own is not None:
+            identity.append(rules.sizing.own.source)
         return blake2b(msgspec.json.encode(identity, order="deterministic"), digest_size=6).hexdigest()
 
     def _warm_up(self) -> LogSource | None:
-        return source_of(self._reader, recorded(self._recorded.started))
+        return source_of(self._reader, warm_up_of(self._recorded.started))
 
     def run(self) -> RunReader:
         """Replay the session and publish what came of it."""
         begun = time.perf_counter_ns()
-        told = self._recorded
+        told, rules = self._recorded, self._rules
         started, account = told.started, told.started.account
-        world = past_of(self._reader, self._currency, upto=told.first_seq).world
-        world.signal_rules = self._signals
-        world.sizing = self._sizing
-        priced = config_priced(started)
-        world.ranges = warmed(self._exits, self._reader, world.sessions, priced, told.first_seq, started.ts)
+        world = past_of(self._reader, rules.currency, upto=told.first_seq).world
+        priced = instruments_of(started)
+        ranges = warmed(rules.exits, self._reader, world.sessions, priced, told.first_seq, started.ts)
         source = RecordedSource(self._reader, told.first_seq + 1, told.last_seq)
         writer = RunWriter(self._root, source.ordinals)
         try:
@@ -136,14 +123,11 @@ class Proof:
                 SilentBroker(),
                 Agenda(),
                 self._seated,
-                limits=self._limits,
-                exits=self._exits,
+                rules,
                 session=started.session,
                 account=account,
-                currency=self._currency,
                 priced=frozenset(priced),
-                retry=self._retry,
-                hold=self._hold,
+                ranges=ranges,
                 made=bar_feeds(self._seated),
             )
             loop.record(started, 0, None)
@@ -151,7 +135,7 @@ class Proof:
             counts = writer.counts()
             facts = [e for b in self._reader.entries(_within(told, _FACTS)) for e in b]
             summary = self._summary(source, facts)
-            summary |= figures(world, account, self._currency, counts, self._start(facts, account))
+            summary |= figures(world, account, rules.currency, counts, self._start(facts, account))
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - begun) / 1e9}
             return writer.publish(self.run_id, summary, meta)
         except BaseException:
@@ -159,12 +143,12 @@ class Proof:
             raise
 
     def _start(self, facts: Sequence[Entry], account: str) -> Decimal:
-        world = past_of(self._reader, self._currency, upto=self._recorded.first_seq).world
+        world = past_of(self._reader, self._rules.currency, upto=self._recorded.first_seq).world
         opening = [
             e.event.amount for e in facts if isinstance(e.event, CashAdjusted) and e.event.account == account
         ]
         held = (_at_cost(world, p) for p in world.positions.open_positions() if p.account == account)
-        return sum((*opening, *held), world.account.cash(account, self._currency))
+        return sum((*opening, *held), world.account.cash(account, self._rules.currency))
 
     def _summary(self, source: RecordedSource, facts: Sequence[Entry]) -> dict[str, Any]:
         started = self._recorded.started
@@ -181,7 +165,7 @@ class Proof:
             "strategies": [{**s.described(), "spec": s.found.name} for s in self._seated],
             "options": {
                 "cash": "as at the broker",
-                "currency": self._currency,
+                "currency": self._rules.currency,
                 "commission": "as charged",
                 "latency_ms": "as it was",
                 "partial_fills": "as they came",
@@ -191,7 +175,7 @@ class Proof:
             "code_version": VERSION,
             "fill_model": f"recorded ({started.fill_model})",
             "risk_profile": started.risk_profile,
-            "exits": self._exits.name,
+            "exits": self._rules.exits.name,
             "inputs": source.inputs,
             "orders": sum(isinstance(e.event, OrderAttempted) and e.event.version == 1 for e in facts),
             "fills": len({e.event.exec_id for e in facts if isinstance(e.event, Filled)}),
@@ -207,11 +191,6 @@ def _at_cost(world: World, held: Position) -> Decimal:
 
 
 _FACTS = frozenset[type[Event]]({OrderAttempted, Filled, CommissionReported, CashAdjusted})
-
-
-def config_priced(started: SessionStarted) -> list[str]:
-    """Return the instruments that a session subscribed to."""
-    return list(msgspec.json.decode(started.config).get("instruments", []))
 
 
 def _within(recorded: Recorded, types: frozenset[type[Event]]) -> Selection:

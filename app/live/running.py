@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from adapters.ibkr.client import LinkSettings
 from app.composition.seating import StrategySpec
+from app.composition.trading_rules import TradingRules
 from app.configuration.reading import Config, canonical
 from app.configuration.rules import exits, limits, signal_rules, sizing_rules
 from app.configuration.settings import RiskSection
@@ -20,7 +21,8 @@ from app.live.ending import check_ahead
 from app.live.linking import link_of
 from app.live.preparing import prepare_session
 from app.live.proving import prove
-from app.live.session import LiveRequest, LiveSession, Outcome, run_live
+from app.live.request import LiveRequest
+from app.live.session import LiveSession, Outcome, run_live
 from app.live.signals import stopping
 from app.live.telling import Teller
 from app.live.watched_files import configured_files
@@ -37,6 +39,7 @@ from core.holds import HoldRule
 from core.money import plain
 from core.ports import Selection, entries_of
 from core.retry import RetryRule
+from core.risk import Limits
 from eventstore.reader import LogReader
 from eventstore.runs import RunReader
 
@@ -190,7 +193,7 @@ def _request(
     link: LinkSettings,
     account: str,
     specs: list[StrategySpec],
-    limited: Any,
+    limited: Limits,
     root: Path,
 ) -> LiveRequest:
     text, digest = canonical(config)
@@ -199,16 +202,7 @@ def _request(
         link=link,
         strategies=tuple(specs),
         account=account,
-        currency=config.settings.replay.currency,
-        limits=limited,
-        exits=exits(config.settings.risk_management),
-        retry=RetryRule(
-            attempts=config.settings.trading.order_retries,
-            within_s=config.settings.trading.order_retry_within_s,
-        ),
-        hold=HoldRule(within_s=config.settings.trading.order_hold_s),
-        signals=signal_rules(config),
-        sizing=sizing_rules(config),
+        rules=_rules(config, limited),
         files=configured_files(config),
         plugins=(*configured_models(config), *configured_plugins(config)),
         watchlist=tuple(config.settings.trading.watchlist),
@@ -216,6 +210,21 @@ def _request(
         config_hash=digest,
         until_ts=asked.until_ts,
         watching=configured(config, root),
+    )
+
+
+def _rules(config: Config, limited: Limits) -> TradingRules:
+    settings = config.settings
+    return TradingRules(
+        currency=settings.replay.currency,
+        limits=limited,
+        exits=exits(settings.risk_management),
+        retry=RetryRule(
+            attempts=settings.trading.order_retries, within_s=settings.trading.order_retry_within_s
+        ),
+        hold=HoldRule(within_s=settings.trading.order_hold_s),
+        signals=signal_rules(config),
+        sizing=sizing_rules(config),
     )
 
 

@@ -4,95 +4,43 @@ Composes the log, the folds of its past, the connection, the strategies and the 
 trading. The session is recorded as it happens, and a proof of it is a replay of that record.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from adapters.ibkr.client import IbClient, LinkSettings
-from adapters.ibkr.data.marketdata import DataLimits, MarketData
 from adapters.ibkr.data.resolving import name_of
-from adapters.ibkr.trading.folds import Folds
-from adapters.ibkr.trading.orders import OrderChannel
 from app.composition.assembling import assemble
 from app.composition.past import past_of
 from app.composition.ranging import warmed
-from app.composition.seating import StrategySpec, seat
+from app.composition.seating import seat
 from app.data.definitions import definition
-from app.live.asking import PluginToAsk, SignalPlugins
 from app.live.collecting import set_aside
-from app.live.commands import OperatorDesk
+from app.live.connecting import client_of
 from app.live.guarding import GuardedBroker
+from app.live.hearing import Hearing
 from app.live.kill_file import KillFile
 from app.live.pacing import PacedLink
 from app.live.recording import LiveRecorder
-from app.live.scheduling import Schedule
+from app.live.request import LiveRequest
 from app.live.source import Commands, LiveSource
+from app.live.starting import start_of
 from app.live.supervising import Supervisor
-from app.live.warming import KEY as WARM_UP
 from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
-from app.live.watched_files import FilesToWatch, SignalFiles
-from app.operation.operator import Desk
 from app.operation.writing import Writer, writing
 from app.signals.troubles import Troubles
-from app.version import VERSION
 from app.watch.hub import Hub
-from app.watch.watching import Watched, Watching
+from app.watch.watching import Watched
 from app.watch.watching import watch as watch_over
 from core.agenda import Agenda
 from core.errors import UsageError
-from core.events import (
-    Event,
-    HealthState,
-    InstrumentDefined,
-    SessionStarted,
-)
+from core.events import Event, HealthState, InstrumentDefined
 from core.exits.ranges import TrueRanges
-from core.exits.rules import NO_EXITS, ExitRules
-from core.holds import HoldRule
 from core.loop import Loop
 from core.ports import SessionRecorder
-from core.retry import RetryRule
-from core.risk import Limits
-from core.signals.composite import SignalRules
-from core.sizing.rules import SizingRules
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
-from projections.sessions import Sessions
-
-_FILLS = "Interactive Brokers"
-
-
-class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run live. `until_ts` ends the session; `mode` is `demo`, `live` or `observe`.
-
-    `speed` paces a demo: session time passes so many times faster than real time; `None` waits for nothing.
-    `day` bounds a demo's day, for its progress.
-    """
-
-    mode: str
-    link: LinkSettings
-    strategies: tuple[StrategySpec, ...]
-    account: str
-    currency: str = "USD"
-    limits: Limits = Limits()
-    exits: ExitRules = NO_EXITS
-    retry: RetryRule = RetryRule()
-    hold: HoldRule = HoldRule()
-    signals: SignalRules = SignalRules()
-    sizing: SizingRules = SizingRules()
-    watchlist: tuple[str, ...] = ()
-    files: FilesToWatch = FilesToWatch()
-    plugins: tuple[PluginToAsk, ...] = ()
-    config: str = "{}"
-    config_hash: str = ""
-    until_ts: int | None = None
-    watching: Watching = Watching()
-    speed: float | None = None
-    day: tuple[int, int] | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -107,20 +55,6 @@ class Outcome(msgspec.Struct, frozen=True):
     last_seq: int
     halt: str
     breaks: tuple[str, ...]
-
-
-class InstrumentNames:
-    """Names of instruments by what the broker calls them; one that was never defined is named by its id."""
-
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-
-    def instrument(self, con_id: int | None, symbol: str) -> str:
-        """Return our name of a contract."""
-        for known in self._sessions.instruments():
-            if con_id and known.con_id == con_id:
-                return known.instrument
-        return f"{symbol}-{con_id}" if con_id else symbol
 
 
 class LiveSession:
@@ -144,37 +78,23 @@ class LiveSession:
         self.source: LiveSource | None = None
         self.stopping = ""
         self.warm_up: tuple[Range, ...] = ()
-        past = past_of(LogReader(journal.root), request.currency, delayed_data=request.link.delayed_data)
+        reader, currency = LogReader(journal.root), request.rules.currency
+        past = past_of(reader, currency, delayed_data=request.link.delayed_data)
         self.world = past.world
-        self.world.signal_rules = request.signals
-        self.world.sizing = request.sizing
         assert past.world.gate is not None
         self.gate = past.world.gate
         self.session = past.sessions + 1
         self.seated = seat(request.strategies)
         self.agenda = Agenda()
-        self.client = self._client()
+        # A demo has what a replay of its day has, and a replay makes no bars.
+        bars = {} if request.link.lock_step else bars_wanted(self.seated)
+        self.client = client_of(request.link, self.world, self._held, bars)
         self.client.due = lambda: self.agenda.due
         self.recorder = LiveRecorder(journal)
         kill_file = KillFile(journal.root)
         self.broker = GuardedBroker(self.client, self.gate, kill_file)
         supervisor = Supervisor(self.client, self.broker, self.world, self.gate, request.account, kill_file)
         self.link = supervisor if request.speed is None else PacedLink(supervisor, request.speed)
-
-    def _client(self) -> IbClient:
-        request, world = self.request, self.world
-        names = InstrumentNames(world.sessions)
-        link = request.link
-        channel = OrderChannel(
-            link.client_id, _prefix(), world.routes, world.orders, world.sessions, names, gate=world.gate
-        )
-        # A demo has what a replay of its day has, and a replay makes no bars.
-        bars = {} if link.lock_step else bars_wanted(self.seated)
-        data = MarketData(DataLimits.of(link), world.sessions, self._held, bars)
-        folds = Folds(
-            world.orders, world.positions, world.account, world.routes, names, world.gate, world.sessions
-        )
-        return IbClient(link, channel, data, folds)
 
     @property
     def wanted(self) -> list[InstrumentDefined]:
@@ -191,6 +111,9 @@ class LiveSession:
     def _held(self) -> list[str]:
         found = self.world.positions.open_positions()
         return [p.instrument for p in found if p.account == self.request.account]
+
+    def _names(self) -> list[str]:
+        return [instrument.instrument for instrument in self.client.wanted]
 
     def run(self) -> Outcome:
         """Trade until told to stop; raises `BrokerUnreachable` when the connection is given up."""
@@ -209,14 +132,14 @@ class LiveSession:
         return outcome
 
     def _trade(self, hub: Hub) -> Outcome:
-        client, journal = self.client, self._journal
+        client, journal, request = self.client, self._journal, self.request
         recorder = hub.recorder(self.recorder)
         first = journal.last_seq + 1
         ts = client.now
-        self.world.ranges = self._ranges(first, ts)
-        loop = self._loop(recorder)
+        loop = self._loop(recorder, self._ranges(first, ts))
         self.warm_up = plan_live(LogReader(journal.root), self.world.sessions, self.seated, ts)
-        loop.record(self._started(ts), first, None)
+        started = start_of(request, self.session, ts, self.seated, self._names(), self.warm_up)
+        loop.record(started, first, None)
         loop.record(client.feed(ts), first, None)
         warm_up = source_of(LogReader(journal.root), self.warm_up)
         self.source = LiveSource(
@@ -226,26 +149,21 @@ class LiveSession:
         return Outcome(self.session, first, journal.last_seq, self.gate.halt, tuple(sorted(self.gate.breaks)))
 
     def _ranges(self, first: int, ts: int) -> TrueRanges | None:
-        names = [instrument.instrument for instrument in self.client.wanted]
         reader = LogReader(self._journal.root)
-        return warmed(self.request.exits, reader, self.world.sessions, names, first, ts)
+        return warmed(self.request.rules.exits, reader, self.world.sessions, self._names(), first, ts)
 
-    def _loop(self, recorder: SessionRecorder) -> Loop:
-        request = self.request
+    def _loop(self, recorder: SessionRecorder, ranges: TrueRanges | None) -> Loop:
         return assemble(
             recorder,
             self.world,
             self.broker,
             self.agenda,
             self.seated,
-            limits=request.limits,
-            exits=request.exits,
+            self.request.rules,
             session=self.session,
-            account=request.account,
-            currency=request.currency,
-            priced=frozenset(instrument.instrument for instrument in self.client.wanted),
-            retry=request.retry,
-            hold=request.hold,
+            account=self.request.account,
+            priced=frozenset(self._names()),
+            ranges=ranges,
             made=bar_feeds(self.seated),
         )
 
@@ -273,8 +191,8 @@ class LiveSession:
             session=self.session,
             world=self.world,
             account=request.account,
-            currency=request.currency,
-            limits=request.limits,
+            currency=request.rules.currency,
+            limits=request.rules.limits,
             instruments=lambda: self.client.wanted,
             inputs=lambda: self.inputs,
             troubles=self.troubles,
@@ -292,37 +210,6 @@ class LiveSession:
         # What the broker has said already is taken in, however slowly the demo was to go.
         return stop and not (isinstance(self.link, PacedLink) and self.link.hurry())
 
-    def _started(self, ts: int) -> SessionStarted:
-        request = self.request
-        # What a proof needs beside the strategies.
-        config = {
-            "settings": msgspec.json.decode(request.config),
-            "limits": msgspec.to_builtins(request.limits),
-            "exits": msgspec.to_builtins(request.exits),
-            "retry": msgspec.to_builtins(request.retry),
-            "hold": msgspec.to_builtins(request.hold),
-            "signals": msgspec.to_builtins(request.signals),
-            "sizing": msgspec.to_builtins(request.sizing),
-            "currency": request.currency,
-            "instruments": [instrument.instrument for instrument in self.client.wanted],
-            WARM_UP: msgspec.to_builtins(self.warm_up),
-        }
-        strategies: list[dict[str, Any]] = [
-            {**one.described(), "spec": one.found.name} for one in self.seated
-        ]
-        return SessionStarted(
-            ts,
-            self.session,
-            request.mode,
-            request.account,
-            VERSION,
-            msgspec.json.encode(config, order="deterministic").decode(),
-            request.config_hash,
-            msgspec.json.encode(strategies, order="deterministic").decode(),
-            _FILLS,
-            request.limits.profile,
-        )
-
 
 class _Ending:
     """A source that tells the loop, at its end, why it ended."""
@@ -336,12 +223,6 @@ class _Ending:
         """Yield the batches of the source."""
         yield from self.source.batches()
         self._loop.ending = self._session.ending
-
-
-def _prefix() -> str:
-    """Return what the references of a session's orders begin with: no other session, of this log or of
-    another one at the same account, ever has the same."""
-    return f"T{time.time_ns() // 1_000_000:x}."
 
 
 def run_live(
@@ -359,26 +240,14 @@ def run_live(
         raise UsageError("nothing to do: give a --strategy, or a watchlist to record")
     with writing(root) as writer:
         prepare(writer, request)
-        operator, troubles = OperatorDesk(writer), Troubles()
-        files = SignalFiles(root, request.files, LogReader(root), troubles=troubles)
-        plugins = SignalPlugins(root, request.plugins, LogReader(root), troubles=troubles)
+        with closing(Hearing(writer, request)) as others:
 
-        schedule: Schedule | None = None
+            def serve(session: LiveSession) -> None:
+                others.answer()
+                writer.serve()
+                watch(session)
 
-        def asked(now: int) -> Sequence[Event]:
-            return [*operator(now), *files(now), *plugins(now), *(schedule(now) if schedule else ())]
-
-        def serve(session: LiveSession) -> None:
-            operator.answer()
-            writer.serve()
-            watch(session)
-
-        with ExitStack() as stack, closing(files), closing(plugins):
-            if request.link.lock_step:
-                plugins.wait(request.link.start_ns or time.time_ns())
-            session = LiveSession(writer.journal, request, asked, watch=serve, troubles=troubles)
-            operator.sit(Desk(writer.journal.root, session.world, request.account))
-            if not request.link.lock_step:  # the day of a demo is in the log
-                schedule = Schedule(session.world.sessions, lambda: session.client.wanted)
-                stack.callback(schedule.close)
+            others.wait()
+            session = LiveSession(writer.journal, request, others, watch=serve, troubles=others.troubles)
+            others.begin(session.world, lambda: session.client.wanted)
             return session.run()

@@ -9,18 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.ibkr.client import IbClient
-from adapters.ibkr.data.marketdata import DataLimits, MarketData
 from adapters.ibkr.link.link_settings import LinkSettings
-from adapters.ibkr.trading.folds import Folds
-from adapters.ibkr.trading.orders import OrderChannel
 from app.composition.past import past_of
 from app.configuration.reading import Config, canonical
+from app.live.connecting import BROKER, client_of
 from app.live.ending import Ending
 from app.live.preparing import patiently, prepare
 from app.live.recording import LiveRecorder
 from app.live.scheduling import Schedule
-from app.live.session import InstrumentNames
 from app.live.source import IDLE_S
 from app.operation.writing import Writer, writing
 from app.version import VERSION
@@ -66,20 +62,8 @@ class Tape:
         self._config = config
         past = past_of(LogReader(writer.journal.root), config.settings.replay.currency)
         self._world, self.session = past.world, past.sessions + 1
-        self.client = self._client(instruments)
-
-    def _client(self, instruments: Sequence[InstrumentDefined]) -> IbClient:
-        link, world = self._link, self._world
-        names = InstrumentNames(world.sessions)
-        channel = OrderChannel(
-            link.client_id, f"T{self.session}.", world.routes, world.orders, world.sessions, names
-        )
-        data = MarketData(DataLimits.of(link), world.sessions)
-        client = IbClient(
-            link, channel, data, Folds(world.orders, world.positions, world.account, world.routes, names)
-        )
-        client.wanted = instruments
-        return client
+        self.client = client_of(self._link, self._world)
+        self.client.wanted = instruments
 
     def run(self, until_ts: int | None, watch: Watch, ending: Ending) -> Taped:
         """Record until `until_ts`, `stopping` or the end of the connection; returns what was recorded."""
@@ -129,9 +113,7 @@ class Tape:
 
     def _started(self, ts: int) -> SessionStarted:
         text, digest = canonical(self._config)
-        return SessionStarted(
-            ts, self.session, MODE, "", VERSION, text, digest, "[]", "Interactive Brokers", "none"
-        )
+        return SessionStarted(ts, self.session, MODE, "", VERSION, text, digest, "[]", BROKER, "none")
 
 
 _TOLD = frozenset[type[Event]]({DataStateChanged, InstrumentDefined, SessionScheduled})

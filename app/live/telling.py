@@ -15,7 +15,7 @@ import psutil
 
 from app.live.session import LiveSession
 from app.live.status_file import remove_status, write_status
-from app.output import to_json
+from app.values import to_json
 from core.clock import SECOND_NS
 from core.events import DataGapChanged, Event
 
@@ -118,7 +118,8 @@ class Teller:
         """Return the session as it stands."""
         session = self.session
         world, request, gate, client = session.world, session.request, session.gate, session.client
-        account, currency, now = request.account, request.currency, session.link.now
+        account, rules, now = request.account, request.rules, session.link.now
+        currency, limits = rules.currency, rules.limits
         positions = [self._position(p) for p in world.positions.open_positions() if p.account == account]
         orders = [_order(order) for order in world.orders.working() if order.account == account]
         data = [self._data(item.instrument, now) for item in client.wanted]
@@ -151,7 +152,7 @@ class Teller:
             equity=world.account.equity(account, currency),
             day_pnl=world.risk.day_pnl(account, currency),
             commissions=world.account.commissions(account, currency),
-            limits={name: getattr(request.limits, name) for name in request.limits.__struct_fields__},
+            limits={name: getattr(limits, name) for name in limits.__struct_fields__},
             data=data,
             data_age_s=min(ages) if ages else None,
             gaps=client.gaps,

@@ -15,8 +15,9 @@ from typing import Any
 from app.live.missed import missed
 from app.live.repeats import Repeats, collapsed
 from app.live.telling import LiveStatus, Teller
-from app.output import cell, counted, on_terminal, when
 from app.signals.troubles import trouble_of
+from app.tables import on_terminal
+from app.values import cell, counted, when
 from core.clock import SECOND_NS
 from core.events import (
     BreakAccepted,

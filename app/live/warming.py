@@ -16,13 +16,10 @@ from app.data.definitions import day_of
 from app.replay.period import Period
 from app.replay.planning import Plan, Planner
 from app.replay.warming import plan_warm_up
-from core.events import Bar, Quote, QuoteBar, SessionStarted, Trade
+from core.events import Bar, Quote, QuoteBar, Trade
 from core.ports import EntryReader, Selection
 from core.strategy import AnyStrategy, Subscription, handles
 from projections.sessions import Sessions
-
-KEY = "warm_up"
-"""Where a session's configuration holds its ranges."""
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -106,12 +103,6 @@ def date_of(sessions: Sessions, instrument: str, ts: int) -> str:
     if now is None:
         now = next((s for s in sessions.sessions(exchange) if s.begin >= ts), None)
     return now.date if now is not None else day_of(ts).isoformat()
-
-
-def recorded(started: SessionStarted) -> tuple[Range, ...]:
-    """Return the ranges that a session was fed."""
-    config = msgspec.json.decode(started.config)
-    return msgspec.convert(config.get(KEY, []), tuple[Range, ...])
 
 
 def source_of(reader: EntryReader, ranges: Sequence[Range]) -> LogSource | None:

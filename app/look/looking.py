@@ -1,6 +1,6 @@
 """What the look verbs show, as plain rows: positions, orders, fills, events and the state at a moment.
 
-Computes from `app.look.books` and the projections; knows nothing of tables, terminals or JSON.
+Computes from `app.look.snapshots` and the projections; knows nothing of tables, terminals or JSON.
 """
 
 import json
@@ -11,8 +11,10 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from app.look.books import Book, Snapshot, parse_time
-from app.output import jsonable
+from app.look.books import Book
+from app.look.moments import parse_time
+from app.look.snapshots import Snapshot
+from app.values import jsonable
 from core.errors import UnknownStrategy, UsageError
 from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, SessionStarted, SignalReceived, Unknown
 from core.money import ZERO, money

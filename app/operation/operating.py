@@ -15,7 +15,7 @@ import msgspec
 
 from app.look.books import open_log
 from app.operation.writing import writing
-from app.output import Advance
+from app.progress import Advance
 from core.errors import StoreError, UsageError
 from core.events import SegmentSealed
 from core.ports import Selection

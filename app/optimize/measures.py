@@ -13,11 +13,12 @@ import msgspec
 
 from app.report.metrics import sharpe, sortino
 from app.report.trips import Tally
+from core.clock import HOUR_NS, MINUTE_NS
 from core.events import AccountMarked, CommissionReported, Event, Filled, SessionScheduled
 from core.trips import Fill, round_trips
 
 Every = Literal["day", "hour", "minute"]
-EVERY_NS: dict[Every, int] = {"day": 1 << 62, "hour": 3_600_000_000_000, "minute": 60_000_000_000}
+EVERY_NS: dict[Every, int] = {"day": 1 << 62, "hour": HOUR_NS, "minute": MINUTE_NS}
 RETURNS_MIN = 30
 """So many returns make a Sharpe ratio worth a look; the longest interval that has them is taken."""
 SESSIONS_A_YEAR = 252

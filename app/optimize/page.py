@@ -10,7 +10,7 @@ from typing import Any
 
 from app.optimize.heatmap import heat_map
 from app.optimize.study import FoldTold, Row, StudyTold
-from app.output import counted
+from app.values import counted
 
 ROWS_MAX = 50
 _SHARES = {"return", "win_rate", "max_drawdown"}

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from app.look.books import Book, Moment, Snapshot, open_book, snapshot
+from app.look.books import Book, open_book
+from app.look.moments import Moment
+from app.look.snapshots import Snapshot, snapshot
 from app.replay.carrying_orders import open_orders
 from app.replay.planning import Plan
 from core.clock import iso

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.output import cell, when
+from app.values import cell, when
 from core.events import BY_TAG, Entry, Event, types_of
 from core.ports import RUN_BASE, entries_of
 from eventstore.proof import NOT_PROVEN

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from app.composition.trading_rules import TradingRules
 from app.plugins.rules import renewed
 from app.plugins.sizers import renewed_sizing
 from app.replay.carrying import Carried
@@ -51,6 +52,17 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
             self.stop_trigger,
             self.bar_fill,
             self.action_orders,
+        )
+
+    @property
+    def rules(self) -> TradingRules:
+        """What strategies trade under: nothing is held or tried again where a broker answers at once."""
+        return TradingRules(
+            currency=self.currency,
+            limits=self.limits,
+            exits=self.exits,
+            signals=self.signals,
+            sizing=self.sizing,
         )
 
     def described(self) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import msgspec
 
 from app.composition.seating import StrategySpec
 from app.data.importing import ImportRequest, run_import
-from app.look.books import open_book, snapshot
+from app.look.books import open_book
+from app.look.snapshots import snapshot
 from app.replay.options import ReplayOptions
 from app.replay.period import parse_period
 from app.replay.replaying import Replay

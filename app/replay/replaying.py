@@ -164,8 +164,6 @@ class Replay:
         """Replay into a recorder; return the summary, and what the strategy raised if it did."""
         earlier = [entry for entry in self._rates if entry.event.ts < self.plan.begin_ts]
         world = World(self._sessions, [*self._definitions, *earlier], self._options.currency)
-        world.signal_rules = self._options.signals
-        world.sizing = self._options.sizing
         for entry in self.plan.signals_before:
             world.signals.apply(entry)
         inputs, warm_up = self._derived(source, self.plan), None
@@ -217,11 +215,9 @@ class Replay:
             broker,
             agenda,
             self.seated,
-            limits=self._options.limits,
-            exits=self._options.exits,
+            self._options.rules,
             session=SESSION,
             account=ACCOUNT,
-            currency=self._options.currency,
             made=dict.fromkeys(self.plan.made, ""),
             priced=frozenset(name for part in self.plan.parts for name in part.instruments),
             sample_ns=self._sample_ns,

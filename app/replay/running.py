@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.replay.sample_names import DAYS, FEED, INSTRUMENT
-from app.composition.past import exits_of, limits_of
+from app.composition.trading_rules import rules_of
 from app.configuration.reading import Config, canonical
 from app.data.unfinished import unfinished, worded
 from app.look.books import open_log
@@ -87,8 +87,9 @@ def run_replay(
     specs = strategies(config, request, sample=unsaid and _is_sample(reader), recorded=before)
     assumed = options(config, request)
     if before is not None and config.settings.risk_management is None:
-        judged = msgspec.structs.replace(renewed(limits_of(before.started)), margin=assumed.limits.margin)
-        assumed = msgspec.structs.replace(assumed, limits=judged, exits=exits_of(before.started))
+        then = rules_of(before.started)
+        judged = msgspec.structs.replace(renewed(then.limits), margin=assumed.limits.margin)
+        assumed = msgspec.structs.replace(assumed, limits=judged, exits=then.exits)
     replay = Replay(root, reader, period, specs, assumed, config=text, config_hash=digest)
     if request.carry is not None:
         if request.cash is not None:

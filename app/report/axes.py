@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from core.clock import DAY_NS, HOUR_NS, SECOND_NS
+
 WIDTH = 1000.0
-_NS = 1_000_000_000
-_GAP_MIN_NS = 4 * 3600 * _NS
+_GAP_MIN_NS = 4 * HOUR_NS
 _GAP_MEDIANS = 8
 _GAP_SHARE = 0.006
 _FLAT = 1e-9
@@ -66,14 +67,14 @@ class TimeAxis:
     def labels(self) -> list[Label]:
         """Return at most eight labels: years, months, days or hours in the axis's zone, as fits the span."""
         first, last = self.segments[0][0], self.segments[-1][1]
-        shown = (last - first) / _NS / 86_400
+        shown = (last - first) / DAY_NS
         if shown > 900:
             moments, form = _by_month(self._at(first), self._at(last), 12), "%Y"
         elif shown > 75:
             moments, form = _by_month(self._at(first), self._at(last), 1), "%b %Y"
         else:
             return self._short_labels()
-        inside = [m for m in moments if first <= int(m.timestamp() * _NS) <= last]
+        inside = [m for m in moments if first <= int(m.timestamp() * SECOND_NS) <= last]
         return _fewer([Label(self._place(m), m.strftime(form)) for m in inside]) or self._short_labels()
 
     def _short_labels(self) -> list[Label]:
@@ -97,10 +98,10 @@ class TimeAxis:
         return _fewer(found)
 
     def _place(self, moment: datetime) -> float:
-        return float(self.places(np.array([int(moment.timestamp() * _NS)]))[0]) / WIDTH
+        return float(self.places(np.array([int(moment.timestamp() * SECOND_NS)]))[0]) / WIDTH
 
     def _at(self, ts: int) -> datetime:
-        return datetime.fromtimestamp(ts // _NS, self.zone)
+        return datetime.fromtimestamp(ts // SECOND_NS, self.zone)
 
 
 def _by_month(first: datetime, last: datetime, step: int) -> list[datetime]:

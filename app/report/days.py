@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.report.facts import Facts, Series
-from core.clock import HOUR_NS, MINUTE_NS
-
-_DAY_NS = 86_400_000_000_000
+from core.clock import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -77,7 +75,7 @@ def _midnight(date: str, zone: str) -> int:
     from zoneinfo import ZoneInfo  # noqa: PLC0415
 
     moment = datetime.fromisoformat(date).replace(tzinfo=ZoneInfo(zone))
-    return int(moment.timestamp()) * 1_000_000_000
+    return int(moment.timestamp()) * SECOND_NS
 
 
 def _joined(one: Day, other: Day) -> Day:
@@ -92,10 +90,10 @@ def _joined(one: Day, other: Day) -> Day:
 
 def _utc_days(first_ts: int, last_ts: int) -> list[Day]:
     found = []
-    for number in range(first_ts // _DAY_NS, last_ts // _DAY_NS + 1):
-        begin = number * _DAY_NS
-        date = datetime.fromtimestamp(begin // 1_000_000_000, UTC).date().isoformat()
-        found.append(Day(date, begin, begin, begin + _DAY_NS, begin + _DAY_NS))
+    for number in range(first_ts // DAY_NS, last_ts // DAY_NS + 1):
+        begin = number * DAY_NS
+        date = datetime.fromtimestamp(begin // SECOND_NS, UTC).date().isoformat()
+        found.append(Day(date, begin, begin, begin + DAY_NS, begin + DAY_NS))
     return found
 
 

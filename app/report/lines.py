@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from app.output import cell, when
+from app.values import cell, when
+from core.clock import SECOND_NS
 
 NONE = "–"
 _DAY_S = 86_400
-_NS = 1_000_000_000
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -147,7 +147,7 @@ def _without_minus_zero(text: str) -> str:
 
 def length(ns: int) -> str:
     """Return a length of time in its two largest units."""
-    seconds = ns // _NS
+    seconds = ns // SECOND_NS
     parts = [
         (seconds // _DAY_S, "d"),
         (seconds // 3600 % 24, "h"),

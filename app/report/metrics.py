@@ -13,11 +13,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from core.clock import DAY_NS
+
 TRADING_DAYS = 252
 """Trading days a year, by which daily figures are made annual."""
 
 _YEAR_DAYS = 365.0
-_DAY_NS = 86_400_000_000_000
 _NO_VARIANCE = 1e-12
 _LEAST = 1e-8
 """The quantum of money: a capital below it is none."""
@@ -53,7 +54,7 @@ def annual_return(start: float, end: float, begin_ts: int, end_ts: int) -> float
     Source: the definition of CAGR, with LEAN's convention of time (`CompoundingAnnualPerformance`): from
     midnight of the first day to the close of the last.
     """
-    years = (end_ts - begin_ts) / _DAY_NS / _YEAR_DAYS
+    years = (end_ts - begin_ts) / DAY_NS / _YEAR_DAYS
     if start < _LEAST or end < 0 or years <= 0:
         return None
     try:

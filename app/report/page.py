@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from app.output import cell, when
 from app.report import html
 from app.report.axes import TimeAxis
 from app.report.building import Material
@@ -20,6 +19,8 @@ from app.report.lines import SECTIONS, shown, shown_as
 from app.report.metrics import underwater
 from app.report.shape import Report
 from app.report.tables import GROUP_COLUMNS, monthly_grid
+from app.values import cell, when
+from core.clock import SECOND_NS
 from core.trips import RoundTrip
 
 BYTES_MAX = 300_000
@@ -288,7 +289,7 @@ def _chosen(trips: Sequence[RoundTrip], ends: int) -> tuple[list[RoundTrip], str
 
 
 def _short(ts: int) -> str:
-    return when(ts // 1_000_000_000 * 1_000_000_000).replace("T", " ").removesuffix("Z")
+    return when(ts // SECOND_NS * SECOND_NS).replace("T", " ").removesuffix("Z")
 
 
 def _price(value: Any) -> str:

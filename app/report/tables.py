@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from app.output import when
 from app.report.building import Material
 from app.report.days import DayResult, MonthResult, year_changes
 from app.report.dealing import Group, OpenRow
 from app.report.metrics import underwater
 from app.report.shape import Report
+from app.values import when
 from core.trips import RoundTrip
 
 GROUP_COLUMNS = (

@@ -19,6 +19,7 @@ from openpyxl.utils import get_column_letter
 from app.report.building import Material
 from app.report.facts import ORDER_COLUMNS
 from app.report.lines import SECTIONS
+from core.clock import SECOND_NS
 
 _ROWS_MAX = 1_048_575
 """What a sheet holds beside its head."""
@@ -137,7 +138,7 @@ def _fills(material: Material) -> Iterator[tuple[Any, ...]]:
 
 def moment(ts: int) -> datetime:
     """Return a time for Excel: UTC without a zone, to the microsecond below (Excel shows milliseconds)."""
-    seconds, nanos = divmod(ts, 1_000_000_000)
+    seconds, nanos = divmod(ts, SECOND_NS)
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None, microsecond=nanos // 1000)
 
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.output import cell
 from app.report.building import Material
 from app.report.comparison import SideBySide
 from app.report.tables import Table, tables
+from app.values import cell
 from core.errors import StoreError, TapeError, UsageError
 
 

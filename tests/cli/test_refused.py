@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from app.output import counted
+from app.values import counted
 
 HUGE = "99999999999999999999999"
 SEARCH = ("optimize", "sma_cross", "2025-07-03")

@@ -199,7 +199,6 @@ class Bench:
         for entry in entries:
             sessions.apply(entry)
         self.world = World(sessions, entries, "USD")
-        self.world.sizing, self.world.signal_rules = sizing, signals
         for entry in past:
             self.world.apply(entry)
         self.agenda = Agenda()
@@ -217,7 +216,8 @@ class Bench:
         self.broker.tape = self.tape
         w = self.world
         state = RiskState(w.account, w.positions, w.orders, w.quotes, sessions, w.risk, "USD")
-        self.step = Step(RiskGate(limits, state), w.views, self.agenda, 2 if past else 1, ACCOUNT, "USD")
+        views = w.views(signals, sizing)
+        self.step = Step(RiskGate(limits, state), views, self.agenda, 2 if past else 1, ACCOUNT, "USD")
         for n, item in enumerate(strategies):
             name, strategy = item if isinstance(item, tuple) else (f"s{n or ''}", item)
             self.step.seat(name, strategy)

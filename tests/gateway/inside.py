@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.gateway import GatewayRequest, open_gateway
+from app.gateway.opening import open_gateway
+from app.gateway.request import GatewayRequest
 from tests.gateway.raw import Raw
 
 

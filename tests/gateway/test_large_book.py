@@ -2,8 +2,8 @@
 
 import pytest
 
-import app.gateway
 from app.composition.world import ORDERS_KEPT, World
+from app.gateway import opening
 from tests.gateway.inside import inside
 
 ORDERS = ORDERS_KEPT + ORDERS_KEPT // 4 + 50
@@ -75,7 +75,7 @@ def test_the_next_day_tells_of_the_day_before_when_it_is_asked(ib_gateway_log, t
 
 
 def test_a_gateway_that_forgets_is_caught(ib_gateway_log, tmp_path, monkeypatch):
-    monkeypatch.setattr(app.gateway, "World", lambda *given, **_: World(*given))
+    monkeypatch.setattr(opening, "World", lambda *given, **_: World(*given))
     with inside(ib_gateway_log, tmp_path / "book") as raw:
         trade(raw)
         with pytest.raises(AssertionError):

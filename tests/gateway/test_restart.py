@@ -5,7 +5,8 @@ import os
 import signal
 from decimal import Decimal
 
-from app.look.books import open_book, snapshot
+from app.look.books import open_book
+from app.look.snapshots import snapshot
 from tests import forked
 from tests.gateway.raw import ACCOUNT, Raw, connected
 from tests.gateway.served import start_and_be_killed

@@ -22,7 +22,8 @@ FIELD = st.one_of(
 
 @pytest.fixture(scope="module")
 def session(ib_gateway_log, tmp_path_factory):
-    from app.gateway import GatewayRequest, open_gateway  # noqa: PLC0415
+    from app.gateway.opening import open_gateway  # noqa: PLC0415
+    from app.gateway.request import GatewayRequest  # noqa: PLC0415
 
     book = tmp_path_factory.mktemp("robust") / "book"
     request = GatewayRequest(date="2025-07-02", port=0, speed="step", start="open", book=book)

@@ -7,7 +7,8 @@ import pytest
 
 from adapters.ibkr.gateway import server as gateway_server
 from adapters.ibkr.gateway.server import BACKPRESSURE_BYTES, CONNECTIONS_MAX, STALLED_S
-from app.gateway import GatewayRequest, open_gateway
+from app.gateway.opening import open_gateway
+from app.gateway.request import GatewayRequest
 from tests.gateway.raw import OPENED, ZVXA, frame
 
 LINES = 60

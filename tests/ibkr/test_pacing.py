@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ibkr.link.pacing import SECOND_NS, Lane, Pacer
+from adapters.ibkr.link.pacing import Lane, Pacer
+from core.clock import SECOND_NS
 
 MS = 1_000_000
 

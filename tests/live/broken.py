@@ -316,8 +316,8 @@ def retries_for_ever(session: LiveSession) -> None:
     """Try an order again however often it was tried."""
     loop_of = session._loop
 
-    def loop(recorder: Any) -> Any:
-        made: Any = loop_of(recorder)
+    def loop(*given: Any) -> Any:
+        made: Any = loop_of(*given)
         retries = made._step.decisions.retries
         due = retries.due
 

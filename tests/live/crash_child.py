@@ -13,9 +13,11 @@ from adapters.ibkr.client import IbClient, LinkSettings
 from adapters.ibkr.wire.messages import Execution
 from adapters.ibkr.wire.transport import Transport
 from app.composition.seating import StrategySpec
-from app.live import session
+from app.composition.trading_rules import TradingRules
+from app.live import connecting, session
 from app.live.recording import LiveRecorder
-from app.live.session import LiveRequest, run_live
+from app.live.request import LiveRequest
+from app.live.session import run_live
 from app.operation import writing
 from core import loop
 from core.acting import Acting
@@ -239,7 +241,7 @@ UNDONE = {
 }
 HELD_BACK = {
     "link": {"restart_window": "13:32-13:33 UTC"},
-    "request": {
+    "rules": {
         "hold": HoldRule(within_s=3600),
         "exits": ExitRules(stop_loss_pct=0.1, take_profit_pct=0.1),
     },
@@ -276,13 +278,13 @@ def main(
             held.Transport = Dying
     if broken == "sends_first":
         loop.Acting = SendsFirst
-    session.IbClient = BROKEN.get(broken, IbClient)
+    connecting.IbClient = BROKEN.get(broken, IbClient)
     UNDONE.get(broken, lambda: None)()
-    set_up = SET_UPS.get(strategy, {"link": {}, "request": {}})
+    set_up = SET_UPS.get(strategy, {"link": {}, "rules": {}})
     start_ns = until - 3600 * 10**9
     chosen = {"lock_step": True, "start_ns": start_ns, **QUICK, **set_up["link"]}
     link = LinkSettings(port=port, account=account, **chosen)
     specs = (StrategySpec(f"{HERE / f'{strategy}.py'}:{strategy.capitalize()}", {}, strategy),)
-    retry = RetryRule(attempts=retries)
-    given = {"link": link, "strategies": specs, "account": account, "until_ts": until, "retry": retry}
-    run_live(root, LiveRequest(mode="demo", **given, **set_up["request"]))
+    rules = TradingRules(retry=RetryRule(attempts=retries), **set_up["rules"])
+    given = {"link": link, "strategies": specs, "account": account, "until_ts": until, "rules": rules}
+    run_live(root, LiveRequest(mode="demo", **given))

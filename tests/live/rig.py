@@ -10,7 +10,9 @@ from typing import Any
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.past import past_of
 from app.composition.seating import StrategySpec
-from app.live.session import LiveRequest, LiveSession
+from app.composition.trading_rules import TradingRules
+from app.live.request import LiveRequest
+from app.live.session import LiveSession
 from core.events import (
     DEFINITIONS,
     Entry,
@@ -77,9 +79,7 @@ class Rig:
             link=settings,
             strategies=(spec,),
             account=ACCOUNT,
-            hold=hold,
-            currency="USD",
-            limits=limits,
+            rules=TradingRules(hold=hold, limits=limits),
         )
         self.session = LiveSession(self._journal, request, lambda _: (), watch=self._watch)
         client(self.session)

@@ -12,9 +12,12 @@ import msgspec
 from adapters.ibkr.gateway.book import Ticket
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
+from app.composition.trading_rules import TradingRules
 from app.live.proving import prove
-from app.live.session import LiveRequest, LiveSession
-from app.look.books import open_book, open_log, snapshot
+from app.live.request import LiveRequest
+from app.live.session import LiveSession
+from app.look.books import open_book, open_log
+from app.look.snapshots import snapshot
 from app.replay.recorded import Recorded
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
 from core.ports import entries_of
@@ -62,11 +65,11 @@ def play(
     retries: int = 0,
     strategy: str = "tides",
     parameters: dict[str, Any] | None = None,
-    **more: Any,
+    **rules: Any,
 ) -> None:
     """Run a session in this process, in lock step; `client` may take a protection from it.
 
-    `more` are further fields of the request.
+    `rules` are further rules that it trades under.
     """
     until = until_s * SECOND
     request = LiveRequest(
@@ -79,8 +82,7 @@ def play(
         ),
         account=ACCOUNT,
         until_ts=until,
-        retry=RetryRule(attempts=retries),
-        **more,
+        rules=TradingRules(retry=RetryRule(attempts=retries), **rules),
     )
     journal = Journal.open(log)
     try:

@@ -15,7 +15,8 @@ from adapters.ibkr.data.barmaking import BarMaker
 from adapters.replay.recorded import INPUTS
 from app.composition.seating import StrategySpec
 from app.live.proving import Differs, prove
-from app.live.session import LiveRequest, LiveSession
+from app.live.request import LiveRequest
+from app.live.session import LiveSession
 from app.replay.recorded import Recorded as Proven
 from core.clock import MINUTE_NS
 from core.consolidating import Grid, TradeBars
@@ -95,7 +96,7 @@ class Session:
         self._journal = Journal.open(self.root)
         spec = StrategySpec(f"{path}:Keeper", {"resolution": resolution}, id="keeper")
         request = LiveRequest(
-            mode="live", link=link(gateway, **settings), strategies=(spec,), account=ACCOUNT, currency="USD"
+            mode="live", link=link(gateway, **settings), strategies=(spec,), account=ACCOUNT
         )
         self.session = LiveSession(self._journal, request, lambda _: (), watch=self._watch)
         self.session.client._data._bars = {"ZVXA": [resolution]}  # a demo makes none by itself

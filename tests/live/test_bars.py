@@ -7,7 +7,8 @@ import pytest
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
 from app.live.proving import prove
-from app.live.session import LiveRequest, LiveSession, run_live
+from app.live.request import LiveRequest
+from app.live.session import LiveSession, run_live
 from app.replay.recorded import Recorded as Proven
 from core.clock import SECOND_NS
 from core.events import Bar, FeedDefined, OrderIntended, Recorded, SessionStarted, Trade

@@ -9,7 +9,8 @@ import pytest
 
 from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
-from app.live.session import LiveRequest, LiveSession, run_live
+from app.live.request import LiveRequest
+from app.live.session import LiveSession, run_live
 from core.clock import DAY_NS, HOUR_NS, SECOND_NS, local
 from core.events import (
     DataStateChanged,

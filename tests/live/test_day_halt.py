@@ -8,7 +8,9 @@ import pytest
 
 from app.composition.past import past_of
 from app.composition.seating import StrategySpec
-from app.live.session import LiveRequest, run_live
+from app.composition.trading_rules import TradingRules
+from app.live.request import LiveRequest
+from app.live.session import run_live
 from core.clock import DAY_NS, SECOND_NS, iso, local
 from core.events import (
     AccountMarked,
@@ -160,7 +162,7 @@ def test_the_days_loss_outlives_kill_9_lets_exits_pass_and_ends_with_the_next_se
     gateway = ib_gateway(date="2025-07-03", speed="step", start="open")
     opened = local("2025-07-03", "09:30", "America/New_York")
     settings = rig.link(gateway, start_ns=opened)
-    asked = {"strategies": (StrategySpec(CHURN, {}, "Churn"),), "limits": DAY_LIMITS}
+    asked = {"strategies": (StrategySpec(CHURN, {}, "Churn"),), "rules": TradingRules(limits=DAY_LIMITS)}
     run_live(
         log,
         LiveRequest(

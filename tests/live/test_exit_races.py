@@ -6,7 +6,8 @@ late: a cancel or a change of an exit that has filled. The brackets and groups a
 
 import pytest
 
-from app.look.books import open_book, snapshot
+from app.look.books import open_book
+from app.look.snapshots import snapshot
 from core.events import BreakFound, BrokerMessage, Filled, ModifyIntended, OrderStatusChanged
 from core.exits.protection import ExitRules, Protection
 from core.matching import Families

@@ -10,7 +10,8 @@ import signal
 import pytest
 
 from app.live.proving import Differs
-from app.look.books import open_book, snapshot
+from app.look.books import open_book
+from app.look.snapshots import snapshot
 from core.events import HoldEnded, OrderAttempted, OrderHeld, SessionStarted
 from core.order_rules import STOPS
 from core.ports import Selection

@@ -87,8 +87,8 @@ def test_a_session_that_forgets_or_sends_twice_is_caught(broken: str, start: Sta
     def breaks(session: Any) -> None:
         loop_of = session._loop
 
-        def loop(recorder: Any) -> Any:
-            made = loop_of(recorder)
+        def loop(*given: Any) -> Any:
+            made = loop_of(*given)
             holds = made._step.decisions.holds
             ready = holds.ready
 

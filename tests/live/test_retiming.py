@@ -3,7 +3,8 @@
 import pytest
 
 from adapters.ibkr.wire import versions
-from app.look.books import open_book, snapshot
+from app.look.books import open_book
+from app.look.snapshots import snapshot
 from core.events import OrderAmended, OrderStatusChanged, ReconciliationFinished
 from tests.live.sessions import OPEN_S, play, prove_all
 from tests.logs import events_of

@@ -11,8 +11,9 @@ from adapters.ibkr.link.link_settings import LinkSettings
 from app.composition.seating import StrategySpec
 from app.live.preparing import prepare_session
 from app.live.proving import Differs, prove
-from app.live.session import LiveRequest, LiveSession, run_live
-from app.live.warming import KEY, recorded
+from app.live.request import LiveRequest
+from app.live.session import LiveSession, run_live
+from app.live.starting import WARM_UP, warm_up_of
 from app.replay.recorded import Recorded as Proven
 from core.clock import local
 from core.errors import BrokerUnreachable, UsageError
@@ -117,14 +118,14 @@ def test_a_session_is_fed_the_session_before_from_the_log(stepped, ib_gateway_lo
         for event in chunk.events
     )
     assert heard.value == trades
-    assert [part.feed for part in recorded(told.started)] == ["sample/tick"]
+    assert [part.feed for part in warm_up_of(told.started)] == ["sample/tick"]
 
 
 def test_the_proof_feeds_the_same_and_one_that_does_not_is_caught(stepped, tmp_path):
     root, gateway, stepping = stepped
     told = run(root, gateway, strategy(tmp_path, "on_trade", "price"), **stepping)
     assert prove(root, told).summary["decisions_hash"]
-    config = {**msgspec.json.decode(told.started.config), KEY: []}
+    config = {**msgspec.json.decode(told.started.config), WARM_UP: []}
     cold = msgspec.structs.replace(told.started, config=msgspec.json.encode(config).decode())
     with pytest.raises(Differs):
         prove(root, msgspec.structs.replace(told, started=cold))
@@ -149,7 +150,7 @@ def test_what_the_log_lacks_comes_from_the_brokers_history_as_bars(ib_gateway, t
     (order,) = events_of(root, OrderIntended)
     assert heard.value == 390
     assert order.limit < Decimal(60)
-    assert [part.feed for part in recorded(told.started)] == ["ib/1min"]
+    assert [part.feed for part in warm_up_of(told.started)] == ["ib/1min"]
     prove(root, told)
 
 

@@ -138,11 +138,7 @@ RULES = SignalRules(weights={"bma": 0.5, "lstm": 0.3, "rsi": 0.2}, threshold=0.6
 
 
 def bench_of(strategy, rules=RULES):
-    bench = Bench()
-    bench.world.signal_rules = rules
-    bench.step._views = bench.world.views
-    bench.step.seat("s", strategy)
-    return bench
+    return Bench(("s", strategy), signals=rules)
 
 
 def test_a_strategy_is_told_of_signals_for_its_instruments_only():

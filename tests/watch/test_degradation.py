@@ -14,7 +14,8 @@ import cli
 from adapters.ibkr.client import LinkSettings
 from app.composition.seating import StrategySpec
 from app.configuration.settings import HealthSection
-from app.live.session import LiveRequest, run_live
+from app.live.request import LiveRequest
+from app.live.session import run_live
 from app.watch.metrics import Metrics
 from app.watch.watching import Watching
 from core.errors import BrokerUnreachable

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Generic, TypeVar
 
+from core.clock import SECOND_NS
+
 T = TypeVar("T")
-SECOND_NS = 1_000_000_000
 RATE_PER_S = 40
 URGENT_RATE_PER_S = 45
 

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from core.clock import from_datetime
+from core.clock import SECOND_NS, from_datetime
 
 _TIME = re.compile(r"(\d{8})(-| +)(\d{2}:\d{2}:\d{2})(?: +(.+)|(Z))?")
 _OLD_NAMES = {
@@ -43,4 +43,4 @@ def parse_time(text: str, zone: str = "UTC") -> int | None:
 
 def utc_text(ts: int) -> str:
     """Return the form in which requests give a time: `20250702-14:30:00`."""
-    return datetime.fromtimestamp(ts // 1_000_000_000, UTC).strftime("%Y%m%d-%H:%M:%S")
+    return datetime.fromtimestamp(ts // SECOND_NS, UTC).strftime("%Y%m%d-%H:%M:%S")

@@ -1,29 +1,26 @@
-"""The simulated IB Gateway, wired: a recorded day, the matching of replays, a book of its own, a server.
+"""A simulated IB Gateway, wired: a recorded day, the matching of replays, a book of its own, a server.
 
 The day comes from the log, orders meet it in the simulated broker that replays use, and what happens is
 recorded in the gateway's book: an ordinary log, by default beside the day's log, from which a later start
 goes on. Nothing of the day's log is changed.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from adapters.ibkr.gateway.accounts import Accounts
-from adapters.ibkr.gateway.book import NO_TIME, Book, rebuild
+from adapters.ibkr.gateway.book import Book, rebuild
 from adapters.ibkr.gateway.contracts import Contracts
 from adapters.ibkr.gateway.datarequests import DataRequests
 from adapters.ibkr.gateway.daybreak import DayBreak
-from adapters.ibkr.gateway.faults import Fault, Faults, parse
+from adapters.ibkr.gateway.faults import Faults
 from adapters.ibkr.gateway.feeds import Feeds
 from adapters.ibkr.gateway.historyrequests import HistoryRequests
-from adapters.ibkr.gateway.market import Market, Speed
+from adapters.ibkr.gateway.market import Market
 from adapters.ibkr.gateway.reference import Reference
 from adapters.ibkr.gateway.reports import Reports
 from adapters.ibkr.gateway.scanner import Scanner
@@ -35,67 +32,17 @@ from adapters.ibkr.gateway.wire import VERSION_MAX, VERSION_MIN
 from adapters.replay.broker import SimulatedBroker
 from adapters.replay.source import LogSource
 from app.composition.world import World
-from app.gateway_day import GatewayDay, look_back
+from app.gateway.day import GatewayDay, look_back
+from app.gateway.request import GatewayRequest
 from app.version import VERSION
 from core.agenda import Agenda
 from core.commissions import commission_model
-from core.errors import ConfigError, UsageError
-from core.events import (
-    AccountMarked,
-    CashAdjusted,
-    FxRateReported,
-    SessionStarted,
-)
-from core.matching import FillModel
+from core.errors import UsageError
+from core.events import AccountMarked, CashAdjusted, FxRateReported, SessionStarted
 from core.money import money
-from core.ports import EntryReader
 from eventstore.journal import Journal
 from eventstore.layout import Layout
 from eventstore.reader import LogReader
-
-ACCOUNT = "DU1000001"
-_NUMBER = r"\d{1,15}(?:\.\d{1,8})?"
-_BALANCE = re.compile(rf"(?P<currency>[A-Z]{{3}})=(?P<amount>-?{_NUMBER})@(?P<rate>{_NUMBER})")
-
-
-class Balance(msgspec.Struct, frozen=True):
-    """Cash in another currency than the account's, and what one unit is worth in that."""
-
-    currency: str
-    amount: Decimal
-    rate: Decimal
-
-
-class GatewayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway is asked to be. `speed` is a factor, `max` or `step`; port 0 takes a free one.
-
-    `start` is where the day begins: `open` (regular hours), `begin` (the first event) or a clock time of
-    the exchange.
-    """
-
-    date: str
-    host: str = "127.0.0.1"
-    port: int = 4002
-    speed: float | Literal["max", "step"] = 1.0
-    start: str = ""
-    faults: tuple[Fault, ...] = ()
-    server_version: int = VERSION_MAX
-    account: str = ACCOUNT
-    book: Path | None = None
-    fresh: bool = False
-    cash: Decimal = Decimal(100000)
-    currency: str = "USD"
-    balances: tuple[Balance, ...] = ()
-    commission: str = "ibkr_fixed"
-    latency_ms: float = 0.0
-    partial_fills: bool = False
-    history: int = 1
-    """How many sessions before the day are history with all that was recorded of them."""
-
-    @property
-    def fills(self) -> FillModel:
-        """How orders fill."""
-        return FillModel(self.latency_ms, self.partial_fills)
 
 
 class Gateway(msgspec.Struct, frozen=True):
@@ -106,40 +53,6 @@ class Gateway(msgspec.Struct, frozen=True):
     book: Path
     instruments: tuple[str, ...]
     resumed: bool
-
-
-def parse_speed(text: str) -> Speed:
-    """Return a factor of real time, `max` or `step`; raises `UsageError`."""
-    if text == "max":
-        return "max"
-    if text == "step":
-        return "step"
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = 0.0
-    if not 0 < factor <= 100_000:
-        raise UsageError(f"--speed {text}: expected a factor such as 1 or 60, max, or step")
-    return factor
-
-
-def parse_balance(text: str) -> Balance:
-    """Return the balance that a text such as `EUR=5000@1.08` names; raises `UsageError`."""
-    found = _BALANCE.fullmatch(text)
-    if found is None or not Decimal(found["rate"]):
-        raise UsageError(f"--balance {text}: expected currency, amount and rate, such as EUR=5000@1.08")
-    return Balance(found["currency"], Decimal(found["amount"]), Decimal(found["rate"]))
-
-
-def read_faults(script: str) -> tuple[Fault, ...]:
-    """Return the faults of a file, or of a script given as text; raises `ConfigError`."""
-    path = Path(script)
-    if script and ":" not in script and "=" not in script:
-        try:
-            return parse(path.read_text("utf-8-sig"), str(path))
-        except OSError as error:
-            raise ConfigError(f"--faults {script}: {error.strerror}; expected a file or a script") from error
-    return parse(script, "--faults")
 
 
 @contextmanager
@@ -260,59 +173,66 @@ class _Parts:
 
     def session(self, resumed: int | None) -> Session:
         """Return the gateway's session, standing at the day's start or where the book ends."""
-        request, world, day, feeds = self._request, self._world, self._day, self._feeds
+        world, day, feeds, accounts = self._world, self._day, self._feeds, self._accounts
         outbox = Outbox()
-        accounts = self._accounts
         self._day_break.end()
+
+        def now() -> int:
+            return market.now
+
         trading = Trading(
             self._book,
             self._broker,
             self._contracts,
-            Telling(self._book, outbox, lambda: market.now, self._broker.resting),
-            lambda: market.now,
+            Telling(self._book, outbox, now, self._broker.resting),
+            now,
             accounts.preview,
             accounts.refuses,
         )
-        start_ts = self._start_ts()
-        if resumed is not None and resumed >= day.begin_ts():
-            start_ts = resumed  # else the book ends before the day
-        market = Market(
-            LogSource(day.reader, day.plan.slices),
-            self._broker,
-            self._agenda,
-            world.quotes,
-            start_ts=0,
-            end_ts=day.end_ts(),
-            speed=request.speed,
-            monotonic=time.monotonic,
-            take=trading.take,
-            listen=feeds.on_event,
-        )
-        market.skip_to(start_ts, self._broker.recall(trading.waiting()).meet)
+        market = self._market(trading)
+        market.skip_to(self._goes_on_at(resumed), self._broker.recall(trading.waiting()).meet)
         market.minute = self._mark
         trading.resume()
-        timezone = day.timezone
-        settings = Settings(account=request.account, server_version=request.server_version, timezone=timezone)
-        history = HistoryRequests(
-            feeds.archive, trading.resolve, world.sessions, lambda: market.now, market.start
-        )
-        data = DataRequests(feeds, trading, history, lambda: market.now, market.start)
-        reports = Reports(accounts, trading, self._contracts, lambda: market.now, timezone)
-        reference = Reference(self._contracts, world.sessions, lambda: market.now)
-        scanner = Scanner(self._contracts, feeds, world.quotes, lambda: market.now, day.instruments)
-        faults = Faults(request.faults)
+        history = HistoryRequests(feeds.archive, trading.resolve, world.sessions, now, market.start)
         return Session(
-            settings,
+            self._settings(),
             market,
             trading,
             outbox,
             feeds,
-            data,
-            reports,
-            reference,
-            scanner,
+            DataRequests(feeds, trading, history, now, market.start),
+            Reports(accounts, trading, self._contracts, now, day.timezone),
+            Reference(self._contracts, world.sessions, now),
+            Scanner(self._contracts, feeds, world.quotes, now, day.instruments),
             self._contracts,
-            faults,
+            Faults(self._request.faults),
+        )
+
+    def _market(self, trading: Trading) -> Market:
+        day = self._day
+        return Market(
+            LogSource(day.reader, day.plan.slices),
+            self._broker,
+            self._agenda,
+            self._world.quotes,
+            start_ts=0,
+            end_ts=day.end_ts(),
+            speed=self._request.speed,
+            monotonic=time.monotonic,
+            take=trading.take,
+            listen=self._feeds.on_event,
+        )
+
+    def _goes_on_at(self, resumed: int | None) -> int:
+        # A book may end before the day begins.
+        return resumed if resumed is not None and resumed >= self._day.begin_ts() else self._start_ts()
+
+    def _settings(self) -> Settings:
+        request = self._request
+        return Settings(
+            account=request.account,
+            server_version=request.server_version,
+            timezone=self._day.timezone,
         )
 
     def _mark(self, ts: int) -> None:
@@ -322,13 +242,3 @@ class _Parts:
         cash = account.total_cash(request.account, request.currency)
         if cash is not None:
             self._book.mark(AccountMarked(ts, request.account, request.currency, equity, cash))
-
-
-def last_ts(reader: EntryReader) -> int | None:
-    """Return the last time a book speaks of; `None` if it holds definitions only."""
-    last: int | None = None
-    for batch in reader.entries():
-        for entry in batch:
-            if not isinstance(entry.event, NO_TIME):
-                last = max(last or 0, entry.event.ts)
-    return last
