@@ -43,6 +43,12 @@ def test_every_problem_with_parameters_is_named_at_once():
         assert part in text
 
 
+@pytest.mark.parametrize("name", ["fast", "ratio"])
+def test_a_truth_is_no_number(name):
+    with pytest.raises(UsageError, match=f"{name}=True: expected .* got bool"):
+        parameters(FOUND, {"instrument": "ACME", name: True})
+
+
 class Hourly(Parameters, frozen=True):
     instrument: str
     resolution: str
