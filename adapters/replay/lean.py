@@ -80,7 +80,7 @@ def _day_sets(root: Path, folder: Path, symbol: str, resolution: str, days: Days
     home = folder / symbol.lower()
     if not home.is_dir():
         _no_symbol(folder, symbol, [path.name for path in folder.iterdir() if path.is_dir()])
-    held = sorted({path.name[:8] for path in home.glob("????????_*.zip") if path.name[:8].isdigit()})
+    held = sorted({path.name[:8] for path in home.glob("[0-9]" * 8 + "_*.zip")})
     dates = [date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}") for day in held]
     wanted = [day for day in dates if days is None or days.first <= day <= days.last]
     if not wanted:

@@ -13,8 +13,10 @@ from typing import Protocol
 import msgspec
 
 from adapters.replay.preparing import Preparation, prepared
+from app.look.seqs import as_a_time, parse_seq, seqs_text
 from core.errors import DataMissing, UsageError
 from core.events import (
+    BY_TYPE,
     Bar,
     CashAdjusted,
     Entry,
@@ -29,6 +31,7 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
     SignalReceived,
+    Unknown,
 )
 from core.ports import RUN_BASE, MarketChunk, Selection, entries_of
 from core.risk import Limits, RiskState
@@ -48,7 +51,6 @@ from projections.signals import Signals
 _DAY_NS = 86_400_000_000_000
 _DEFINITIONS: frozenset[type[Event]] = frozenset({InstrumentDefined, FxRateReported, SessionScheduled})
 _TRADING: frozenset[type[Event]] = frozenset({OrderIntended, Filled, PositionAdjusted, CashAdjusted})
-_SEQ = re.compile(r"[0-9]+")
 
 
 class Facts(Protocol):
@@ -103,26 +105,29 @@ class Book(msgspec.Struct, frozen=True):
         return self.run.id if self.run is not None and seq > RUN_BASE else "log"
 
     def entry(self, seq: int) -> Entry:
-        """Return one entry; a seq above 2^40 is the run's. Raises `DataMissing`."""
+        """Return one entry; a seq above 2^40 is the run's. Raises `DataMissing`, naming what there is."""
         reader = self.facts if seq > RUN_BASE else self.log
         for batch in reader.entries(Selection(first_seq=seq, last_seq=seq)):
             for entry in batch:
                 return entry
-        raise DataMissing(f"{self.label} has no event {seq}; the last one is {reader.last_seq()}")
+        raise DataMissing(f"{self.label} has no event {seq}; {self.seqs()}{as_a_time(seq)}")
+
+    def seqs(self) -> str:
+        """Return which seqs there are, for a message."""
+        return seqs_text(self.log.last_seq(), None if self.run is None else self.facts.last_seq())
 
 
 class Moment(msgspec.Struct, frozen=True):
     """A point in a book: everything up to `seq`, or everything whose clock is not after `ts`.
 
-    `input_seq` is the seq of the log's event that was being processed then, where it is known.
+    `input_seq` is the seq of the log's event that was being processed then, where it is known, `tag` is
+    what kind of event is at `seq`.
     """
 
     seq: int | None
     ts: int
     input_seq: int | None = None
-
-    def __str__(self) -> str:
-        return f"seq {self.seq}" if self.seq is not None else "time"
+    tag: str = ""
 
 
 class Snapshot(msgspec.Struct):
@@ -204,17 +209,28 @@ def _traded(log: Facts) -> bool:
 
 
 def parse_moment(text: str, book: Book) -> Moment:
-    """Read `--at`: a seq, or a time in ISO 8601 (without an offset: UTC). Raises `UsageError`."""
-    if _SEQ.fullmatch(text):
-        entry = book.entry(int(text))
-        return Moment(entry.seq, entry.event.ts, entry.at if entry.at < RUN_BASE else None)
-    return Moment(None, parse_time(text))
+    """Read `--at`: a seq, or a time in ISO 8601 (without an offset: UTC).
+
+    Raises `UsageError` for what is neither, `DataMissing` for a seq that there is not.
+    """
+    seq = parse_seq(text)
+    if seq is None:
+        return Moment(None, parse_time(text))
+    entry = book.entry(seq)
+    return Moment(entry.seq, entry.event.ts, entry.at if entry.at < RUN_BASE else None, tag_of(entry.event))
+
+
+def tag_of(event: Event) -> str:
+    """Return the tag of an event's type, of one that this version does not know, too."""
+    return event.tag if isinstance(event, Unknown) else BY_TYPE[type(event)].tag
 
 
 def parse_time(text: str) -> int:
     """Return ns since 1970 UTC for an ISO 8601 time, up to nanoseconds; without an offset it is UTC."""
     match = re.fullmatch(
-        r"(.+?:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?|(\d{4}-\d\d-\d\d)", text.strip()
+        r"(.+?:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?|(\d{4}-\d\d-\d\d)",
+        text.strip(),
+        re.ASCII,
     )
     if not match:
         raise UsageError(f"{text!r} is neither a seq nor a time such as 2025-07-02T14:30:00.25Z")

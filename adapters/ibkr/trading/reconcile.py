@@ -166,7 +166,7 @@ def _still_missing(before: BreakFound, over: Collection[str], folds: Folds) -> b
 
 
 def _external(order: Order, evidence: Evidence, ts: int) -> Iterator[Event]:
-    perm = int(order.id.removeprefix("external-")) if order.id[9:].isdigit() else 0
+    perm = int(order.id.removeprefix("external-")) if order.id[9:].isdecimal() else 0
     if perm not in evidence.open:
         over = evidence.completed.get(perm)
         yield as_external(order, over.state.status if over is not None else "Gone", ts)
