@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.live.session import LiveSession
-from core.events import BreakFound, BreakResolved, OrderSent, SendFailed
+from core.events import BreakAccepted, BreakFound, BreakResolved, OrderSent, SendFailed
 from tests.live.rig import Books, Rig
 
 Start = Callable[..., tuple[Rig, Any]]
@@ -70,3 +70,21 @@ def test_a_client_that_takes_every_order_for_its_own_is_caught(
 ) -> None:
     _, gateway = under_two_ids(start, "modify", knows_one_client)
     assert books(gateway).sent_twice() == ["drill-1-1"]
+
+
+def test_what_was_accepted_stays_accepted_when_the_log_is_opened_again(start: Start, tape: Any) -> None:
+    first, gateway = start(settings={"client_id": 7}, plan="cancel", offset=2.0, until=rests)
+    first.run()
+    for _ in range(2):
+        again, _ = start(served=gateway, plan="cancel", until=compared, orders=0)
+        again.run()
+        kinds = [e.kind for e in again.events(BreakFound)]
+        assert kinds == ["other_client"]
+        accepted = tape("--log", again.root, "accept", "--reason", "it may rest")
+    assert (accepted.code, "nothing to accept" in accepted.err) == (2, True)
+    assert len(again.events(BreakAccepted)) == 1
+    assert not again.session.gate.breaks
+
+
+def compared(rig: Rig) -> bool:
+    return rig.session.gate.reconciled

@@ -42,6 +42,8 @@ CASH_SETTLES_NS = 180 * SECOND_NS
 """The broker's balances follow a fill with a delay of up to three minutes."""
 _MENDING = ("unknown_order", "duplicate_order", "other_client")
 """Breaks that a later look may explain; the others wait for the operator."""
+_PASSING = frozenset((*_MENDING, "lost_order"))
+"""Accepted breaks that are over once a look does not find them: another one of the same words is news."""
 
 
 def reconcile(
@@ -75,7 +77,8 @@ def reconcile(
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
     found += _cash(account, evidence, folds, ts)
-    return [*_news(found, folds, ts, account), _finished(reason, found, evidence, ts)]
+    news = list(_news(found, folds, ts, account))
+    return [*news, _finished(reason, _open(found, folds), evidence, ts)]
 
 
 def recheck(
@@ -259,13 +262,13 @@ def _bought(account: str, folds: Folds) -> dict[str, Decimal]:
 
 
 def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> Iterator[Event]:
-    """Yield the events without breaks that are open already, then the breaks that this look explains.
+    """Yield the events without breaks that are open already or accepted, then what this look explains.
 
     `mending` is the account that the look was about, if it was a whole one.
     """
     before = folds.breaks.found() if folds.breaks is not None else []
-    known = {event.message for event in before}
-    again = {(e.account, e.instrument, e.kind) for e in found if isinstance(e, BreakFound)}
+    known = {event.message for event in before} | _accepted(folds)
+    again = {(e.account, e.instrument, e.kind) for e in _open(found, folds)}
     for event in found:
         if not isinstance(event, BreakFound) or event.message not in known:
             yield event
@@ -277,12 +280,31 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> I
     for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
         if at[0] == mending and at[2] in _MENDING and at not in again:
             yield BreakResolved(ts, *at, "not found by a later comparison")
+    seen = {(e.account, e.instrument, e.kind) for e in found if isinstance(e, BreakFound)}
+    for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in _standing(folds)):
+        if at[0] == mending and at[2] in _PASSING and at not in seen:
+            yield BreakResolved(ts, *at, "accepted, and not found by a later comparison")
 
 
-def _finished(reason: str, found: Sequence[Event], evidence: Evidence, ts: int) -> ReconciliationFinished:
-    breaks = sum(isinstance(event, BreakFound) for event in found)
+def _standing(folds: Folds) -> list[BreakFound]:
+    return folds.breaks.accepted() if folds.breaks is not None else []
+
+
+def _accepted(folds: Folds) -> set[str]:
+    return {event.message for event in _standing(folds)}
+
+
+def _open(found: Sequence[Event], folds: Folds) -> list[BreakFound]:
+    """Return the breaks that a look found and nobody has accepted as they are."""
+    accepted = _accepted(folds)
+    return [each for each in found if isinstance(each, BreakFound) and each.message not in accepted]
+
+
+def _finished(
+    reason: str, breaks: Sequence[BreakFound], evidence: Evidence, ts: int
+) -> ReconciliationFinished:
     counts = (len(evidence.open), len(evidence.executions), len(evidence.positions))
-    return ReconciliationFinished(ts, reason, *counts, breaks, _digest(evidence))
+    return ReconciliationFinished(ts, reason, *counts, len(breaks), _digest(evidence))
 
 
 def _digest(evidence: Evidence) -> str:
