@@ -105,6 +105,15 @@ def exact(name: str, value: Decimal | float | None) -> Decimal | None:
         raise Defect("price", "a finite number", value, message) from error
 
 
+def exact_or_nan(name: str, value: Decimal | float) -> Decimal:
+    """Return a price as exact money, NaN for one that no order has; raises `UsageError` for no number."""
+    number(name, value)
+    try:
+        return exact(name, value) or ZERO
+    except Defect:
+        return Decimal("NaN")
+
+
 @lru_cache(maxsize=4_096)  # hot: most orders are of a quantity that was asked for before
 def _amount(value: Decimal | float) -> Decimal:
     return money(_decimal(value))
