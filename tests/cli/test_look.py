@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.ports import RUN_BASE
+from tests.eventstore.sealed_logs import write_unsealed
 
 JSON_LISTS = ["positions", "orders", "fills", "events"]
 
@@ -396,6 +397,14 @@ def test_looking_changes_no_byte_of_the_log(tape, log):
 def test_the_next_command_looks_at_the_same_run(tape, sample_log, words):
     done = tape("--log", sample_log, *words.split(), "--run", "latest")
     assert done.err.rstrip().endswith("--run latest")
+
+
+def test_status_of_data_without_sessions_names_a_next_step_that_works(tape, tmp_path):
+    root = write_unsealed(tmp_path / "log", 30)
+    done = tape("--log", root, "status")
+    assert done.code == 0, done.err
+    _, _, suggested = done.err.strip().partition("next: tape ")
+    assert len(tape(*shlex.split(suggested), "--json").json) == 30
 
 
 def test_status_says_what_a_glance_sees_of_damage_and_names_the_next_step(tape, log):
