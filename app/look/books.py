@@ -193,7 +193,7 @@ def open_book(root: Path, run: str | None = None, *, currency: str = "USD") -> B
     if run == "log":
         return Book(f"log {root}", log, log, currency=currency)
     if run is None:
-        if _traded(log) or not (list_runs(root) or unreadable_runs(root)):
+        if not (list_runs(root) or unreadable_runs(root)) or _traded(log):
             return Book(f"log {root}", log, log, currency=currency)
         run = "latest"
     found = find_run(root, run)
