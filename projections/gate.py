@@ -54,10 +54,10 @@ class GateState(State, kw_only=True):
     halt_reason: str
     observing: bool
     halts: int
+    accepted: dict[str, list[BreakFound]]
     breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
     paused: dict[str, str]
-    accepted: dict[str, list[BreakFound]]
 
 
 class Gate(Projection):
@@ -79,9 +79,9 @@ class Gate(Projection):
         self._link_reason = "not connected yet"
         self._halt_reason = ""
         self._breaks: dict[str, list[BreakFound]] = {}
-        self._stand: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
         self._paused: dict[str, str] = {}
+        self._stand: dict[str, list[BreakFound]] = {}  # accepted, and found again by each look
         self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
         super().__init__(
             {
@@ -264,10 +264,10 @@ class Gate(Projection):
             halt_reason=self._halt_reason,
             observing=self.observing,
             halts=self.halts,
+            accepted={name: list(found) for name, found in sorted(self._stand.items())},
             breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
             paused=dict(sorted(self._paused.items())),
-            accepted={name: list(found) for name, found in sorted(self._stand.items())},
         )
 
     def restore(self, state: GateState) -> None:
@@ -275,7 +275,7 @@ class Gate(Projection):
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
         self.halt, self._halt_reason, self.halts = state.halt, state.halt_reason, state.halts
         self.observing = state.observing
-        self._breaks = {name: list(found) for name, found in state.breaks.items()}
         self._stand = {name: list(found) for name, found in state.accepted.items()}
+        self._breaks = {name: list(found) for name, found in state.breaks.items()}
         self._data, self._paused = dict(state.data), dict(state.paused)
         self.applied_seq = state.applied_seq

@@ -93,8 +93,7 @@ def _resume(desk: Desk, args: Mapping[str, Any], ts: int) -> Reply:
 
 def _accept(desk: Desk, args: Mapping[str, Any], ts: int) -> Reply:
     gate = desk.world.gate
-    found = gate.found() if gate is not None else []
-    breaks = list(dict.fromkeys(each.instrument for each in found))
+    breaks = gate.breaks if gate is not None else {}
     wanted = args.get("instrument") or None
     chosen = [name for name in breaks if wanted in (None, name)]
     if not chosen:
@@ -103,15 +102,15 @@ def _accept(desk: Desk, args: Mapping[str, Any], ts: int) -> Reply:
         raise UsageError(f"{what}: there is nothing to accept{known}; next: tape status")
     reason = _reason(args)
     events: list[Event] = []
-    # A break may be of another account than that of the last session.
-    for name, account in dict.fromkeys((e.instrument, e.account) for e in found if e.instrument in chosen):
-        events.append(BreakAccepted(ts, account, name, reason))
-        events += _taken_over(desk.world, account, name, reason, ts)
+    for name in chosen:
+        events.append(BreakAccepted(ts, desk.account, name, reason))
+        events += _taken_over(desk, name, reason, ts)
     return Reply(events, {"accepted": chosen})
 
 
-def _taken_over(world: World, account: str, instrument: str, reason: str, ts: int) -> list[Event]:
+def _taken_over(desk: Desk, instrument: str, reason: str, ts: int) -> list[Event]:
     """Set our position to the broker's, in the ledger of nobody: no strategy made the difference."""
+    world, account = desk.world, desk.account
     there = next((p for p in world.reported.reported(account) if p.instrument == instrument), None)
     theirs = there.quantity if there is not None else ZERO
     ours = world.positions.position(account, instrument)

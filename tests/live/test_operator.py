@@ -252,17 +252,6 @@ def test_an_accepted_break_makes_our_position_the_brokers_and_a_strategy_may_ado
     ]
 
 
-def test_a_break_of_another_account_than_the_last_sessions_is_accepted_for_its_own(log, tape):
-    broken(log)
-    journal = Journal.open(log)
-    journal.append(SessionStarted(3, 2, "live", "DU2", "0", "{}", "", "[]", "", "none"))
-    journal.commit(sync=True)
-    journal.close()
-    assert tape("--log", log, "accept", "ZVXA", "--reason", "bought by hand").code == 0
-    assert tape("--log", log, "status", "--json").json["breaks"] == {}
-    assert [e.account for e in events_of(log, BreakAccepted, PositionAdjusted)] == ["DU1", "DU1"]
-
-
 @pytest.fixture(scope="module")
 def resting(ib_gateway_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo whose orders rest; tests ask it for nothing that changes that."""

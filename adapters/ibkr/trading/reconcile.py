@@ -76,9 +76,9 @@ def reconcile(
     found += _exits(found, ours, folds, ts)
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
+    found = _without_accepted(found, folds, ts, account)
     found += _cash(account, evidence, folds, ts)
-    news = list(_news(found, folds, ts, account))
-    return [*news, _finished(reason, _open(found, folds), evidence, ts)]
+    return [*_news(found, folds, ts, account), _finished(reason, found, evidence, ts)]
 
 
 def recheck(
@@ -95,7 +95,7 @@ def recheck(
         if here is not None and settled.get(order.id) == order.version:
             found += fate_of(order, here, folds, client_id, ts, 0)
     found += _back(ours, folds, ts)
-    return list(_news(found, folds, ts))
+    return list(_news(_without_accepted(found, folds, ts), folds, ts))
 
 
 def extra_orders(evidence: Evidence, folds: Folds, client_id: int) -> list[int]:
@@ -261,14 +261,39 @@ def _bought(account: str, folds: Folds) -> dict[str, Decimal]:
     return found
 
 
+def _without_accepted(found: Sequence[Event], folds: Folds, ts: int, whole: str = "") -> list[Event]:
+    """Return what a look found but breaks that were accepted as they are, and which of those are over.
+
+    `whole` is the account that the look was about, if it was a whole one.
+    """
+    standing = folds.breaks.accepted() if folds.breaks is not None else []
+    if not standing:
+        return list(found)
+    breaks = [each for each in found if isinstance(each, BreakFound)]
+    known = {(each.account, each.message) for each in standing}
+    seen = {(each.account, each.instrument, each.kind) for each in breaks}
+    left: list[Event] = [
+        each
+        for each in found
+        if not isinstance(each, BreakFound) or (each.account, each.message) not in known
+    ]
+    gone = dict.fromkeys((each.account, each.instrument, each.kind) for each in standing)
+    left += [
+        BreakResolved(ts, *at, "accepted, and not found by a later comparison")
+        for at in gone
+        if at[0] == whole and at[2] in _PASSING and at not in seen
+    ]
+    return left
+
+
 def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> Iterator[Event]:
-    """Yield the events without breaks that are open already or accepted, then what this look explains.
+    """Yield the events without breaks that are open already, then the breaks that this look explains.
 
     `mending` is the account that the look was about, if it was a whole one.
     """
     before = folds.breaks.found() if folds.breaks is not None else []
-    known = {event.message for event in before} | _accepted(folds)
-    again = {(e.account, e.instrument, e.kind) for e in _open(found, folds)}
+    known = {event.message for event in before}
+    again = {(e.account, e.instrument, e.kind) for e in found if isinstance(e, BreakFound)}
     for event in found:
         if not isinstance(event, BreakFound) or event.message not in known:
             yield event
@@ -280,31 +305,12 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> I
     for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in before):
         if at[0] == mending and at[2] in _MENDING and at not in again:
             yield BreakResolved(ts, *at, "not found by a later comparison")
-    seen = {(e.account, e.instrument, e.kind) for e in found if isinstance(e, BreakFound)}
-    for at in dict.fromkeys((e.account, e.instrument, e.kind) for e in _standing(folds)):
-        if at[0] == mending and at[2] in _PASSING and at not in seen:
-            yield BreakResolved(ts, *at, "accepted, and not found by a later comparison")
 
 
-def _standing(folds: Folds) -> list[BreakFound]:
-    return folds.breaks.accepted() if folds.breaks is not None else []
-
-
-def _accepted(folds: Folds) -> set[str]:
-    return {event.message for event in _standing(folds)}
-
-
-def _open(found: Sequence[Event], folds: Folds) -> list[BreakFound]:
-    """Return the breaks that a look found and nobody has accepted as they are."""
-    accepted = _accepted(folds)
-    return [each for each in found if isinstance(each, BreakFound) and each.message not in accepted]
-
-
-def _finished(
-    reason: str, breaks: Sequence[BreakFound], evidence: Evidence, ts: int
-) -> ReconciliationFinished:
+def _finished(reason: str, found: Sequence[Event], evidence: Evidence, ts: int) -> ReconciliationFinished:
+    breaks = sum(isinstance(event, BreakFound) for event in found)
     counts = (len(evidence.open), len(evidence.executions), len(evidence.positions))
-    return ReconciliationFinished(ts, reason, *counts, len(breaks), _digest(evidence))
+    return ReconciliationFinished(ts, reason, *counts, breaks, _digest(evidence))
 
 
 def _digest(evidence: Evidence) -> str:
