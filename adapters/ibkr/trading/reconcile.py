@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from adapters.ibkr.trading.accepted import without_accepted
 from adapters.ibkr.trading.external import as_external
 from adapters.ibkr.trading.families import exit_missing
 from adapters.ibkr.trading.fates import Found, break_of, fate_of, gone, gone_with_its_entry, status_of
@@ -42,8 +43,6 @@ CASH_SETTLES_NS = 180 * SECOND_NS
 """The broker's balances follow a fill with a delay of up to three minutes."""
 _MENDING = ("unknown_order", "duplicate_order", "other_client")
 """Breaks that a later look may explain; the others wait for the operator."""
-_PASSING = frozenset((*_MENDING, "lost_order"))
-"""Accepted breaks that are over once a look does not find them: another one of the same words is news."""
 
 
 def reconcile(
@@ -76,7 +75,7 @@ def reconcile(
     found += _exits(found, ours, folds, ts)
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
-    found = _without_accepted(found, folds, ts, account)
+    found = without_accepted(found, folds, ts, account)
     found += _cash(account, evidence, folds, ts)
     return [*_news(found, folds, ts, account), _finished(reason, found, evidence, ts)]
 
@@ -95,7 +94,7 @@ def recheck(
         if here is not None and settled.get(order.id) == order.version:
             found += fate_of(order, here, folds, client_id, ts, 0)
     found += _back(ours, folds, ts)
-    return list(_news(_without_accepted(found, folds, ts), folds, ts))
+    return list(_news(without_accepted(found, folds, ts), folds, ts))
 
 
 def extra_orders(evidence: Evidence, folds: Folds, client_id: int) -> list[int]:
@@ -259,31 +258,6 @@ def _bought(account: str, folds: Folds) -> dict[str, Decimal]:
             known = found.get(definition.symbol, ZERO)
             found[definition.symbol] = CONTEXT.add(known, held.quantity)
     return found
-
-
-def _without_accepted(found: Sequence[Event], folds: Folds, ts: int, whole: str = "") -> list[Event]:
-    """Return what a look found but breaks that were accepted as they are, and which of those are over.
-
-    `whole` is the account that the look was about, if it was a whole one.
-    """
-    standing = folds.breaks.accepted() if folds.breaks is not None else []
-    if not standing:
-        return list(found)
-    breaks = [each for each in found if isinstance(each, BreakFound)]
-    known = {(each.account, each.message) for each in standing}
-    seen = {(each.account, each.instrument, each.kind) for each in breaks}
-    left: list[Event] = [
-        each
-        for each in found
-        if not isinstance(each, BreakFound) or (each.account, each.message) not in known
-    ]
-    gone = dict.fromkeys((each.account, each.instrument, each.kind) for each in standing)
-    left += [
-        BreakResolved(ts, *at, "accepted, and not found by a later comparison")
-        for at in gone
-        if at[0] == whole and at[2] in _PASSING and at not in seen
-    ]
-    return left
 
 
 def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> Iterator[Event]:
