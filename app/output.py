@@ -227,10 +227,6 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-NO_TIME = "–"
-"""What a table shows of an event that speaks of no time: its `ts` is 0."""
-
-
 def when(ts: int | None, zone: str = "UTC") -> str:
     """Return a time in ns since 1970 UTC as ISO 8601 in `zone`, with only the digits that it needs.
 

@@ -8,12 +8,14 @@ import click
 
 from app.commands.base import COUNT, Call, verb
 from app.commands.look import book_of, narrowing, run_option, same_run
-from app.output import NO_TIME, when
+from app.output import when
 from core.errors import UsageError
 
 _FLUSHED = 1_000
 _POLL_S = 0.2
 _LIMIT = 50
+_NO_TIME = "–"
+"""What the table shows of an event that speaks of no time: its `ts` is 0."""
 _VALUE_MAX = 100
 """A table of events cuts longer values, such as a session's whole configuration; `--json` has all of them."""
 
@@ -91,7 +93,7 @@ def events(
     cells = [
         (
             row["seq"],
-            row["time"] if row["ts"] else NO_TIME,
+            row["time"] if row["ts"] else _NO_TIME,
             row["type"],
             looking.summary(e.event, value_max=_VALUE_MAX),
         )
