@@ -4,10 +4,25 @@ Owns the table of verbs and how errors become messages and exit codes. Imports n
 until a verb runs, so that help is instant; what a verb does lives in `app.commands`.
 """
 
-import contextlib
-import errno
 import os
 import sys
+from types import TracebackType
+
+INTERRUPTED = 130
+_told = sys.excepthook
+
+
+def _leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End the process where the imports below are interrupted, as a verb ends: nothing has begun yet."""
+    if issubclass(kind, KeyboardInterrupt):
+        os._exit(INTERRUPTED)
+    _told(kind, error, trace)
+
+
+sys.excepthook = _leave  # until `main` takes over; a handler of signals would cost an import more
+
+import contextlib
+import errno
 from collections.abc import Sequence
 from typing import Any
 
@@ -171,6 +186,13 @@ def tape(
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never lets a traceback out unless `-v` asks for it."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt:  # before click takes care of it, or after
+        return INTERRUPTED
+
+
+def _run(args: Sequence[str] | None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (`tape status >&-`): nobody wants to read it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # open to the end
@@ -185,7 +207,7 @@ def main(args: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.Abort:
-        return 130
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the last line of defence: anything else is our bug
         return _failed(error, asked, verbose=_asked_for_details(arguments))
     return code if isinstance(code, int) else 0
@@ -234,3 +256,5 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+sys.excepthook = _told

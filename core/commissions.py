@@ -163,7 +163,7 @@ COMMISSION_MODELS: Mapping[str, CommissionModel] = MappingProxyType(
 )
 """All named models; `commission_model` knows rates beside them."""
 
-_RATE = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?(%|bps|each)")
+_RATE = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?(%|bps|each)", re.ASCII)
 _RATES = {"%": Decimal("0.01"), "bps": Decimal("0.0001"), "each": Decimal(1)}
 
 

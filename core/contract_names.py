@@ -4,8 +4,8 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-OPTION = re.compile(r"(?P<symbol>.+)-(?P<expiry>\d{8})-(?P<right>[CP])-(?P<strike>\d+(\.\d+)?)")
-FUTURE = re.compile(r"(?P<symbol>.+)-(?P<expiry>\d{6}|\d{8})")
+OPTION = re.compile(r"(?P<symbol>.+)-(?P<expiry>\d{8})-(?P<right>[CP])-(?P<strike>\d+(\.\d+)?)", re.ASCII)
+FUTURE = re.compile(r"(?P<symbol>.+)-(?P<expiry>\d{6}|\d{8})", re.ASCII)
 
 
 class ContractName(NamedTuple):

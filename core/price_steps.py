@@ -11,12 +11,18 @@ from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import pairwise
+from typing import Literal, get_args
 
+from core.errors import UnknownInstrument, UsageError
 from core.events import InstrumentDefined
 from core.money import CONTEXT, QUANTUM, ZERO, money, plain
+from core.views import InstrumentsView
 
 Pairs = Iterable[tuple[Decimal, Decimal]]
 """Steps: the edge from which on each holds, and the step."""
+
+Rounding = Literal["nearest", "down", "up"]
+"""Which valid price stands for one that is none."""
 
 _MAX = Decimal(10**12)
 
@@ -65,6 +71,17 @@ class PriceSteps:
             odd = CONTEXT.divide(low, self.at(low)) % 2
             return high if odd else low
         return low if below < above else high
+
+    def rounded(self, price: Decimal, to: Rounding) -> Decimal:
+        """Return the valid price in a direction; raises `UsageError` for one that is none."""
+        match to:
+            case "nearest":
+                return self.nearest(price)
+            case "down":
+                return self.down(price)
+            case "up":
+                return self.up(price)
+        raise UsageError(f"to={to!r}: expected {', '.join(get_args(Rounding))}")
 
     def down(self, price: Decimal) -> Decimal:
         """Return the highest valid price that is not above `price`."""
@@ -117,6 +134,14 @@ class PriceSteps:
 def steps_of(instrument: InstrumentDefined) -> PriceSteps:
     """Return the valid prices of an instrument."""
     return _known(instrument.tick_size, instrument.price_steps)
+
+
+def steps_in(instruments: InstrumentsView, name: str) -> PriceSteps:
+    """Return the valid prices of an instrument by name; of one that nobody has defined, all of 8 decimals."""
+    try:
+        return steps_of(instruments.instrument(name))
+    except UnknownInstrument:
+        return _known(ZERO, "")
 
 
 def parse_steps(text: str) -> list[tuple[Decimal, Decimal]]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from math import inf, isfinite
 from numbers import Real
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ TEXT_MAX = 4_000
 _SHOWN_MAX = 80
 _QUICK_MAX = 10**15
 _NO_NUMBER = (InvalidEvent, TypeError, ValueError, ArithmeticError)
+_N = TypeVar("_N")
 
 
 class Bracketed(msgspec.Struct, frozen=True, gc=False):
@@ -88,20 +89,29 @@ def flag(name: str, value: Any) -> bool:
     """Return a truth value, numpy's too; raises `UsageError` for what is none."""
     if isinstance(value, bool):
         return value
-    if _is_number(value) and _float(value) in (0.0, 1.0):
+    if (_is_number(value) or _is_truth(value)) and _float(value) in (0.0, 1.0):
         return bool(value)
     raise UsageError(f"{name}={shown(value)}: expected True or False")
 
 
 def exact(name: str, value: Decimal | float | None) -> Decimal | None:
-    """Return a price as exact money; raises `Defect` for what is no number."""
+    """Return a price as exact money; raises `Defect` for what is no number; `True` is none."""
     if value is None:
         return None
     try:
-        return money(value) if isinstance(value, Decimal) else price(value)
+        return money(value) if isinstance(value, Decimal) else price(_no_truth(value))
     except _NO_NUMBER as error:
         message = f"{name} {shown(value)} is no price: expected a finite number"
         raise Defect("price", "a finite number", value, message) from error
+
+
+def exact_or_nan(name: str, value: Decimal | float) -> Decimal:
+    """Return a price as exact money, NaN for one that no order has; raises `UsageError` for no number."""
+    number(name, value)
+    try:
+        return exact(name, value) or ZERO
+    except Defect:
+        return Decimal("NaN")
 
 
 @lru_cache(maxsize=4_096)  # hot: most orders are of a quantity that was asked for before
@@ -110,11 +120,11 @@ def _amount(value: Decimal | float) -> Decimal:
 
 
 def amount(value: Decimal | float) -> Decimal:
-    """Return a quantity as exact money; raises `Defect` for what is no number, or a negative one."""
+    """Return a quantity as exact money; raises `Defect` for no number, or a negative one."""
     if type(value) is int and 0 <= value <= _QUICK_MAX:  # hot: nearly every quantity
         return money(value)
     try:
-        found = _amount(value)
+        found = _amount(value if type(value) is Decimal else _no_truth(value))
     except _NO_NUMBER as error:
         message = f"quantity {shown(value)}: expected a number below 1e30, such as 100"
         raise Defect("quantity", "a number below 1e30", value, message) from error
@@ -137,8 +147,11 @@ def share(name: str, value: Decimal | float) -> Decimal:
 
 
 def recordable(name: str, value: float) -> float:
-    """Return a value of a series; raises `Defect` for NaN and infinity, `UsageError` for no number."""
-    found = number(f"series {name!r}: value", value)
+    """Return a value of a series, 1 or 0 for a truth.
+
+    Raises `Defect` for NaN and infinity, `UsageError` for no number.
+    """
+    found = float(value) if _is_truth(value) else number(f"series {name!r}: value", value)
     if isfinite(found):
         return found
     message = f"series {name!r}: {shown(value)} cannot be recorded: expected a finite number"
@@ -194,11 +207,18 @@ def is_negative(value: Any) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal | Real | SupportsIndex) or _is_truth(value)
+    return isinstance(value, int | float | Decimal | Real | SupportsIndex) and not _is_truth(value)
 
 
 def _is_truth(value: object) -> bool:
-    return type(value).__name__ in ("bool_", "bool")  # numpy's, which says of itself no more than that
+    return type(value).__name__ in ("bool", "bool_")  # numpy's, too, which says of itself no more than that
+
+
+def _no_truth(value: _N) -> _N:
+    # Python counts with truths, and takes them for 1 and 0 wherever it looks them up.
+    if _is_truth(value):
+        raise TypeError("a truth is no number")
+    return value
 
 
 def _decimal(value: Any) -> Decimal:

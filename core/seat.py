@@ -12,6 +12,9 @@ from typing import cast
 from core.asking import Desk
 from core.clock import wall
 from core.errors import UsageError
+from core.money import ZERO, money
+from core.price_steps import Rounding, steps_in
+from core.requests import exact_or_nan, shown
 from core.signals.composite import SignalRules
 from core.views import InstrumentsView, Order, QuotesView, SignalsView
 
@@ -69,6 +72,31 @@ class Seat:
     def stance(self, instrument: str) -> str:
         """Return the stance of the last composite that the log has: of this session, or of one before."""
         return self.desk.decided.stance(self.desk.id, instrument)
+
+    def tick_size(self, instrument: str, price: Decimal | float) -> Decimal:
+        """Return the step between valid prices that holds at a price; at an edge, the one from there on.
+
+        Raises `UsageError` for what is no finite number.
+        """
+        at = exact_or_nan("price", price)
+        if at.is_nan():
+            raise UsageError(f"price={shown(price)}: expected a finite number")
+        return steps_in(self.instruments, instrument).at(at)
+
+    def round_to_tick(self, instrument: str, price: Decimal | float, *, to: Rounding = "nearest") -> Decimal:
+        """Return a valid price of an instrument: the `nearest`, or the next one `down` or `up`.
+
+        Halfway between two, the nearest is the one of an even number of steps. A price above 0 becomes at
+        least the lowest one there is. NaN stays what it is, so that the order it goes into is refused on
+        record. It is how automatic exits are rounded, by the steps that the log knows at this moment. Raises
+        `UsageError` for what is no number.
+        """
+        wanted = exact_or_nan("price", price)
+        if wanted.is_nan():
+            return wanted
+        steps = steps_in(self.instruments, instrument)
+        found = steps.rounded(wanted, to)
+        return money(max(found, steps.lowest) if wanted > ZERO else found)
 
     def position(self, instrument: str) -> Decimal:
         """Return the signed quantity that this strategy holds."""

@@ -1,11 +1,14 @@
 """Which sealed directories hold a log, and their manifests as far as they are asked for.
 
 Directories are self-describing: there is no list of them that could go out of step. Their names state their
-seqs, so who asks for some seqs has only those manifests read. After a compaction that was interrupted, a
-wider directory hides those inside it. That the ranges tile 1..N is for others to judge, who know what the
-journal holds. Reading only.
+seqs, so `spans` reads no manifest, and who goes through them reads those that it comes to. Names do not state
+times: who asks for times has the manifests read. After a compaction that was interrupted, a wider directory
+hides those inside it. That the ranges tile 1..N is for others to judge, who know what the journal holds.
+Reading only.
 """
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +29,27 @@ class Catalogue:
         self._layout = Layout(root)
         self._known: dict[str, SealedPart] = {}
 
-    def parts(self, first_seq: int = 1, last_seq: int = _MAX_SEQ) -> list[SealedPart]:
+    def spans(self, first_seq: int = 1, last_seq: int = _MAX_SEQ) -> list["Span"]:
         """Return the directories that hold any of these seqs, in seq order, without those inside a wider one.
 
         Raises `CorruptLog` if any two overlap otherwise. Gaps are for the reader to judge.
         """
+        return [s for s in self._listing() if s.first_seq <= last_seq and first_seq <= s.last_seq]
+
+    def part(self, span: "Span") -> SealedPart:
+        """Return a directory with its manifest.
+
+        Raises `CorruptLog`, and `FileNotFoundError` if a compaction has removed it since it was listed.
+        """
+        found = self._part(span.path)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(span.path))
+        return found
+
+    def parts(self, first_seq: int = 1, last_seq: int = _MAX_SEQ) -> list[SealedPart]:
+        """Return the directories of `spans`, each with its manifest. Raises `CorruptLog`."""
         for _ in range(_MAX_RETRIES):
-            spans = [s for s in self._listing() if s.first_seq <= last_seq and first_seq <= s.last_seq]
+            spans = self.spans(first_seq, last_seq)
             parts = [part for span in spans if (part := self._part(span.path))]
             if len(parts) == len(spans):
                 return parts
@@ -63,7 +80,7 @@ class Catalogue:
                 break
         return parts[::-1]
 
-    def _listing(self) -> list["_Span"]:
+    def _listing(self) -> list["Span"]:
         spans = _visible(stable_listing(self._layout))
         if known := self._known:
             shown = (span.path.name for span in spans)
@@ -124,12 +141,12 @@ def hidden(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _visible(paths: Iterable[Path]) -> list["_Span"]:
+def _visible(paths: Iterable[Path]) -> list["Span"]:
     """Return the directories in seq order without those inside a wider one, going by their names.
 
     Raises `CorruptLog` if two overlap otherwise.
     """
-    shown: list[_Span] = []
+    shown: list[Span] = []
     for span in _widest_first(paths):
         if shown and span.last_seq <= shown[-1].last_seq:
             continue
@@ -141,13 +158,14 @@ def _visible(paths: Iterable[Path]) -> list["_Span"]:
     return shown
 
 
-class _Span(NamedTuple):
-    # A directory and the seqs that its name states.
+class Span(NamedTuple):
+    """A sealed directory, and the seqs that its name states."""
+
     first_seq: int
     last_seq: int
     path: Path
 
 
-def _widest_first(paths: Iterable[Path]) -> list[_Span]:
-    spans = [_Span(*span, path) for path in paths if (span := sealed_range(path))]
+def _widest_first(paths: Iterable[Path]) -> list[Span]:
+    spans = [Span(*span, path) for path in paths if (span := sealed_range(path))]
     return sorted(spans, key=lambda span: (span.first_seq, -span.last_seq))

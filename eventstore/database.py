@@ -172,7 +172,7 @@ def snapshot(layout: Layout) -> Tables:
         except FileNotFoundError:
             continue  # sealed and unlinked while it was being read: look again
         sealed = Catalogue(layout.root).parts()
-        hot = only_hot(segments, sealed)
+        hot = only_hot(segments, sealed, lambda part: part)
         _check_tiling(layout.root, sealed, hot)
         return Tables(sealed, _together(rows[segment.path] for segment in hot))
     raise UsageError(f"{layout.root}: its files keep vanishing while they are read; try again")

@@ -6,8 +6,10 @@ recovery and `verify` to judge; a reader takes the good prefix. Segments may van
 because sealing unlinks them: `FileNotFoundError` means "look again".
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -75,21 +77,43 @@ def hot_segments(layout: Layout) -> list[HotSegment]:
     return [HotSegment(path, header, ends.get(header.number)) for path, header in found]
 
 
-def only_hot(segments: Sequence[HotSegment], sealed: Sequence[SealedPart]) -> list[HotSegment]:
+class Sealed(Protocol):
+    """A sealed directory, as far as its name tells; it holds whole segments."""
+
+    @property
+    def first_seq(self) -> int:
+        """The first seq it holds."""
+
+    @property
+    def last_seq(self) -> int:
+        """The last seq it holds."""
+
+
+_S = TypeVar("_S", bound=Sealed)
+
+
+def only_hot(
+    segments: Sequence[HotSegment], sealed: Sequence[_S], part: Callable[[_S], SealedPart]
+) -> list[HotSegment]:
     """Return the segments that are not sealed, each with its length if a sealed successor states it.
 
-    Sealing goes segment by segment and one of them may have failed, so the last sealed seq says nothing
-    about the segments before it.
+    `sealed` are in seq order; the manifest is read, by `part`, of such a successor alone. Sealing goes
+    segment by segment and one of them may have failed, so the last sealed seq says nothing about the
+    segments before it.
     """
-    copies = {segment.number: segment for part in sealed for segment in part.manifest.segments}
-    ends = {segment.previous_number: segment.previous_length for segment in copies.values()}
-    return [
-        segment
-        if segment.valid_length is not None
-        else HotSegment(segment.path, segment.header, ends.get(segment.header.number))
-        for segment in segments
-        if segment.header.number not in copies
-    ]
+    firsts = [span.first_seq for span in sealed]
+    found = []
+    for segment in segments:
+        following = bisect_right(firsts, segment.first_seq)
+        if following and segment.first_seq <= sealed[following - 1].last_seq:
+            continue
+        if segment.valid_length is None and following < len(sealed):
+            successors = part(sealed[following]).manifest.segments
+            ends = {each.previous_number: each.previous_length for each in successors}
+            found.append(HotSegment(segment.path, segment.header, ends.get(segment.header.number)))
+        else:
+            found.append(segment)
+    return found
 
 
 def _header(path: Path) -> SegmentHeader | None:

@@ -2,9 +2,10 @@
 
 A reader takes no lock and writes nothing. It lists the hot journal first and the sealed directories
 second: an event moves from hot to sealed only, so in this order none is missed, and what is found
-twice is taken from sealed. A segment whose sealing failed stays hot between sealed directories and is
-read in its place. It reads by position: if a file vanishes under it (a seal, a compaction),
-it lists again and goes on at the next seq. Sealed files are checked against their digests once.
+twice is taken from sealed. Names say where which seqs are; a manifest is read when its directory is
+come to. A segment whose sealing failed stays hot between sealed directories and is read in its place.
+It reads by position: if a file vanishes under it (a seal, a compaction), it lists again and goes on at
+the next seq. Sealed files are checked against their digests once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from core.errors import CorruptLog, DataMissing
 from core.events import BY_TYPE, MARKET_DATA, Entry
 from core.ports import Coverage, MarketChunk, Selection
 from eventstore import coverage
-from eventstore.catalogue import Catalogue
+from eventstore.catalogue import Catalogue, Span
 from eventstore.codec import decode_records
 from eventstore.hot import HotSegment, hot_segments, mentions, only_hot
 from eventstore.layout import Layout
@@ -32,18 +33,18 @@ _MAX_RETRIES = 100
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What there is to read at one moment: sealed parts, and the segments that are only hot, in seq order."""
+    """What there is to read at one moment, in seq order: sealed directories, and what is only hot."""
 
-    sealed: list[SealedPart]
+    sealed: list[Span]
     hot: list[HotSegment]
 
     def pieces(self, end: int) -> list["Piece"]:
         """Return what to read up to seq `end`, in seq order; a hot piece ends where the next one starts."""
-        sources: list[SealedPart | HotSegment] = [*self.sealed, *self.hot]
+        sources: list[Span | HotSegment] = [*self.sealed, *self.hot]
         sources.sort(key=lambda source: source.first_seq)
         following = [source.first_seq - 1 for source in sources[1:]] + [end]
         return [
-            Piece(source, source.first_seq, source.last_seq if isinstance(source, SealedPart) else last)
+            Piece(source, source.first_seq, source.last_seq if isinstance(source, Span) else last)
             for source, last in zip(sources, following, strict=True)
         ]
 
@@ -51,7 +52,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Piece(NamedTuple):
     """One place to read from, and the seqs to read there (inclusive; none if the last is the smaller)."""
 
-    source: SealedPart | HotSegment
+    source: Span | HotSegment
     first_seq: int
     last_seq: int
 
@@ -69,10 +70,15 @@ class LogReader:
             raise DataMissing(f"{self.root}: there is no log here; `tape import` or `tape replay` makes one")
 
     def snapshot(self) -> Snapshot:
-        """List what there is now: hot first, sealed second."""
-        hot = hot_segments(self._layout)
-        sealed = self._catalogue.parts()
-        return Snapshot(sealed, only_hot(hot, sealed))
+        """List what there is now: hot first, sealed second. As a rule it reads no manifest."""
+        for _ in range(_MAX_RETRIES):
+            hot = hot_segments(self._layout)
+            sealed = self._catalogue.spans()
+            try:
+                return Snapshot(sealed, only_hot(hot, sealed, self._catalogue.part))
+            except FileNotFoundError:
+                continue  # replaced by a compaction since it was listed
+        raise self._vanishing()
 
     def last_seq(self) -> int:
         """Return the last seq that can be read now; 0 for an empty log. Cheap when called again."""
@@ -89,7 +95,10 @@ class LogReader:
                 return max(sealed_to, self._end_of(snapshot.hot[-1])), snapshot
             except FileNotFoundError:
                 continue  # rolled and sealed since it was listed
-        raise CorruptLog(f"{self.root}: its files keep vanishing while they are read")
+        raise self._vanishing()
+
+    def _vanishing(self) -> CorruptLog:
+        return CorruptLog(f"{self.root}: its files keep vanishing while they are read")
 
     def _end_of(self, segment: HotSegment) -> int:
         number, since = self._tail
@@ -120,14 +129,14 @@ class LogReader:
                 return self._coverage()
             except FileNotFoundError:
                 continue  # replaced by a compaction since it was listed
-        raise CorruptLog(f"{self.root}: its files keep vanishing while they are read")
+        raise self._vanishing()
 
     def _coverage(self) -> list[Coverage]:
         found: list[tuple[coverage.Key, Extent]] = []
         last, snapshot = self._last()
         for piece in snapshot.pieces(last):
-            if isinstance(piece.source, SealedPart):
-                found += coverage.of_part(piece.source)
+            if isinstance(piece.source, Span):
+                found += coverage.of_part(self._catalogue.part(piece.source))
                 continue
             for chunk in self.market(Selection(first_seq=piece.first_seq, last_seq=piece.last_seq)):
                 found += coverage.of_chunk(chunk)
@@ -179,12 +188,12 @@ class LogReader:
     def _end(self, selection: Selection) -> tuple[int, Snapshot]:
         """Return the last seq to read, and what to read it from.
 
-        Where sealed directories alone hold all that is asked for, no other manifest is read, and nothing hot.
+        Where sealed directories alone hold all that is asked for, nothing hot is looked at.
         """
         wanted = selection.last_seq
         if wanted is not None:
             first = max(1, selection.first_seq)
-            sealed = self._catalogue.parts(first, wanted)
+            sealed = self._catalogue.spans(first, wanted)
             if _tiled(sealed, first, wanted):
                 return wanted, Snapshot(sealed, [])
         last, snapshot = self._last()
@@ -198,8 +207,9 @@ class LogReader:
             if last < max(position, first) or first > end:
                 continue
             wanted = _within(selection, max(position, first), min(end, last))
-            if isinstance(source, SealedPart):
-                yield first, last, read_sealed(source, wanted, self._check, as_entries=as_entries)
+            if isinstance(source, Span):
+                part = self._catalogue.part(source)
+                yield first, last, read_sealed(part, wanted, self._check, as_entries=as_entries)
             else:
                 yield first, last, _hot_rows(source, wanted, as_entries=as_entries)
 
@@ -210,13 +220,13 @@ class LogReader:
             self._checked.add(path)
 
 
-def _tiled(parts: Sequence[SealedPart], first_seq: int, last_seq: int) -> bool:
+def _tiled(spans: Sequence[Span], first_seq: int, last_seq: int) -> bool:
     """Return whether directories in seq order hold each of these seqs."""
     following = first_seq
-    for part in parts:
-        if part.first_seq > following:
+    for span in spans:
+        if span.first_seq > following:
             return False
-        following = part.last_seq + 1
+        following = span.last_seq + 1
     return following > last_seq
 
 

@@ -105,7 +105,7 @@ class _Tally:
         text = message.removeprefix(f"{path}: ")
         if text.startswith("offset "):
             number, _, rest = text.removeprefix("offset ").partition(": ")
-            if number.isdigit():
+            if number.isdecimal():
                 offset, text = int(number) if offset is None else offset, rest
         known = {(finding.path, finding.message, finding.offset) for finding in self.findings}
         if (str(path), text, offset) not in known:

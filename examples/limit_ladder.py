@@ -1,8 +1,11 @@
 """A strategy that uses most of the API: limits below the market, timers, modify, cancel, recorded series.
 
+Its prices are rounded to those that the exchange takes.
+
 Run it: `tape replay 2025-07-02 --strategy examples/limit_ladder.py:LimitLadder --set instrument=ZVXA`
 """
 
+from decimal import Decimal
 from typing import Annotated
 
 from msgspec import Meta
@@ -50,14 +53,15 @@ class LimitLadder(Strategy[LadderParameters]):
         bid = self.quotes.bid(instrument)
         order = self.order(self._entry)
         if bid is not None and order is not None and order.working:
-            self.modify(order.id, limit=round(bid - self.params.offset, 2), reason="follow the bid")
+            self.modify(order.id, limit=self._below(bid), reason="follow the bid")
             self.record("distance", bid - float(order.limit or 0))
         self.set_timer("follow", after_s=60)
 
     def on_fill(self, fill: Filled) -> None:
         """Sell what was bought, at a profit."""
         if fill.side == "BUY":
-            target = round(float(fill.price) + self.params.take_profit, 2)
+            wanted = float(fill.price) + self.params.take_profit
+            target = self.round_to_tick(fill.instrument, wanted, to="up")
             self.sell(fill.instrument, fill.quantity, limit=target, reason=f"take profit of {fill.exec_id}")
 
     def on_order(self, order: Order) -> None:
@@ -66,7 +70,8 @@ class LimitLadder(Strategy[LadderParameters]):
             self.record("refused", 1.0)
 
     def _enter(self, bid: float) -> None:
-        limit = round(bid - self.params.offset, 2)
-        self._entry = self.buy(
-            self.params.instrument, self.params.quantity, limit=limit, reason="below the bid"
-        )
+        instrument, limit = self.params.instrument, self._below(bid)
+        self._entry = self.buy(instrument, self.params.quantity, limit=limit, reason="below the bid")
+
+    def _below(self, bid: float) -> Decimal:
+        return self.round_to_tick(self.params.instrument, bid - self.params.offset, to="down")

@@ -34,6 +34,8 @@ EXIT_REFUSED = "exit_refused"
 """The kind of break that says: a take-profit is not at the broker. Its stop is."""
 ENTRIES_ONLY = frozenset((UNPROTECTED, EXIT_REFUSED))
 """The kinds of breaks that close an instrument for entries only."""
+STANDING = frozenset(("other_client", "duplicate_order", "overfilled", "lost_order"))
+"""The kinds of breaks that are still there once they are accepted: each later look finds them."""
 HALT_LEVELS: tuple[str, ...] = get_args(HaltLevel)
 """From the mildest to the strongest."""
 _USABLE = frozenset(("up", "upstream_up", "data_lost"))
@@ -52,6 +54,7 @@ class GateState(State, kw_only=True):
     halt_reason: str
     observing: bool
     halts: int
+    accepted: dict[str, list[BreakFound]]
     breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
     paused: dict[str, str]
@@ -64,7 +67,7 @@ class Gate(Projection):
     """
 
     name = "gate"
-    version = 2
+    version = 3
     state_type = GateState
 
     def __init__(self, *, delayed_data: bool = False) -> None:
@@ -78,6 +81,7 @@ class Gate(Projection):
         self._breaks: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
         self._paused: dict[str, str] = {}
+        self._stand: dict[str, list[BreakFound]] = {}  # accepted, and found again by each look
         self._tradable = frozenset(("live", "delayed")) if delayed_data else frozenset(("live",))
         super().__init__(
             {
@@ -103,6 +107,13 @@ class Gate(Projection):
     def found(self) -> list[BreakFound]:
         """Return the breaks that are open, sorted by instrument."""
         return [event for _, found in sorted(self._breaks.items()) for event in found]
+
+    def accepted(self) -> list[BreakFound]:
+        """Return the breaks that were accepted as they stand, sorted by instrument.
+
+        One of the same words is no news, until a later look did not find it.
+        """
+        return [event for _, found in sorted(self._stand.items()) for event in found]
 
     @property
     def data(self) -> dict[str, str]:
@@ -190,15 +201,25 @@ class Gate(Projection):
             found.append(event)
 
     def _mended(self, event: BreakResolved, _seq: int) -> None:
-        self._keep(event.instrument, lambda e: (e.account, e.kind) != (event.account, event.kind))
+        at = (event.account, event.kind)
+        if not self._keep(event.instrument, lambda e: (e.account, e.kind) != at):
+            stand = [
+                each for each in self._stand.pop(event.instrument, ()) if (each.account, each.kind) != at
+            ]
+            self._stand |= {event.instrument: stand} if stand else {}
 
     def _accepted(self, event: BreakAccepted, _seq: int) -> None:
-        self._keep(event.instrument, lambda e: e.account != event.account)
+        over = self._keep(event.instrument, lambda e: e.account != event.account)
+        if stand := [each for each in over if each.kind in STANDING]:
+            self._stand.setdefault(event.instrument, []).extend(stand)
 
-    def _keep(self, instrument: str, stays: Callable[[BreakFound], bool]) -> None:
-        left = [known for known in self._breaks.pop(instrument, ()) if stays(known)]
+    def _keep(self, instrument: str, stays: Callable[[BreakFound], bool]) -> list[BreakFound]:
+        """Keep the open breaks that stay; return the others."""
+        known = self._breaks.pop(instrument, [])
+        left = [each for each in known if stays(each)]
         if left:
             self._breaks[instrument] = left
+        return [each for each in known if not stays(each)]
 
     def _halted(self, event: HaltRequested, _seq: int) -> None:
         self.halts += 1
@@ -235,6 +256,7 @@ class Gate(Projection):
             halt_reason=self._halt_reason,
             observing=self.observing,
             halts=self.halts,
+            accepted={name: list(found) for name, found in sorted(self._stand.items())},
             breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
             paused=dict(sorted(self._paused.items())),
@@ -245,6 +267,7 @@ class Gate(Projection):
         self.link, self._link_reason, self.reconciled = state.link, state.link_reason, state.reconciled
         self.halt, self._halt_reason, self.halts = state.halt, state.halt_reason, state.halts
         self.observing = state.observing
+        self._stand = {name: list(found) for name, found in state.accepted.items()}
         self._breaks = {name: list(found) for name, found in state.breaks.items()}
         self._data, self._paused = dict(state.data), dict(state.paused)
         self.applied_seq = state.applied_seq

@@ -76,12 +76,21 @@ def lean_sets(root: Path, symbol: str, resolution: str, days: Days | None = None
     return _day_sets(root, folder, symbol, resolution, days)
 
 
+def _date_of(day: str, home: Path) -> date:
+    try:
+        return date(int(day[:4]), int(day[4:6]), int(day[6:]))
+    except ValueError as error:
+        raise UsageError(
+            f"{home / day}_…: {day} in a file's name is no date; next: rename it or move it away"
+        ) from error
+
+
 def _day_sets(root: Path, folder: Path, symbol: str, resolution: str, days: Days | None) -> list[ImportSet]:
     home = folder / symbol.lower()
     if not home.is_dir():
         _no_symbol(folder, symbol, [path.name for path in folder.iterdir() if path.is_dir()])
-    held = sorted({path.name[:8] for path in home.glob("????????_*.zip") if path.name[:8].isdigit()})
-    dates = [date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}") for day in held]
+    held = sorted({path.name[:8] for path in home.glob("[0-9]" * 8 + "_*.zip")})
+    dates = [_date_of(day, home) for day in held]
     wanted = [day for day in dates if days is None or days.first <= day <= days.last]
     if not wanted:
         near = sorted(dates, key=lambda day: abs((day - days.first).days))[:3] if days else []

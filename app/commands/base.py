@@ -113,7 +113,7 @@ class Verb(click.Command):
         super().format_epilog(ctx, formatter)
 
 
-def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
+def verb(name: str, *, kind: type[Verb] = Verb, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
     """Make a verb of a function that takes its `Call` first; `examples` are command lines for its help."""
 
     def decorate(function: Callable[..., Any]) -> Verb:
@@ -125,7 +125,7 @@ def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
         invoke.__doc__ = function.__doc__
         # Options written above the function by decorators travel on this attribute.
         invoke.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        command = click.command(name, cls=Verb, **settings)(invoke)
+        command = click.command(name, cls=kind, **settings)(invoke)
         assert isinstance(command, Verb)
         return command
 

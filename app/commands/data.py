@@ -330,6 +330,8 @@ def export(
     done = exporting.export(book, chosen, target, format_)
     call.out.result(done)
     call.out.table(["file", "events"], list(done.files.items()))
+    if note := looking.source_note(book, chosen):
+        call.out.note(note)
     if done.unknown:
         call.out.note(f"left out {done.unknown} events of types that this version does not know")
     call.out.note(f"next: python -c {quote(_reading(next(iter(done.files))))}")

@@ -14,6 +14,8 @@ from core.errors import UsageError
 _FLUSHED = 1_000
 _POLL_S = 0.2
 _LIMIT = 50
+_NO_TIME = "–"
+"""What the table shows of an event that speaks of no time: its `ts` is 0."""
 _VALUE_MAX = 100
 """A table of events cuts longer values, such as a session's whole configuration; `--json` has all of them."""
 
@@ -43,7 +45,7 @@ def why(call: Call, run: str | None, name: str) -> None:
     "--type", "types", multiple=True, metavar="TYPE", help="Only this type (`filled`); repeat for more."
 )
 @narrowing
-@click.option("--from", "first", metavar="SEQ|TIME", help="From this seq or time on.")
+@click.option("--from", "first", metavar="SEQ|TIME", help="From this seq (a number) or time on.")
 @click.option("--to", "last", metavar="SEQ|TIME", help="Up to and with this seq or time.")
 @click.option("--limit", default=_LIMIT, show_default=True, type=COUNT, help="At most so many; 0: all.")
 @click.option(
@@ -89,13 +91,25 @@ def events(
     rows = [looking.event_row(entry, when(entry.event.ts)) for entry in shown]
     call.out.result(rows)
     cells = [
-        (row["seq"], row["time"], row["type"], looking.summary(e.event, value_max=_VALUE_MAX))
+        (
+            row["seq"],
+            row["time"] if row["ts"] else _NO_TIME,
+            row["type"],
+            looking.summary(e.event, value_max=_VALUE_MAX),
+        )
         for row, e in zip(rows, shown, strict=True)
     ]
     call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")
+    note = looking.source_note(book, chosen)
+    if cells and note:
+        call.out.note(note)
+    elif not cells and chosen.by_seq:
+        call.out.note(f"{book.label}: {book.seqs()}")
     asked = {"--instrument": instrument, "--strategy": strategy, "--run": run, "--to": last}
     if len(found) > len(shown):
         call.out.next(_asked(types, asked, limit, str(found[limit].seq)), why="there are more; ")
+    elif not found and note:
+        call.out.next(_asked(types, {**asked, "--to": None}, limit, None), why=f"{note}; ")
     elif not found and book.run is not None:
         of_the_log = _asked(types, {**asked, "--run": "log"}, limit, first)
         call.out.next(of_the_log, why=f"{book.label} has its own events, market data are the log's; ")

@@ -240,7 +240,9 @@ def fills(
 
 @verb("state", examples=("tape state --at 2025-07-02T10:05-04:00",))
 @click.option(
-    "--at", metavar="SEQ|TIME", help="As of this event, or this time (2025-07-02T14:30:00Z); else the end."
+    "--at",
+    metavar="SEQ|TIME",
+    help="As of this event (a number), or this time (2025-07-02T14:30:00Z); else the end.",
 )
 @run_option
 def state(call: Call, run: str | None, at: str | None) -> None:
@@ -257,9 +259,10 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     shot = snapshot(book, moment)
     view = looking.state_view(book, shot, at or "end")
     call.out.result(view)
-    call.out.line(
-        f"state of {book.label} at {at or 'its end'}: {when(shot.ts)}, order events up to {shot.seq}\n"
-    )
+    named = at if moment is None or not moment.tag else f"event {at} ({moment.tag})"
+    called = when(shot.ts) if shot.ts else "without a time"
+    upto = f"order events up to {shot.seq}" if shot.seq else "no order events yet"
+    call.out.line(f"state of {book.label} at {named or 'its end'}: {called}, {upto}\n")
     show_positions(call, view.positions)
     call.out.line()
     _show_orders(call, view.orders, shot)

@@ -63,6 +63,8 @@ def _first_replay(call: Call, found: Any) -> str:
     """Return a replay of the last data there are, with a strategy unless one is configured."""
     if not found.coverage:
         return "import --help"
+    if not found.sessions:  # of what no importer brought, no session is known
+        return "events --run log"
     last = max(found.coverage, key=lambda item: (item["last_ts"], item["instrument"]))
     days = [day for day in found.sessions if day <= when(last["last_ts"])[:10]]
     chosen = "" if call.config.settings.replay.strategy else " --strategy sma_cross --set instrument="

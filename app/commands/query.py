@@ -1,6 +1,7 @@
 """`sql`: reading statements over the log and its runs."""
 
 import csv
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import AMOUNT, COUNT, Call, verb
+from app.commands.base import AMOUNT, COUNT, Call, Verb, verb
 from app.values import jsonable
 
 _VALUE_MAX = 200
@@ -20,7 +21,22 @@ _PROMPT = "sql> "
 _MORE = "...> "
 
 
-@verb("sql", examples=("tape sql 'SELECT side, count(*) FROM fills GROUP BY side'",))
+_COMMENT = re.compile(r"--(\s|[^\n]*\n)")
+"""How a statement begins that begins with a comment; an option has neither a space after `--` nor lines."""
+
+
+class _Querying(Verb):
+    """Takes a statement that begins with a comment for what it is, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put such statements behind the options, where nothing is taken for one."""
+        said = [] if "--" in args else [text for text in args if _COMMENT.match(text)]
+        if said:
+            args = [*(text for text in args if text not in said), "--", *said]
+        return super().parse_args(ctx, args)
+
+
+@verb("sql", kind=_Querying, examples=("tape sql 'SELECT side, count(*) FROM fills GROUP BY side'",))
 @click.argument("query", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
 @click.option("--max-rows", default=10_000, show_default=True, type=COUNT, help="0: no limit.")

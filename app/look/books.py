@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from app.look.seqs import as_a_time, seqs_text
 from core.errors import DataMissing
 from core.events import (
     CashAdjusted,
@@ -87,12 +88,16 @@ class Book(msgspec.Struct, frozen=True):
         return self.run.id if self.run is not None and seq > RUN_BASE else "log"
 
     def entry(self, seq: int) -> Entry:
-        """Return one entry; a seq above 2^40 is the run's. Raises `DataMissing`."""
+        """Return one entry; a seq above 2^40 is the run's. Raises `DataMissing`, naming what there is."""
         reader = self.facts if seq > RUN_BASE else self.log
         for batch in reader.entries(Selection(first_seq=seq, last_seq=seq)):
             for entry in batch:
                 return entry
-        raise DataMissing(f"{self.label} has no event {seq}; the last one is {reader.last_seq()}")
+        raise DataMissing(f"{self.label} has no event {seq}; {self.seqs()}{as_a_time(seq)}")
+
+    def seqs(self) -> str:
+        """Return which seqs there are, for a message."""
+        return seqs_text(self.log.last_seq(), None if self.run is None else self.facts.last_seq())
 
 
 class _SessionFacts:
@@ -134,7 +139,7 @@ def open_book(root: Path, run: str | None = None, *, currency: str = "USD") -> B
     if run == "log":
         return Book(f"log {root}", log, log, currency=currency)
     if run is None:
-        if _traded(log) or not (list_runs(root) or unreadable_runs(root)):
+        if not (list_runs(root) or unreadable_runs(root)) or _traded(log):
             return Book(f"log {root}", log, log, currency=currency)
         run = "latest"
     found = find_run(root, run)

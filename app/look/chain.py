@@ -9,9 +9,10 @@ from difflib import get_close_matches
 import msgspec
 
 from app.look.books import Book
+from app.look.moments import tag_of
+from app.look.seqs import parse_seq
 from core.errors import UsageError
 from core.events import (
-    BY_TYPE,
     CancelIntended,
     CancelSendStarted,
     CancelSent,
@@ -88,8 +89,8 @@ def chain(book: Book, name: str) -> list[Link]:
         lineage.apply(entry)
         if isinstance(entry.event, OrderIntended):
             asked.setdefault(entry.at or entry.seq, entry.event.order)
-    if name.isdecimal() and name.isascii():
-        name = _name_at(book, int(name), asked)
+    if (seq := parse_seq(name)) is not None:
+        name = _name_at(book, seq, asked)
     links: dict[int, Link] = {}
     for entry in lineage.chain(name) or _unknown(book, lineage, name):
         for seq in reversed(lineage.trail(entry)):
@@ -105,7 +106,7 @@ def _name_at(book: Book, seq: int, asked: dict[int, str]) -> str:
     name = getattr(event, "exec_id", "") or getattr(event, "order", "") or asked.get(seq, "")
     if not name:
         raise UsageError(
-            f"{book.label}: event {seq} ({BY_TYPE[type(event)].tag}) speaks of no order, and none was asked "
+            f"{book.label}: event {seq} ({tag_of(event)}) speaks of no order, and none was asked "
             f"for at it; next: tape events --run {book.holder(seq)} --from {seq} --limit 1"
         )
     return str(name)
@@ -124,7 +125,4 @@ def _unknown(book: Book, lineage: Lineage, name: str) -> list[Entry]:
 
 
 def _link(entry: Entry) -> Link:
-    kind = type(entry.event)
-    if kind in _ROLES:
-        return Link(_ROLES[kind], entry)
-    return Link(BY_TYPE[kind].tag if kind in BY_TYPE else "input", entry)
+    return Link(_ROLES.get(type(entry.event)) or tag_of(entry.event), entry)

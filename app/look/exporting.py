@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from app.look.books import Book
-from app.look.looking import Bounds, EventFilter, check_names, events
+from app.look.looking import Bounds, EventFilter, check_names, events, source
 from app.replay.period import parse_period
 from core.errors import DataMissing, StoreError, UsageError
 from core.events import BY_TYPE, Entry, Event, SessionScheduled, Unknown
@@ -108,7 +108,7 @@ def _write(book: Book, chosen: EventFilter, directory: Path, form: str) -> tuple
     unknown = 0
 
     def flush(event_type: type[Event]) -> None:
-        kind, recv = kind_of(event_type), book.facts is book.log
+        kind, recv = kind_of(event_type), source(book, chosen) is book.log
         path = directory / f"{kind.tag}.{form}"
         writer = writers.get(event_type)
         if writer is None:

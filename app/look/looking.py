@@ -11,12 +11,13 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from app.look.books import Book
-from app.look.moments import parse_time
+from app.look.books import Book, Facts
+from app.look.moments import parse_time, tag_of
+from app.look.seqs import parse_seq
 from app.look.snapshots import Snapshot
 from app.values import jsonable
 from core.errors import UnknownStrategy, UsageError
-from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, SessionStarted, SignalReceived, Unknown
+from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, SessionStarted, SignalReceived
 from core.money import ZERO, money
 from core.ports import RUN_BASE, Selection
 from core.risk import NO_LIMITS, Limits
@@ -87,20 +88,25 @@ class Bounds(TypedDict, total=False):
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events to show. Bounds are inclusive, each a seq or a time."""
+    """Which events to show. Bounds are inclusive, each a seq or a time; a first seq of 0 is no bound."""
 
     types: frozenset[type[Event]] | None = None
     instrument: str | None = None
     strategy: str | None = None
-    first_seq: int = 1
+    first_seq: int = 0
     last_seq: int = _UNLIMITED
     begin_ts: int | None = None
     end_ts: int | None = None
 
+    @property
+    def by_seq(self) -> bool:
+        """Whether a bound is a seq."""
+        return self.first_seq > 0 or self.last_seq != _UNLIMITED
+
     def selection(self) -> Selection:
         """Return what a reader can narrow for us."""
         return Selection(
-            first_seq=self.first_seq,
+            first_seq=max(1, self.first_seq),
             last_seq=None if self.last_seq == _UNLIMITED else self.last_seq,
             types=self.types,
             instruments=None if self.instrument is None else frozenset({self.instrument}),
@@ -236,14 +242,18 @@ def event_types(names: tuple[str, ...]) -> frozenset[type[Event]] | None:
 def bounds(first: str | None, last: str | None) -> Bounds:
     """Read `--from` and `--to`, each a seq or a time, as arguments of `EventFilter`; raises `UsageError`."""
     found: Bounds = {}
-    if first is not None and first.isdecimal():
-        found["first_seq"] = int(first)
-    elif first is not None:
-        found["begin_ts"] = parse_time(first)
-    if last is not None and last.isdecimal():
-        found["last_seq"] = int(last)
-    elif last is not None:
-        found["end_ts"] = parse_time(last)
+    if first is not None:
+        seq = parse_seq(first)
+        if seq is None:
+            found["begin_ts"] = parse_time(first)
+        else:
+            found["first_seq"] = seq
+    if last is not None:
+        seq = parse_seq(last)
+        if seq is None:
+            found["end_ts"] = parse_time(last)
+        else:
+            found["last_seq"] = seq
     upside_down = found.get("first_seq", 0) > found.get("last_seq", _UNLIMITED) or (
         "begin_ts" in found and "end_ts" in found and found["begin_ts"] > found["end_ts"]
     )
@@ -252,10 +262,36 @@ def bounds(first: str | None, last: str | None) -> Bounds:
     return found
 
 
+def source(book: Book, chosen: EventFilter) -> Facts:
+    """Return what holds the chosen events: of a run its own, and the log's where they are asked for by seq.
+
+    Raises `UsageError` if one bound is a seq of the log and the other one of the run.
+    """
+    first, last = chosen.first_seq, chosen.last_seq
+    if book.run is None or book.facts.last_seq() <= RUN_BASE:  # the proof of a session has no seqs of its own
+        return book.log if book.run is not None and last <= RUN_BASE else book.facts
+    if not 0 < first <= RUN_BASE and last > RUN_BASE:
+        return book.facts
+    if RUN_BASE < last < _UNLIMITED or first > RUN_BASE:
+        raise UsageError(
+            f"--from {first} --to {last}: expected two seqs of {book.label}, or two of its log: {book.seqs()}"
+        )
+    return book.log
+
+
+def source_note(book: Book, chosen: EventFilter) -> str:
+    """Return what to say where the chosen events are the log's, though a run is looked at; else nothing."""
+    if book.run is None or source(book, chosen) is not book.log:
+        return ""
+    own = book.facts.last_seq() > RUN_BASE
+    return f"the seqs are the log's; {book.label} " + (
+        f"has its own events from {RUN_BASE + 1} on" if own else "is a session in it"
+    )
+
+
 def events(book: Book, chosen: EventFilter) -> Iterator[Entry]:
-    """Yield entries of the book in order: of a run its own, and the log's only if asked for by seq."""
-    reader = book.log if book.run is not None and chosen.last_seq < RUN_BASE else book.facts
-    for batch in reader.entries(chosen.selection()):
+    """Yield the chosen entries of a book in order, from their `source`."""
+    for batch in source(book, chosen).entries(chosen.selection()):
         for entry in batch:
             if chosen.accepts(entry):
                 yield entry
@@ -264,11 +300,10 @@ def events(book: Book, chosen: EventFilter) -> Iterator[Entry]:
 def event_row(entry: Entry, when: str) -> dict[str, Any]:
     """Return an entry as one object: its envelope, `type` and the body under `data`."""
     event = entry.event
-    tag = event.tag if isinstance(event, Unknown) else BY_TYPE[type(event)].tag
     body = {name: getattr(event, name) for name in event.__struct_fields__ if name != "ts"}
     return {
         "seq": entry.seq,
-        "type": tag,
+        "type": tag_of(event),
         "ts": event.ts,
         "time": when,
         "recv": entry.recv,

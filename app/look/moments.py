@@ -11,40 +11,49 @@ from datetime import UTC, datetime
 import msgspec
 
 from app.look.books import Book
+from app.look.seqs import parse_seq
 from core.clock import from_datetime
 from core.errors import UsageError
-from core.events import Bar, Entry, Event, QuoteBar
+from core.events import BY_TYPE, Bar, Entry, Event, QuoteBar, Unknown
 from core.ports import RUN_BASE
-
-_SEQ = re.compile(r"[0-9]+")
 
 
 class Moment(msgspec.Struct, frozen=True):
     """A point in a book: everything up to `seq`, or everything whose clock is not after `ts`.
 
-    `input_seq` is the seq of the log's event that was being processed then, where it is known.
+    `input_seq` is the seq of the log's event that was being processed then, where it is known, `tag` is
+    what kind of event is at `seq`.
     """
 
     seq: int | None
     ts: int
     input_seq: int | None = None
-
-    def __str__(self) -> str:
-        return f"seq {self.seq}" if self.seq is not None else "time"
+    tag: str = ""
 
 
 def parse_moment(text: str, book: Book) -> Moment:
-    """Read `--at`: a seq, or a time in ISO 8601 (without an offset: UTC). Raises `UsageError`."""
-    if _SEQ.fullmatch(text):
-        entry = book.entry(int(text))
-        return Moment(entry.seq, entry.event.ts, entry.at if entry.at < RUN_BASE else None)
-    return Moment(None, parse_time(text))
+    """Read `--at`: a seq, or a time in ISO 8601 (without an offset: UTC).
+
+    Raises `UsageError` for what is neither, `DataMissing` for a seq that there is not.
+    """
+    seq = parse_seq(text)
+    if seq is None:
+        return Moment(None, parse_time(text))
+    entry = book.entry(seq)
+    return Moment(entry.seq, entry.event.ts, entry.at if entry.at < RUN_BASE else None, tag_of(entry.event))
+
+
+def tag_of(event: Event) -> str:
+    """Return the tag of an event's type, of one that this version does not know, too."""
+    return event.tag if isinstance(event, Unknown) else BY_TYPE[type(event)].tag
 
 
 def parse_time(text: str) -> int:
     """Return ns since 1970 UTC for an ISO 8601 time, up to nanoseconds; without an offset it is UTC."""
     match = re.fullmatch(
-        r"(.+?:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?|(\d{4}-\d\d-\d\d)", text.strip()
+        r"(.+?:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?|(\d{4}-\d\d-\d\d)",
+        text.strip(),
+        re.ASCII,
     )
     if not match:
         raise UsageError(f"{text!r} is neither a seq nor a time such as 2025-07-02T14:30:00.25Z")

@@ -10,12 +10,11 @@ from decimal import Decimal
 
 import msgspec
 
-from core.errors import UnknownInstrument
 from core.events import AtrMeasured, CancelIntended, ModifyIntended, OrderIntended, OrderType, Side
 from core.exits.rules import Distance, ExitRules
-from core.money import CONTEXT, QUANTUM, ZERO, money, plain, price
+from core.money import CONTEXT, ZERO, money, plain, price
 from core.order_rules import EXIT_PREFIX, STOPS, is_exit
-from core.price_steps import PriceSteps, steps_of
+from core.price_steps import PriceSteps, steps_in
 from core.views import DecidedView, InstrumentsView, Order, OrdersView, Position, PositionsView, RangesView
 
 Request = OrderIntended | ModifyIntended | CancelIntended | AtrMeasured
@@ -148,7 +147,7 @@ class Protection:
     def _wanted(self, held: Position, side: Side, atr: Decimal) -> list[_Wanted]:
         cost = held.average_cost
         below = Decimal(-1) if side == "SELL" else Decimal(1)
-        steps = self._steps(held.instrument)
+        steps = steps_in(self._instruments, held.instrument)
         least = steps.at(cost)
         found: list[_Wanted] = []
         if (trail := self._trail) is not None:
@@ -162,12 +161,6 @@ class Protection:
             limit = money(steps.nearest(cost - below * max(profit.of(cost, atr), least)))
             found.append(_Wanted("LMT", f"take-profit {profit.words(cost, atr)}", limit=limit))
         return [exit_ for exit_ in found if exit_.limit is None or exit_.limit > ZERO]
-
-    def _steps(self, instrument: str) -> PriceSteps:
-        try:
-            return steps_of(self._instruments.instrument(instrument))
-        except UnknownInstrument:
-            return _ANY_PRICE
 
     def _fit(self, there: Sequence[Order], exit_: _Wanted, quantity: Decimal, ts: int) -> list[Request]:
         """Return the change that gives the exit its size and price, and cancels of any beyond the first."""
@@ -227,10 +220,6 @@ class Protection:
             trail_pct=exit_.trail_pct,
             oca=group,
         )
-
-
-_ANY_PRICE = PriceSteps([(ZERO, QUANTUM)])
-"""Of an instrument that nobody has defined."""
 
 
 def _trailing(trail: Distance, cost: Decimal, atr: Decimal, steps: PriceSteps) -> _Wanted:

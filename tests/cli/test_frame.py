@@ -194,6 +194,43 @@ def test_an_interrupt_ends_in_130(failing, capsys):
     assert "Traceback" not in err
 
 
+_INTERRUPTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "click":
+            {before}
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+import cli
+"""
+
+
+def interrupted_import(before):
+    program = [sys.executable, "-c", _INTERRUPTING.format(before=before)]
+    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_an_interrupt_while_modules_are_imported_ends_like_a_later_one():
+    done = interrupted_import("pass")
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")
+
+
+def test_without_the_hook_an_interrupted_import_is_told_with_a_traceback():
+    done = interrupted_import("sys.excepthook = sys.__excepthook__")
+    assert "KeyboardInterrupt" in done.stderr
+    assert done.returncode != ExitCode.INTERRUPTED
+
+
+def test_an_interrupt_before_click_takes_over_ends_in_130_too(monkeypatch, capsys):
+    def main(*_args, **_given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.tape, "main", main)
+    assert run("config", capsys=capsys) == (ExitCode.INTERRUPTED, "", "")
+    assert sys.excepthook is not cli._leave  # of use to the command alone
+
+
 def test_help_as_a_verb_is_told_how_to_ask(capsys):
     assert "no verb 'help'; tape --help lists the verbs" in run("help", capsys=capsys)[2]
 

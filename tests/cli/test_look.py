@@ -4,10 +4,12 @@ import json
 import re
 import shlex
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from core.ports import RUN_BASE
+from tests.eventstore.sealed_logs import write_unsealed
 
 JSON_LISTS = ["positions", "orders", "fills", "events"]
 
@@ -101,6 +103,67 @@ def test_the_next_step_after_a_moment_with_a_space_is_one_that_works(tape, sampl
     assert tape(*shlex.split(suggested), "--json").json
 
 
+def test_a_number_is_a_seq_and_the_event_that_it_names_is_shown(tape, sample_log):
+    named = tape("--log", sample_log, "state", "--run", "log", "--at", 1).out.splitlines()[0]
+    assert f"state of log {sample_log} at event 1 (import_started): 20" in named
+    timed = tape("--log", sample_log, "state", "--run", "log", "--at", "2025-07-02").out.splitlines()[0]
+    assert f"state of log {sample_log} at 2025-07-02: 2025-07-02T00:00:00Z, no order events yet" in timed
+
+
+def test_an_event_that_speaks_of_no_time_is_shown_without_one(tape, tmp_path):
+    rows = "symbol,date,kind,ratio\nACME,2025-07-02,split,2\n"
+    (tmp_path / "actions.csv").write_text(rows, "utf-8")
+    assert tape("import", "actions.csv", "--kind", "actions").code == 0
+    assert "at event 1 (import_started): without a time, no order" in tape("state", "--at", 1).out
+    assert re.search(r"^ *1 +– +import_started ", tape("events", "--limit", 1).out, re.MULTILINE)
+    assert "1970" not in tape("events").out
+
+
+def test_a_seq_of_the_log_is_found_though_a_run_is_looked_at(tape, sample_log):
+    """`tape why` names seqs of either kind."""
+    for bounds in (("--from", 100), ("--from", 100, "--to", 101), ("--from", 99, "--to", 2000)):
+        asked = ("--log", sample_log, "events", *bounds, "--limit", 2, "--json")
+        done = tape(*asked)
+        assert done.json == tape(*asked, "--run", "log").json
+        assert [row["seq"] for row in done.json] == [bounds[1], bounds[1] + 1]
+        assert (
+            f"the seqs are the log's; run {run_of(done)} has its own events from {RUN_BASE + 1}" in done.err
+        )
+    own = tape("--log", sample_log, "events", "--from", RUN_BASE + 2, "--limit", 1, "--json")
+    assert ([row["seq"] for row in own.json], "the log's" in own.err) == ([RUN_BASE + 2], False)
+    assert tape("--log", sample_log, "events", "--from", 0, "--limit", 1, "--json").json[0]["seq"] > RUN_BASE
+
+
+def run_of(done):
+    return re.search(r"run ([0-9a-f]{12})", done.err)[1]
+
+
+def test_bounds_of_log_and_run_together_are_refused(tape, sample_log):
+    done = tape("--log", sample_log, "events", "--from", 5, "--to", RUN_BASE + 5)
+    assert (done.code, done.out) == (2, "")
+    assert re.search(r"expected two seqs of run \w+, or two of its log: its own seqs go from", done.err)
+
+
+def test_who_finds_nothing_by_seq_learns_which_there_are(tape, sample_log):
+    done = tape("--log", sample_log, "events", "--type", "filled", "--from", 100)
+    assert done.out == "no such events\n"
+    assert re.search(rf"its own seqs go from {RUN_BASE + 1} to \d+, those of its log from 1 to \d+", done.err)
+    suggested = done.err.strip().rpartition("next: tape ")[2]
+    assert {row["type"] for row in tape(*shlex.split(suggested), "--json").json} == {"filled"}
+    beyond = tape("--log", sample_log, "events", "--run", "log", "--from", 10**9)
+    assert re.search(r"log \S+: its seqs go from 1 to \d+\n", beyond.err)
+
+
+def test_what_is_exported_of_a_run_by_seqs_of_the_log_is_the_logs(tape, sample_log):
+    asked = ("--log", sample_log, "export", "--from", 100, "--to", 110, "--format", "csv")
+    done = tape(*asked, "of_run", "--run", "latest")
+    assert "the seqs are the log's" in done.err
+    tape(*asked, "of_log")
+    assert [Path("of_run", name).read_text() for name in ("quote.csv", "trade.csv")] == [
+        Path("of_log", name).read_text() for name in ("quote.csv", "trade.csv")
+    ]
+
+
 def test_who_looks_for_market_data_in_a_run_is_led_to_the_log(tape, sample_log):
     done = tape("--log", sample_log, "events", "--type", "trade", "--from", "2025-07-03", "--limit", 2)
     assert (done.code, done.out) == (0, "no such events\n")
@@ -165,7 +228,18 @@ def test_why_takes_an_order_id_too(tape, sample_log):
         (["why", "F-99999"], 2, "did you mean F-9"),
         (["why", "1"], 2, "event 1 (import_started) speaks of no order"),
         (["why", "99999999"], 7, "has no event 99999999"),
-        (["state", "--at", "99999999"], 7, "the last one is"),
+        (["state", "--at", "0"], 7, f"its own seqs go from {RUN_BASE + 1} to"),
+        (["state", "--at", "99999999"], 7, "those of its log from 1 to"),
+        (["state", "--at", "99999999", "--run", "log"], 7, "; its seqs go from 1 to"),
+        (["state", "--at", "20250702"], 7, "a number is a seq: the date is written 2025-07-02"),
+        (["state", "--at", "1751464800"], 7, "as seconds since 1970 it would be written 2025-07-02T14:00:00"),
+        (["state", "--at", "1751464800000"], 7, "as milliseconds since 1970 it would be written 2025-07-02T"),
+        (["state", "--at", "9" * 5000], 2, "999999999999999999… has 5000 digits: no seq has more than 18"),
+        (["state", "--at", "١"], 2, "'١' is neither a seq nor a time"),
+        (["state", "--at", "2025-07-02T14:30:00.٥Z"], 2, "is neither a seq nor a time"),
+        (["events", "--from", "١"], 2, "'١' is neither a seq nor a time"),
+        (["events", "--to", "²"], 2, "'²' is neither a seq nor a time"),
+        (["why", "١"], 2, "has no order or execution '١'"),
         (["state", "--at", "yesterday"], 2, "neither a seq nor a time"),
         (["state", "--at", ""], 2, "neither a seq nor a time"),
         (["state", "--at", "2025-07-03T25:00:00Z"], 2, "not a time"),
@@ -323,6 +397,14 @@ def test_looking_changes_no_byte_of_the_log(tape, log):
 def test_the_next_command_looks_at_the_same_run(tape, sample_log, words):
     done = tape("--log", sample_log, *words.split(), "--run", "latest")
     assert done.err.rstrip().endswith("--run latest")
+
+
+def test_status_of_data_without_sessions_names_a_next_step_that_works(tape, tmp_path):
+    root = write_unsealed(tmp_path / "log", 30)
+    done = tape("--log", root, "status")
+    assert done.code == 0, done.err
+    _, _, suggested = done.err.strip().partition("next: tape ")
+    assert len(tape(*shlex.split(suggested), "--json").json) == 30
 
 
 def test_status_says_what_a_glance_sees_of_damage_and_names_the_next_step(tape, log):

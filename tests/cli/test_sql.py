@@ -28,6 +28,27 @@ def test_a_query_is_read_from_stdin(tape, sample_log, monkeypatch):
     assert tape("--log", sample_log, "sql", "-", "--json").json == [{"n": 7}]
 
 
+@pytest.mark.parametrize(
+    "begin", ["-- how many\n", "--how many\n", "-- a\n-- b\n", "--\n", "-- max-rows=1\n"]
+)
+def test_a_statement_may_begin_with_a_comment(tape, sample_log, begin):
+    done = tape("--log", sample_log, "sql", f"{begin}SELECT 1 AS one", "--json", "--max-rows", "5")
+    assert done.json == [{"one": 1}], done.err
+    assert tape("--log", sample_log, "sql", "--", f"{begin}SELECT 1 AS one", "--json").code == 2
+    assert tape("--log", sample_log, "sql", "--json", "--", f"{begin}SELECT 1 AS one").json == [{"one": 1}]
+
+
+@pytest.mark.parametrize("option", ["--csvv", "--max-row", "--max-rows 3"])
+def test_a_misspelt_option_is_no_comment(tape, sample_log, option):
+    done = tape("--log", sample_log, "sql", option, "SELECT 1")
+    assert (done.code, f"No such option '{option}'" in done.err) == (2, True)
+
+
+def test_a_comment_alone_is_no_statement(tape, sample_log):
+    done = tape("--log", sample_log, "sql", "-- SELECT 1")
+    assert (done.code, "no statement was given" in done.err) == (2, True)
+
+
 def test_without_a_terminal_nothing_is_asked(tape, sample_log):
     done = tape("--log", sample_log, "sql")
     assert done.code == 2

@@ -38,6 +38,7 @@ NUMBERS = {
     "numpy nan": np.float64("nan"),
     "numpy infinity": np.float32("inf"),
 }
+TRUTHS = {"true": True, "false": False, "numpy true": np.True_}
 VERBS = {
     "buy": lambda s, x: s.buy("ACME", x, reason="r"),
     "sell": lambda s, x: s.sell("ACME", x, reason="r"),
@@ -78,7 +79,8 @@ def storable(bench):
 @pytest.mark.parametrize("limits", [Limits(), LIMITED], ids=["no limits", "limits"])
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_absurd_number_is_refused_on_record_and_the_session_goes_on(verb, limits):
-    for name, number in NUMBERS.items():
+    truths = {} if "good_till" in verb else TRUTHS  # for a time, they are of the wrong type
+    for name, number in {**NUMBERS, **truths}.items():
         bench = run(lambda s, x=number: VERBS[verb](s, x), limits)
         storable(bench)
         refused = bench.recorded(RiskRefused)
@@ -99,6 +101,9 @@ def test_an_absurd_number_is_refused_on_record_and_the_session_goes_on(verb, lim
         (lambda s: s.sell("ACME", 1, trail=2e12, reason="r"), "price", "2000000000000", "beyond any market"),
         (lambda s: s.target_pct("ACME", NAN, reason="r"), "sizing", "nan", "nan is no share of equity"),
         (lambda s: s.modify("s-1-1", quantity=-3, reason="r"), "quantity", "-3", "-3 is no order"),
+        (lambda s: s.buy("ACME", True, reason="r"), "quantity", "True", "quantity True: expected a number"),
+        (lambda s: s.buy("ACME", 1, limit=True, reason="r"), "price", "True", "limit True is no price"),
+        (lambda s: s.change("ACME", np.True_, reason="r"), "quantity", "True", "quantity np.True_: expected"),
         (lambda s: s.modify("s-1-1", tif="soon", reason="r"), "tif", "soon", "'soon' is no time in force"),
         (lambda s: s.record("edge", NAN), "record", "nan", "series 'edge': nan cannot be recorded"),
         (lambda s: s.record("edge", D("1e400")), "record", "1E+400", "cannot be recorded"),
@@ -139,6 +144,17 @@ def test_without_the_check_a_negative_quantity_reaches_what_no_log_takes(monkeyp
         ),
         (lambda s: s.record("n", "3"), "series 'n': value='3': expected a number, not str"),
         (lambda s: s.record(3, 1.0), "name=3: expected text"),
+        (lambda s: s.set_timer("t", at=True), "at=True: expected a time in ns UTC, not bool"),
+        (lambda s: s.set_timer("t", after_s=True), "after_s=True: expected seconds, not bool"),
+        (lambda s: s.size("ACME", True), "volatility=True: expected a number, not bool"),
+        (
+            lambda s: s.buy("ACME", 1, limit=1, tif="GTD", good_till=True, reason="r"),
+            "good_till=True: expected a time in ns UTC, not bool",
+        ),
+        (
+            lambda s: s.composite("ACME", {"own": Reading(True, 1.0, OPEN)}),
+            "own: value=True: expected a number, not bool",
+        ),
         (lambda s: s.set_timer("t", at="16:00"), "at='16:00': expected a time in ns UTC"),
         (lambda s: s.set_timer("t", after_s="soon"), "after_s='soon': expected seconds, not str"),
         (lambda s: s.set_clock_timer("t", "ACME", 15), "clock=15: expected text"),
@@ -160,7 +176,7 @@ def test_without_the_check_a_negative_quantity_reaches_what_no_log_takes(monkeyp
     ],
 )
 def test_a_wrong_type_fails_the_strategy_at_its_own_line(call, says):
-    bench = Bench(Script({1: call}))
+    bench = Bench(Script({1: call}), signals=SignalRules(weights={"own": 1.0}))
     with pytest.raises(StrategyRaised, match=says):
         bench.run([trade(OPEN, 10.0), trade(OPEN + S, 10.0)])
     (failed,) = bench.recorded(StrategyFailed)
@@ -187,6 +203,12 @@ def test_numpys_numbers_are_numbers():
     ]
     assert [timer.ts for timer in bench.recorded(TimerFired)] == [OPEN + 5 * S]
     assert bench.recorded(OrderIntended)[-1].outside_rth is True
+
+
+def test_a_truth_is_recorded_as_one_or_nought():
+    """A series may be of whether something holds."""
+    bench = run(lambda s: [s.record("above", held) for held in (True, np.False_)])
+    assert [repr(recorded.value) for recorded in bench.recorded(Recorded)] == ["1.0", "0.0"]
 
 
 def test_a_reason_of_any_kind_is_kept_as_text_that_can_be_stored():

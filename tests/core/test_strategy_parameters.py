@@ -53,3 +53,9 @@ def test_a_subscription_defaults_to_the_instrument_parameter():
     assert Strategy(Parameters()).subscriptions() == []
     hourly = Hourly(instrument="ACME", resolution="1h")
     assert Strategy(hourly).subscriptions() == [Subscription("ACME", resolution="1h")]
+
+
+@pytest.mark.parametrize("name", ["fast", "ratio"])
+def test_a_truth_is_no_number(name):
+    with pytest.raises(UsageError, match=f"{name}=True: expected .* got bool"):
+        parameters(FOUND, {"instrument": "ACME", name: True})

@@ -12,10 +12,11 @@ import pytest
 from core.errors import CorruptLog, DataMissing
 from core.events import BY_TAG, MARKET_DATA, Quote, Trade, Unknown
 from core.ports import Selection
-from eventstore import reader, sealed
+from eventstore import catalogue, reader, sealed
 from eventstore.codec import decode_records
 from eventstore.compacting import compact
 from eventstore.layout import Layout, sealed_range
+from eventstore.manifest import read_manifest
 from eventstore.reader import LogReader
 from eventstore.sealing import seal
 from eventstore.sql import connect
@@ -138,6 +139,61 @@ def test_who_asks_for_some_seqs_has_no_other_manifest_read(root, everything, tmp
         read_all(copy, Selection(first_seq=begin, last_seq=end + 1))
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """The directories whose manifests were opened, in order."""
+    names = []
+
+    def counting(directory):
+        names.append(directory.name)
+        return read_manifest(directory)
+
+    monkeypatch.setattr(catalogue, "read_manifest", counting)
+    return names
+
+
+def begin(root, **given):
+    """Read up to the first batch."""
+    return next(iter(LogReader(root).entries(Selection(**given))))[0].seq
+
+
+def test_a_manifest_is_opened_when_its_directory_is_come_to(root, everything, opened):
+    names = [path.name for path in Layout(root).sealed_directories()]
+    (_, first_end), (last_begin, last_end) = (sealed_range(root / name) for name in (names[0], names[-1]))
+    assert len(names) > 3
+    assert (LogReader(root).last_seq(), opened) == (everything[-1].seq, [])
+    assert everything[-1].seq > last_end
+    for expected, reads in {
+        "first events": lambda: begin(root),
+        "the first one": lambda: begin(root, first_seq=1, last_seq=1),
+    }.items():
+        opened.clear()
+        assert (expected, reads(), opened) == (expected, 1, names[:1])
+    opened.clear()
+    assert (begin(root, first_seq=first_end, last_seq=first_end), opened) == (first_end, names[:1])
+    opened.clear()
+    assert (begin(root, first_seq=last_begin), opened) == (last_begin, names[-1:])
+    opened.clear()
+    assert (begin(root, first_seq=last_end + 1), opened) == (last_end + 1, [])
+    assert read_all(root) == everything
+    assert opened == names
+
+
+def test_times_are_in_no_name_so_that_all_manifests_are_opened_for_them(root, opened):
+    list(LogReader(root).entries(Selection(begin_ts=1, end_ts=2)))
+    assert opened == [path.name for path in Layout(root).sealed_directories()]
+
+
+def test_a_reader_that_asks_for_all_manifests_first_is_caught(root, everything, opened, monkeypatch):
+    def eager(self):
+        sealed = [self.part(span) for span in self._listing()]
+        return [catalogue.Span(part.first_seq, part.last_seq, part.path) for part in sealed]
+
+    monkeypatch.setattr(catalogue.Catalogue, "spans", eager)
+    with pytest.raises(AssertionError):
+        test_a_manifest_is_opened_when_its_directory_is_come_to(root, everything, opened)
+
+
 def test_a_flipped_byte_in_a_sealed_file_is_refused_by_name(root, tmp_path):
     copy = tmp_path / "log"
     shutil.copytree(root, copy)
@@ -194,7 +250,7 @@ def test_a_segment_that_was_not_sealed_is_read_between_those_that_were(unsealed_
 def test_a_reader_that_goes_by_the_last_sealed_seq_would_miss_it(unsealed_between, monkeypatch):
     """The negative control: what is before the last sealed seq counts as sealed."""
 
-    def past_the_last(hot, sealed):
+    def past_the_last(hot, sealed, _part):
         return [segment for segment in hot if segment.first_seq > sealed[-1].last_seq]
 
     monkeypatch.setattr("eventstore.reader.only_hot", past_the_last)
@@ -288,11 +344,12 @@ def test_following_misses_and_doubles_nothing_over_rolls_seals_and_compactions(t
 def test_the_check_of_following_catches_a_reader_that_lists_sealed_first(tmp_path, monkeypatch):
     """The negative control of the test above: between the two listings all that is hot is sealed."""
     root = tmp_path / "log"
-    before: list[list[reader.SealedPart]] = [[]]
+    before: list[list[reader.Span]] = [[]]
 
     def sealed_first(self: LogReader) -> reader.Snapshot:
-        stale, before[0] = before[0], self._catalogue.parts()
-        return reader.Snapshot(stale, reader.only_hot(reader.hot_segments(self._layout), stale))
+        stale, before[0] = before[0], self._catalogue.spans()
+        hot = reader.hot_segments(self._layout)
+        return reader.Snapshot(stale, reader.only_hot(hot, stale, self._catalogue.part))
 
     monkeypatch.setattr(LogReader, "snapshot", sealed_first)
     with pytest.raises((CorruptLog, AssertionError)):

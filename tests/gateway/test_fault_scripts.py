@@ -65,6 +65,12 @@ def test_every_mistake_is_named_with_a_hint():
     assert "expected one of" in lines[5]
 
 
+@pytest.mark.parametrize("when", ["order ²", "time ¹⁰:30"])
+def test_a_digit_that_is_no_number_is_a_mistake_like_others(when):
+    with pytest.raises(ConfigError, match=f"fault 1: when = '{when}': expected time HH:MM:SS"):
+        parse(f"{when}: mute")
+
+
 def test_broken_toml_names_its_place():
     with pytest.raises(ConfigError, match=r"faults\.toml: Invalid value"):
         parse("[[fault]]\nwhen = \n", "faults.toml")

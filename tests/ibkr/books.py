@@ -202,7 +202,9 @@ class Books:
         self.take([BrokerMessage(self.now, code, "warning", text, order)])
         return ErrorMessage(self.routes.attempt(order).broker_id, code, text, None, "")
 
-    def compare(self, *shown, cash=None, patience_s=30.0, hear=True, balances=None) -> list[Event]:
+    def compare(
+        self, *shown, cash=None, patience_s=30.0, hear=True, balances=None, client=CLIENT
+    ) -> list[Event]:
         """Let the broker show its book, and record what the comparison makes of it."""
         evidence = Evidence()
         if hear:
@@ -216,7 +218,7 @@ class Books:
         if cash is not None:
             keeper.feed(AccountValue(ACCOUNT, "TotalCashBalance", str(cash), "USD"))
         return self.take(
-            reconcile("test", ACCOUNT, evidence, self.folds, CLIENT, self.now, patience_s=patience_s)
+            reconcile("test", ACCOUNT, evidence, self.folds, client, self.now, patience_s=patience_s)
         )
 
 

@@ -1,5 +1,6 @@
 """Brackets that a look at the broker's book finds, misses, or did not place."""
 
+from adapters.ibkr.trading.snapshot import split_exec_id
 from core.events import (
     BreakFound,
     ExternalOrderReported,
@@ -118,6 +119,13 @@ def test_exits_that_a_window_attached_name_their_entry_by_its_permanent_id():
     books.hear(stranger(books, 77, -5, **window))
     books.hear(stranger(books, 78, -6, side="SELL", oca_group="77", **window))
     assert books.orders.get("external-78").parent == "external-77"
+
+
+def test_what_others_call_a_group_or_an_execution_need_be_no_number():
+    books = Books()
+    books.hear(stranger(books, 77, 5), stranger(books, 78, 6, oca_group="²"))
+    assert (books.orders.get("external-78").parent, books.orders.get("external-78").oca) == ("", "²")
+    assert split_exec_id("e1.²") == ("e1.²", 1)
 
 
 def test_a_bracket_of_others_is_told_once_over_restarts():

@@ -272,6 +272,16 @@ def test_a_bad_quote_is_kept_with_its_reason(tmp_path, row, reason):
     assert [(e.line, e.reason) for e in found if type(e) is RowRejected] == [(2, reason)]
 
 
+def test_a_file_whose_name_is_no_date_is_named(tmp_path):
+    write_day(tmp_path, "34200000,100,1,N,0,0", day="20131007")
+    folder = tmp_path / "equity" / "usa" / "tick" / "abc"
+    (folder / "²0131004_trade.zip").touch()  # no digit: none of LEAN's
+    imported(tmp_path)
+    (folder / "20131399_trade.zip").touch()
+    with pytest.raises(UsageError, match=r"20131399_….*no date; next: rename it or move it away"):
+        imported(tmp_path)
+
+
 def test_missing_data_names_what_is_near(tmp_path):
     write_day(tmp_path, "34200000,100,1,N,0,0", day="20131004")
     write_day(tmp_path, "34200000,100,1,N,0,0", day="20131011")

@@ -5,13 +5,15 @@ hits whatever has the number there.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.live.session import LiveSession
-from core.events import BreakFound, BreakResolved, OrderSent, SendFailed
-from tests.live.rig import Books, Rig
+from core.events import BreakAccepted, BreakFound, BreakResolved, OrderSent, SendFailed
+from eventstore.journal import Journal
+from tests.live.rig import ACCOUNT, Books, Rig
 
 Start = Callable[..., tuple[Rig, Any]]
 
@@ -70,3 +72,28 @@ def test_a_client_that_takes_every_order_for_its_own_is_caught(
 ) -> None:
     _, gateway = under_two_ids(start, "modify", knows_one_client)
     assert books(gateway).sent_twice() == ["drill-1-1"]
+
+
+def accepted(root: Path) -> None:
+    """Accept what is found, as `tape accept` does."""
+    journal = Journal.open(root)
+    journal.append(BreakAccepted(1, ACCOUNT, "ZVXA", "it may rest"))
+    journal.commit(sync=True)
+    journal.close()
+
+
+def test_what_was_accepted_stays_accepted_when_the_log_is_opened_again(start: Start) -> None:
+    first, gateway = start(settings={"client_id": 7}, plan="cancel", offset=2.0, until=rests)
+    first.run()
+    for opened in range(2):
+        again, _ = start(served=gateway, plan="cancel", until=compared, orders=0)
+        again.run()
+        kinds = [e.kind for e in again.events(BreakFound)]
+        assert kinds == ["other_client"]
+        if opened == 0:
+            accepted(again.root)
+    assert not again.session.gate.breaks
+
+
+def compared(rig: Rig) -> bool:
+    return rig.session.gate.reconciled

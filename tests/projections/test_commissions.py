@@ -81,7 +81,9 @@ def test_an_unknown_name_is_refused_with_the_names_there_are():
         commission_model("ibkr_fix")
 
 
-@pytest.mark.parametrize("text", ["0.2", "-0.2 %", "0,2 %", "2 each way", "nan %", "1e3 bps", "% 2", ""])
+@pytest.mark.parametrize(
+    "text", ["0.2", "-0.2 %", "0,2 %", "2 each way", "nan %", "1e3 bps", "% 2", "٢ %", ""]
+)
 def test_what_is_no_rate_is_refused_with_examples(text):
     with pytest.raises(UsageError, match=r"unknown commission model .*such as '0.2 %', '20 bps'"):
         commission_model(text)

@@ -95,7 +95,7 @@ def starts(bar: HistoricalBar, session: SessionScheduled | None, size: BarSize) 
     if size.seconds >= _DAY:
         assert session is not None
         return session.open if bar.time == session.date.replace("-", "") else None
-    return int(bar.time) * SECOND_NS if bar.time.isdigit() else None
+    return int(bar.time) * SECOND_NS if bar.time.isdecimal() else None
 
 
 def trade_bars(

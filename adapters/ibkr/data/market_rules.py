@@ -112,4 +112,4 @@ def rule_of(details: ContractDetails, exchange: str) -> int | None:
     rules = [rule.strip() for rule in details.market_rules.split(",")]
     by_exchange = dict(zip(details.exchanges.split(","), rules, strict=False))
     rule = by_exchange.get(exchange, rules[0] if len(set(rules)) == 1 else "")
-    return int(rule) if rule.isdigit() else None
+    return int(rule) if rule.isdecimal() else None

@@ -325,7 +325,7 @@ def _times(event: ModifyIntended | OrderAmended, before: OrderIntended) -> dict[
 
 def _serial(account: str) -> int:
     """Return what tells an account's ids from those of another: one log may trade with many books."""
-    digits = "".join(character for character in account if character.isdigit())
+    digits = "".join(character for character in account if character.isdecimal())
     return (int(digits or 0) - _FIRST_ACCOUNT) % _ACCOUNTS
 
 

@@ -169,9 +169,9 @@ def _fault(raw: Mapping[str, Any], place: str, problems: list[str]) -> Fault | N
 
 def _trigger(when: str, place: str, problems: list[str]) -> tuple[str, int, str]:
     what, _, number = when.partition(" ")
-    if what == "time" and number.count(":") in (1, 2) and number.replace(":", "").isdigit():
+    if what == "time" and number.count(":") in (1, 2) and number.replace(":", "").isdecimal():
         return what, 0, number if number.count(":") == 2 else f"{number}:00"
-    if what in COUNTED and (not number or (number.isdigit() and int(number) > 0)):
+    if what in COUNTED and (not number or (number.isdecimal() and int(number) > 0)):
         return what, int(number or 1), ""
     problems.append(
         f"{place}: when = {when!r}: expected time HH:MM:SS or one of {', '.join(COUNTED)} with a number, "

@@ -133,7 +133,7 @@ class HistoryRequests:
         if not shown.strip():
             return now
         text = shown.strip()
-        dated = text if text[:8].isdigit() else f"{day(now, contract.timezone)} {text}"
+        dated = text if text[:8].isdecimal() else f"{day(now, contract.timezone)} {text}"
         try:
             if ":" not in dated:
                 raise BadFrame("no time of day")

@@ -353,4 +353,4 @@ def burst(client: Client, size: int) -> bytes:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.lstrip("-").isdigit() else -1
+    return int(text) if text.lstrip("-").isdecimal() else -1

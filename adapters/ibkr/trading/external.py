@@ -91,7 +91,7 @@ class Strangers:
             perm = self._perms.get((client, terms.parent_id))
         ours = self._routes.on_wire(client, terms.parent_id) if terms.parent_id and perm is None else None
         group = terms.oca_group
-        if perm is None and group.isdigit() and int(group) in self._perms.values():
+        if perm is None and group.isdecimal() and int(group) in self._perms.values():
             perm = int(group)
         if perm is None or perm == terms.perm_id:
             return ours or ""

@@ -39,10 +39,13 @@ class Balances(AccountView, Protocol):
 
 
 class Breaks(Protocol):
-    """The breaks that are open."""
+    """The breaks that are open, and those that were accepted as they stand."""
 
     def found(self) -> list[BreakFound]:
-        """Return them."""
+        """Return those that are open."""
+
+    def accepted(self) -> list[BreakFound]:
+        """Return those that were accepted and may be found again, which is no news."""
 
 
 class Folds(msgspec.Struct, frozen=True):

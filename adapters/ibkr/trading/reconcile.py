@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from adapters.ibkr.trading.accepted import without_accepted
 from adapters.ibkr.trading.external import as_external
 from adapters.ibkr.trading.families import exit_missing
 from adapters.ibkr.trading.fates import Found, break_of, fate_of, gone, gone_with_its_entry, status_of
@@ -74,6 +75,7 @@ def reconcile(
     found += _exits(found, ours, folds, ts)
     found += _overfilled(evidence, folds, ts)
     found += _positions(account, evidence, folds, ts)
+    found = without_accepted(found, folds, ts, account)
     found += _cash(account, evidence, folds, ts)
     return [*_news(found, folds, ts, account), _finished(reason, found, evidence, ts)]
 
@@ -92,7 +94,7 @@ def recheck(
         if here is not None and settled.get(order.id) == order.version:
             found += fate_of(order, here, folds, client_id, ts, 0)
     found += _back(ours, folds, ts)
-    return list(_news(found, folds, ts))
+    return list(_news(without_accepted(found, folds, ts), folds, ts))
 
 
 def extra_orders(evidence: Evidence, folds: Folds, client_id: int) -> list[int]:
@@ -166,7 +168,7 @@ def _still_missing(before: BreakFound, over: Collection[str], folds: Folds) -> b
 
 
 def _external(order: Order, evidence: Evidence, ts: int) -> Iterator[Event]:
-    perm = int(order.id.removeprefix("external-")) if order.id[9:].isdigit() else 0
+    perm = int(order.id.removeprefix("external-")) if order.id[9:].isdecimal() else 0
     if perm not in evidence.open:
         over = evidence.completed.get(perm)
         yield as_external(order, over.state.status if over is not None else "Gone", ts)

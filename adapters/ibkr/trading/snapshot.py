@@ -182,7 +182,7 @@ class Snapshot:
 def split_exec_id(exec_id: str) -> tuple[str, int]:
     """Return the identity of an execution and its revision: the digits after the last period."""
     base, _, last = exec_id.rpartition(".")
-    return (base, int(last)) if base and last.isdigit() else (exec_id, 1)
+    return (base, int(last)) if base and last.isdecimal() else (exec_id, 1)
 
 
 def _open(evidence: Evidence, said: Any) -> None:

@@ -153,7 +153,7 @@ def _all_in_zone(texts: Column) -> Times | None:
 
 def _epochs(texts: Column) -> IntColumn | None:
     """Read whole epoch numbers at once; `None` leaves dates of eight digits and all else to the slow path."""
-    if not str(texts[0]).isdigit():
+    if not str(texts[0]).isdecimal():
         return None
     import pyarrow as pa  # noqa: PLC0415  (heavy: only where files are read)
 
@@ -172,7 +172,7 @@ def _cast(texts: Column, *, wall: bool) -> IntColumn | None:
     import pyarrow as pa  # noqa: PLC0415  (heavy: only where files are read)
 
     # The cast would take eight digits for a date and other digits for an error: leave numbers to read_time.
-    if str(texts[0]).strip().replace(".", "").isdigit():
+    if str(texts[0]).strip().replace(".", "").isdecimal():
         return None
     try:
         cast = pa.array(texts, pa.string()).cast(pa.timestamp("ns", tz=None if wall else "UTC"))
