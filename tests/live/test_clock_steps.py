@@ -13,8 +13,8 @@ from app.live.kill_file import KillFile
 from app.live.proving import prove
 from app.live.session import LiveRequest, LiveSession, run_live
 from app.replay.recorded import Recorded as Proven
-from core.clock import HOUR_NS
-from core.events import Bar, HaltVerified, Quote, SessionStarted, Trade
+from core.clock import HOUR_NS, local
+from core.events import Bar, Filled, HaltVerified, Quote, SessionStarted, TimerFired, Trade
 from tests.logs import events_of
 
 STRATEGY = '''
@@ -39,6 +39,33 @@ class Barred(Strategy[P]):
 
     def on_trade(self, trade):
         self.trades += 1
+'''
+
+
+BUYS = '''
+from core.strategy import Parameters, Strategy, Subscription
+
+
+class P(Parameters, frozen=True, kw_only=True):
+    instrument: str = "ZVXA"
+
+
+class Buys(Strategy[P]):
+    """Buys once and means to close in an hour."""
+
+    asked = fired = filled = 0
+
+    def on_trade(self, trade):
+        if not self.asked:
+            self.asked = 1
+            self.set_timer("close", after_s=3600)
+            self.buy(trade.instrument, 100, reason="in")
+
+    def on_fill(self, fill):
+        self.filled += 1
+
+    def on_timer(self, timer):
+        self.fired += 1
 '''
 
 
@@ -98,6 +125,31 @@ def test_an_hour_back_stops_neither_bars_nor_a_halt_and_no_time_falls(ib_gateway
     assert [(e.level, e.reached) for e in events_of(root, HaltVerified)] == [("cancel_all", True)]
     assert falls(root) <= 0
     prove(root, Proven(events_of(root, SessionStarted)[-1], outcome.first_seq, outcome.last_seq))
+
+
+def test_a_fill_from_a_clock_that_is_ahead_of_ours_lets_no_timer_fire(ib_gateway, ib_gateway_log, tmp_path):
+    root = tmp_path / "log"
+    shutil.copytree(ib_gateway_log, root)
+    (tmp_path / "buys.py").write_text(BUYS)
+    gateway = ib_gateway(date="2025-07-02", speed=60)  # a year ahead of our clock
+    behind = time.time_ns() - local("2024-07-02", "12:00", "UTC")
+    until_s = time.monotonic() + 60
+    found = []
+
+    def watch(session: LiveSession) -> None:
+        if not found:
+            found.append(session.seated[0].strategy)
+            session.client._clock = SteadyClock(lambda: time.time_ns() - behind, elapsed_ns)
+        if found[0].filled or time.monotonic() > until_s:
+            session.stopping = "done"
+
+    link = LinkSettings(host=gateway.host, port=gateway.port, account="DU1000001")
+    spec = StrategySpec(f"{tmp_path / 'buys.py'}:Buys")
+    run_live(root, LiveRequest(mode="live", link=link, strategies=(spec,), account="DU1000001"), watch=watch)
+    assert (found[0].filled, found[0].fired) == (1, 0)
+    assert events_of(root, TimerFired) == []
+    (fill,) = events_of(root, Filled)
+    assert 0 <= time.time_ns() - behind - fill.ts < HOUR_NS
 
 
 @pytest.mark.extended

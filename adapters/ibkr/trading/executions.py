@@ -61,7 +61,8 @@ class Executions:
         )
         self._told[exec_id] = who
         self._revisions.setdefault(exec_id, set()).add(revision)
-        when = parse_time(said.time, self._zone) or ts
+        # Time would not come back from one that lies ahead: by another clock, or in a zone that is not known.
+        when = min(parse_time(said.time, self._zone, near=ts) or ts, ts)
         what = (side, money(said.quantity), money(said.price), said.exchange)
         if revision > 1:
             return (FillCorrected(when, exec_id, revision, *who, *what),)
