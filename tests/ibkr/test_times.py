@@ -48,9 +48,13 @@ def test_a_fill_that_a_clock_ahead_of_ours_told_is_of_now(ahead_ns):
     assert fill.ts == books.now
 
 
-def test_a_fill_of_before_keeps_its_time():
+@pytest.mark.parametrize(
+    ("req_id", "age_s", "kept"), [(5, 3600, True), (None, 50, True), (None, 3600, False)]
+)
+def test_a_fill_of_before_keeps_its_time_unless_it_should_be_of_now(req_id, age_s, kept):
     books = Books()
     books.send()
-    when = iso(books.now - HOUR_NS)
-    told = books.hear(books.execution(time=f"{when[:10].replace('-', '')}-{when[11:19]}"))
-    assert [e.ts for e in told if isinstance(e, Filled)] == [(books.now - HOUR_NS) // SECOND_NS * SECOND_NS]
+    before = (books.now - age_s * SECOND_NS) // SECOND_NS * SECOND_NS
+    when = iso(before)
+    said = books.execution(time=f"{when[:10].replace('-', '')}-{when[11:19]}", req_id=req_id)
+    assert [e.ts for e in books.hear(said) if isinstance(e, Filled)] == [before if kept else books.now]

@@ -70,9 +70,9 @@ class Buys(Strategy[P]):
 
 
 class SetBack:
-    """Sets the clock of a session back by an hour after its first bar, and kills it after the next.
+    """Sets the clock of a session back by an hour after its first bar, and kills the session.
 
-    Ends it when the broker's book was looked at for the halt, or after `trades` more without a bar.
+    Ends it when the broker's book was looked at and another bar came, or after `trades` more without one.
     """
 
     def __init__(self, clock, trades):
@@ -89,10 +89,10 @@ class SetBack:
         told = session.seated[0].strategy
         if told.bars and not self._step:
             self._step, self._at = HOUR_NS, told.trades
-        if told.bars >= 2 and not session.gate.halt:
+        if self._step and not session.gate.halt:
             KillFile(session._journal.root).make("enough")
         lost = self._step and told.bars < 2 and told.trades > self._at + self._trades
-        looked = session.link._looks and not session.link._goal
+        looked = told.bars >= 2 and session.link._looks and not session.link._goal
         if lost or looked or time.monotonic() > self._until_s:
             session.stopping = "done"
 
