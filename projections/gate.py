@@ -2,7 +2,8 @@
 
 It fails closed: without a link that is up and a reconciliation finished since, nothing leaves. A halt stops
 all but cancels and outlasts sessions, until the operator resumes; it may rise to a higher level, never fall
-to a lower one. A session that only observes sends nothing. An instrument with a break is closed; one whose
+to a lower one. A session that only observes sends nothing. An instrument with a break is closed, for the
+account that has it: a log may serve sessions of several, one after the other. One whose
 data are not live, or not known to be, or whose venue halted it, takes no entries, nor does one with a
 position whose stop or target is not at the broker: that one needs orders that reduce it. A replay has no
 gate.
@@ -58,6 +59,7 @@ class GateState(State, kw_only=True):
     breaks: dict[str, list[BreakFound]]
     data: dict[str, str]
     paused: dict[str, str]
+    account: str = ""
 
 
 class Gate(Projection):
@@ -78,6 +80,7 @@ class Gate(Projection):
         self.halts = 0
         self._link_reason = "not connected yet"
         self._halt_reason = ""
+        self._account = ""  # whose session it is; empty before one began
         self._breaks: dict[str, list[BreakFound]] = {}
         self._data: dict[str, str] = {}
         self._paused: dict[str, str] = {}
@@ -101,11 +104,12 @@ class Gate(Projection):
 
     @property
     def breaks(self) -> dict[str, str]:
-        """The instruments that are closed by a break, with what it is."""
-        return {instrument: found[0].message for instrument, found in self._breaks.items()}
+        """The instruments that are closed by a break of the session's account, with what it is."""
+        own = {instrument: self._own(instrument) for instrument in self._breaks}
+        return {instrument: found[0].message for instrument, found in own.items() if found}
 
     def found(self) -> list[BreakFound]:
-        """Return the breaks that are open, sorted by instrument."""
+        """Return the breaks of all accounts that are open, sorted by instrument."""
         return [event for _, found in sorted(self._breaks.items()) for event in found]
 
     def accepted(self) -> list[BreakFound]:
@@ -173,8 +177,14 @@ class Gate(Projection):
         return self._paused.get(instrument)
 
     def _broken(self, instrument: str, *, entries: bool) -> str | None:
-        found = self._breaks.get(instrument, ())
+        if instrument not in self._breaks:
+            return None
+        found = self._own(instrument)
         return next((each.message for each in found if (each.kind in ENTRIES_ONLY) == entries), None)
+
+    def _own(self, instrument: str) -> list[BreakFound]:
+        mine = ("", self._account)
+        return [e for e in self._breaks[instrument] if not self._account or e.account in mine]
 
     def _connection(self, event: ConnectionChanged, _seq: int) -> None:
         self._link_reason = event.reason or event.state
@@ -184,6 +194,7 @@ class Gate(Projection):
 
     def _session(self, event: SessionStarted, _seq: int) -> None:
         self.observing = event.mode == "observe"
+        self._account = event.account
         # A connection does not outlast its process; halts and breaks do.
         self.link, self._link_reason, self.reconciled = "down", "not connected yet", False
         self._data.clear()
@@ -197,7 +208,7 @@ class Gate(Projection):
 
     def _break(self, event: BreakFound, _seq: int) -> None:
         found = self._breaks.setdefault(event.instrument, [])
-        if all(known.message != event.message for known in found):
+        if all((known.account, known.message) != (event.account, event.message) for known in found):
             found.append(event)
 
     def _mended(self, event: BreakResolved, _seq: int) -> None:
@@ -260,6 +271,7 @@ class Gate(Projection):
             breaks={name: list(found) for name, found in sorted(self._breaks.items())},
             data=dict(sorted(self._data.items())),
             paused=dict(sorted(self._paused.items())),
+            account=self._account,
         )
 
     def restore(self, state: GateState) -> None:
@@ -270,4 +282,5 @@ class Gate(Projection):
         self._stand = {name: list(found) for name, found in state.accepted.items()}
         self._breaks = {name: list(found) for name, found in state.breaks.items()}
         self._data, self._paused = dict(state.data), dict(state.paused)
+        self._account = state.account
         self.applied_seq = state.applied_seq

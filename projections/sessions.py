@@ -151,6 +151,10 @@ class Sessions(Projection):
         """Return the first session that opens after `ts`; see `Calendar.after`."""
         return self._calendar.after(exchange, ts)
 
+    def date(self, ts: int) -> str | None:
+        """Return the session date at a time, of all exchanges together; see `Calendar.date`."""
+        return self._calendar.date(None, ts)
+
     def session_on(self, exchange: str, date: str) -> SessionScheduled | None:
         """Return the session of an exchange date such as `2025-07-02`."""
         return self._calendar.on(exchange, date)

@@ -215,6 +215,8 @@ class IbClient(Dialogue):
             self._renew_ns = NEVER_ASKED
             self._data.renew()
         requests, take_id = self._connection.codec.requests, self._channel.out.take_id
+        pong = self._connection.heartbeat.pong
+        self._data.broker_ahead(pong.skew_ms if pong is not None else 0)
         asked = self._data.due(requests, take_id, self.now, self._monotonic())
         questions, told = self._data.fill(requests, take_id, self.now, self._monotonic())
         for request in (*asked, *questions):

@@ -132,6 +132,8 @@ class Dialogue(Lifecycle):
         return self._contracted(self._contracts.told(said, ts), asked=asked)
 
     def _account_value(self, said: AccountValue, ts: int) -> list[Event]:
+        if said.account not in ("", self.account):
+            return []  # its base may be another one, and its rates then lead elsewhere
         rates = self._rates.events(said, ts)
         if said.key not in _ACCOUNT_KEYS or self._said.get(said.key + said.currency) == said.value:
             return rates

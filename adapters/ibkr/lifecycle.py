@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.ibkr.data.contracting import Contracting
 from adapters.ibkr.data.marketdata import MarketData
+from adapters.ibkr.link.clocks import SteadyClock, elapsed_ns
 from adapters.ibkr.link.connection import Connection
 from adapters.ibkr.link.heartbeat import Pong
 from adapters.ibkr.link.link_settings import LinkSettings
@@ -54,7 +55,7 @@ class Lifecycle:
         folds: Folds,
         *,
         clock: Callable[[], int] = time.time_ns,
-        monotonic: Callable[[], int] = time.monotonic_ns,
+        monotonic: Callable[[], int] = elapsed_ns,
     ) -> None:
         self.settings = settings
         self.account = settings.account
@@ -66,7 +67,7 @@ class Lifecycle:
         self._channel = channel
         self._data = data
         self._folds = folds
-        self._clock = clock
+        self._clock = SteadyClock(clock, monotonic)
         self._monotonic = monotonic
         self._connection = Connection(settings, lambda: self.now, monotonic)
         self._sending = Sending(self._connection.heartbeat, lambda: self.now, trusting=settings.lock_step)

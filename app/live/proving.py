@@ -16,6 +16,7 @@ import msgspec
 from adapters.replay.recorded import RecordedSource, SilentBroker
 from adapters.replay.source import LogSource
 from app.composition.assembling import assemble
+from app.composition.definitions import definitions_of
 from app.composition.figures import figures
 from app.composition.past import past_of
 from app.composition.ranging import warmed
@@ -152,7 +153,7 @@ class Proof:
 
     def _summary(self, source: RecordedSource, facts: Sequence[Entry]) -> dict[str, Any]:
         started = self._recorded.started
-        day = iso(started.ts)[:10]
+        day = definitions_of(self._reader).date(started.ts) or iso(started.ts)[:10]
         return {
             "period": day,
             "parts": [{"feed": "ib/stream"}],
@@ -178,8 +179,12 @@ class Proof:
             "exits": self._rules.exits.name,
             "inputs": source.inputs,
             "orders": sum(isinstance(e.event, OrderAttempted) and e.event.version == 1 for e in facts),
-            "fills": len({e.event.exec_id for e in facts if isinstance(e.event, Filled)}),
+            "fills": len(_filled(facts, started.account)),
         }
+
+
+def _filled(facts: Sequence[Entry], account: str) -> set[str]:
+    return {e.event.exec_id for e in facts if isinstance(e.event, Filled) and e.event.account == account}
 
 
 def _at_cost(world: World, held: Position) -> Decimal:

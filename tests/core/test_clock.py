@@ -20,10 +20,31 @@ NEW_YORK = "America/New_York"
         ("2025-10-31", "15:55", "2025-10-31T19:55:00.000Z"),
         ("2025-11-03", "15:55:30", "2025-11-03T20:55:30.000Z"),
         ("2025-11-28", "12:55", "2025-11-28T17:55:00.000Z"),  # a half-day
+        ("2025-03-09", "01:59:59", "2025-03-09T06:59:59.000Z"),
+        ("2025-03-09", "02:30", "2025-03-09T07:30:00.000Z"),  # there is none: as if clocks had not moved yet
+        ("2025-03-09", "03:00", "2025-03-09T07:00:00.000Z"),
+        ("2025-11-02", "01:30", "2025-11-02T05:30:00.000Z"),  # there are two: the first
+        ("2025-11-02", "02:00", "2025-11-02T07:00:00.000Z"),
     ],
 )
 def test_a_clock_time_follows_daylight_saving(day, clock, utc):
     assert iso(local(day, clock, NEW_YORK)) == utc
+
+
+@pytest.mark.parametrize(
+    ("day", "berlin", "new_york"),
+    [
+        ("2025-03-07", "15:30", "09:30"),  # six hours apart
+        ("2025-03-10", "14:30", "09:30"),  # New York is first
+        ("2025-03-28", "14:30", "09:30"),
+        ("2025-03-31", "15:30", "09:30"),
+        ("2025-10-24", "15:30", "09:30"),
+        ("2025-10-27", "14:30", "09:30"),  # Berlin is first
+        ("2025-11-03", "15:30", "09:30"),
+    ],
+)
+def test_two_exchanges_are_an_hour_closer_while_one_has_changed_its_clocks(day, berlin, new_york):
+    assert local(day, berlin, "Europe/Berlin") == local(day, new_york, NEW_YORK)
 
 
 @pytest.mark.parametrize("clock", ["25:00", "15.55", "9:30", "15:55+02:00", "", "noon"])

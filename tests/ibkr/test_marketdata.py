@@ -246,6 +246,15 @@ def test_a_sale_from_before_the_subscription_is_history():
     assert Bench(tick_by_tick_max=0).live().said(sale(seconds=-1)) == []
 
 
+@pytest.mark.parametrize("ahead_s", [3, 3600, -3600])
+def test_a_sale_is_of_the_brokers_clock_whatever_ours_says(ahead_s):
+    bench = Bench(tick_by_tick_max=0)
+    bench.data.broker_ahead(ahead_s * 1000)
+    bench.live()
+    assert bench.said(sale(seconds=ahead_s - 1)) == []
+    assert len(bench.said(sale(seconds=ahead_s + 1, volume=5100))) == 1
+
+
 def test_the_last_sale_told_again_after_a_reconnection_counts_once():
     bench = Bench(tick_by_tick_max=0).live()
     assert len(bench.said(sale())) == 1

@@ -13,6 +13,7 @@ from adapters.ibkr.wire.distribution import installed
 from adapters.ibkr.wire.order_fields import Names, fill_order, read_order, terms_of
 from adapters.ibkr.wire.terms import OrderTerms
 from adapters.ibkr.wire.versions import amendment, only_smaller, shown_prices, shown_version
+from core.clock import local
 from core.events import OrderAmended, OrderIntended
 from core.money import money
 from core.views import Order as KnownOrder
@@ -202,6 +203,15 @@ def test_another_end_is_a_difference_in_whatever_zone_it_is_told():
     assert compared(order, tif="GTD", good_till="20250702 09:30:00 US/Eastern") == 1
     amended = compared(order, tif="GTD", good_till="20250702 09:31:00 US/Eastern")
     assert amended.good_till == 1_751_463_060_000_000_000
+
+
+@pytest.mark.parametrize("utc_hour", [5, 6])
+def test_an_end_in_an_hour_that_clocks_repeat_is_no_difference(utc_hour):
+    till = local("2025-11-02", f"0{utc_hour}:30", "UTC")
+    assert (
+        compared(standing(tif="GTD", good_till=till), tif="GTD", good_till="20251102 01:30:00 US/Eastern")
+        == 1
+    )
 
 
 def test_a_lost_group_or_another_parent_is_a_difference():

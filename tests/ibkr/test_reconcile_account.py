@@ -1,5 +1,6 @@
 """Orders, executions, positions and money that the log does not explain: what a comparison makes of them."""
 
+import msgspec
 import pytest
 
 from core.clock import DAY_NS, SECOND_NS
@@ -39,6 +40,23 @@ def test_a_position_that_nothing_explains_closes_the_instrument():
     found = books.compare(position(100))
     assert [(e.expected, e.reported) for e in found if isinstance(e, BreakFound)] == [("0", "100")]
     assert "the log holds 0, the broker 100" in books.gate.breaks["ACME"]
+
+
+def test_a_position_that_differs_like_another_accounts_is_a_break_of_its_own():
+    books = Books()
+    words = "ACME: the log holds 0, the broker 100"
+    books.take([BreakFound(books.now, "DU9", "ACME", "position", "0", "100", words)])
+    found = [e for e in books.compare(position(100)) if isinstance(e, BreakFound)]
+    assert [(e.account, e.message) for e in found] == [(ACCOUNT, words)]
+
+
+def test_what_another_account_has_at_the_broker_is_not_counted():
+    books = Books()
+    theirs = books.open("-", perm=77, order_ref="by hand", client_id=0, order_id=None, account="DU9")
+    other = msgspec.structs.replace(position(700), account="DU9")
+    (*rest, finished) = books.compare(theirs, other)
+    assert breaks(rest) == []
+    assert (finished.orders, finished.positions) == (0, 0)
 
 
 def test_more_executions_than_the_order_had_are_a_break():

@@ -1,5 +1,7 @@
 """When the broker's book is looked at, how often, and what a look asks for."""
 
+from decimal import Decimal
+
 import pytest
 
 from adapters.ibkr.trading import snapshot
@@ -15,7 +17,7 @@ from adapters.ibkr.wire.messages import (
     PositionsEnd,
 )
 from core.clock import SECOND_NS
-from core.events import BreakFound, OrderResolved, ReconciliationFinished, ReconciliationStarted
+from core.events import BreakFound, Filled, OrderResolved, ReconciliationFinished, ReconciliationStarted
 from tests.ibkr.books import ACCOUNT, Books, position
 
 ENCODER = Codec(installed(), 200).requests
@@ -261,4 +263,16 @@ def test_executions_are_asked_for_since_the_last_one_known(age_days, asked_days)
         books.hear(books.execution())
         books.now += age_days * 86_400 * SECOND_NS + SECOND_NS
     desk = Desk(books)
+    desk.begin()
     assert desk.recovery._days(books.now) == asked_days
+
+
+def test_a_later_fill_of_another_account_does_not_shorten_what_is_asked_for():
+    books = Books()
+    books.send()
+    books.hear(books.execution())
+    books.now += 3 * 86_400 * SECOND_NS + SECOND_NS
+    books.take([Filled(books.now, "e9", "external-9", "DU9", "", "ACME", "BUY", Decimal(1), Decimal(10), "")])
+    desk = Desk(books)
+    desk.begin()
+    assert desk.recovery._days(books.now) == 4

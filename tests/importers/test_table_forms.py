@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from adapters.replay.importing import import_sets
-from adapters.replay.tables import clocks
+from adapters.replay.tables import clocks, files
 from adapters.replay.tables.options import TableOptions
 from adapters.replay.tables.table import open_tables
 from core.errors import UsageError
@@ -204,9 +204,38 @@ def test_a_repeated_hour_is_read_twice_where_its_times_run_back(tmp_path):
     assert times == [utc(2024, 11, 3, hour, minute) for hour, minute in HOURS]
 
 
+@pytest.mark.parametrize("size", [20, 40, 60, 80, 100])
+def test_a_repeated_hour_is_read_twice_wherever_a_file_is_cut(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(files, "BLOCK_BYTES", size)
+    walls = ["00:59", "01:10", "01:50", "01:10", "01:20", "01:50", "01:50", "02:10"]
+    hours = [*HOURS[:4], (6, 20), (6, 50), *HOURS[4:]]
+    result, found = at_walls(tmp_path, "2024-11-03", walls)
+    assert result.rejected == 0
+    assert [event.ts for event in found if type(event) is Trade] == [utc(2024, 11, 3, *at) for at in hours]
+
+
+@pytest.mark.parametrize(
+    ("walls", "hours"),
+    [
+        (["00:00", "01:00", "01:00", "02:00"], [4, 5, 6, 7]),
+        (["00:00", "01:00", "01:30", "01:00", "01:30", "02:00"], [4, 5, 5.5, 6, 6.5, 7]),
+    ],
+)
+def test_bars_of_a_repeated_hour_are_all_there(tmp_path, walls, hours):
+    path = tmp_path / "bars.csv"
+    rows = "".join(
+        f"2025-11-02 {wall},{row + 1},{row + 1},{row + 1},{row + 1}\n" for row, wall in enumerate(walls)
+    )
+    path.write_text("ts,open,high,low,close\n" + rows)
+    result, found = imported(path)
+    assert result.rejected == 0
+    starts = [event.start for event in found if type(event) is Bar]
+    assert starts == [utc(2025, 11, 2, int(hour), round(hour % 1 * 60)) for hour in hours]
+
+
 def test_the_check_of_repeated_hours_catches_one_that_is_read_once(tmp_path, monkeypatch):
     """The negative control of the test above."""
-    monkeypatch.setattr(clocks, "_second", lambda walls: [False] * len(walls))
+    monkeypatch.setattr(clocks, "_second", lambda walls, _last, *, twice: [False] * len(walls))
     assert at_walls(tmp_path, "2024-11-03", WALLS)[0].rejected > 0
 
 

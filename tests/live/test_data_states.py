@@ -20,6 +20,7 @@ from core.events import (
     Quote,
     RiskRefused,
     SessionScheduled,
+    Trade,
 )
 from eventstore.journal import Journal
 from tests.logs import events_of
@@ -89,6 +90,12 @@ def test_live_data_let_orders_leave(root, ib_gateway):
     run(root, ib_gateway(date=DAY, speed=60))
     assert states(root) == ["live"]
     assert len(events_of(root, OrderAttempted)) == 10
+
+
+def test_trades_of_time_and_sales_come_whatever_the_broker_takes_for_the_time(root, ib_gateway):
+    # Its clock is that of the day it serves, months behind ours.
+    run(root, ib_gateway(date=DAY, speed=60), patience=60, tick_by_tick_max=0)
+    assert [trade for trade in events_of(root, Trade) if trade.feed == "ib/stream"]
 
 
 def test_delayed_data_take_no_entries(root, ib_gateway):

@@ -1,9 +1,16 @@
 """A traded session fed through its strategies again: the same decisions, or the first that differs."""
 
 import shutil
+from datetime import date, timedelta
+from decimal import Decimal
 
-from app.replay.recorded import recorded_sessions
-from core.events import OrderIntended, SessionEnded, SessionStarted
+import pytest
+
+from adapters.replay import calendar
+from app.live.proving import prove
+from app.replay.recorded import Recorded, recorded_sessions
+from core.clock import local
+from core.events import Filled, OrderIntended, SessionEnded, SessionStarted
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
@@ -112,6 +119,33 @@ def test_the_run_of_a_session_can_be_proven_again_by_its_id(traded, tape):
     again = tape("--log", traded, "replay", told["run"], "--json")
     assert again.code == 0, again.err
     assert again.json["decisions_hash"] == told["decisions_hash"]
+
+
+@pytest.mark.parametrize(
+    ("begun", "shown"),
+    [
+        ("2025-03-09T22:30", "2025-03-10"),  # futures trade from 17:00 in Chicago, an hour earlier in UTC
+        ("2025-11-02T23:30", "2025-11-03"),
+        ("2025-11-02T22:30", "2025-11-02"),  # and not yet: nothing is open
+    ],
+)
+def test_the_run_of_a_session_has_its_session_date(tmp_path, begun, shown):
+    day, clock = begun.split("T")
+    began, sunday = local(day, clock, "UTC"), date.fromisoformat(day)
+    journal = Journal.open(tmp_path / "log")
+    for one in calendar.sessions("CMES", sunday, sunday + timedelta(days=2)):
+        journal.append(one)
+    started = SessionStarted(began, 1, "live", "DU1", "0", "{}", "", "[]", "", "")
+    first = journal.append(started)
+    for execution, account in (("e1", "DU1"), ("e2", "DU9")):
+        journal.append(
+            Filled(began, execution, "external-1", account, "", "ES", "BUY", Decimal(1), Decimal(5), "")
+        )
+    last = journal.append(SessionEnded(began + 1, 1, "stopped"))
+    journal.commit(sync=True)
+    journal.close()
+    run = prove(tmp_path / "log", Recorded(started, first, last))
+    assert (run.summary["period"], run.summary["fills"]) == (shown, 1)
 
 
 def test_a_session_while_no_exchange_is_open_belongs_to_its_date(ib_gateway_log, tmp_path):

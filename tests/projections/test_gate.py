@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import msgspec
 import pytest
 
 from core.events import (
@@ -32,6 +33,27 @@ def gate(*events, delayed_data=False):
     found = Gate(delayed_data=delayed_data)
     feed(found, *events)
     return found
+
+
+def session(account):
+    return SessionStarted(1, 1, "live", account, "1", "{}", "", "[]", "", "none")
+
+
+def test_a_break_closes_its_instrument_for_the_account_that_has_it():
+    other = session("DU9"), UP, RECONCILED
+    assert gate(session(ACCOUNT), UP, RECONCILED, BREAK).closed("ACME") == BREAK.message
+    assert gate(session(ACCOUNT), BREAK, *other).closed("ACME") is None
+    assert gate(session(ACCOUNT), BREAK, *other).breaks == {}
+    back = gate(session(ACCOUNT), BREAK, *other, BreakAccepted(5, "DU9", "ACME", "ours"))
+    feed(back, session(ACCOUNT), UP, RECONCILED)
+    assert back.breaks == {"ACME": BREAK.message}
+
+
+def test_the_same_break_of_two_accounts_is_one_of_each():
+    theirs = msgspec.structs.replace(BREAK, account="DU9")
+    both = gate(session("DU9"), theirs, session(ACCOUNT), UP, RECONCILED, BREAK)
+    feed(both, BreakAccepted(6, "DU9", "ACME", "theirs"))
+    assert both.closed("ACME") == BREAK.message
 
 
 def test_a_gate_that_was_told_nothing_is_closed():

@@ -27,7 +27,8 @@ class Line(msgspec.Struct):
     """One instrument's subscriptions: the request ids of its quotes and, tick by tick, of its trades.
 
     `base` is the state that the broker declared, `state` the one last told. `sold` is the last trade of the
-    time-and-sales string: its time in ms, and the day's volume with it. `taken` tells
+    time-and-sales string: its time in ms, and the day's volume with it; `sold_from` is when the line was
+    opened by the broker's clock, which gives those times. `taken` tells
     that another session has the data. `away_ts` is since when nothing can have been heard, and `away_why`
     says for what reason; `None` while data come. `doubted` tells that a data farm was lost, perhaps this
     line's, and is not back yet. `known`: it was open before in this session.
@@ -46,6 +47,7 @@ class Line(msgspec.Struct):
     ask_size: float | None = None
     halted: bool = False
     sold: tuple[int, float] = (0, 0.0)
+    sold_from: int = 0
     taken: bool = False
     queued: bool = False
     bars: list[BarMaker] = []
@@ -77,6 +79,8 @@ class Lines:
         self.by_name: dict[str, Line] = {}
         self.by_id: dict[int, Line] = {}
         self.lines_max = lines_max
+        self.ahead_ns = 0
+        """How far the broker's clock is ahead of the one that `ts` is of."""
         self._tick_by_tick_max = tick_by_tick_max
         self._pacer: Pacer[str] = Pacer(LINES_PER_S, LINES_PER_S)
         self._data_type_due = True
@@ -145,7 +149,7 @@ class Lines:
         singles = sum(other.trades_id is not None for other in self.by_name.values())
         single = line.single and singles < self._tick_by_tick_max
         contract = contract_of(line.instrument)
-        line.quotes_id, line.opened_ts = take_id(), ts
+        line.quotes_id, line.opened_ts, line.sold_from = take_id(), ts, ts + self.ahead_ns
         line.bid_size = line.ask_size = None
         line.doubted = False
         self._opened.append(line)

@@ -29,6 +29,7 @@ _TYPES: dict[int, tuple[DataState, str]] = {
     3: ("delayed", "delayed by the broker, usually 15 minutes"),
     4: ("delayed", "delayed and frozen"),
 }
+_SKEW_LEAST_MS = 1000
 
 
 class DataLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +95,13 @@ class MarketData:
     def feed(self, ts: int) -> FeedDefined:
         """Return what defines the feed."""
         return FeedDefined(ts, FEED, "Interactive Brokers", "tick", consolidated=True)
+
+    def broker_ahead(self, skew_ms: int) -> None:
+        """Take how far the broker's clock is ahead of the session's, where it gives the times of trades.
+
+        Less than a second is not told from what the question for the time took.
+        """
+        self._lines.ahead_ns = skew_ms * 1_000_000 if abs(skew_ms) >= _SKEW_LEAST_MS else 0
 
     # -- lines ---------------------------------------------------------------------------------
 

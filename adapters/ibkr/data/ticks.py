@@ -120,7 +120,7 @@ class Ticks:
         sold = (int(time_ms), float(volume or 0))
         known, line.sold = line.sold, max(line.sold, sold)
         # A subscription begins with the trade before it, and repeats come: each trade counts once.
-        if sold <= known or (sold[0] + 1) * 1_000_000 <= line.opened_ts:
+        if sold <= known or (sold[0] + 1) * 1_000_000 <= line.sold_from:
             return
         if line.state != line.base:
             self._speaks(line, ts, emit, delayed=said.tick_type == _RT_VOLUME[1])

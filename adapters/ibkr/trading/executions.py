@@ -11,6 +11,7 @@ from adapters.ibkr.trading.external import SIDES, Names
 from adapters.ibkr.trading.snapshot import split_exec_id
 from adapters.ibkr.wire.messages import CommissionReport, Execution
 from adapters.ibkr.wire.times import parse_time
+from core.clock import SECOND_NS
 from core.events import CommissionReported, Event, FillCorrected, Filled
 from core.money import money
 from core.order_rules import strategy_of
@@ -19,6 +20,8 @@ from projections.retold import Told, charged
 from projections.routes import Routes
 
 _REMEMBERED_MAX = 4096
+JUST_NOW_NS = 60 * SECOND_NS
+"""An execution that is told unasked is no older than this."""
 
 
 class Executions:
@@ -61,7 +64,7 @@ class Executions:
         )
         self._told[exec_id] = who
         self._revisions.setdefault(exec_id, set()).add(revision)
-        when = parse_time(said.time, self._zone) or ts
+        when = _when(said, self._zone, ts)
         what = (side, money(said.quantity), money(said.price), said.exchange)
         if revision > 1:
             return (FillCorrected(when, exec_id, revision, *who, *what),)
@@ -112,3 +115,13 @@ class Executions:
             return ()
         self._charged[exec_id] = charge
         return (CommissionReported(ts, exec_id, *who, amount, said.currency),)
+
+
+def _when(said: Execution, zone: str, ts: int) -> int:
+    """Return the time of an execution that is told at `ts`: the broker's, unless that is of another clock.
+
+    Time would not come back from one that lies ahead. What is told unasked has just happened: if it seems to
+    be old, the clocks differ, or its zone is not known. A fill that looks old counts as settled.
+    """
+    when = parse_time(said.time, zone, near=ts) or ts
+    return ts if when > ts or (said.req_id is None and ts - when > JUST_NOW_NS) else when

@@ -77,7 +77,7 @@ def reconcile(
     found += _positions(account, evidence, folds, ts)
     found = without_accepted(found, folds, ts, account)
     found += _cash(account, evidence, folds, ts)
-    return [*_news(found, folds, ts, account), _finished(reason, found, evidence, ts)]
+    return [*_news(found, folds, ts, account), _finished(reason, account, found, evidence, ts)]
 
 
 def recheck(
@@ -266,10 +266,10 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> I
     `mending` is the account that the look was about, if it was a whole one.
     """
     before = folds.breaks.found() if folds.breaks is not None else []
-    known = {event.message for event in before}
+    known = {(event.account, event.message) for event in before}
     again = {(e.account, e.instrument, e.kind) for e in found if isinstance(e, BreakFound)}
     for event in found:
-        if not isinstance(event, BreakFound) or event.message not in known:
+        if not isinstance(event, BreakFound) or (event.account, event.message) not in known:
             yield event
     over = {e.order for e in found if isinstance(e, OrderResolved) and e.outcome not in ("live", "unknown")}
     for each in before:
@@ -281,10 +281,18 @@ def _news(found: Sequence[Event], folds: Folds, ts: int, mending: str = "") -> I
             yield BreakResolved(ts, *at, "not found by a later comparison")
 
 
-def _finished(reason: str, found: Sequence[Event], evidence: Evidence, ts: int) -> ReconciliationFinished:
+def _finished(
+    reason: str, account: str, found: Sequence[Event], evidence: Evidence, ts: int
+) -> ReconciliationFinished:
     breaks = sum(isinstance(event, BreakFound) for event in found)
-    counts = (len(evidence.open), len(evidence.executions), len(evidence.positions))
-    return ReconciliationFinished(ts, reason, *counts, breaks, _digest(evidence))
+    # Each client of a login is shown all of its accounts; what is another one's is not left to be closed.
+    owners = (
+        [said.terms.account for said in evidence.open.values()],
+        [said.account for said in evidence.executions.values()],
+        [owner for owner, _ in evidence.positions],
+    )
+    orders, executions, positions = (sum(owner in ("", account) for owner in each) for each in owners)
+    return ReconciliationFinished(ts, reason, orders, executions, positions, breaks, _digest(evidence))
 
 
 def _digest(evidence: Evidence) -> str:

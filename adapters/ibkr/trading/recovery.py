@@ -190,5 +190,7 @@ class Recovery:
         self._settled, self._recheck_ns = None, None
 
     def _days(self, ts: int) -> int:
-        last = self._folds.routes.last_fill_ts
+        # Of this account: a log may know of a later fill of another one.
+        known = self._folds.routes.fills(self.account, ts - DAYS_MAX * DAY_NS)
+        last = max((told.ts for told in known), default=0)
         return DAYS_MAX if not last else min(DAYS_MAX, max(0, ts - last) // DAY_NS + 1)

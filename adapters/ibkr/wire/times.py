@@ -27,8 +27,11 @@ _OLD_NAMES = {
 }
 
 
-def parse_time(text: str, zone: str = "UTC") -> int | None:
-    """Return ns since 1970 UTC; `None` for what is no time."""
+def parse_time(text: str, zone: str = "UTC", *, near: int | None = None) -> int | None:
+    """Return ns since 1970 UTC; `None` for what is no time.
+
+    Of a time that clocks repeat, the reading next to `near` is meant, without it the first.
+    """
     match = _TIME.fullmatch(text.strip())
     if match is None:
         return None
@@ -38,7 +41,9 @@ def parse_time(text: str, zone: str = "UTC") -> int | None:
         known = ZoneInfo(_OLD_NAMES.get(place, place))
     except (ZoneInfoNotFoundError, ValueError):
         known = ZoneInfo("UTC")
-    return from_datetime(datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=known))
+    moment = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=known)
+    readings = [from_datetime(moment.replace(fold=fold)) for fold in (0, 1)]
+    return readings[0] if near is None else min(readings, key=lambda reading: abs(reading - near))
 
 
 def utc_text(ts: int) -> str:

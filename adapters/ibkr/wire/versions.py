@@ -136,7 +136,7 @@ def _fixed(
     A time in force that is none of ours says nothing.
     """
     tif = cast("TimeInForce", said.tif) if said.tif in _TIFS else order.tif
-    till = parse_time(said.good_till, zone) if tif == "GTD" else None
+    till = parse_time(said.good_till, zone, near=order.good_till) if tif == "GTD" else None
     ends = till is not None and till != _second(order.good_till)
     hours = said.outside_hours != order.outside_rth
     freed = bool(order.parent and said.parent_id and said.parent_id != sent.parent_id)

@@ -10,6 +10,7 @@ from adapters.replay.parsed import IntColumn
 from adapters.replay.tables.columns import Layout
 from adapters.replay.tables.files import Block
 from adapters.replay.tables.times import Times, read_time
+from core.clock import HOUR_NS
 
 FALLS_MIN = 3
 """So many times, each before the last and none after it, tell that a file goes from new to old."""
@@ -42,10 +43,16 @@ def turned(block: Block) -> Block:
     return Block(block.parsed.only(order), ordered, lambda row: shown(int(order[row])))
 
 
-def of_wall(block: Block, timezone: ZoneInfo) -> IntColumn:
+Repeated = dict[str, tuple[int, bool]]
+"""By instrument, the last time in a repeated hour so far, and whether it was its second reading."""
+
+
+def of_wall(block: Block, timezone: ZoneInfo, before: Repeated, length_ns: int) -> IntColumn:
     """Return a block's wall-clock times in UTC; rejects rows whose time a change of clocks skips.
 
-    Of a repeated hour, the second reading begins where an instrument's times run back.
+    Of a repeated hour, the second reading begins where an instrument's times run back. `before` holds what
+    the blocks before have of it, and takes what this one has. Bars of an hour (`length_ns`, 0 for what has no
+    length) have but one time in it: it comes twice.
     """
     wall, ts = block.times.ns, utc_ns(block.times.ns, timezone)
     changes = changes_of(wall, timezone)
@@ -58,16 +65,22 @@ def of_wall(block: Block, timezone: ZoneInfo) -> IntColumn:
     names = block.parsed.columns.get("instrument", np.full(len(wall), "", dtype=object))
     for name in sorted(set(names[changes.repeated].tolist())):
         mine = np.flatnonzero(changes.repeated & (names == name))
-        again = mine[_second(wall[mine].tolist())]
+        readings = _second(wall[mine].tolist(), before.get(name), twice=length_ns >= HOUR_NS)
+        before[name] = int(wall[mine[-1]]), readings[-1]
+        again = mine[readings]
         ts[again] = changes.second_ns[again]
     return ts
 
 
-def _second(walls: Sequence[int]) -> list[bool]:
-    """Return which of the times in a repeated hour, in file order, are its second reading."""
+def _second(walls: Sequence[int], last: tuple[int, bool] | None, *, twice: bool) -> list[bool]:
+    """Return which of the times in a repeated hour, in file order, are its second reading.
+
+    `twice` says that a time which comes twice is one of each, and no row that is there twice.
+    """
     found: list[bool] = []
-    for index, wall in enumerate(walls):
-        before = walls[index - 1] if index else wall
+    before, again = last or (walls[0] - 1, False)
+    for wall in walls:
         near = abs(wall - before) < DAY_NS  # else it is another year's change
-        found.append(near and (wall < before or (index > 0 and found[-1])))
+        before, again = wall, near and (wall < before or (twice and wall == before) or again)
+        found.append(again)
     return found

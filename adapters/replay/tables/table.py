@@ -16,7 +16,7 @@ from adapters.replay.importing import Definitions, FileSlice, ImportSet
 from adapters.replay.merging import merged
 from adapters.replay.parsed import NO_TIMES, IntColumn, Parsed
 from adapters.replay.rows import Draft, finish
-from adapters.replay.tables.clocks import of_wall, turned
+from adapters.replay.tables.clocks import Repeated, of_wall, turned
 from adapters.replay.tables.files import Block, CsvFile, ParquetFile, TableFile
 from adapters.replay.tables.instruments import define
 from adapters.replay.tables.options import FORMATS, TableOptions
@@ -66,6 +66,7 @@ class Table:
         self.plan = make_plan(file, file_format, options)
         self._sessions = ReachedSessions(self.plan, options, self._timezone)
         self._held = HeldBars()
+        self._repeated: Repeated = {}
 
     def import_set(self) -> ImportSet:
         """Return the file as an import set."""
@@ -93,6 +94,7 @@ class Table:
         whole = [(1, self._file.rows)]
         assert [(piece.first, piece.rows) for piece in slices] == whole, "tables are read whole"
         self._sessions = ReachedSessions(self.plan, self._options, self._timezone)
+        self._repeated.clear()
         last: dict[str, int] = {}
         held: _Drafted | None = None
         for drafted in self._drafts():
@@ -138,7 +140,8 @@ class Table:
             unknown = times.wall & ~times.bad
             parsed.reject(unknown, lambda _: "field ts: has no offset, and no --timezone was given")
             return times.ns
-        return np.where(times.wall, of_wall(block, self._timezone), times.ns)
+        utc = of_wall(block, self._timezone, self._repeated, self.plan.length_ns)
+        return np.where(times.wall, utc, times.ns)
 
     def _definitions(self, parsed: Parsed, ts: IntColumn, known: set[str]) -> list[Event]:
         """Return the sessions and instruments that a block's good rows name and none before did."""
