@@ -1,9 +1,13 @@
 """A traded session fed through its strategies again: the same decisions, or the first that differs."""
 
 import shutil
+from decimal import Decimal
 
+import msgspec
+
+from app.live.proving import prove
 from app.replay.recorded import recorded_sessions
-from core.events import OrderIntended, SessionEnded, SessionStarted
+from core.events import CommissionReported, HealthChanged, OrderIntended, SessionEnded, SessionStarted
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
@@ -131,3 +135,20 @@ def test_a_session_while_no_exchange_is_open_belongs_to_its_date(ib_gateway_log,
     assert found("2025-07-06", "2025-07-06") == [first]
     assert found("2025-07-01", "2025-07-31") == [first]
     assert found("2025-07-03", "2025-07-05") == found("2025-07-07", "2025-07-07") == []
+
+
+def test_the_figures_of_a_session_are_its_own_and_not_those_of_the_accounts_life(traded):
+    began, ended = events_of(traded, SessionStarted)[-1], events_of(traded, SessionEnded)[-1]
+    paid = sum(e.amount for e in events_of(traded, CommissionReported))
+    one_hour = 3_600 * 10**9
+    journal = Journal.open(traded)
+    journal.append(msgspec.structs.replace(began, session=began.session + 1, ts=ended.ts))
+    journal.append(HealthChanged(ended.ts + 20 * one_hour, "position_risk", "warning", 0.9, 0.8, "", "late"))
+    journal.append(SessionEnded(ended.ts + one_hour, began.session + 1, "finished"))
+    journal.commit(sync=True)
+    journal.close()
+    first, idle = (prove(traded, one).summary for one in recorded_sessions(LogReader(traded), DAY, DAY))
+    assert (Decimal(first["commissions"]), paid) == (paid, Decimal(first["fills"]))
+    assert Decimal(first["max_drawdown"]) > 0
+    assert (idle["commissions"], idle["max_drawdown"], idle["fills"]) == ("0", "0", 0)
+    assert idle["last_ts"] == ended.ts + one_hour  # a watcher's late word makes no trading day
