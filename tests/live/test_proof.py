@@ -50,6 +50,16 @@ def test_a_demo_fed_through_its_strategy_again_has_the_same_decisions_hash(trade
     assert tape("--log", traded, "state", "--run", run.id).code == 0
 
 
+def test_sql_of_a_proof_has_what_the_log_has_of_its_session(traded, tape):
+    run = tape("--log", traded, "replay", DAY, "--fills", "recorded", "--json").json
+    sums = "SELECT count(*) AS fills, sum(commission) AS commissions FROM fills"
+    expected = [{"fills": run["fills"], "commissions": run["commissions"]}]
+    for one in (run["run"], "log"):
+        assert tape("--log", traded, "sql", "--run", one, sums, "--json").json == expected
+    orders = "SELECT count(*) AS n FROM orders"
+    assert tape("--log", traded, "sql", "--run", run["run"], orders, "--json").json == [{"n": run["orders"]}]
+
+
 def test_a_plain_replay_of_a_traded_day_reads_the_imported_feed(traded, ib_gateway_log, tmp_path, tape):
     untouched = shutil.copytree(ib_gateway_log, tmp_path / "untouched")
     after = tape("--log", traded, "replay", DAY, "--json").json
