@@ -40,13 +40,3 @@ def test_the_log_itself_has_no_fills_of_runs_and_all_have_its_market_data(tape, 
     assert counts == [counts[0]] * 3
     done = tape("--log", morning, "sql", "--run", "nix", trades)
     assert (done.code, "run 'nix' is not there" in done.err) == (7, True)
-
-
-def test_a_date_alone_bounds_whole_days(tape, morning, two):
-    events = ["events", "--type", "filled", "--limit", 0, "--run", next(iter(two)), "--json"]
-    every = tape("--log", morning, *events).json
-    day = ["--from", "2025-07-02", "--to", "2025-07-02"]
-    assert tape("--log", morning, *events, *day).json == every != []
-    assert tape("--log", morning, *events, "--to", "2025-07-01").json == []
-    out = ["export", "day", *day, "--run", next(iter(two)), "--type", "filled"]
-    assert tape("--log", morning, *out).code == 0
