@@ -73,11 +73,13 @@ class Tables(msgspec.Struct, frozen=True):
 class Database:
     """An in-memory DuckDB over the log as it was when this was made; `prepare` before each statement."""
 
-    def __init__(self, layout: Layout, *, runs: bool) -> None:
+    def __init__(self, layout: Layout, *, runs: bool, only: RunReader | None = None) -> None:
+        """Take all runs, or `only` one: then all but market data and signals are that run's."""
         self._root = layout.root
         self._tables = snapshot(layout)
         self._hot = frozenset(kind_of(event_type).tag for event_type in self._tables.hot)
-        self._runs = list_runs(layout.root) if runs else []
+        self._only = only
+        self._runs = [only] if only is not None else list_runs(layout.root) if runs else []
         self._run_files = _files_of(self._runs)
         self._made: set[str] = set()
         self.connection = duckdb.connect(":memory:")
@@ -107,6 +109,15 @@ class Database:
         """Return whether files of that moment are gone: then look at the log anew."""
         directories = [part.path for part in self._tables.sealed] + [run.path for run in self._runs]
         return not all(path.is_dir() for path in directories)
+
+    def owners(self, view: str) -> list[str]:
+        """Return whose rows a view of orders, or what became of them, has: runs by id, and `log`."""
+        kinds_in = [BY_TAG[tag] for tag in _RAW_IN.get(view, ()) if tag in BY_TAG]
+        tags = {kind.tag for kind in kinds_in if kind.event_class != "market"}
+        parts = self._tables.sealed
+        own = bool(tags & self._hot) or any(tags.intersection(part.manifest.types) for part in parts)
+        files = {file_name(BY_TAG[tag]) for tag in tags}
+        return [*(["log"] if own else []), *(run.id for run in self._runs if files.intersection(run.files))]
 
     def check_files(self, said: str) -> None:
         """Raise `CorruptLog` for a file of that moment that is gone, of another size, or damaged and named.
@@ -144,11 +155,17 @@ class Database:
     def _sources(self, kind: EventType) -> TypeSources:
         parts = [part for part in self._tables.sealed if kind.tag in part.manifest.types]
         files = [(posix(part.path / file_name(kind)), part.manifest.fields.get(kind.tag)) for part in parts]
-        return TypeSources(
+        found = TypeSources(
             sealed=file_sets(kind, files),
             hot_table=f"hot.{kind.tag}" if kind.tag in self._hot else None,
             runs=file_sets(kind, self._run_files.get(kind.tag, [])),
         )
+        if self._only is None or kind.event_class == "market":
+            return found
+        if "session" in self._only.summary:  # the proof of a session: what happened in it is in the log
+            first, last = self._only.summary["content"]
+            return msgspec.structs.replace(found, runs=(), bounds=(first, last))
+        return msgspec.structs.replace(found, sealed=(), hot_table=None)
 
     def _make_runs(self) -> None:
         fields = ", ".join(f"{name} {kind}" for name, kind in _RUN_COLUMNS.items())

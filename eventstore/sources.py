@@ -38,11 +38,15 @@ class FileSet(msgspec.Struct, frozen=True):
 
 
 class TypeSources(msgspec.Struct, frozen=True, kw_only=True):
-    """The places of one type's rows: sealed files, a table of hot rows, files of runs."""
+    """The places of one type's rows: sealed files, a table of hot rows, files of runs.
+
+    `bounds` are the first and last seq of the log's own rows that count.
+    """
 
     sealed: Sequence[FileSet] = ()
     hot_table: str | None = None
     runs: Sequence[FileSet] = ()
+    bounds: tuple[int, int] | None = None
 
     @property
     def empty(self) -> bool:
@@ -71,9 +75,10 @@ def literal(text: str) -> str:
 
 def raw_view(kind: EventType, sources: TypeSources) -> str:
     """Return the statement that creates `raw.<tag>`."""
-    branches = [_log_branch(kind, _scan(files), files.without) for files in sources.sealed]
+    where = "" if sources.bounds is None else " WHERE seq BETWEEN {} AND {}".format(*sources.bounds)
+    branches = [_log_branch(kind, _scan(files) + where, files.without) for files in sources.sealed]
     if sources.hot_table:
-        branches.append(_log_branch(kind, sources.hot_table))
+        branches.append(_log_branch(kind, sources.hot_table + where))
     branches += [_run_branch(kind, _scan(files, filename=True), files.without) for files in sources.runs]
     if not branches:
         branches.append(_empty_branch(kind))

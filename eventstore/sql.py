@@ -5,6 +5,7 @@ their files away: then as of now. They can read nothing outside the log's direct
 all. DuckDB checks no digest of a Parquet page: `verify` and replay do.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from core.errors import DataMissing, UsageError
 from eventstore.database import Database
 from eventstore.guard import check_reads_only
 from eventstore.layout import Layout
+from eventstore.runs import find_run
 from eventstore.views import names
 
 _MAX_RETRIES = 20
@@ -46,14 +48,15 @@ class Result(msgspec.Struct, frozen=True):
 class Sql:
     """A read-only SQL connection to one log; see `connect`. One query at a time: other threads wait."""
 
-    def __init__(self, root: Path, *, runs: bool = True) -> None:
+    def __init__(self, root: Path, *, runs: bool = True, only: str | None = None) -> None:
         self.root = Path(root).resolve()
         self._layout = Layout(self.root)
         self._runs = runs
+        self._only = only
         if not self._layout.exists():
             raise DataMissing(f"{root}: there is no log here; `tape import` or `tape replay` makes one")
         self._turn = threading.RLock()
-        self._database = Database(self._layout, runs=runs)
+        self._database = self._opened()
 
     def __enter__(self) -> Self:
         return self
@@ -68,10 +71,30 @@ class Sql:
         with self._turn:
             self._database.close()
 
+    def mixed(self, text: str) -> str:
+        """Return what to say of a statement that takes rows of several runs together without a word of it.
+
+        Each run has trades of its own: a sum over all of them is the result of none.
+        """
+        words = set(re.findall(r"\w+", text.lower()))
+        if self._only is not None or words & {"run", "runs"}:
+            return ""
+        for view in names():
+            if view in words and len(owners := self._database.owners(view)) > 1:
+                runs = len(owners) - ("log" in owners)
+                log = "the log and " if "log" in owners else ""
+                return f"{view} has the rows of {log}{runs} run{'s' * (runs > 1)} together"
+        return ""
+
+    def _opened(self) -> Database:
+        if self._only is None or self._only == "log":
+            return Database(self._layout, runs=self._runs and self._only is None)
+        return Database(self._layout, runs=True, only=find_run(self.root, self._only))
+
     def refresh(self) -> None:
         """Show what the log holds now."""
         with self._turn:
-            fresh = Database(self._layout, runs=self._runs)
+            fresh = self._opened()
             self._database.close()
             self._database = fresh
 
@@ -205,9 +228,12 @@ def _waited(action: Callable[[], T], interrupt: Callable[[], None], timeout_s: f
     return found.pop()
 
 
-def connect(root: Path, *, runs: bool = True) -> Sql:
-    """Open the log at `root` for SQL; raises `DataMissing` if there is none, `CorruptLog` for damage."""
-    return Sql(root, runs=runs)
+def connect(root: Path, *, runs: bool = True, only: str | None = None) -> Sql:
+    """Open the log at `root` for SQL; raises `DataMissing` if there is none, `CorruptLog` for damage.
+
+    `only` is `log`, `latest` or a run's id: then the rows of orders are those of the log itself or that run.
+    """
+    return Sql(root, runs=runs, only=only)
 
 
 def _fetch(source: Any, max_rows: int | None) -> list[tuple[Any, ...]]:

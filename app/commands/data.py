@@ -148,6 +148,7 @@ def _import_signals(
     others: dict[str, Any],
 ) -> ExitCode:
     from app.signals.importing import SignalRequest, run_signal_import  # noqa: PLC0415
+    from app.signals.weighing import unweighed  # noqa: PLC0415
 
     wrong = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if wrong:
@@ -159,6 +160,10 @@ def _import_signals(
     done = run_signal_import(call.root, call.config, request, write=not dry)
     call.out.result(done.told())
     _show_signals(call, done)
+    for source in sorted({item.source for item in done.signals}):
+        told = unweighed(call.config.settings.signals, source)
+        if told is not None:
+            call.out.note(str(told))
     if dry:
         call.out.note("a dry run: nothing was written; leave out --dry-run to import")
     if done.rejections and not done.signals:

@@ -1,5 +1,6 @@
 """`positions`, `orders`, `fills`, `state`: how it stands, and how it stood at any moment."""
 
+import re
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -270,8 +271,20 @@ def state(call: Call, run: str | None, at: str | None) -> None:
     for row in view.accounts:
         _show_account(call, row)
     _show_signals(call, view.signals, shot.ts)
+    if at is not None and moment is not None and moment.seq is None:
+        _note_utc(call, at, moment.ts, shot)
     to = shlex.quote(at or str(shot.seq))
     call.out.next(f"events --to {to} --limit 10{same_run(run)}" if shot.seq else "status")
+
+
+def _note_utc(call: Call, at: str, ts: int, shot: Any) -> None:
+    """Say what a time without an offset is at the exchange: the other verbs show its clock."""
+    if re.search(r"(Z|[+-]\d\d:?\d\d)$", at.strip().partition(":")[2]):
+        return
+    zones = sorted({item.timezone for item in shot.sessions.instruments()} - {"UTC"})
+    if zones:
+        there = ", ".join(f"{when(ts, zone)} in {zone}" for zone in zones[:3])
+        call.out.note(f"{at} has no offset, so it is UTC: {there}")
 
 
 def _show_signals(call: Call, signals: Any, ts: int) -> None:

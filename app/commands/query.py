@@ -41,12 +41,16 @@ class _Querying(Verb):
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
 @click.option("--max-rows", default=10_000, show_default=True, type=COUNT, help="0: no limit.")
 @click.option("--timeout", default=60.0, show_default=True, type=AMOUNT, help="Seconds; 0: none.")
+@click.option(
+    "--run", metavar="RUN|latest|log", help="Orders, fills, … of this run, or the log; else of all."
+)
 def sql(
     call: Call,
     query: str | None,
     as_csv: bool,
     max_rows: int,
     timeout: float,
+    run: str | None,
 ) -> None:
     """Run QUERY over the log and its runs, also while another process writes; `-` reads it from stdin.
 
@@ -61,7 +65,9 @@ def sql(
         raise click.UsageError("give a QUERY, or - to read it from stdin")
     from eventstore.sql import connect  # noqa: PLC0415  # imports duckdb
 
-    with connect(call.root) as connection:
+    with connect(call.root, only=run) as connection:
+        if query is not None and (mixed := connection.mixed(query)):
+            call.out.note(f"{mixed}; --run latest (or an id, or log) shows those of one")
         if query is not None and not max_rows and (as_csv or call.out.as_json):
             _stream(call, connection, query, timeout)
         elif query is not None:

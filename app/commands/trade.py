@@ -36,6 +36,7 @@ def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
     """
     from app.live import running  # noqa: PLC0415
     from app.live.view import watching  # noqa: PLC0415
+    from app.signals.weighing import neglected  # noqa: PLC0415
     from core.errors import UsageError  # noqa: PLC0415
 
     if date is not None and not demo:
@@ -44,6 +45,8 @@ def live(call: Call, date: str | None, demo: bool, **given: Any) -> int:
     what = date or running.DEMO_DATE
     if demo:
         call.make_sample(what)
+    for one in neglected(call.config.settings.signals):
+        call.out.note(str(one))
     with watching(call.out.verbosity) as look:
         if demo:
             told = running.run_demo(call.root, call.config, what, asked, look=look, say=call.out.note)

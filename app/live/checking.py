@@ -17,6 +17,7 @@ from app.live.accounts import is_paper
 from app.live.kill_file import KillFile
 from app.live.killing import CLIENT_OFFSET
 from app.operation.operating import current_holder
+from app.signals.weighing import neglected
 from core.errors import BrokerLibraryUnusable, StoreError, TapeError
 from eventstore.inspection import inspect
 from eventstore.layout import Layout
@@ -50,7 +51,7 @@ class Point(msgspec.Struct, frozen=True):
 
 def check(root: Path, config: Config, *, connect: bool) -> list[Point]:
     """Return all points; the broker's only with `connect`."""
-    points = [*_library(), *_log(root, config)]
+    points = [*_library(), *_log(root, config), *_signals(config)]
     return [*points, *_broker(config)] if connect else points
 
 
@@ -62,6 +63,11 @@ def _library() -> Iterator[Point]:
         yield Point("ibapi", text or str(error), remedy or "pip install ibapi-stable")
         return
     yield Point("ibapi", f"{', '.join(found.distributions)} {found.version}")
+
+
+def _signals(config: Config) -> Iterator[Point]:
+    for one in neglected(config.settings.signals):
+        yield Point(f"signals of {one.source}", one.found, one.remedy)
 
 
 def _log(root: Path, config: Config) -> Iterator[Point]:

@@ -17,7 +17,7 @@ from adapters.replay.recorded import RecordedSource, SilentBroker
 from adapters.replay.source import LogSource
 from app.composition.assembling import assemble
 from app.composition.definitions import definitions_of
-from app.composition.figures import figures
+from app.composition.figures import Began, figures
 from app.composition.past import past_of
 from app.composition.ranging import warmed
 from app.composition.seating import Seated, seat
@@ -32,6 +32,7 @@ from core.agenda import Agenda
 from core.clock import iso
 from core.errors import ExitCode, TapeError
 from core.events import (
+    AccountMarked,
     CashAdjusted,
     CommissionReported,
     Entry,
@@ -39,6 +40,7 @@ from core.events import (
     Filled,
     HoldEnded,
     OrderAttempted,
+    SessionEnded,
     types_of,
 )
 from core.money import ZERO
@@ -136,20 +138,18 @@ class Proof:
             counts = writer.counts()
             facts = [e for b in self._reader.entries(_within(told, _FACTS)) for e in b]
             summary = self._summary(source, facts)
-            summary |= figures(world, account, rules.currency, counts, self._start(facts, account))
+            summary |= figures(world, account, rules.currency, counts, self._began(account), facts)
             meta = {"published_ns": time.time_ns(), "seconds": (time.perf_counter_ns() - begun) / 1e9}
             return writer.publish(self.run_id, summary, meta)
         except BaseException:
             writer.abandon()
             raise
 
-    def _start(self, facts: Sequence[Entry], account: str) -> Decimal:
+    def _began(self, account: str) -> Began:
         world = past_of(self._reader, self._rules.currency, upto=self._recorded.first_seq).world
-        opening = [
-            e.event.amount for e in facts if isinstance(e.event, CashAdjusted) and e.event.account == account
-        ]
         held = (_at_cost(world, p) for p in world.positions.open_positions() if p.account == account)
-        return sum((*opening, *held), world.account.cash(account, self._rules.currency))
+        equity = sum(held, world.account.cash(account, self._rules.currency))
+        return Began(equity, world.account.commissions(account, self._rules.currency))
 
     def _summary(self, source: RecordedSource, facts: Sequence[Entry]) -> dict[str, Any]:
         started = self._recorded.started
@@ -161,7 +161,7 @@ class Proof:
             "session": started.session,
             "mode": started.mode,
             "first_ts": source.first_ts,
-            "last_ts": source.last_ts,
+            "last_ts": _last_ts(source, facts),
             "account": started.account,
             "strategies": [{**s.described(), "spec": s.found.name} for s in self._seated],
             "options": {
@@ -195,7 +195,15 @@ def _at_cost(world: World, held: Position) -> Decimal:
     return held.quantity * held.average_cost * world.positions.multiplier(held.instrument)
 
 
-_FACTS = frozenset[type[Event]]({OrderAttempted, Filled, CommissionReported, CashAdjusted})
+_FACTS = frozenset[type[Event]](
+    {OrderAttempted, Filled, CommissionReported, CashAdjusted, AccountMarked, SessionEnded}
+)
+
+
+def _last_ts(source: RecordedSource, facts: Sequence[Entry]) -> int | None:
+    """Return when the session was over: what its watchers say last may bear the end of the exchange's day."""
+    ended = [e.event.ts for e in facts if isinstance(e.event, SessionEnded)]
+    return source.last_ts if source.last_ts is None else min([source.last_ts, *ended])
 
 
 def _within(recorded: Recorded, types: frozenset[type[Event]]) -> Selection:

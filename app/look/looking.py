@@ -4,6 +4,7 @@ Computes from `app.look.snapshots` and the projections; knows nothing of tables,
 """
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from app.look.moments import parse_time, tag_of
 from app.look.seqs import parse_seq
 from app.look.snapshots import Snapshot
 from app.values import jsonable
+from core.clock import DAY_NS
 from core.errors import UnknownStrategy, UsageError
 from core.events import BY_TAG, BY_TYPE, MARKET_DATA, Entry, Event, SessionStarted, SignalReceived
 from core.money import ZERO, money
@@ -26,6 +28,7 @@ from core.views import Execution, Order, Position
 from projections.sessions import Sessions
 
 _UNLIMITED = 1 << 62
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class PositionRow(msgspec.Struct, frozen=True):
@@ -240,7 +243,10 @@ def event_types(names: tuple[str, ...]) -> frozenset[type[Event]] | None:
 
 
 def bounds(first: str | None, last: str | None) -> Bounds:
-    """Read `--from` and `--to`, each a seq or a time, as arguments of `EventFilter`; raises `UsageError`."""
+    """Read `--from` and `--to`, each a seq or a time, as arguments of `EventFilter`; raises `UsageError`.
+
+    A date alone is the whole of that day (UTC), at either end.
+    """
     found: Bounds = {}
     if first is not None:
         seq = parse_seq(first)
@@ -259,6 +265,8 @@ def bounds(first: str | None, last: str | None) -> Bounds:
     )
     if upside_down:
         raise UsageError(f"--from {first} is after --to {last}; both are inclusive")
+    if last is not None and _DATE.fullmatch(last.strip()):
+        found["end_ts"] += DAY_NS - 1  # inclusive: the whole of that day
     return found
 
 

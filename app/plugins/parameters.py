@@ -1,7 +1,9 @@
 """A strategy's declared parameters: what they are, and values for them, checked all at once."""
 
+import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -35,6 +37,7 @@ def describe(kind: type[AnyStrategy]) -> list[ParameterInfo]:
 def parameters(found: FoundStrategy, values: Mapping[str, Any]) -> Parameters:
     """Return `values` (text is converted) as the declared parameters; `UsageError` lists every problem."""
     declared = {field.name: field for field in msgspec.structs.fields(found.type.parameters)}
+    values = {name: _listed(declared[name].type, v) if name in declared else v for name, v in values.items()}
     problems = [unknown(found.name, key, declared) for key in values if key not in declared]
     for name, field in declared.items():
         if name not in values:
@@ -53,6 +56,27 @@ def parameters(found: FoundStrategy, values: Mapping[str, Any]) -> Parameters:
         raise UsageError(f"{found.name}: {_worded(error)}") from error
 
 
+def _listed(kind: Any, value: Any) -> Any:
+    """Return text as a list where only a list will do: `--set names=A,B`, or TOML as in `["A", "B"]`."""
+    kinds = _kinds(kind)
+    if not isinstance(value, str) or str in kinds or not kinds & {list, tuple, set, frozenset}:
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return tomllib.loads(f"it = {value}")["it"]
+        except tomllib.TOMLDecodeError:
+            return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _kinds(kind: Any) -> set[Any]:
+    """Return the types that a parameter takes, without what they hold."""
+    plain = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+    if get_origin(plain) in (Union, UnionType):
+        return {get_origin(one) or one for one in get_args(plain)}
+    return {get_origin(plain) or plain}
+
+
 def _worded(error: msgspec.ValidationError) -> str:
     text = str(error).replace("`", "")
     return text[:1].lower() + text[1:]
@@ -69,4 +93,4 @@ def unknown(strategy: str, key: str, declared: Iterable[str]) -> str:
 
 def _type_name(kind: Any) -> str:
     plain = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-    return getattr(plain, "__name__", None) or str(plain)
+    return str(plain) if get_origin(plain) else getattr(plain, "__name__", None) or str(plain)

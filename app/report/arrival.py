@@ -140,7 +140,8 @@ def _prices(
 
 _LASTS = """
 SELECT instrument, ts, seq, price FROM raw.trade WHERE {rows} AND NOT suspicious AND price > 0
-UNION ALL SELECT instrument, ts, seq, close FROM raw.bar WHERE {rows}"""
+UNION ALL SELECT instrument, ts, 0, close FROM raw.bar WHERE {rows}"""
+# A seq of 0: all bars with one end are known before anything is decided there, whatever their order.
 
 # A side that is null says nothing of it and keeps the venue's last price; one that is NaN clears the venue.
 # The venues of a consolidated feed are one book.
@@ -150,7 +151,7 @@ SELECT instrument,
        ts, seq, CASE WHEN bid = 0 OR bid_size = 0 THEN 'nan'::DOUBLE ELSE bid END AS bid,
        CASE WHEN ask = 0 OR ask_size = 0 THEN 'nan'::DOUBLE ELSE ask END AS ask
 FROM raw.quote WHERE {rows} AND NOT suspicious
-UNION ALL SELECT instrument, '', ts, seq, bid_close, ask_close FROM raw.quote_bar WHERE {rows}"""
+UNION ALL SELECT instrument, '', ts, 0, bid_close, ask_close FROM raw.quote_bar WHERE {rows}"""
 
 
 def _trades(orders: dict[str, _Orders], batches: Iterable[pa.RecordBatch]) -> dict[str, _Latest]:

@@ -57,7 +57,8 @@ def opened(root: Path, run: RunReader) -> Iterator[Material]:
 
 def build(facts: Facts, told: Summary, root: Path) -> Material:
     """Return the report of a run, with its material."""
-    days, equity, arrivals = days_of(facts), facts.equity(), facts.as_seen(facts.arrivals())
+    days, equity = days_of(facts), facts.equity()
+    arrivals = facts.awaited(facts.as_seen(facts.arrivals()))
     start = _start(told.figures, equity)
     dealing = Dealing(facts, days, root)
     for fill in facts.fills(arrivals):

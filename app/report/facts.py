@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from app.look.books import factors_of
 from app.report.adjusting import adjusted_arrivals, factor_sql
 from app.report.arrival import arrivals
+from app.report.waiting import Asked, measured_against
 from core.clock import MINUTE_NS
 from core.events import InstrumentDefined, SessionScheduled, Side
 from core.ports import RUN_BASE, Selection
@@ -171,6 +172,18 @@ class Facts:
             return raw
         rows = self._sql.arrow(f'SELECT "order", instrument, ts FROM raw.order_intended WHERE {self._scope}')
         return adjusted_arrivals(raw, zip(*(c.to_pylist() for c in rows.columns), strict=True), factors)
+
+    def awaited(self, arrivals: dict[str, float]) -> dict[str, float]:
+        """Return what fills are measured against, by order id: of orders that wait, what they wait for."""
+        table = self._sql.arrow(
+            f"""SELECT i."order", i.side, i.type, coalesce(m."limit", i."limit") AS "limit",
+                   coalesce(m.stop, i.stop) AS stop
+            FROM (SELECT * FROM raw.order_intended WHERE {self._scope} AND type NOT IN ('MKT', 'MOC')) AS i
+            LEFT JOIN (SELECT "order", arg_max("limit", seq) AS "limit", arg_max(stop, seq) AS stop
+                       FROM raw.modify_intended WHERE {self._scope} GROUP BY "order") AS m
+            USING ("order")"""
+        )
+        return measured_against(arrivals, (Asked(*row) for row in _rows(table)))
 
     def orders(self) -> Iterator[tuple[Any, ...]]:
         """Yield the orders as they stand at the end, oldest first: `ORDER_COLUMNS`, the first in ns UTC."""

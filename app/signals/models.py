@@ -98,7 +98,8 @@ def ask(
                 path = _path(loaded, [close for _, close in closes[-loaded.model.window :]])
                 rows.append([name, date.fromisoformat(day.date), closes[-1][1], *path])
             except UsageError as error:
-                bad.append(RowRejected(0, loaded.name, 0, str(error), f"{name},{day.date}"))
+                text = f"{error}: {name} at the close of {day.date}"
+                bad.append(RowRejected(0, loaded.name, 0, text, f"{name},{day.date}"))
     width = max((len(row) for row in rows), default=4)
     heads = ["symbol", "date", "base", *(f"d+{n}" for n in range(1, width - 2))]
     table = Cells(loaded.name, "", [heads, *rows], lambda _line, _column: None)

@@ -1,5 +1,6 @@
 """Parameters of strategies: converted from text, every problem named; what follows from them."""
 
+import re
 from typing import Annotated
 
 import pytest
@@ -41,6 +42,30 @@ def test_every_problem_with_parameters_is_named_at_once():
         "ratio=2",
     ):
         assert part in text
+
+
+class Several(Parameters, frozen=True):
+    names: list[str]
+    days: tuple[int, ...] | None = None
+    either: str | list[str] = ""
+
+
+class Watching(Strategy[Several]):
+    pass
+
+
+@pytest.mark.parametrize("text", ["A,B", "A, B", '["A", "B"]'])
+def test_a_list_may_be_given_as_text_and_text_stays_where_text_will_do(text):
+    found = parameters(
+        FoundStrategy("watching", Watching, "test", ""), {"names": text, "days": "1,2", "either": "A,B"}
+    )
+    assert found == Several(names=["A", "B"], days=(1, 2), either="A,B")
+
+
+@pytest.mark.parametrize(("names", "said"), [('["A"', 'names=["A"'), ("[1]", "expected str, got int")])
+def test_a_list_that_is_none_is_refused(names, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        parameters(FoundStrategy("watching", Watching, "test", ""), {"names": names})
 
 
 class Hourly(Parameters, frozen=True):

@@ -66,6 +66,31 @@ def test_a_halt_and_a_kill_file_are_told(log, tape):
     assert (ok, found, remedy) == (False, "kill file", "tape resume --reason ...")
 
 
+def test_a_source_that_would_not_count_is_told(log, tmp_path, tape):
+    book = tmp_path / "there.xlsx"
+    book.touch()
+    text = f"""
+[signals]
+weights = {{bma = 0.6, lstm = 0.4}}
+[[signals.file]]
+path = "{book}"
+source = "bma"
+[[signals.file]]
+path = "{tmp_path / "gone.xlsx"}"
+source = "bmaa"
+"""
+    config = tmp_path / "tape.toml"
+    config.write_text(text)
+    done = tape("-c", config, "--log", log, "check", "--json")
+    assert done.code == 1
+    assert [point["remedy"] for point in done.json if point["check"] == "signals of bmaa"] == [
+        "did you mean bma?",
+        "a session watches for it; correct the path",
+    ]
+    config.write_text(text.replace("bmaa", "bma").replace("gone", "there"))
+    assert tape("-c", config, "--log", log, "check").code == 0
+
+
 def test_a_log_that_no_session_could_write_is_told(log, tape, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: (str(path), mode) != (str(log), os.W_OK))
     ok, found, remedy = points(tape("--log", log, "check", "--json"))["log"]

@@ -4,13 +4,21 @@ import shutil
 from datetime import date, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from adapters.replay import calendar
 from app.live.proving import prove
 from app.replay.recorded import Recorded, recorded_sessions
 from core.clock import local
-from core.events import Filled, OrderIntended, SessionEnded, SessionStarted
+from core.events import (
+    CommissionReported,
+    Filled,
+    HealthChanged,
+    OrderIntended,
+    SessionEnded,
+    SessionStarted,
+)
 from eventstore.journal import Journal
 from eventstore.reader import LogReader
 from eventstore.runs import find_run
@@ -51,6 +59,16 @@ def test_a_demo_fed_through_its_strategy_again_has_the_same_decisions_hash(trade
     done = tape("--log", traded, "export", "--fixture", "morning", "--run", run.id)
     assert (done.code, "is the proof of live session 1" in done.err) == (2, True)
     assert tape("--log", traded, "state", "--run", run.id).code == 0
+
+
+def test_sql_of_a_proof_has_what_the_log_has_of_its_session(traded, tape):
+    run = tape("--log", traded, "replay", DAY, "--fills", "recorded", "--json").json
+    sums = "SELECT count(*) AS fills, sum(commission) AS commissions FROM fills"
+    expected = [{"fills": run["fills"], "commissions": run["commissions"]}]
+    for one in (run["run"], "log"):
+        assert tape("--log", traded, "sql", "--run", one, sums, "--json").json == expected
+    orders = "SELECT count(*) AS n FROM orders"
+    assert tape("--log", traded, "sql", "--run", run["run"], orders, "--json").json == [{"n": run["orders"]}]
 
 
 def test_a_plain_replay_of_a_traded_day_reads_the_imported_feed(traded, ib_gateway_log, tmp_path, tape):
@@ -165,3 +183,20 @@ def test_a_session_while_no_exchange_is_open_belongs_to_its_date(ib_gateway_log,
     assert found("2025-07-06", "2025-07-06") == [first]
     assert found("2025-07-01", "2025-07-31") == [first]
     assert found("2025-07-03", "2025-07-05") == found("2025-07-07", "2025-07-07") == []
+
+
+def test_the_figures_of_a_session_are_its_own_and_not_those_of_the_accounts_life(traded):
+    began, ended = events_of(traded, SessionStarted)[-1], events_of(traded, SessionEnded)[-1]
+    paid = sum(e.amount for e in events_of(traded, CommissionReported))
+    one_hour = 3_600 * 10**9
+    journal = Journal.open(traded)
+    journal.append(msgspec.structs.replace(began, session=began.session + 1, ts=ended.ts))
+    journal.append(HealthChanged(ended.ts + 20 * one_hour, "position_risk", "warning", 0.9, 0.8, "", "late"))
+    journal.append(SessionEnded(ended.ts + one_hour, began.session + 1, "finished"))
+    journal.commit(sync=True)
+    journal.close()
+    first, idle = (prove(traded, one).summary for one in recorded_sessions(LogReader(traded), DAY, DAY))
+    assert (Decimal(first["commissions"]), paid) == (paid, Decimal(first["fills"]))
+    assert Decimal(first["max_drawdown"]) > 0
+    assert (idle["commissions"], idle["max_drawdown"], idle["fills"]) == ("0", "0", 0)
+    assert idle["last_ts"] == ended.ts + one_hour  # a watcher's late word makes no trading day

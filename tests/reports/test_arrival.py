@@ -1,14 +1,20 @@
 """The price at an order's intent: what batches come to is what a plain look at all rows finds."""
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.report.arrival import _Latest, _Orders, _quotes, arrivals
+from app.report.waiting import Asked, measured_against
+from core.clock import SECOND_NS as SECOND
+from core.events import Bar, OrderIntended, QuoteBar
 from core.ports import RUN_BASE
+from eventstore.journal import Journal
 from eventstore.sql import connect
 from tests.conftest import examples
 
@@ -91,3 +97,48 @@ def test_small_batches_give_the_same_prices(logs, monkeypatch):
         monkeypatch.setattr("eventstore.sql._BATCH_ROWS", 3_000)
         assert arrivals(sql, f"run = '{run}'", ["sample/tick"], windows) == whole
     assert len(whole) > 90
+
+
+def test_all_bars_of_one_end_are_known_to_what_is_decided_there(tmp_path):
+    journal = Journal.open(tmp_path / "log")
+    journal.append(quote_bar(60, 8.0, 8.2))
+    at = journal.append(Bar(120 * SECOND, 60 * SECOND, "f", "ACME", 9.5, 9.5, 9.5, 9.5, 1.0))
+    journal.append(quote_bar(120, 9.0, 9.2))
+    order = ("o-1", "DU1", "s", "ACME", "BUY", Decimal(1), "MKT", None, None, "DAY", "why")
+    journal.append(OrderIntended(120 * SECOND, *order), at, at)
+    journal.append(quote_bar(180, 7.0, 7.2))
+    journal.commit(sync=True)
+    journal.close()
+    with connect(tmp_path / "log") as sql:
+        found = arrivals(sql, "run IS NULL", ["f"], [(0, 1_000 * SECOND)])
+    assert found == {"o-1": pytest.approx(9.1)}  # not 8.1, of a minute before
+
+
+def quote_bar(end_s, bid, ask):
+    sides = (bid, bid, bid, bid, 1.0, ask, ask, ask, ask, 1.0)
+    return QuoteBar(end_s * SECOND, (end_s - 60) * SECOND, "f", "ACME", *sides)
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "limit", "stop", "against"),
+    [
+        ("SELL", "STP", None, 95, 95.0),  # a stop-loss that waits
+        ("SELL", "STP", None, 105, 100.0),  # one that the market had passed already
+        ("BUY", "STP", None, 105, 105.0),
+        ("BUY", "STP LMT", 106, 105, 105.0),
+        ("SELL", "LMT", 110, None, 110.0),  # a target that waits
+        ("SELL", "LMT", 99, None, 100.0),  # one at the market
+        ("BUY", "LMT", 98, None, 98.0),
+        ("BUY", "LMT", 101, None, 100.0),
+        ("BUY", "LIT", 98, 97, 97.0),
+        ("SELL", "TRAIL", None, 95, None),
+    ],
+)
+def test_an_order_that_waits_is_measured_against_the_price_it_waits_for(side, kind, limit, stop, against):
+    amounts = [None if price is None else Decimal(price) for price in (limit, stop)]
+    found = measured_against({"o": 100.0, "other": 50.0}, [Asked("o", side, kind, *amounts)])
+    assert found == {"other": 50.0} | ({} if against is None else {"o": against})
+
+
+def test_an_order_without_an_arrival_price_gets_none():
+    assert measured_against({}, [Asked("o", "SELL", "STP", None, Decimal(95))]) == {}

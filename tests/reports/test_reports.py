@@ -312,3 +312,17 @@ def test_a_page_is_written_also_if_the_reader_of_the_answer_goes_away(
         monkeypatch.setattr(sys, "stdout", gone)
         assert cli.main(["--log", str(logs["root"]), "-q", verb, *names, "--html", str(page)]) == 0
     assert page.read_bytes().startswith(b"<!DOCTYPE html>")
+
+
+def test_the_stops_of_a_run_are_measured_against_their_last_triggers(morning, tape, tmp_path):
+    config = tmp_path / "exits.toml"
+    config.write_text("[risk_management]\nstop_loss_pct = 0.0008\ntake_profit_pct = 0.0008\n")
+    asked = ["--strategy", "sma_cross", "--set", "instrument=ZVXA", "--set", "quantity=50"]
+    run = tape("-c", config, "--log", morning, "replay", "2025-07-02", *asked, "--json").json["run"]
+    orders = tape("--log", morning, "sql", "--run", run, "SELECT * FROM orders", "--json").json
+    triggers = {o["order_id"]: (o["type"], o["stop_price"] or o["limit_price"]) for o in orders}
+    with opened(morning, RunReader(morning / "runs" / run)) as material:
+        hit = [(fill, *triggers[fill.order]) for fill in material.fills() if fill.order.startswith("exit-")]
+    assert {kind for _, kind, _ in hit} == {"STP", "LMT"}
+    for fill, _, price in hit:
+        assert fill.arrival == float(price)

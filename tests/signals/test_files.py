@@ -2,10 +2,12 @@
 
 from datetime import UTC, date, datetime
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 
+from adapters.replay.signals.market import Market
 from adapters.replay.signals.reading import read_signals
 from adapters.replay.signals.recommendations import SignalOptions
 from adapters.replay.signals.values import date_in
@@ -146,12 +148,53 @@ def test_symbols_become_instruments(symbol, name, tmp_path):
     assert [signal.instrument for signal in found.signals] == [name]
 
 
-@pytest.mark.parametrize("symbol", ["600519.SZ", "700.US", "ACMF", "../etc", "微软"])
+@pytest.mark.parametrize("symbol", ["600519.SZ", "700.US", "ACMF", "acme", "../etc", "微软"])
 def test_a_symbol_that_is_not_in_the_log_is_rejected_with_a_hint(symbol, tmp_path):
     (bad,) = one(tmp_path, (symbol, 1, "2025-07-01")).rejections
     assert bad.reason.startswith("BMA!A2: unknown symbol")
-    if symbol == "ACMF":
+    if symbol in ("ACMF", "acme"):
         assert "did you mean ACME" in bad.reason
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "word"),
+    [("BUY ", 1.0, "BUY"), (" sell", -1.0, "SELL"), ("Hold", 0.0, "HOLD"), ("买入", 1.0, "买入")],
+)
+def test_a_score_may_be_a_word(said, value, word, tmp_path):
+    found = one(tmp_path, ("ACME", said, "2025-07-01"), ("Ticker", "Rating", "Date"))
+    assert [(s.value, s.detail) for s in found.signals] == [(value, f"score {word} of 2025-07-01")]
+    assert "BUY is 1, HOLD 0, SELL -1" in found.words
+
+
+def test_words_beside_numbers_mean_what_they_say_and_others_are_rejected(tmp_path):
+    rows = [("ACME", "Buy", "2025-07-01"), ("AAPL", 30, "2025-07-01"), ("MSFT", "Strong Buy", "2025-07-01")]
+    found = read(workbook(tmp_path / "x.xlsx", ("symbol", "Recommendation", "date"), *rows))
+    assert [(s.instrument, s.value) for s in found.signals] == [("ACME", 1.0), ("AAPL", -0.4)]
+    assert [r.reason for r in found.rejections] == [
+        "BMA!B4: 'Strong Buy' is text, expected a number, or BUY, SELL or HOLD"
+    ]
+
+
+def test_a_weight_is_never_a_word(tmp_path):
+    found = one(tmp_path, ("ACME", "BUY", "2025-07-01"))
+    assert (found.signals, len(found.rejections)) == ([], 1)
+
+
+def test_a_row_without_an_expiry_holds_as_long_as_in_a_table_without_the_column(tmp_path):
+    head = ("symbol", "score", "date", "expires")
+    rows = [("ACME", 0.5, "2025-07-01", "2025-07-02"), ("AAPL", 0.5, "2025-07-01", None)]
+    found = read(workbook(tmp_path / "x.xlsx", head, *rows))
+    assert [s.expires for s in found.signals] == [CLOSE + DAY_NS, CLOSE + 5 * DAY_NS]
+
+
+def test_a_date_of_long_ago_is_taken_where_the_log_has_a_session_then(tmp_path):
+    old = market()
+    day = msgspec.structs.replace(old.sessions[0], date="1999-07-01")
+    known = Market(old.instruments, [*old.sessions, day], {}, old.now)
+    rows = [("ACME", 1, "1999-07-01"), ("AAPL", 1, "1999-07-02")]
+    found = read(workbook(tmp_path / "x.xlsx", HEAD, *rows), known)
+    assert [s.instrument for s in found.signals] == ["ACME"]
+    assert "1999-07-02 is more than 10 years away" in found.rejections[0].reason
 
 
 # -- what is not -----------------------------------------------------------------------------------

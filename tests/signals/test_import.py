@@ -34,6 +34,15 @@ def test_a_dry_run_prints_the_mapping_and_writes_nothing(run, book, tape, log):
     assert tape("--log", log, "sql", "SELECT * FROM signals", "--json").json == []
 
 
+def test_a_source_without_a_weight_is_told(run, book):
+    said = "has no weight in [signals] weights: no composite counts it"
+    assert (
+        f"signals of lstmm: {said}; did you mean lstm?"
+        in run(book, "--as", "signals", "--source", "lstmm").err
+    )
+    assert said not in run(book, "--as", "signals", "--source", "lstm").err
+
+
 def test_a_file_is_imported_once_and_its_bad_rows_are_kept(run, book, tape, log):
     first = run(book, "--as", "signals", "--json").json
     assert (first["accepted"], len(first["rejections"])) == (2, 1)

@@ -20,7 +20,8 @@ _WORDS = {
     "symbol": "symbol ticker code instrument stock secid 代码 股票代码 证券代码 标的 标的代码 品种 合约 股票",
     "name": "name company 名称 股票名称 证券名称 简称 证券简称",
     "weight": "weight weights allocation bmaweight 权重 推荐权重 配置权重 仓位 占比",
-    "score": "score rating signal bmascore 评分 得分 分数 综合评分 综合得分 信号",
+    "score": "score rating signal recommendation action bmascore 评分 得分 分数 综合评分 综合得分 "
+    "信号 评级 建议",
     "confidence": "confidence probability prob 置信度 概率 可信度 信心",
     "date": "date asof day tradedate asofdate 日期 交易日期 推荐日期 更新日期 时间 预测日期",
     "expires": "expires expiry validuntil 有效期 有效期至 到期 到期日 失效日期",

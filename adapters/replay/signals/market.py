@@ -17,7 +17,7 @@ from core.signals.forecast import daily_volatility
 
 HINTS_MAX = 20
 YEARS_MAX = 10
-"""Dates further away than this are mistakes."""
+"""Dates further away than this are mistakes, unless the log has a session then."""
 _EXCHANGES = {
     "SH": {"XSHG", "SSE", "SEHKNTL"},
     "SS": {"XSHG", "SSE", "SEHKNTL"},
@@ -72,7 +72,8 @@ class Market:
     def _hint(self, symbol: str) -> str:
         # Looking for likeness is slow: enough for a mistake, and no more than that for ten thousand.
         self._hints += 1
-        near = get_close_matches(symbol, self._by_id, n=1) if self._hints <= HINTS_MAX else []
+        names = (symbol, symbol.upper()) if self._hints <= HINTS_MAX else ()
+        near = [found for name in names for found in get_close_matches(name, self._by_id, n=1)]
         return f"did you mean {near[0]}?" if near else "import its data first, or map it"
 
     def _with_ending(self, symbol: str) -> list[InstrumentDefined]:
@@ -83,6 +84,10 @@ class Market:
         names = {base, base.lstrip("0")} if ending.upper() == "HK" else {base}
         found = {one.instrument: one for name in sorted(names) for one in self._by_symbol.get(name, ())}
         return [one for one in found.values() if one.exchange in places]
+
+    def holds(self, day: date, instrument: InstrumentDefined) -> bool:
+        """Return whether the log itself has a session of the instrument's exchange on that day."""
+        return (instrument.exchange, day.isoformat()) in self._held
 
     def known_at(self, day: date, clock: time | None, which: str, instrument: InstrumentDefined) -> int:
         """Return when what is dated `day` may be acted on: a time of day, or that session's open or close.

@@ -13,7 +13,7 @@ import msgspec
 
 from adapters.replay.signals.headings import Columns
 from adapters.replay.signals.market import YEARS_MAX, Market
-from adapters.replay.signals.values import BadCell, date_in, moment, number, shown, symbol
+from adapters.replay.signals.values import BadCell, date_in, moment, number, score, shown, symbol
 from core.clock import DAY_NS
 from core.errors import UsageError
 from core.events import Event, InstrumentDefined, RowRejected, SignalReceived
@@ -44,7 +44,7 @@ class SignalOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct):
-    """A row whose cells were understood; `value` is as in the file."""
+    """A row whose cells were understood; `value` is as in the file, or what its `word` (`BUY`) stands for."""
 
     line: int
     instrument: InstrumentDefined
@@ -54,6 +54,7 @@ class Row(msgspec.Struct):
     value: float
     confidence: float
     expires: int
+    word: str = ""
 
 
 class RowReader:
@@ -97,6 +98,10 @@ class RowReader:
         """Return a cell's number."""
         return number(value, texts=self.columns.cells.texts)
 
+    def score(self, value: Any) -> tuple[float, str]:
+        """Return a cell's number, or what its word stands for and the word."""
+        return score(value, texts=self.columns.cells.texts)
+
     def head(self, line: int, row: list[Any]) -> tuple[InstrumentDefined, date, int, int]:
         """Return a row's instrument, date, `as_of` and from when on it may be acted on."""
         fields, options = self.columns.fields, self.options
@@ -110,8 +115,9 @@ class RowReader:
         else:
             raise BadCell("no date: add --date 2025-07-02, or a column with dates")
         now, place = self.market.now, self._date_place(line)
-        if abs(day.year - date.fromordinal(719_163 + now // DAY_NS).year) > YEARS_MAX:
-            raise BadCell(f"{place}: {day} is more than {YEARS_MAX} years away")
+        far = abs(day.year - date.fromordinal(719_163 + now // DAY_NS).year) > YEARS_MAX
+        if far and not self.market.holds(day, instrument):
+            raise BadCell(f"{place}: {day} is more than {YEARS_MAX} years away, and no session of the log")
         as_of = self.market.known_at(day, clock, options.known_at, instrument)
         if options.live and clock is None and as_of > now:
             begin = self.market.known_at(day, None, "open", instrument) - DAY_NS // 2
@@ -145,11 +151,13 @@ def read_recommendations(columns: Columns, options: SignalOptions, market: Marke
             items[line] = reader.rejected(line, row, str(error))
     rows = [item for item in items.values() if isinstance(item, Row)]
     field = value_field(columns)
-    words, convert = _rule(field, rows, options, columns)
+    words, convert = _rule(field, [row for row in rows if not row.word], options, columns)
+    if any(row.word for row in rows):
+        words += "; BUY is 1, HOLD 0, SELL -1"
     events: list[Event] = []
     for line, item in items.items():
         if isinstance(item, Row):
-            signal = _signal(item, convert(item), field, options)
+            signal = _signal(item, item.value if item.word else convert(item), field, options)
             wrong = problem(signal)
             events.append(signal if wrong is None else reader.rejected(line, texts[line], wrong))
         else:
@@ -165,16 +173,21 @@ def value_field(columns: Columns) -> str:
 def _row(reader: RowReader, line: int, row: list[Any]) -> Row:
     fields, options = reader.columns.fields, reader.options
     instrument, day, as_of, ts = reader.head(line, row)
-    value = reader.field(line, row, value_field(reader.columns), reader.number)
+    field, word = value_field(reader.columns), ""
+    if field == "score":
+        value, word = reader.field(line, row, field, reader.score)
+    else:
+        value = reader.field(line, row, field, reader.number)
     confidence = 1.0
     if "confidence" in fields:
         confidence = reader.field(line, row, "confidence", reader.number)
     expires = as_of + round(options.valid_days * DAY_NS)
-    if "expires" in fields:
+    said = reader.field(line, row, "expires", lambda cell: cell) if "expires" in fields else None
+    if said is not None and said != "":  # an empty cell says no more than no column
         last, clock = reader.field(line, row, "expires", moment)
         expires = reader.market.known_at(last, clock, "close", instrument)
     reader.once(instrument.instrument, as_of, line)
-    return Row(line, instrument, day, as_of, ts, value, confidence, expires)
+    return Row(line, instrument, day, as_of, ts, value, confidence, expires, word)
 
 
 def _signal(row: Row, value: float, field: str, options: SignalOptions) -> SignalReceived:
@@ -187,7 +200,7 @@ def _signal(row: Row, value: float, field: str, options: SignalOptions) -> Signa
         row.as_of,
         0,
         row.expires,
-        f"{field} {row.value:g} of {row.day}",
+        f"{field} {row.word or format(row.value, 'g')} of {row.day}",
     )
 
 

@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, time
 from math import isfinite
 from typing import Any
 
+from core.signals.opinions import WORDS
+
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?|(\d{4})(\d{2})(\d{2})")
 _DATE_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_./年]?(\d{1,2})[-_./月]?(\d{1,2})(?!\d)")
 _TIMED = re.compile(r"(.+?)[T ](\d{1,2}:\d{2}(?::\d{2})?)")
@@ -35,6 +37,19 @@ def number(value: Any, *, texts: bool) -> float:
     if not isfinite(found):
         raise BadCell(f"{shown(value)} is not finite, expected a number")
     return found
+
+
+def score(value: Any, *, texts: bool) -> tuple[float, str]:
+    """Return the number of a score, or of a word such as `buy` its value and the word; raises `BadCell`."""
+    word = value.strip().upper() if isinstance(value, str) else ""
+    if word in WORDS:
+        return WORDS[word], word
+    try:
+        return number(value, texts=texts), ""
+    except BadCell as error:
+        if not word or word.startswith("#") or any(sign.isdigit() for sign in word):
+            raise
+        raise BadCell(f"{shown(value)} is text, expected a number, or BUY, SELL or HOLD") from error
 
 
 def _float(value: float) -> float:
