@@ -3,10 +3,10 @@
 Deadlines may then be as long as any machine needs.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
+from adapters.ibkr.link.clocks import elapsed_ns
 from app.live.session import LiveSession
 from core.clock import SECOND_NS
 from tests.live.rig import Rig
@@ -34,7 +34,7 @@ class Silence:
 
     def clock(self) -> int:
         """Return the client's monotonic time."""
-        return time.monotonic_ns() + self._ahead_ns
+        return elapsed_ns() + self._ahead_ns
 
     def client(self, session: LiveSession) -> None:
         """Let a session go by the clock."""
