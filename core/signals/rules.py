@@ -8,7 +8,6 @@ from core.errors import InvalidEvent
 from core.events import SignalReceived
 
 SOURCE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-DETAIL_MAX = 200
 
 
 def problem(signal: SignalReceived) -> str | None:

@@ -41,21 +41,13 @@ def sent(request):
 NEWEST = at(200)
 REQUESTS = [
     (NEWEST.start_api(7), ["71", "2", "7", ""]),
-    (NEWEST.req_ids(), ["8", "1", "1"]),
     (NEWEST.req_current_time(), ["49", "1"]),
     (NEWEST.req_open_orders(), ["5", "1"]),
     (NEWEST.req_all_open_orders(), ["16", "1"]),
-    (NEWEST.req_auto_open_orders(bind=True), ["15", "1", "1"]),
     (NEWEST.req_completed_orders(), ["99", "0"]),
     (NEWEST.req_positions(), ["61", "1"]),
-    (NEWEST.cancel_positions(), ["64", "1"]),
     (NEWEST.req_account_updates("DU1"), ["6", "2", "1", "DU1"]),
     (NEWEST.req_account_updates("DU1", subscribe=False), ["6", "2", "0", "DU1"]),
-    (NEWEST.req_account_summary(6, "BuyingPower"), ["62", "1", "6", "All", "BuyingPower"]),
-    (NEWEST.cancel_account_summary(6), ["63", "1", "6"]),
-    (NEWEST.req_pnl(6, "DU1"), ["92", "6", "DU1", ""]),
-    (NEWEST.cancel_pnl(6), ["93", "6"]),
-    (NEWEST.req_matching_symbols(5, "AAP"), ["81", "5", "AAP"]),
     (NEWEST.req_market_data_type(3), ["59", "1", "3"]),
     (NEWEST.cancel_mkt_data(5), ["2", "2", "5"]),
     (NEWEST.cancel_tick_by_tick(5), ["98", "5"]),
@@ -181,9 +173,9 @@ def test_a_child_that_waits_names_its_parent_and_is_not_transmitted():
 
 
 def test_a_text_that_the_protocol_cannot_carry_is_refused_before_anything_is_written():
-    with pytest.raises(UnsendableRequest, match="reqMatchingSymbols cannot be sent at protocol version 200"):
-        NEWEST.req_matching_symbols(5, "société")
-    assert sent(NEWEST.req_matching_symbols(5, "AAP")) == ["81", "5", "AAP"]
+    with pytest.raises(UnsendableRequest, match="reqAccountUpdates cannot be sent at protocol version 200"):
+        NEWEST.req_account_updates("société")
+    assert sent(NEWEST.req_account_updates("DU1")) == ["6", "2", "1", "DU1"]
 
 
 def test_a_request_for_which_ibapi_writes_nothing_and_says_nothing_is_not_taken_as_sent():

@@ -43,10 +43,6 @@ class Encoder:
         self._client.clientId = client_id
         return self._request("startApi")
 
-    def req_ids(self) -> bytes:
-        """Ask for the next valid order id."""
-        return self._request("reqIds", 1)
-
     def req_current_time(self) -> bytes:
         """Ask for the server's clock, in seconds."""
         return self._request("reqCurrentTime")
@@ -89,10 +85,6 @@ class Encoder:
         """Ask for the working orders of all clients."""
         return self._request("reqAllOpenOrders")
 
-    def req_auto_open_orders(self, *, bind: bool) -> bytes:
-        """Bind the window's new orders to this client, which must have id 0."""
-        return self._request("reqAutoOpenOrders", bind)
-
     def req_completed_orders(self, *, api_only: bool = False) -> bytes:
         """Ask for today's orders that are over."""
         return self._request("reqCompletedOrders", api_only)
@@ -111,29 +103,9 @@ class Encoder:
         """Ask for all positions and their changes."""
         return self._request("reqPositions")
 
-    def cancel_positions(self) -> bytes:
-        """End what `req_positions` began."""
-        return self._request("cancelPositions")
-
     def req_account_updates(self, account: str, *, subscribe: bool = True) -> bytes:
         """Begin or end the updates of an account's values and positions."""
         return self._request("reqAccountUpdates", subscribe, account)
-
-    def req_account_summary(self, req_id: int, tags: str, group: str = "All") -> bytes:
-        """Ask for values of all accounts by tags, comma-separated."""
-        return self._request("reqAccountSummary", req_id, group, tags)
-
-    def cancel_account_summary(self, req_id: int) -> bytes:
-        """End a summary."""
-        return self._request("cancelAccountSummary", req_id)
-
-    def req_pnl(self, req_id: int, account: str, model: str = "") -> bytes:
-        """Ask for an account's profit and loss, and its changes."""
-        return self._request("reqPnL", req_id, account, model)
-
-    def cancel_pnl(self, req_id: int) -> bytes:
-        """End what `req_pnl` began."""
-        return self._request("cancelPnL", req_id)
 
     # Contracts and market data
 
@@ -144,10 +116,6 @@ class Encoder:
     def req_market_rule(self, rule: int) -> bytes:
         """Ask for the steps of prices that a market rule has; the answer carries the rule, no request id."""
         return self._request("reqMarketRule", rule)
-
-    def req_matching_symbols(self, req_id: int, pattern: str) -> bytes:
-        """Ask for contracts whose symbol or name resembles a pattern."""
-        return self._request("reqMatchingSymbols", req_id, pattern)
 
     def req_market_data_type(self, kind: int) -> bytes:
         """Choose 1 live, 2 frozen, 3 delayed or 4 delayed and frozen data for later requests."""
