@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.report import metrics
-from app.report.cautions import cautions
+from app.report.cautions import cautions, opening
 from app.report.days import Day, DayResult, day_results, days_of, lean_samples, month_results
 from app.report.dealing import Dealing
 from app.report.facts import Facts, Series
@@ -87,7 +87,8 @@ def build(facts: Facts, told: Summary, root: Path) -> Material:
         positions=dealing.open_rows(),
         assumptions=told.assumptions,
     )
-    report = msgspec.structs.replace(report, cautions=cautions(report))
+    said = [*cautions(report), *opening(dealing.begun_with)]
+    report = msgspec.structs.replace(report, cautions=said)
     return Material(report, facts, equity, days, dealing.trips, arrivals)
 
 

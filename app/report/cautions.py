@@ -16,6 +16,15 @@ def cautions(report: Report) -> list[str]:
     return list(_cautions(report))
 
 
+def opening(count: int) -> list[str]:
+    """Return what to say of positions that a session began with."""
+    if not count:
+        return []
+    which = "One position was" if count == 1 else f"{count} positions were"
+    text = f"{which} held before: profit and equity at the start count from the cost, not from the last price"
+    return [f"{text} before, so the profits of several sessions do not add up."]
+
+
 def _cautions(report: Report) -> Iterator[str]:
     told = report.figures
     yield from _outcome(report)

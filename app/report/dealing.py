@@ -89,7 +89,9 @@ class Dealing:
         self._begin(root)
 
     def _begin(self, root: Path) -> None:
-        for strategy, instrument, quantity, cost in self._facts.opening(root):
+        begun = self._facts.opening(root)
+        self.begun_with = len({instrument for _, instrument, _, _ in begun})
+        for strategy, instrument, quantity, cost in begun:
             ts = self._facts.first_ts or 0
             self._trips.hold(strategy, instrument, quantity, cost, ts)
             sums = self._sums.setdefault((strategy, instrument), _Sums())

@@ -16,6 +16,7 @@ from core.events import (
     Filled,
     HealthChanged,
     OrderIntended,
+    PositionAdjusted,
     SessionEnded,
     SessionStarted,
 )
@@ -185,17 +186,22 @@ def test_a_session_while_no_exchange_is_open_belongs_to_its_date(ib_gateway_log,
     assert found("2025-07-03", "2025-07-05") == found("2025-07-07", "2025-07-07") == []
 
 
-def test_the_figures_of_a_session_are_its_own_and_not_those_of_the_accounts_life(traded):
+def test_the_figures_of_a_session_are_its_own_and_not_those_of_the_accounts_life(traded, tape):
     began, ended = events_of(traded, SessionStarted)[-1], events_of(traded, SessionEnded)[-1]
     paid = sum(e.amount for e in events_of(traded, CommissionReported))
     one_hour = 3_600 * 10**9
     journal = Journal.open(traded)
+    who = (began.account, "sma_cross", "ZVXA")
+    journal.append(PositionAdjusted(ended.ts, *who, Decimal(5), Decimal(84), "by hand"))
     journal.append(msgspec.structs.replace(began, session=began.session + 1, ts=ended.ts))
     journal.append(HealthChanged(ended.ts + 20 * one_hour, "position_risk", "warning", 0.9, 0.8, "", "late"))
     journal.append(SessionEnded(ended.ts + one_hour, began.session + 1, "finished"))
     journal.commit(sync=True)
     journal.close()
-    first, idle = (prove(traded, one).summary for one in recorded_sessions(LogReader(traded), DAY, DAY))
+    runs = [prove(traded, one) for one in recorded_sessions(LogReader(traded), DAY, DAY)]
+    first, idle = (run.summary for run in runs)
+    notes = [tape("--log", traded, "report", run.id).out.count("held before: profit") for run in runs]
+    assert notes == [0, 1]
     assert (Decimal(first["commissions"]), paid) == (paid, Decimal(first["fills"]))
     assert Decimal(first["max_drawdown"]) > 0
     assert (idle["commissions"], idle["max_drawdown"], idle["fills"]) == ("0", "0", 0)
