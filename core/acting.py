@@ -7,6 +7,7 @@ the batch size. Effects are released after the commit only.
 from collections.abc import Iterable
 
 from core.agenda import Agenda
+from core.clock import NEVER
 from core.effects import Effect
 from core.errors import UsageError
 from core.events import BY_TYPE, Event
@@ -33,6 +34,8 @@ class Acting:
         self._decisions = step.decisions
         self._agenda = agenda
         self._decided: list[Effect] = []  # accepted in this batch, to be released after its commit
+        self.late_ns = NEVER
+        """What is overdue by more happens when that is noticed, and not at the time that it was due."""
 
     def fold(self, seq: int, event: Event) -> None:
         """Fold an input, which is on record already."""
@@ -84,9 +87,11 @@ class Acting:
         """Fire what is due: all of it before `ts`, and at `ts` what belongs to `phase` or an earlier one."""
         agenda, present = self._agenda, self._step.present
         agenda.horizon = ts
-        fired = 0
+        fired, late = 0, False
         while agenda.due <= ts and (item := agenda.pop(ts, phase)) is not None:
             due, action = item
+            if late or ts - due > self.late_ns:
+                late, due = True, ts  # with all that follows it: time never goes back
             fired = fired + 1 if due == present.ts else 0
             if fired > MAX_FIRED_AT_ONCE:
                 raise UsageError(

@@ -14,6 +14,7 @@ from typing import Any
 from core.acting import Acting
 from core.agenda import AFTER_SCAN, BEFORE_PRICES, Agenda
 from core.bar_slices import BarSlices
+from core.clock import NEVER
 from core.errors import is_termination
 from core.events import Bar, Event, LateBar, LateBarReported, Quote, QuoteBar, SessionEnded, Trade
 from core.failures import failure_of, raised
@@ -42,12 +43,18 @@ class Loop:
         folds: Folds,
         sampler: EquitySampler | None = None,
         made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
+        late_ns: int = NEVER,
     ) -> None:
-        """`made`: which subscriptions are told of made bars, see `core.strategy.derived_keys`."""
+        """`made`: which subscriptions are told of made bars, see `core.strategy.derived_keys`.
+
+        What is overdue by more than `late_ns` once the session is open happens when that is noticed. So a live
+        session that was suspended makes up for nothing; a replay is never late.
+        """
         self._step = step
         self._decisions = step.decisions
         self._agenda = agenda
         self._sampler = sampler
+        self._late_ns = late_ns
         self._acting = Acting(recorder, broker, step, agenda, folds)
         self.record = self._acting.record
         """Append an output, fold it, and return its seq."""
@@ -105,6 +112,7 @@ class Loop:
                 self._take(batch)
             self._bars.flush()
         self._step.open(is_open=True)
+        self._acting.late_ns = self._late_ns
         if self._sampler is not None:
             self._sampler.start(ts)
             self._acting.process(self._sampler.sample(ts), self._step.present.seq)

@@ -9,7 +9,7 @@ from app.composition.trading_rules import TradingRules
 from app.composition.world import World
 from app.plugins.rules import load_rules
 from core.agenda import Agenda
-from core.clock import MINUTE_NS
+from core.clock import MINUTE_NS, NEVER
 from core.day_stop import DayStop
 from core.exits.protection import Protection
 from core.exits.ranges import TrueRanges
@@ -35,11 +35,13 @@ def assemble(
     ranges: TrueRanges | None = None,
     sample_ns: int = MINUTE_NS,
     made: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
+    late_ns: int = NEVER,
 ) -> Loop:
     """Return a loop with the strategies seated; orders pass the world's gate, if it has one.
 
     `priced` are the instruments that will have prices, `ranges` what is known of those that exits go by.
     `made`: which subscriptions are told of bars that are made from finer data (`core.strategy.derived_keys`).
+    `late_ns`: from when on what is overdue happens now, see `core.loop.Loop`.
     """
     limits, exits, currency = rules.limits, rules.exits, rules.currency
     if exits.by_range and ranges is None:
@@ -59,4 +61,4 @@ def assemble(
     if exits.flatten_day_at is not None:
         step.stop_days(DayStop(exits.flatten_day_at, world.risk, world.orders, world.positions, session))
     sampler = EquitySampler(agenda, world.account, account, currency, sample_ns)
-    return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler, made)
+    return Loop(recorder, broker, step, agenda, world.quotes.book, world.folds(), sampler, made, late_ns)

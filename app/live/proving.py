@@ -23,6 +23,7 @@ from app.composition.ranging import warmed
 from app.composition.seating import Seated, seat
 from app.composition.trading_rules import rules_of
 from app.composition.world import World
+from app.live.source import LATE_NS
 from app.live.starting import instruments_of, warm_up_of
 from app.live.warming import bar_feeds, source_of
 from app.replay.comparing import first_of
@@ -132,6 +133,7 @@ class Proof:
                 priced=frozenset(priced),
                 ranges=ranges,
                 made=bar_feeds(self._seated),
+                late_ns=LATE_NS,
             )
             loop.record(started, 0, None)
             loop.run(source, started.session, started.ts, self._warm_up())

@@ -24,7 +24,7 @@ from app.live.kill_file import KillFile
 from app.live.pacing import PacedLink
 from app.live.recording import LiveRecorder
 from app.live.request import LiveRequest
-from app.live.source import Commands, LiveSource
+from app.live.source import LATE_NS, Commands, LiveSource
 from app.live.starting import start_of
 from app.live.supervising import Supervisor
 from app.live.warming import Range, bar_feeds, bars_wanted, plan_live, source_of
@@ -165,6 +165,7 @@ class LiveSession:
             priced=frozenset(self._names()),
             ranges=ranges,
             made=bar_feeds(self.seated),
+            late_ns=LATE_NS,
         )
 
     @property

@@ -8,11 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from core.agenda import Agenda
+from core.clock import MINUTE_NS
 from core.events import ClockAdvanced, Event
 from core.ports import Recorder
 
 IDLE_S = 0.25
 """The longest wait for something to happen: how late a timer or a command may be noticed."""
+LATE_NS = MINUTE_NS
+"""What is overdue by more happens now: a session that was suspended does not make up for what it missed.
+
+No more than a minute, in which `max_orders_per_minute` sees whatever is still made up for.
+"""
 
 
 class Link(Protocol):

@@ -77,7 +77,7 @@ def test_what_floats_leave_behind_the_eighth_place_moves_no_price_by_a_tick(tick
 
 def roundings(steps):
     place = seat.Seat()
-    place._desk = Known(steps)
+    place.bind(Known(steps))
     return [
         lambda price, to=to: place.round_to_tick("ACME", price, to=to) for to in ("nearest", "down", "up")
     ]

@@ -74,8 +74,11 @@ def test_a_stop_is_taken_because_the_session_asked_for_the_steps_and_the_session
 
 
 def test_a_stop_rounded_by_the_smallest_step_is_refused_with_110(ib_gateway, log, monkeypatch):
-    smallest = lambda one: PriceSteps([(0 * one.tick_size, one.tick_size)])  # noqa: E731
-    monkeypatch.setattr(protection, "steps_of", smallest)
+    def smallest(instruments, name):
+        tick = instruments.instrument(name).tick_size
+        return PriceSteps([(0 * tick, tick)])
+
+    monkeypatch.setattr(protection, "steps_in", smallest)
     _, codes = traded(ib_gateway, log)
     assert 110 in codes
     assert rejected(log)
