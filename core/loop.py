@@ -47,8 +47,8 @@ class Loop:
     ) -> None:
         """`made`: which subscriptions are told of made bars, see `core.strategy.derived_keys`.
 
-        What is overdue by more than `late_ns` once the session is open happens when that is noticed. So a live
-        session that was suspended makes up for nothing; a replay is never late.
+        What is overdue by more than `late_ns` once the session is open happens when that is noticed: a live
+        session that was suspended makes up for nothing. A replay is never late.
         """
         self._step = step
         self._decisions = step.decisions

@@ -1,4 +1,4 @@
-"""Timers after a session was suspended: what it missed is not made up for, so that limits by the minute hold."""
+"""Timers after a suspend: what a session missed is not made up for, so that limits by the minute hold."""
 
 from functools import partial
 
