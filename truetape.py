@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from app.look.snapshots import Snapshot
     from app.replay.fixtures import Fixture
     from app.replay.rehearsing import Rehearsal
-    from eventstore.runs import RunReader
-    from eventstore.sql import Sql
+    from eventstore.runs.reader import RunReader
+    from eventstore.sql.connection import Sql
 
 __all__ = [
     "LEAN",
@@ -227,7 +227,7 @@ class Log:
         """Return the answer to a reading statement over the log and its runs (views: docs/sql.md)."""
         with self._connecting:
             if self._connection is None:
-                from eventstore.sql import connect  # noqa: PLC0415  (heavy)
+                from eventstore.sql.connection import connect  # noqa: PLC0415  (heavy)
 
                 self._connection = connect(self.path)
             else:
@@ -263,13 +263,13 @@ class Log:
 
     def run(self, name: str = "latest") -> "RunReader":
         """Return a run by id, unique prefix or `latest`; its `summary` holds all figures."""
-        from eventstore.runs import find_run  # noqa: PLC0415
+        from eventstore.runs.reader import find_run  # noqa: PLC0415
 
         return find_run(self.path, name)
 
     def runs(self) -> list["RunReader"]:
         """Return all runs, oldest first."""
-        from eventstore.runs import list_runs  # noqa: PLC0415
+        from eventstore.runs.reader import list_runs  # noqa: PLC0415
 
         return list_runs(self.path)
 

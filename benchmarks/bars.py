@@ -30,9 +30,9 @@ from benchmarks.market import EXCHANGE, FIRST_DAY, ZONE, names
 from benchmarks.replay import cpu, specs, yardstick
 from core.clock import DAY_NS, MINUTE_NS, local
 from core.events import Bar, FeedDefined, InstrumentDefined, SessionScheduled
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
-from eventstore.seal_client import SealWorker
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
+from eventstore.sealing.client import SealWorker
 
 FEED = "bench/minute"
 BARS_A_DAY = 390

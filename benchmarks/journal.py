@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 from core.events import Event, Quote, Trade
-from eventstore.inspection import inspect
-from eventstore.journal import Journal
+from eventstore.journal.inspection import inspect
+from eventstore.journal.journal import Journal
 from eventstore.layout import Layout
-from eventstore.sealing import seal
+from eventstore.sealing.sealing import seal
 
 BATCH = 512
 RATE = 5_000

@@ -32,7 +32,7 @@ from benchmarks.live_broker import ACCOUNT, GO, OFF
 from core.clock import DAY_NS
 from core.events import InstrumentDefined, SessionScheduled, Trade
 from core.strategy import Parameters, Strategy
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 
 HERE = Path(__file__).resolve()
 INSTRUMENT = "ZZ00"

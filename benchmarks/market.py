@@ -11,8 +11,8 @@ import numpy as np
 
 from core.clock import DAY_NS, local
 from core.events import FeedDefined, InstrumentDefined, SessionScheduled, Trade
-from eventstore.journal import Journal
-from eventstore.seal_client import SealWorker
+from eventstore.journal.journal import Journal
+from eventstore.sealing.client import SealWorker
 
 FEED = "bench/tick"
 EXCHANGE = "XNYS"

@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import duckdb
 
 from core.events import CommissionReported, Event, Filled, OrderIntended, Quote, RiskApproved, Trade
-from eventstore.journal import Journal
-from eventstore.seal_client import SealResult
-from eventstore.sealing import seal
-from eventstore.sql import Sql, connect
+from eventstore.journal.journal import Journal
+from eventstore.sealing.client import SealResult
+from eventstore.sealing.sealing import seal
+from eventstore.sql.connection import Sql, connect
 
 ROUNDS = 5
 BATCH = 20_000

@@ -31,7 +31,7 @@ from benchmarks.market import days, names
 from core.events import Trade
 from core.strategy import AnyStrategy
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 ROUNDS = 5
 

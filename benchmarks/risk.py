@@ -20,7 +20,7 @@ from app.replay.replaying import Replay
 from benchmarks.market import days, make_log, names
 from benchmarks.replay import cpu, specs
 from core.risk import NO_LIMITS, Limits
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 ROUNDS = 5
 ALL_RULES = Limits(

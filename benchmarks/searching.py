@@ -18,7 +18,7 @@ from app.replay.options import ReplayOptions
 from app.replay.period import Period
 from app.replay.replaying import Replay
 from app.replay.researching import Case
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 DAYS = ["2013-10-07", "2013-10-08", "2013-10-09", "2013-10-10", "2013-10-11"]
 PERIOD = Period(DAYS[0], DAYS[-1])

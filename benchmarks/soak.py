@@ -36,8 +36,8 @@ from app.watch.logs import LogSettings
 from app.watch.watching import Watching
 from core.clock import DAY_NS, local
 from core.events import Event, FeedDefined, InstrumentDefined, Quote, SessionScheduled, Trade
-from eventstore.journal import Journal
-from eventstore.seal_client import SealWorker
+from eventstore.journal.journal import Journal
+from eventstore.sealing.client import SealWorker
 
 PROJECT = Path(__file__).resolve().parent.parent
 FEED, NAME, EXCHANGE, ZONE, ACCOUNT = "soak/tick", "ZZ00", "XNYS", "America/New_York", "DU1000001"

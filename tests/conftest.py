@@ -15,9 +15,9 @@ import cli
 from app.operation import writing
 from core.clock import local
 from core.events import MARKET_DATA, ImportFinished, ImportStarted, SegmentSealed
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
-from eventstore.seal_client import SealWorker
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
+from eventstore.sealing.client import SealWorker
 from tests.once import once
 from tests.sealing import SealsHere
 
@@ -114,7 +114,7 @@ def tape(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 def sealed_here() -> Iterator[None]:
     """Seal in the process of the tests: a worker costs more to start than most logs of tests to seal.
 
-    `eventstore.seal_client` itself, and every command that a test starts as a process, has its worker.
+    `eventstore.sealing.client` itself, and every command that a test starts as a process, has its worker.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writing, "SealWorker", SealsHere)

@@ -5,7 +5,7 @@ from typing import Any
 
 from core.events import Event
 from core.ports import Entries, entries_of
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 
 def events_of(source: Path | Entries, *types: type[Event]) -> list[Any]:

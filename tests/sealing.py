@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from eventstore.layout import Layout
-from eventstore.seal_client import SealFailure, SealJob, SealReply, SealResult
-from eventstore.seal_worker import answer, refresh_views
+from eventstore.sealing.client import SealFailure, SealJob, SealReply, SealResult
+from eventstore.sealing.worker import answer, refresh_views
 
 
 class SealsHere:

@@ -63,7 +63,7 @@ def sql(
         query = sys.stdin.read()
     if query is None and not call.out.interactive():
         raise click.UsageError("give a QUERY, or - to read it from stdin")
-    from eventstore.sql import connect  # noqa: PLC0415  # imports duckdb
+    from eventstore.sql.connection import connect  # noqa: PLC0415  # imports duckdb
 
     with connect(call.root, only=run) as connection:
         if query is not None and (mixed := connection.mixed(query)):

@@ -30,7 +30,7 @@ def report(call: Call, run: str, html: Path | None, csv: Path | None, excel: Pat
     """Show the results of a RUN (id, its beginning, or `latest`) and the assumptions behind them."""
     from app.report import writing  # noqa: PLC0415
     from app.report.building import opened  # noqa: PLC0415
-    from eventstore.runs import find_run  # noqa: PLC0415
+    from eventstore.runs.reader import find_run  # noqa: PLC0415
 
     found = find_run(call.root, run)
     writing.check(html, csv, excel)
@@ -129,7 +129,7 @@ def compare(call: Call, first: str, second: str, html: Path | None) -> None:
     from app.report import writing  # noqa: PLC0415
     from app.report.building import opened  # noqa: PLC0415
     from app.report.comparison import side_by_side  # noqa: PLC0415
-    from eventstore.runs import find_run  # noqa: PLC0415
+    from eventstore.runs.reader import find_run  # noqa: PLC0415
 
     writing.check(html)
     runs = find_run(call.root, first), find_run(call.root, second)

@@ -143,7 +143,7 @@ def diff(call: Call, first: str, second: str) -> int:
     """
     from app.replay.comparing import compare, named_input  # noqa: PLC0415
     from core.errors import ExitCode  # noqa: PLC0415
-    from eventstore.runs import find_run  # noqa: PLC0415
+    from eventstore.runs.reader import find_run  # noqa: PLC0415
 
     told = compare(find_run(call.root, first), find_run(call.root, second))
     call.out.result(told)

@@ -43,8 +43,8 @@ from core.events import (
     SessionScheduled,
 )
 from core.ports import EntryReader, entries_of
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
 from projections.sessions import Sessions
 
 KINDS = ("trades", "quotes")

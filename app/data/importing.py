@@ -24,7 +24,7 @@ from app.progress import Advance
 from core.errors import DataMissing, LogLocked, UsageError
 from core.events import Recovered, RowRejected
 from core.ports import EntryReader
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 FORMATS = ("lean", "csv", "parquet", "sample")
 REJECTIONS_SHOWN = 10

@@ -21,7 +21,7 @@ from app.plugins.kinds import DATA_SOURCES
 from app.progress import Advance
 from core.errors import DataMissing, TapeError, UsageError, is_termination
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 _HEAD = ("ts", "open", "high", "low", "close", "volume")
 

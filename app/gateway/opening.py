@@ -40,9 +40,9 @@ from core.commissions import commission_model
 from core.errors import UsageError
 from core.events import AccountMarked, CashAdjusted, FxRateReported, SessionStarted
 from core.money import money
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 
 class Gateway(msgspec.Struct, frozen=True):

@@ -19,10 +19,10 @@ from app.live.killing import CLIENT_OFFSET
 from app.operation.operating import current_holder
 from app.signals.weighing import neglected
 from core.errors import BrokerLibraryUnusable, StoreError, TapeError
-from eventstore.inspection import inspect
+from eventstore.journal.inspection import inspect
 from eventstore.layout import Layout
 from eventstore.platform import choose
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 PORTS = {
     7497: ("TWS", "paper"),

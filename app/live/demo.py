@@ -23,7 +23,7 @@ from core.ports import EntryReader, entries_of
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.lock import Lock
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 _CLI = Path(__file__).resolve().parents[2] / "cli.py"
 _STOP_S = 20.0

@@ -19,7 +19,7 @@ from app.operation.operator import Desk
 from app.operation.writing import Writer
 from app.signals.troubles import Troubles
 from core.events import Event, InstrumentDefined
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 
 class Hearing:

@@ -24,7 +24,7 @@ from app.live.warming import date_of, plan_live
 from app.operation.writing import Writer
 from core.errors import BrokerUnreachable, DataMissing, UsageError
 from core.events import InstrumentDefined
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from projections.sessions import Sessions
 
 INQUIRY_CLIENT = 50

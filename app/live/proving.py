@@ -47,9 +47,9 @@ from core.events import (
 from core.money import ZERO
 from core.ports import Selection, entries_of
 from core.views import Position
-from eventstore.reader import LogReader
-from eventstore.run_writer import RunWriter
-from eventstore.runs import RunReader
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader
+from eventstore.runs.writer import RunWriter
 
 _DECISIONS = types_of("decision")
 

@@ -5,7 +5,7 @@ from collections import deque
 
 from core.events import MARKET_DATA, Event, LateBarReported
 from core.ports import SessionRecorder
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 
 _MAY_WAIT = frozenset[type[Event]]({*MARKET_DATA, LateBarReported})
 _RECENT = 256

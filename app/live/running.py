@@ -40,8 +40,8 @@ from core.money import plain
 from core.ports import Selection, entries_of
 from core.retry import RetryRule
 from core.risk import Limits
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader
 
 DEMO_DATE = "2025-07-02"
 DEMO_CLIENT = 1

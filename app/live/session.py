@@ -39,8 +39,8 @@ from core.events import Event, HealthState, InstrumentDefined
 from core.exits.ranges import TrueRanges
 from core.loop import Loop
 from core.ports import SessionRecorder
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
 
 
 class Outcome(msgspec.Struct, frozen=True):

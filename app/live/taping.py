@@ -30,7 +30,7 @@ from core.events import (
     SessionScheduled,
     SessionStarted,
 )
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 MODE = "record"
 

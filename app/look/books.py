@@ -27,8 +27,8 @@ from core.events import (
 from core.ports import RUN_BASE, MarketChunk, Selection, entries_of
 from core.risk import Limits
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader, find_run, list_runs, unreadable_runs
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader, find_run, list_runs, unreadable_runs
 from projections.actions import Factors
 
 BOOK_DEFINITIONS: frozenset[type[Event]] = frozenset({InstrumentDefined, FxRateReported, SessionScheduled})

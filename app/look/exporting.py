@@ -20,8 +20,8 @@ from app.look.looking import Bounds, EventFilter, check_names, events, source
 from app.replay.period import parse_period
 from core.errors import DataMissing, StoreError, UsageError
 from core.events import BY_TYPE, Entry, Event, SessionScheduled, Unknown
-from eventstore.parquet import TypedWriter
-from eventstore.schema import arrow_schema, entries_to_batch, kind_of
+from eventstore.tables.parquet import TypedWriter
+from eventstore.tables.schema import arrow_schema, entries_to_batch, kind_of
 
 FORMATS = ("parquet", "csv")
 _OTHER_FILES = (

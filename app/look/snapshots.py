@@ -12,7 +12,7 @@ from core.clock import DAY_NS
 from core.events import Entry, Event, FxRateReported, SessionEnded, SessionStarted, SignalReceived
 from core.ports import Selection
 from core.risk import RiskState
-from eventstore.runs import RunReader
+from eventstore.runs.reader import RunReader
 from projections.account import Account
 from projections.base import Projection
 from projections.orders import Orders

@@ -20,11 +20,11 @@ from app.operation.operating import current_holder
 from app.operation.operator import last_account
 from core.events import BY_TYPE, SessionScheduled
 from core.ports import Coverage, entries_of
+from eventstore.journal.watermark import BadMark, look_at_mark
 from eventstore.layout import Layout
 from eventstore.platform import choose
-from eventstore.reader import LogReader
-from eventstore.runs import list_runs, unreadable_runs
-from eventstore.watermark import BadMark, look_at_mark
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import list_runs, unreadable_runs
 
 
 class Amount(msgspec.Struct, frozen=True):

@@ -30,8 +30,8 @@ from core.clock import iso
 from core.errors import ExitCode, StoreError, StrategyRaised, TapeError
 from core.events import Entry, types_of
 from core.ports import RUN_BASE
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader
 
 How = Literal["cut", "mirrored", "ended"]
 HOW: dict[How, str] = {

@@ -19,7 +19,7 @@ from app.replay.options import ReplayOptions
 from app.replay.period import Period
 from app.replay.replaying import Replay
 from core.errors import StrategyRaised, TapeError
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/var/lib")
 _CODE = (".py", ".pyc", ".so", ".pth", ".toml")

@@ -20,13 +20,13 @@ from core.errors import StoreError, UsageError
 from core.events import SegmentSealed
 from core.ports import Selection
 from eventstore import control
-from eventstore.accepting import accept_loss
+from eventstore.integrity.accepting import accept_loss
+from eventstore.integrity.rebuilding import rebuild
+from eventstore.integrity.verify import Report, run_directories, verify, visible_directories
 from eventstore.layout import Layout
 from eventstore.lock import holder
 from eventstore.platform import choose
-from eventstore.reader import LogReader
-from eventstore.rebuilding import rebuild
-from eventstore.verify import Report, run_directories, verify, visible_directories
+from eventstore.reading.reader import LogReader
 
 _POLL_S = 0.05
 

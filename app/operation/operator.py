@@ -32,7 +32,7 @@ from core.money import ZERO, divide, money
 from core.ports import Selection, entries_of
 from eventstore import control
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from projections.gate import HALT_LEVELS
 
 _TRIES = 3

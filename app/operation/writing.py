@@ -12,8 +12,8 @@ from typing import Any
 
 from eventstore import control
 from eventstore.control import Command
-from eventstore.journal import Journal
-from eventstore.seal_client import SealWorker
+from eventstore.journal.journal import Journal
+from eventstore.sealing.client import SealWorker
 
 _CONTROL_PERIOD_S = 0.2
 

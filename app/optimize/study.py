@@ -31,7 +31,7 @@ from app.report.metrics import sharpe
 from core.errors import UsageError
 from core.events import SessionScheduled
 from core.strategy import AnyStrategy
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 MakeExecutor = Callable[[Setting, int], Executor]
 Progress = Callable[[int, int | None], None]

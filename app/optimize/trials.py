@@ -15,7 +15,7 @@ from app.optimize.measures import Every
 from app.replay.proving import OutcomeChanged
 from app.replay.replaying import again
 from core.errors import DataMissing, StoreError
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 Status = Literal["done", "failed", "refused"]
 

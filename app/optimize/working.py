@@ -20,7 +20,7 @@ from app.replay.replaying import Replay
 from core.errors import DataMissing, StrategyRaised, UsageError
 from core.events import Event, SessionScheduled
 from core.ports import entries_of
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from projections.sessions import Sessions
 
 

@@ -10,8 +10,8 @@ import msgspec
 from app.values import cell, when
 from core.events import BY_TAG, Entry, Event, types_of
 from core.ports import RUN_BASE, entries_of
-from eventstore.proof import NOT_PROVEN
-from eventstore.runs import RunReader
+from eventstore.runs.proof import NOT_PROVEN
+from eventstore.runs.reader import RunReader
 
 _DECISIONS = types_of("decision")
 _TIMES = frozenset({"ts", "good_till"})

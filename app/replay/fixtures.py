@@ -23,8 +23,8 @@ from core.errors import StoreError, UsageError
 from core.events import CorporateAction, Event, FeedDefined, InstrumentDefined, SessionScheduled
 from core.ports import EntryReader, entries_of
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader, find_run
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader, find_run
 
 _DESCRIPTION = "fixture.json"
 _DEFINITIONS: frozenset[type[Event]] = frozenset(

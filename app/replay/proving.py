@@ -7,7 +7,7 @@ are not used for that: they cover the strategy's source, and another version may
 
 from app.replay.comparing import first_difference
 from core.errors import ExitCode, TapeError
-from eventstore.runs import RunReader
+from eventstore.runs.reader import RunReader
 
 _OUTCOME = ("orders", "fills", "refused", "commissions", "end_equity", "max_drawdown")
 

@@ -13,8 +13,8 @@ from core.clock import iso
 from core.errors import DataMissing
 from core.events import Event, ImportResumed, ImportStarted, SessionEnded, SessionScheduled, SessionStarted
 from core.ports import Selection, entries_of
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader
 
 _DAYS = frozenset[type[Event]]({SessionScheduled})
 _FRAMES = frozenset[type[Event]]({SessionStarted, SessionEnded, ImportStarted, ImportResumed})

@@ -25,7 +25,7 @@ from core.events import Recorded
 from core.ports import entries_of
 from core.strategy import AnyStrategy
 from core.views import Execution, Order
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 
 class Rehearsal(msgspec.Struct, frozen=True):

@@ -40,8 +40,8 @@ from core.events import (
 from core.loop import Loop
 from core.ports import EntryReader, entries_of
 from core.strategy import Subscription
-from eventstore.run_writer import LightRunWriter, RunRecorder, RunWriter
-from eventstore.runs import RunReader
+from eventstore.runs.reader import RunReader
+from eventstore.runs.writer import LightRunWriter, RunRecorder, RunWriter
 from projections.base import fold
 from projections.sessions import Sessions
 
@@ -193,7 +193,7 @@ class Replay:
         return derived(source, plan, self.seated, self._sessions, self._options.data)
 
     def _refresh_views(self) -> None:
-        from eventstore.plain import refresh_views_sql  # noqa: PLC0415  # not needed to begin a replay
+        from eventstore.sql.plain import refresh_views_sql  # noqa: PLC0415  # not needed to begin a replay
 
         refresh_views_sql(self._root)
 

@@ -16,7 +16,7 @@ from app.replay.period import Period, parse_period
 from app.replay.planning import Planner
 from app.replay.request import ReplayRequest, options, strategies
 from core.errors import DataMissing
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,8 +23,8 @@ from app.replay.request import ReplayRequest, options, strategies
 from app.replay.watched import Progress
 from core.errors import DataMissing, UnknownPlugin, UsageError
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader, find_run
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader, find_run
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(\.\.\d{4}-\d\d-\d\d)?")
 _NO_RUN = re.compile(r"-|/|\.\.|\d\.\d")

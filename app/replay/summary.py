@@ -15,9 +15,9 @@ from app.replay import assumptions
 from app.replay.identity import ACCOUNT, Identity
 from app.version import VERSION
 from core.money import ZERO, money, plain
-from eventstore.proof import HASH_VERSION
-from eventstore.run_writer import RunRecorder
-from eventstore.runs import RunReader
+from eventstore.runs.proof import HASH_VERSION
+from eventstore.runs.reader import RunReader
+from eventstore.runs.writer import RunRecorder
 
 
 class Played(NamedTuple):

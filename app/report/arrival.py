@@ -19,9 +19,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.ports import RUN_BASE
-from eventstore.columns import indices_of, validity, vector
-from eventstore.sources import literal
-from eventstore.sql import Sql
+from eventstore.sql.connection import Sql
+from eventstore.sql.sources import literal
+from eventstore.tables.columns import indices_of, validity, vector
 
 _SEQ_BITS = 42
 """Seqs of a log and of a run are below 2 ** 42; ranks of times are put above them."""

@@ -23,8 +23,8 @@ from app.report.shape import Report
 from app.report.summary import Summary, summarise
 from core.money import ZERO
 from core.trips import Fill, RoundTrip
-from eventstore.runs import RunReader
-from eventstore.sql import connect
+from eventstore.runs.reader import RunReader
+from eventstore.sql.connection import connect
 
 
 class Material(msgspec.Struct):

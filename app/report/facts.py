@@ -23,11 +23,11 @@ from core.clock import MINUTE_NS
 from core.events import InstrumentDefined, SessionScheduled, Side
 from core.ports import RUN_BASE, Selection
 from core.trips import Fill
-from eventstore.columns import DECIMAL, decimals, numbers, validity, vector
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader
-from eventstore.sources import literal
-from eventstore.sql import Sql
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader
+from eventstore.sql.connection import Sql
+from eventstore.sql.sources import literal
+from eventstore.tables.columns import DECIMAL, decimals, numbers, validity, vector
 from projections.sessions import Sessions
 
 _BATCH_ROWS = 20_000

@@ -12,7 +12,7 @@ import msgspec
 from core.events import StrategyFailed
 from core.money import plain
 from core.ports import entries_of
-from eventstore.runs import RunReader
+from eventstore.runs.reader import RunReader
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -73,7 +73,7 @@ def main() -> int:
 def answer(order: Order) -> Answer:
     """Return what is in the file; a problem of the whole file is part of the answer."""
     from app.signals.reading import read_file  # noqa: PLC0415  # after the limits
-    from eventstore.reader import LogReader  # noqa: PLC0415
+    from eventstore.reading.reader import LogReader  # noqa: PLC0415
 
     path = Path(order.path)
     digest = ""
@@ -98,7 +98,7 @@ def answer(order: Order) -> Answer:
 def asked(order: Order, plugin: PluginOrder) -> Answer:
     """Return what the plug-in says; what concerns all of it is part of the answer."""
     from app.signals.reading import market_of  # noqa: PLC0415  # after the limits
-    from eventstore.reader import LogReader  # noqa: PLC0415
+    from eventstore.reading.reader import LogReader  # noqa: PLC0415
 
     try:
         said = ask_plugin(plugin, market_of(LogReader(Path(order.root)), order.now))

@@ -17,7 +17,7 @@ from app.replay.period import parse_period
 from app.signals.reading import import_set, market_of, options_of, read_file, told_of
 from core.errors import DataMissing, UsageError
 from core.events import RowRejected, SignalReceived
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 
 class SignalRequest(msgspec.Struct, frozen=True, kw_only=True):

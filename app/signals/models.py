@@ -27,7 +27,7 @@ from app.signals.reading import market_of, options_of
 from core.errors import DataMissing, TapeError, UsageError, is_termination
 from core.events import RowRejected, SessionScheduled
 from core.signals.model import Model
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 
 SESSIONS_MAX = 2_000
 

@@ -58,7 +58,8 @@ def test_nothing_below_app_imports_the_facade_for_users(package):
 
 PLANTED = {
     "layers": ("projections/orders.py", "import eventstore.layout"),
-    "journal": ("eventstore/blocks.py", "import pyarrow"),
+    "rooms": ("eventstore/runs/proof.py", "import eventstore.journal.blocks"),
+    "journal": ("eventstore/journal/blocks.py", "import pyarrow"),
     "purity": ("core/clock.py", "import time"),
     "ibapi": ("adapters/replay/source.py", "import ibapi"),
 }

@@ -11,7 +11,7 @@ from app.data import importing
 from app.data.importing import import_builtin_sample
 from app.operation.writing import writing
 from core.events import ImportStarted
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.research.conftest import make_log
 
 REPLAY = ("replay", "2025-07-03", "--strategy", "buy_and_hold", "--set", "instrument=ZVXA", "--json")

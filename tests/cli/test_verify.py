@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from eventstore.layout import Layout
 from tests.conftest import sampled
 from tests.eventstore.sealed_logs import open_log, write_ticks

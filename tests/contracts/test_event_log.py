@@ -26,10 +26,10 @@ from core.events import (
 )
 from core.ports import EntryReader, Selection
 from eventstore.base import LogWriter
-from eventstore.compacting import compact
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from eventstore.memory import MemoryLog
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
+from eventstore.sealing.compacting import compact
 from tests.eventstore.sealed_logs import SealAtOnce
 
 NAN, INF = float("nan"), float("inf")

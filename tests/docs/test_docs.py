@@ -17,7 +17,7 @@ from app.configuration.settings import RiskSection, Settings
 from app.version import VERSION
 from core.errors import ExitCode
 from core.events import BY_TAG, EVENT_CLASSES
-from eventstore.views import names
+from eventstore.sql.views import names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VERBS = [verb for verbs in cli.GROUPS.values() for verb in verbs]

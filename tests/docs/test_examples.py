@@ -217,7 +217,7 @@ def test_the_versions_that_continuous_integration_installs_satisfy_the_package()
 @pytest.fixture(scope="module")
 def sql(tmp_path_factory):
     from eventstore.layout import Layout  # noqa: PLC0415
-    from eventstore.sql import connect  # noqa: PLC0415
+    from eventstore.sql.connection import connect  # noqa: PLC0415
 
     root = tmp_path_factory.mktemp("log")
     Layout(root).create()
@@ -226,7 +226,7 @@ def sql(tmp_path_factory):
 
 
 def test_every_view_is_described_with_its_columns(sql):
-    from eventstore.views import names  # noqa: PLC0415
+    from eventstore.sql.views import names  # noqa: PLC0415
 
     text = (PROJECT / "docs" / "sql.md").read_text("utf-8")
     sections = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL))

@@ -41,5 +41,5 @@ def test_each_module_of_a_crowded_folder_stands_on_the_page_once(folder):
 
 
 def test_a_module_that_the_page_lacks_is_noticed():
-    page = PAGE.read_text("utf-8").replace("`journal`, ", "", 1)
-    assert set(listed(page)["eventstore"]) == crowded()["eventstore"] - {"journal"}
+    page = PAGE.read_text("utf-8").replace("`loop`, ", "", 1)
+    assert set(listed(page)["core"]) == crowded()["core"] - {"loop"}

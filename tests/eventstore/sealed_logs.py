@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from core.events import BY_TAG, MARKET_DATA, Entry, Event, EventType, Quote, Trade
 from core.ports import Selection
-from eventstore import columns
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
+from eventstore.journal.policy import Policy, SealResult
 from eventstore.layout import Layout
-from eventstore.parquet import TypedWriter
-from eventstore.policy import Policy, SealResult
-from eventstore.reader import LogReader
-from eventstore.schema import columns_of
-from eventstore.sealing import seal
+from eventstore.reading.reader import LogReader
+from eventstore.sealing.sealing import seal
+from eventstore.tables import columns
+from eventstore.tables.parquet import TypedWriter
+from eventstore.tables.schema import columns_of
 
 CLOCK_NS = 1_700_000_000_000_000_000
 START_NS = 1_381_152_600_000_000_000

@@ -6,12 +6,13 @@ import threading
 import pytest
 
 from core.errors import CorruptLog, StoreError
-from eventstore import build_area, journal
+from eventstore import build_area
 from eventstore.build_area import building_in, wipe
 from eventstore.files import Files
-from eventstore.journal import Journal
+from eventstore.journal import journal
+from eventstore.journal.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
-from eventstore.sealing import seal
+from eventstore.sealing.sealing import seal
 from tests.eventstore.sealed_logs import read_all, write_unsealed
 
 PATIENCE_S = 60

@@ -11,19 +11,20 @@ import pytest
 
 from core.errors import CorruptLog
 from core.events import Unknown
-from eventstore import compacting, manifest
-from eventstore.catalogue import Catalogue, hidden, stable_listing
-from eventstore.compacting import compact, plan
 from eventstore.files import Files
-from eventstore.journal import Journal
+from eventstore.integrity.verify import verify
+from eventstore.journal.journal import Journal
+from eventstore.journal.policy import Policy
 from eventstore.layout import Layout, sealed_name
-from eventstore.manifest import SealedPart, read_manifest
-from eventstore.parquet import TypedWriter
-from eventstore.policy import Policy
-from eventstore.reader import LogReader
-from eventstore.seal_client import SealWorker
-from eventstore.sql import connect
-from eventstore.verify import verify
+from eventstore.manifests import manifest
+from eventstore.manifests.catalogue import Catalogue, hidden, stable_listing
+from eventstore.manifests.manifest import SealedPart, read_manifest
+from eventstore.reading.reader import LogReader
+from eventstore.sealing import compacting
+from eventstore.sealing.client import SealWorker
+from eventstore.sealing.compacting import compact, plan
+from eventstore.sql.connection import connect
+from eventstore.tables.parquet import TypedWriter
 from tests.eventstore.sealed_logs import (
     START_NS,
     left_building,
@@ -355,7 +356,7 @@ def test_compacting_never_imports_pandas_or_duckdb(small):
     code = f"""
 import sys
 from pathlib import Path
-from eventstore.compacting import compact
+from eventstore.sealing.compacting import compact
 assert compact(Path({str(small)!r})) > 0
 assert not {{"pandas", "duckdb"}} & set(sys.modules)
 """

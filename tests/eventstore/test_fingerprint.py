@@ -5,8 +5,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore import columns
-from eventstore.fingerprint import Hashing, TableFingerprint
+from eventstore.runs.fingerprint import Hashing, TableFingerprint
+from eventstore.tables import columns
 
 NAMES = ("order", "note")
 texts = st.lists(st.none() | st.sampled_from(["", "a", "bc"]), min_size=1, max_size=4)

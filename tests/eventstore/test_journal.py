@@ -6,17 +6,17 @@ import pytest
 
 from core.errors import InvalidEvent
 from core.events import Entry, Recovered, SegmentSealed, Unknown
-from eventstore import inspection
-from eventstore.blocks import CUT_EVENTS, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES
 from eventstore.files import Files
-from eventstore.inspection import inspect
-from eventstore.journal import Journal
+from eventstore.journal import inspection
+from eventstore.journal.blocks import CUT_EVENTS, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES
+from eventstore.journal.inspection import inspect
+from eventstore.journal.journal import Journal
+from eventstore.journal.policy import Policy, SealResult
+from eventstore.journal.segments import Walk
+from eventstore.journal.verdict import Lost, Recovery
 from eventstore.layout import Layout
-from eventstore.policy import Policy, SealResult
-from eventstore.reader import LogReader
-from eventstore.sealing import seal
-from eventstore.segments import Walk
-from eventstore.verdict import Lost, Recovery
+from eventstore.reading.reader import LogReader
+from eventstore.sealing.sealing import seal
 from tests.faults.journals import UnsyncedFiles, crash, event_of, read_all
 
 SECOND = 1_000_000_000
@@ -67,7 +67,7 @@ class StubbornSealer:
         return self.poll()
 
     def compact(self, timeout_s: float) -> None:
-        """Nothing to it here: eventstore/compacting.py has tests of its own."""
+        """Nothing to it here: eventstore/sealing/compacting.py has tests of its own."""
 
 
 def fill(journal: Journal, count: int) -> None:

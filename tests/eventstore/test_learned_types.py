@@ -7,15 +7,15 @@ from core.errors import CorruptLog
 from core.events import BY_TAG, Quote, Recorded, Trade, Unknown
 from core.ports import Selection
 from eventstore import checks, codec
-from eventstore.compacting import compact
+from eventstore.integrity.verify import verify
 from eventstore.layout import Layout
-from eventstore.manifest import digest_of, encode_manifest, read_manifest
-from eventstore.parquet import TypedFile, file_name
-from eventstore.reader import LogReader
-from eventstore.schema import UNKNOWN, entries_to_batch, to_entries
-from eventstore.sealed_tables import compare_tables
-from eventstore.sql import connect
-from eventstore.verify import verify
+from eventstore.manifests.manifest import digest_of, encode_manifest, read_manifest
+from eventstore.reading.reader import LogReader
+from eventstore.sealed.tables import compare_tables
+from eventstore.sealing.compacting import compact
+from eventstore.sql.connection import connect
+from eventstore.tables.parquet import TypedFile, file_name
+from eventstore.tables.schema import UNKNOWN, entries_to_batch, to_entries
 from tests.eventstore.sealed_logs import open_log, read_all, write_ticks, write_typed
 
 LATER = Unknown(9, "later", 1, msgspec.msgpack.encode({"ts": 9}))

@@ -33,10 +33,10 @@ from core.events import (
 )
 from core.ports import RUN_BASE
 from eventstore.layout import Layout
-from eventstore.orders_view import ORDERS
-from eventstore.parquet import file_name
-from eventstore.schema import kind_of, to_batch
-from eventstore.sql import connect
+from eventstore.sql.connection import connect
+from eventstore.sql.orders_view import ORDERS
+from eventstore.tables.parquet import file_name
+from eventstore.tables.schema import kind_of, to_batch
 from projections.orders import Orders
 from tests.eventstore.sealed_logs import open_log, read_all, write_typed
 

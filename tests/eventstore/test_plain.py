@@ -9,9 +9,9 @@ import pytest
 
 from eventstore.files import Files
 from eventstore.layout import Layout
-from eventstore.plain import refresh_views_sql, write_views_sql
-from eventstore.sql import connect
-from eventstore.views import names
+from eventstore.sql.connection import connect
+from eventstore.sql.plain import refresh_views_sql, write_views_sql
+from eventstore.sql.views import names
 from tests.eventstore.sealed_logs import left_building, open_log, write_everything, write_ticks
 
 PLAIN = """
@@ -68,7 +68,7 @@ from pathlib import Path
 from eventstore.build_area import wipe
 from eventstore.files import Files
 from eventstore.layout import Layout
-from eventstore.plain import refresh_views_sql, write_views_sql
+from eventstore.sql.plain import refresh_views_sql, write_views_sql
 
 root = Path(sys.argv[1])
 sys.stdin.readline()

@@ -123,7 +123,7 @@ def test_the_store_is_importable_where_no_posix_module_exists() -> None:
         "sys.modules['fcntl'] = None\n"
         "for name in ('fork', 'register_at_fork', 'fdatasync', 'O_CLOEXEC'): delattr(os, name)\n"
         "import types; sys.modules['msvcrt'] = types.SimpleNamespace()\n"
-        "import eventstore.journal, eventstore.control, eventstore.memory\n"
+        "import eventstore.journal.journal, eventstore.control, eventstore.memory\n"
         "from eventstore.platform import choose\n"
         "print(type(choose('win32')).__name__)\n"
     )

@@ -12,15 +12,16 @@ import pytest
 from core.errors import CorruptLog, DataMissing
 from core.events import BY_TAG, MARKET_DATA, Quote, Trade, Unknown
 from core.ports import Selection
-from eventstore import catalogue, reader, sealed
 from eventstore.codec import decode_records
-from eventstore.compacting import compact
+from eventstore.integrity.verify import verify
 from eventstore.layout import Layout, sealed_range
-from eventstore.manifest import read_manifest
-from eventstore.reader import LogReader
-from eventstore.sealing import seal
-from eventstore.sql import connect
-from eventstore.verify import verify
+from eventstore.manifests import catalogue
+from eventstore.manifests.manifest import read_manifest
+from eventstore.reading import reader, sealed
+from eventstore.reading.reader import LogReader
+from eventstore.sealing.compacting import compact
+from eventstore.sealing.sealing import seal
+from eventstore.sql.connection import connect
 from tests.eventstore.sealed_logs import START_NS, open_log, read_all, write_everything, write_ticks
 
 TICKS = 9000
@@ -253,7 +254,7 @@ def test_a_reader_that_goes_by_the_last_sealed_seq_would_miss_it(unsealed_betwee
     def past_the_last(hot, sealed, _part):
         return [segment for segment in hot if segment.first_seq > sealed[-1].last_seq]
 
-    monkeypatch.setattr("eventstore.reader.only_hot", past_the_last)
+    monkeypatch.setattr("eventstore.reading.reader.only_hot", past_the_last)
     with pytest.raises(CorruptLog, match="are in no file"):
         read_all(unsealed_between[0])
 

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from core.errors import CorruptLog, DataMissing, LogLocked
-from eventstore import rebuilding
-from eventstore.compacting import compact
+from eventstore.integrity import rebuilding
+from eventstore.integrity.rebuilding import rebuild
+from eventstore.integrity.verify import verify
 from eventstore.layout import Layout
-from eventstore.manifest import digest_of, encode_manifest, read_manifest
-from eventstore.outline import outline
-from eventstore.parquet import TypedWriter
-from eventstore.rebuilding import rebuild
-from eventstore.verify import verify
+from eventstore.manifests.manifest import digest_of, encode_manifest, read_manifest
+from eventstore.sealed.outline import outline
+from eventstore.sealing.compacting import compact
+from eventstore.tables.parquet import TypedWriter
 from tests.eventstore.sealed_logs import left_building, open_log, read_all, write_everything, write_ticks
 from tests.eventstore.test_sealing import Crash, Crashing
 
@@ -254,7 +254,7 @@ def test_without_a_look_at_the_neighbours_the_archive_of_another_log_would_be_ta
     """The negative control of the test above."""
     shutil.copyfile(_sealed(other) / "journal.evj.zst", _sealed(root) / "journal.evj.zst")
     (_sealed(root) / "seal.json").unlink()
-    monkeypatch.setattr("eventstore.outline._check_neighbours", lambda *_: None)
+    monkeypatch.setattr("eventstore.sealed.outline._check_neighbours", lambda *_: None)
     assert rebuild(root) == [_sealed(root)]
     assert verify(root).findings != []
 
@@ -297,7 +297,7 @@ class _Dropping(TypedWriter):
 def test_a_table_that_came_out_wrong_is_found_before_it_is_published(root, monkeypatch):
     _flip(_sealed(root) / "quote.parquet")
     before = _content(_sealed(root))
-    monkeypatch.setattr("eventstore.sealed_tables.TypedWriter", _Dropping)
+    monkeypatch.setattr("eventstore.sealed.tables.TypedWriter", _Dropping)
     with pytest.raises(CorruptLog, match=r"parquet: seq \d+ differs from the journal's"):
         rebuild(root)
     assert _content(_sealed(root)) == before
@@ -307,7 +307,7 @@ def test_a_table_that_came_out_wrong_is_found_before_it_is_published(root, monke
 def test_without_the_comparison_wrong_tables_would_be_published(root, monkeypatch):
     """The negative control of the test above."""
     _flip(_sealed(root) / "quote.parquet")
-    monkeypatch.setattr("eventstore.sealed_tables.TypedWriter", _Dropping)
+    monkeypatch.setattr("eventstore.sealed.tables.TypedWriter", _Dropping)
     monkeypatch.setattr(rebuilding, "_compare", lambda *_: None)
     assert rebuild(root) == [_sealed(root)]
     assert verify(root).findings == []

@@ -12,15 +12,16 @@ import pytest
 from core.errors import CorruptLog
 from core.events import AccountMarked, Filled, OrderIntended, Recorded, RiskApproved
 from core.ports import RUN_BASE, Selection
-from eventstore import proof, run_writer
+from eventstore.integrity.verify import verify
 from eventstore.layout import Layout
-from eventstore.manifest import digest_of
-from eventstore.parquet import file_name
-from eventstore.run_checks import verify_run
-from eventstore.run_writer import RunWriter
-from eventstore.runs import RunReader, document_digest, find_run, list_runs, unreadable_runs
-from eventstore.schema import arrow_schema, kind_of
-from eventstore.verify import verify
+from eventstore.manifests.manifest import digest_of
+from eventstore.runs import proof
+from eventstore.runs import writer as run_writer
+from eventstore.runs.checks import verify_run
+from eventstore.runs.reader import RunReader, document_digest, find_run, list_runs, unreadable_runs
+from eventstore.runs.writer import RunWriter
+from eventstore.tables.parquet import file_name
+from eventstore.tables.schema import arrow_schema, kind_of
 from tests.eventstore.sealed_logs import open_log, sample_of, write_ticks
 
 INPUTS = 300
@@ -202,7 +203,7 @@ def test_two_decisions_that_changed_places_are_found(root, run):
 
 
 def test_a_gap_in_the_numbering_is_found(run, monkeypatch):
-    monkeypatch.setattr("eventstore.run_checks.RUN_BASE", RUN_BASE - 1)
+    monkeypatch.setattr("eventstore.runs.checks.RUN_BASE", RUN_BASE - 1)
     assert any("without gaps" in problem for problem in verify_run(run))
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from core.errors import CorruptLog, InvalidEvent
 from core.events import Bar, Entry, Event, Quote, StrategyFailed, Trade, Unknown
 from core.money import money
-from eventstore import columns, schema
-from eventstore.parquet import ROW_GROUP_ROWS, TypedFile, TypedWriter, file_name
-from eventstore.schema import kind_of, kinds
+from eventstore.tables import columns, schema
+from eventstore.tables.parquet import ROW_GROUP_ROWS, TypedFile, TypedWriter, file_name
+from eventstore.tables.schema import kind_of, kinds
 from tests.eventstore.sealed_logs import sample_of, tick, write_typed
 
 PROJECT = Path(__file__).parents[2]
@@ -171,9 +171,9 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 from core.events import Filled, Trade
-from eventstore import columns
-from eventstore.parquet import TypedFile, TypedWriter
-from eventstore.schema import kind_of, to_batch, to_entries
+from eventstore.tables import columns
+from eventstore.tables.parquet import TypedFile, TypedWriter
+from eventstore.tables.schema import kind_of, to_batch, to_entries
 one, ids = Decimal(1), [f"F-{{n}}" for n in range(100)]
 trades = [Trade(n, "f", "X", n / 4, 1.0) for n in range(100)]
 fills = [Filled(n, i, i, "A", "s", "X", ("BUY", "SELL")[n % 2], one, one) for n, i in enumerate(ids)]

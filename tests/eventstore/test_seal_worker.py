@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from eventstore.layout import Layout
-from eventstore.seal_client import SealJob, SealWorker
+from eventstore.sealing.client import SealJob, SealWorker
 from tests.eventstore.sealed_logs import open_log, write_ticks
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 def test_a_worker_whose_writer_was_killed_ends_without_a_word(tmp_path):
     worker = subprocess.Popen(
-        [sys.executable, "-m", "eventstore.seal_worker"],
+        [sys.executable, "-m", "eventstore.sealing.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -8,15 +8,16 @@ import pytest
 
 from core.errors import CorruptLog, StoreError
 from core.events import Quote, Trade
-from eventstore import sealed_tables, sealing
 from eventstore.files import Files
+from eventstore.integrity.verify import verify
+from eventstore.journal.segments import read_header, walk
 from eventstore.layout import Layout
-from eventstore.manifest import read_manifest
-from eventstore.parquet import TypedWriter
-from eventstore.seal_client import SealWorker
-from eventstore.sealing import seal
-from eventstore.segments import read_header, walk
-from eventstore.verify import verify
+from eventstore.manifests.manifest import read_manifest
+from eventstore.sealed import tables as sealed_tables
+from eventstore.sealing import sealing
+from eventstore.sealing.client import SealWorker
+from eventstore.sealing.sealing import seal
+from eventstore.tables.parquet import TypedWriter
 from tests.eventstore.sealed_logs import (
     left_building,
     open_log,

@@ -11,9 +11,9 @@ import pytest
 
 from core.errors import CorruptLog, UsageError
 from core.events import BY_TYPE
-from eventstore import sql
-from eventstore.sql import connect
-from eventstore.views import names
+from eventstore.sql import connection as sql
+from eventstore.sql.connection import connect
+from eventstore.sql.views import names
 from tests.eventstore.sealed_logs import open_log, read_all, write_everything, write_ticks
 
 
@@ -50,7 +50,7 @@ def test_events_are_all_of_them_hot_and_sealed_once_each(log, root):
 
 def test_hot_rows_are_the_same_in_small_pieces(root, log, monkeypatch):
     whole = log.query("FROM events ORDER BY seq").rows
-    monkeypatch.setattr("eventstore.database._HOT_ROWS", 7)
+    monkeypatch.setattr("eventstore.sql.database._HOT_ROWS", 7)
     with connect(root) as fresh:
         assert fresh.query("FROM events ORDER BY seq").rows == whole
         assert len(fresh.query("FROM events").rows) == len(whole), "what was loaded once is not loaded again"
@@ -295,7 +295,7 @@ def test_without_the_look_for_gaps_lost_seqs_would_be_left_out_in_silence(root, 
     """The negative control of the test above."""
     copy = Path(shutil.copytree(root, tmp_path / "log"))
     shutil.rmtree(sorted((copy / "sealed").iterdir())[0])
-    monkeypatch.setattr("eventstore.database._check_tiling", lambda *_: None)
+    monkeypatch.setattr("eventstore.sql.database._check_tiling", lambda *_: None)
     with connect(copy) as log:
         assert log.query("SELECT min(seq) > 1 FROM events").rows == [(True,)]
 

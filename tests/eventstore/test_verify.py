@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import CorruptLog, DataMissing, UnsupportedFormat
+from eventstore.integrity.verify import verify
 from eventstore.layout import Layout
-from eventstore.manifest import read_manifest
-from eventstore.verify import verify
+from eventstore.manifests.manifest import read_manifest
 from tests.eventstore.sealed_logs import open_log, write_everything, write_ticks
 
 
@@ -89,7 +89,7 @@ def test_every_flipped_byte_of_a_sealed_file_is_found(root):
 
 def _checker(victim: Path):
     from core.errors import CorruptLog  # noqa: PLC0415
-    from eventstore.manifest import SealedPart, read_manifest  # noqa: PLC0415
+    from eventstore.manifests.manifest import SealedPart, read_manifest  # noqa: PLC0415
 
     part = SealedPart(victim.parent, read_manifest(victim.parent))
 
@@ -113,7 +113,7 @@ def test_files_swapped_between_directories_are_found(root):
 
 def test_a_table_that_differs_from_its_journal_is_found_by_the_deep_check_alone(root):
     """Someone rewrote a table and its digest: the archived journal still tells."""
-    from eventstore.manifest import (  # noqa: PLC0415
+    from eventstore.manifests.manifest import (  # noqa: PLC0415
         digest_of,
         encode_manifest,
         read_manifest,

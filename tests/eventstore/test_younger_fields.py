@@ -12,16 +12,16 @@ import pytest
 from core.errors import CorruptLog
 from core.events import BY_TYPE, Filled, Quote, Recorded, Trade
 from core.ports import Selection
+from eventstore.integrity.verify import verify
 from eventstore.layout import Layout
-from eventstore.manifest import digest_of, encode_manifest, read_manifest
-from eventstore.parquet import TypedFile
-from eventstore.plain import views_sql, write_views_sql
-from eventstore.reader import LogReader
-from eventstore.run_checks import verify_run
-from eventstore.run_writer import RunWriter
-from eventstore.schema import columns_of, kind_of, kinds
-from eventstore.sql import connect
-from eventstore.verify import verify
+from eventstore.manifests.manifest import digest_of, encode_manifest, read_manifest
+from eventstore.reading.reader import LogReader
+from eventstore.runs.checks import verify_run
+from eventstore.runs.writer import RunWriter
+from eventstore.sql.connection import connect
+from eventstore.sql.plain import views_sql, write_views_sql
+from eventstore.tables.parquet import TypedFile
+from eventstore.tables.schema import columns_of, kind_of, kinds
 from tests.eventstore.sealed_logs import open_log
 
 YOUNGER = {"trade": ["conditions", "suspicious"], "quote": ["venue"]}

@@ -15,7 +15,7 @@ import cli
 import truetape
 from core.errors import DataMissing, UsageError
 from core.events import CashAdjusted, SessionStarted
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[2]
 LADDER = ROOT / "examples" / "limit_ladder.py"

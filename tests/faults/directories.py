@@ -9,10 +9,10 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from core.errors import CorruptLog, LostDurableData, StoreError, UnsupportedFormat
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from eventstore.layout import MANIFEST_NAME, Layout
-from eventstore.manifest import encode_manifest, read_manifest
-from eventstore.sealing import seal
+from eventstore.manifests.manifest import encode_manifest, read_manifest
+from eventstore.sealing.sealing import seal
 from tests.faults.journals import (
     UnsyncedFiles,
     append_bytes,

@@ -7,11 +7,11 @@ from pathlib import Path
 from core.events import Entry, Event, Recorded, Trade
 from eventstore.codec import decode_records
 from eventstore.files import Files
-from eventstore.inspection import inspect
-from eventstore.journal import Journal
+from eventstore.journal.inspection import inspect
+from eventstore.journal.journal import Journal
+from eventstore.journal.segments import Walk
+from eventstore.journal.verdict import Recovery
 from eventstore.layout import Layout
-from eventstore.segments import Walk
-from eventstore.verdict import Recovery
 
 CLOCK_NS = 1_700_000_000_000_000_000
 

@@ -4,9 +4,9 @@ import sys
 import threading
 from pathlib import Path
 
-from eventstore.journal import Journal
-from eventstore.policy import Policy
-from eventstore.seal_client import SealWorker
+from eventstore.journal.journal import Journal
+from eventstore.journal.policy import Policy
+from eventstore.sealing.client import SealWorker
 from tests.eventstore.sealed_logs import tick
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from core.errors import CorruptLog, StoreError
 from core.events import Recovered, Unknown
-from eventstore import blocks, inspection, segments
-from eventstore.blocks import HEADER_BYTES, Block, decode_header
-from eventstore.inspection import inspect
-from eventstore.journal import Journal
+from eventstore.journal import blocks, inspection, segments
+from eventstore.journal.blocks import HEADER_BYTES, Block, decode_header
+from eventstore.journal.inspection import inspect
+from eventstore.journal.journal import Journal
+from eventstore.journal.segments import SEGMENT_HEADER_BYTES
+from eventstore.journal.watermark import BadMark
 from eventstore.layout import Layout
-from eventstore.segments import SEGMENT_HEADER_BYTES
-from eventstore.watermark import BadMark
 from tests.faults.journals import CLOCK_NS, Sample, UnsyncedFiles, crash, entries_of, make_sample, read_all
 
 
@@ -272,6 +272,6 @@ def test_an_unsalted_checksum_would_take_a_foreign_block_for_proof(
 ) -> None:
     for module in (blocks, inspection, segments):
         monkeypatch.setattr(module, "salt", lambda _: 0)
-    monkeypatch.setattr("eventstore.writer.salt", lambda _: 0)
+    monkeypatch.setattr("eventstore.journal.writer.salt", lambda _: 0)
     with pytest.raises(CorruptLog):
         test_what_only_looks_like_a_block_is_no_proof(tmp_path, "foreign block")

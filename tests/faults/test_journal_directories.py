@@ -6,17 +6,18 @@ import pytest
 
 from core.errors import CorruptLog, StoreError, UsageError
 from core.events import LossAccepted, Recovered, SegmentSealed
-from eventstore import catalogue, inspection
-from eventstore.accepting import accept_loss
-from eventstore.inspection import inspect
-from eventstore.journal import Journal
+from eventstore.integrity.accepting import accept_loss
+from eventstore.integrity.verify import verify
+from eventstore.journal import inspection
+from eventstore.journal.inspection import inspect
+from eventstore.journal.journal import Journal
+from eventstore.journal.verdict import Damage
+from eventstore.journal.watermark import BadMark, Mark, read_mark
 from eventstore.layout import Layout
-from eventstore.manifest import read_manifest
-from eventstore.reader import LogReader
-from eventstore.sealing import seal
-from eventstore.verdict import Damage
-from eventstore.verify import verify
-from eventstore.watermark import BadMark, Mark, read_mark
+from eventstore.manifests import catalogue
+from eventstore.manifests.manifest import read_manifest
+from eventstore.reading.reader import LogReader
+from eventstore.sealing.sealing import seal
 from tests.faults.directories import (
     EVENTS,
     ROWS,

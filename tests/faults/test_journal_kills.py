@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import ExitCode
 from core.events import Trade
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from tests.conftest import sampled
 from tests.faults.journals import UnsyncedFiles, read_all
 

@@ -9,9 +9,9 @@ import pytest
 
 from core.errors import LogDead, StoreError
 from core.events import Entry
-from eventstore import writer
 from eventstore.files import Files
-from eventstore.journal import Journal, Policy
+from eventstore.journal import writer
+from eventstore.journal.journal import Journal, Policy
 from eventstore.layout import Layout
 from tests.faults.journals import CLOCK_NS, UnsyncedFiles, event_of, read_all
 

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import LogDead, LogLocked, StoreError
 from eventstore.files import Files
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from eventstore.layout import Layout
 from eventstore.lock import Lock, holder
 from tests.conftest import sampled

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eventstore import database
-from eventstore.catalogue import Catalogue
 from eventstore.codec import decode_records
-from eventstore.hot import hot_segments
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
-from eventstore.sql import connect
+from eventstore.manifests.catalogue import Catalogue
+from eventstore.reading.hot import hot_segments
+from eventstore.reading.reader import LogReader
+from eventstore.sql import database
+from eventstore.sql.connection import connect
 from tests.eventstore.sealed_logs import open_log, write_ticks, write_unsealed
 
 PROJECT = Path(__file__).parents[2]

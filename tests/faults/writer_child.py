@@ -14,7 +14,7 @@ from pathlib import Path
 from core.errors import LogDead
 from core.events import Trade
 from eventstore.files import Files
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 
 
 class Lying(Files):

@@ -14,9 +14,9 @@ from adapters.replay.history import Interrupted
 from adapters.replay.lean import lean_sets, parse_days
 from core.errors import UsageError
 from core.events import ImportFinished, ImportResumed, ImportStarted, Quote, RowRejected, SegmentSealed, Trade
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from eventstore.memory import MemoryLog
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.importers.lean_files import entries, events, import_lean, ticks, without_frames, write_day
 
 DAYS = parse_days("2013-10-07")
@@ -232,8 +232,8 @@ from pathlib import Path
 from adapters.replay import importing
 from adapters.replay.importing import import_sets
 from adapters.replay.lean import lean_sets, parse_days
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
 from time import time_ns
 
 importing.CHUNK_ITEMS = 700

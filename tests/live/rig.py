@@ -23,8 +23,8 @@ from core.holds import HoldRule
 from core.ports import entries_of
 from core.risk import Limits
 from core.views import Order
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
 from tests.live.quick import QUICK
 from tests.logs import events_of
 

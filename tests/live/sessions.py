@@ -22,7 +22,7 @@ from app.replay.recorded import Recorded
 from core.events import OrderAttempted, OrderIntended, SessionEnded, SessionStarted
 from core.ports import entries_of
 from core.retry import RetryRule
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from tests import forked
 from tests.live import crash_child
 from tests.live.quick import QUICK

@@ -32,8 +32,8 @@ from core.events import (
 from core.ports import Selection
 from core.resolutions import resolution_of
 from core.step import Step
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
 from tests.conftest import sampled
 from tests.live.rig import ACCOUNT, link, new_log
 from tests.logs import events_of

@@ -22,7 +22,7 @@ from core.events import (
     SessionScheduled,
     Trade,
 )
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from tests.logs import events_of
 
 DAY = "2025-07-02"

@@ -22,8 +22,8 @@ from core.events import (
     SessionStarted,
 )
 from core.risk import Limits, RiskGate, RiskState
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
 from tests.core.bench import ACCOUNT, MIN, OPEN, instrument, session, trade
 from tests.live import rig
 from tests.live.processes import HELD, PROJECT, Running

@@ -15,8 +15,8 @@ from core.clock import iso
 from core.errors import BrokerUnreachable
 from core.events import CancelIntended, Filled, ModifyIntended, OrderIntended, RiskRefused, SessionEnded
 from eventstore.layout import Layout
-from eventstore.reader import LogReader
-from eventstore.runs import find_run
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import find_run
 from tests.faults.test_journal_kills import start
 from tests.logs import events_of
 

@@ -17,8 +17,8 @@ from core.events import (
     RiskRefused,
 )
 from core.ports import Selection
-from eventstore.reader import LogReader
-from eventstore.runs import find_run
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import find_run
 from tests.logs import events_of
 
 pytestmark = pytest.mark.extended

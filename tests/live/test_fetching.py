@@ -24,7 +24,7 @@ from app.replay.planning import Planner
 from core.events import Bar, DataStateChanged, QuoteBar, Trade
 from core.ports import Selection
 from core.strategy import Subscription
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.logs import events_of
 
 DAY, NEXT = "2025-07-02", "2025-07-03"

@@ -15,7 +15,7 @@ from app.look.snapshots import snapshot
 from core.events import HoldEnded, OrderAttempted, OrderHeld, SessionStarted
 from core.order_rules import STOPS
 from core.ports import Selection
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.conftest import sampled
 from tests.live.sessions import (
     OPEN_S,

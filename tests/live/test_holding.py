@@ -18,7 +18,7 @@ from core.events import (
 from core.holds import HoldRule
 from core.ports import Selection
 from core.views import HELD
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.live.rig import Books, Rig
 
 Start = Callable[..., tuple[Rig, Any]]

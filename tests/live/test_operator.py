@@ -28,7 +28,7 @@ from core.events import (
 )
 from core.risk import Limits
 from eventstore.control import request
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from tests.conftest import Tape
 from tests.live.processes import Demo, told
 from tests.logs import events_of

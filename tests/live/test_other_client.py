@@ -12,7 +12,7 @@ import pytest
 
 from app.live.session import LiveSession
 from core.events import BreakAccepted, BreakFound, BreakResolved, OrderSent, SendFailed
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from tests.live.rig import ACCOUNT, Books, Rig
 
 Start = Callable[..., tuple[Rig, Any]]

@@ -12,7 +12,7 @@ from core.events import BrokerMessage, InstrumentDefined, OrderIntended, OrderSt
 from core.exits import protection
 from core.exits.rules import ExitRules
 from core.price_steps import PriceSteps, parse_steps
-from eventstore.journal import Journal
+from eventstore.journal.journal import Journal
 from tests.live.sessions import OPEN_S, play, prove_all
 from tests.logs import events_of
 

@@ -20,9 +20,9 @@ from core.events import (
     SessionEnded,
     SessionStarted,
 )
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
-from eventstore.runs import find_run
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import find_run
 from tests.live.rig import new_log
 from tests.logs import events_of
 

@@ -6,8 +6,8 @@ from app.composition.past import past_of
 from app.composition.ranging import ranges_of, warmed
 from core.clock import DAY_NS
 from core.exits.rules import ExitRules
-from eventstore.journal import Journal
-from eventstore.reader import LogReader
+from eventstore.journal.journal import Journal
+from eventstore.reading.reader import LogReader
 from tests.core.bench import CLOSE, END, MIN, OPEN, S, bar, instrument, session, trade
 
 pytestmark = pytest.mark.risk

@@ -29,7 +29,7 @@ from core.events import (
     SessionStarted,
     Trade,
 )
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.logs import events_of
 
 PROJECT = Path(__file__).resolve().parents[2]

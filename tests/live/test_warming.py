@@ -27,7 +27,7 @@ from core.events import (
     SessionStarted,
 )
 from core.ports import Selection
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.logs import events_of
 
 DAY, NEXT = "2025-07-02", "2025-07-03"

@@ -11,7 +11,7 @@ from app.signals.plugins import PluginOrder
 from core.clock import local
 from core.events import RowRejected, SignalFileRead, SignalReceived
 from core.ports import Selection
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.conftest import sampled
 from tests.logs import events_of
 

@@ -15,8 +15,8 @@ from app.replay.options import ReplayOptions
 from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.events import Filled, OrderIntended
-from eventstore.reader import LogReader
-from eventstore.runs import RunReader
+from eventstore.reading.reader import LogReader
+from eventstore.runs.reader import RunReader
 from tests.conftest import PROJECT, SHARED_DATA
 from tests.logs import events_of
 from tests.once import once

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.replay.sample import import_sample
 from adapters.replay.sample_names import DAYS
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.eventstore.sealed_logs import open_log
 from tests.once import once
 

@@ -23,7 +23,7 @@ from core.events import (
 )
 from core.matching import Hours
 from core.views import Order
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.core.bench import BEGIN, CLOSE, MIN, OPEN, bar, instrument, session
 from tests.eventstore.sealed_logs import open_log
 from tests.logs import events_of

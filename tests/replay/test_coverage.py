@@ -4,8 +4,8 @@ import pytest
 
 from core.events import MARKET_DATA, Bar, HaltChanged
 from core.ports import Coverage
-from eventstore import coverage
-from eventstore.reader import LogReader
+from eventstore.reading import coverage
+from eventstore.reading.reader import LogReader
 from tests.core.bench import MIN, OPEN, S, bar, quote, trade
 from tests.eventstore.sealed_logs import START_NS, open_log, read_all, tick
 

@@ -17,10 +17,10 @@ from app.replay.period import Period
 from app.replay.replaying import Replay, again
 from core.errors import DataMissing, StrategyRaised
 from core.events import StrategyFailed
-from eventstore.reader import LogReader
-from eventstore.run_checks import verify_run
-from eventstore.run_writer import NondeterministicRun
-from eventstore.runs import list_runs
+from eventstore.reading.reader import LogReader
+from eventstore.runs.checks import verify_run
+from eventstore.runs.reader import list_runs
+from eventstore.runs.writer import NondeterministicRun
 from tests.eventstore.sealed_logs import open_log
 from tests.importers.lean_files import import_lean
 from tests.logs import events_of

@@ -9,7 +9,7 @@ from app.replay.options import ReplayOptions
 from app.replay.period import Period
 from app.replay.replaying import Replay, again
 from core.events import Filled
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.research.conftest import make_log
 
 SPEC = StrategySpec("sma_cross", {"instrument": "ABC", "fast": 3, "slow": 8})

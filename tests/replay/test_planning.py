@@ -21,8 +21,8 @@ from core.money import money
 from core.ports import Selection
 from core.strategy import Subscription
 from eventstore.memory import MemoryLog
-from eventstore.reader import LogReader
-from eventstore.run_checks import verify_run
+from eventstore.reading.reader import LogReader
+from eventstore.runs.checks import verify_run
 from projections.sessions import Sessions
 from tests.core.bench import BEGIN, CLOSE, END, MIN, OPEN, S, bar, instrument, session, trade
 from tests.eventstore.sealed_logs import open_log

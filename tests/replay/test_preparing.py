@@ -19,7 +19,7 @@ from core.events import Bar, CorporateAction, FeedDefined, QuoteBar, Trade
 from core.ports import MarketChunk
 from core.strategy import Subscription
 from eventstore.memory import MemoryLog
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from projections.sessions import Sessions
 from tests.core.bench import BEGIN, CLOSE, END, MIN, OPEN, S, bar, instrument, quote_bar, session, trade
 from tests.replay.test_planning import DATES, DAY, imported

@@ -10,7 +10,7 @@ from app.replay.period import parse_period
 from app.replay.replaying import Replay
 from core.errors import DataMissing
 from core.events import OrderSendStarted, RiskRefused
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.logs import events_of
 
 STRAY = """

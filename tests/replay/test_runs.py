@@ -26,11 +26,11 @@ from core.events import (
     types_of,
 )
 from core.ports import RUN_BASE, Selection
-from eventstore import run_writer
 from eventstore.files import Files
-from eventstore.run_checks import verify_run
-from eventstore.run_writer import RunWriter
-from eventstore.runs import RunReader, document_digest, find_run, list_runs
+from eventstore.runs import writer as run_writer
+from eventstore.runs.checks import verify_run
+from eventstore.runs.reader import RunReader, document_digest, find_run, list_runs
+from eventstore.runs.writer import RunWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,8 +14,8 @@ from app.report.waiting import Asked, measured_against
 from core.clock import SECOND_NS as SECOND
 from core.events import Bar, OrderIntended, QuoteBar
 from core.ports import RUN_BASE
-from eventstore.journal import Journal
-from eventstore.sql import connect
+from eventstore.journal.journal import Journal
+from eventstore.sql.connection import connect
 from tests.conftest import examples
 
 NAMES = ("A", "B")
@@ -94,7 +94,7 @@ def test_small_batches_give_the_same_prices(logs, monkeypatch):
         days = sql.query("SELECT min(ts) AS first, max(ts) AS last FROM raw.trade WHERE run IS NULL").rows[0]
         windows = [(days[0], days[1] + 1)]
         whole = arrivals(sql, f"run = '{run}'", ["sample/tick"], windows)
-        monkeypatch.setattr("eventstore.sql._BATCH_ROWS", 3_000)
+        monkeypatch.setattr("eventstore.sql.connection._BATCH_ROWS", 3_000)
         assert arrivals(sql, f"run = '{run}'", ["sample/tick"], windows) == whole
     assert len(whole) > 90
 

@@ -12,7 +12,7 @@ from app.report.comparison import side_by_side
 from app.report.comparison_page import growth, render
 from app.report.facts import Series
 from app.report.page import BYTES_MAX
-from eventstore.runs import RunReader
+from eventstore.runs.reader import RunReader
 from tests.reports.test_reports import parsed
 
 

@@ -19,7 +19,7 @@ from app.report.dealing import exit_reason
 from app.report.page import BYTES_MAX, render
 from app.report.workbook import _sheet
 from app.report.writing import write
-from eventstore.runs import RunReader
+from eventstore.runs.reader import RunReader
 
 VOID = {"meta", "path", "br"}
 

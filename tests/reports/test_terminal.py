@@ -13,7 +13,7 @@ from termios import TIOCSWINSZ
 
 import pytest
 
-from eventstore.runs import RunReader
+from eventstore.runs.reader import RunReader
 
 ROOT = Path(__file__).resolve().parents[2]
 

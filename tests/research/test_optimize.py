@@ -17,7 +17,7 @@ from app.optimize.trials import TrialStore
 from core.errors import ExitCode
 from core.events import Trade
 from core.ports import Selection
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.conftest import Tape
 from tests.orphans import gone, until
 from tests.research.conftest import make_log

@@ -16,7 +16,7 @@ from app.signals.plugins import PluginOrder
 from app.signals.troubles import Troubles
 from core.errors import ExitCode
 from core.events import SignalFileRead, SignalReceived
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.logs import events_of
 from tests.signals.test_indicators import walk
 

@@ -15,7 +15,7 @@ from app.signals.child import Answer
 from core.clock import local
 from core.events import CompositeSignal, RowRejected, SignalFileRead, SignalReceived
 from core.ports import entries_of
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.signals.workbooks import HEAD, bomb, cut_short, encrypted, workbook
 
 pytestmark = [pytest.mark.signal, pytest.mark.slow]

@@ -33,7 +33,7 @@ from core.events import (
 )
 from core.listener import Listener, on
 from core.ports import Selection
-from eventstore.reader import LogReader
+from eventstore.reading.reader import LogReader
 from tests.watch.receiver import receiving
 
 pytestmark = pytest.mark.slow
