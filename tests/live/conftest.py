@@ -90,3 +90,12 @@ def tape(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
         return Done(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def no_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a session learn of no hours: its gateway serves a recorded morning at whatever hour it is.
+
+    Bars are made in regular hours, where they are known.
+    """
+    monkeypatch.setattr("app.live.scheduling.Schedule.__call__", lambda *_: ())

@@ -14,6 +14,8 @@ from core.clock import SECOND_NS
 from core.events import Bar, FeedDefined, OrderIntended, Recorded, SessionStarted, Trade
 from tests.logs import events_of
 
+pytestmark = pytest.mark.usefixtures("no_hours")
+
 STRATEGY = '''
 from core.strategy import Parameters, Strategy, Subscription
 

@@ -17,6 +17,8 @@ from core.clock import HOUR_NS, local
 from core.events import Bar, Filled, HaltVerified, Quote, SessionStarted, TimerFired, Trade
 from tests.logs import events_of
 
+pytestmark = pytest.mark.usefixtures("no_hours")
+
 STRATEGY = '''
 from core.strategy import Parameters, Strategy, Subscription
 
