@@ -27,8 +27,9 @@ class Acting:
     ) -> None:
         self._recorder = recorder
         self._folds: Folds = {kind: tuple(folds.get(kind, ())) for kind in (*BY_TYPE, *folds)}
-        self.record: Record = recorder.recording(self._folds)
+        self.record: Record
         """Append an output, fold it, and return its seq."""
+        self.record, self._record_facts = recorder.recording(self._folds, step.heard, self._tell)
         self._broker = broker
         self._step = step
         self._decisions = step.decisions
@@ -49,15 +50,15 @@ class Acting:
 
     def process(self, facts: Iterable[Event], seq: int) -> None:
         """Process facts that the simulation made in the slice of the input `seq`: inputs themselves."""
-        record, heard = self.record, self._step.heard
-        for fact in facts:
-            own = record(fact, seq, None)
-            if type(fact) in heard:
-                self._step.feed(own, fact)
-                if self._decisions.requests:
-                    self._decisions.settle(own, record)
+        self._record_facts(facts, seq)
         if self._step.sweeps:
-            self._step.settle_sweeps(record)
+            self._step.settle_sweeps(self.record)
+
+    def _tell(self, seq: int, fact: Event) -> None:
+        """Tell of a fact, and decide on what is asked for, before the next one is recorded."""
+        self._step.feed(seq, fact)
+        if self._decisions.requests:
+            self._decisions.settle(seq, self.record)
 
     def settle(self, seq: int) -> None:
         """Decide on what was asked for while the input `seq` was handled, and hand it to the broker."""

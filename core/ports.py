@@ -3,7 +3,7 @@
 Adapters and stores implement these; the core never imports them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -73,6 +73,14 @@ Folds = Mapping[type[Event], Sequence[Fold]]
 """The folds of each event type that has any, in order."""
 Record = Callable[[Event, int, int | None], int]
 """Append an output and fold it: `(event, at, cause) -> seq`."""
+RecordFacts = Callable[[Iterable[Event], int], None]
+"""Append facts that follow from nothing but an input, each as `Record` does: `(facts, at)`."""
+Tell = Callable[[int, Event], None]
+"""Tell of a fact: `(seq, fact)`."""
+
+
+def ignore(_seq: int, _fact: Event) -> None:
+    """Tell nobody."""
 
 
 class Recorder(Protocol):
@@ -88,8 +96,13 @@ class Recorder(Protocol):
 class SessionRecorder(Recorder, Protocol):
     """Where the loop records what it takes in and what it decides."""
 
-    def recording(self, folds: Folds) -> Record:
-        """Return what appends an output and folds it; `folds` has every event type."""
+    def recording(
+        self, folds: Folds, heard: Collection[type[Event]] = (), tell: Tell = ignore
+    ) -> tuple[Record, RecordFacts]:
+        """Return what appends an output, or some facts, and folds them; `folds` has every event type.
+
+        Facts of the types in `heard`, which may grow, are told before the next is recorded.
+        """
         append = self.append
 
         def record(event: Event, at: int, cause: int | None) -> int:
@@ -98,7 +111,13 @@ class SessionRecorder(Recorder, Protocol):
                 fold(event, seq)
             return seq
 
-        return record
+        def record_facts(facts: Iterable[Event], at: int) -> None:
+            for fact in facts:
+                seq = record(fact, at, None)
+                if type(fact) in heard:
+                    tell(seq, fact)
+
+        return record, record_facts
 
 
 class Entries(Protocol):

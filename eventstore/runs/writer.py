@@ -6,7 +6,7 @@ A light run is numbered and hashed alike and leaves no file: it tells what a run
 
 import platform
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import count
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.errors import ExitCode, TapeError
 from core.events import BY_TYPE, Event
-from core.ports import RUN_BASE, Fold, Folds, Record, SessionRecorder
+from core.ports import RUN_BASE, Folds, Record, RecordFacts, SessionRecorder, Tell, ignore
 from eventstore.files import Files
 from eventstore.layout import Layout
 from eventstore.manifests.manifest import digest_of
@@ -86,46 +86,50 @@ class RunRecorder(SessionRecorder):
         self._committed = 0
         # Since the last flush, in seq order. Of events, their values end to end by type: it costs a third of
         # what it would later, when they have left the processor's cache, and most events end at once.
-        self._values: dict[type[Event], list[Any]] = {}
-        self._takers: dict[
-            type[Event], tuple[int, Callable[[Any], None]]
-        ] = {}  # place in `_values`, `extend`
-        self._envelopes: list[int] = []  # that place, at, cause; end to end as well
+        self._values: dict[type[Event], list[Any]] = {kind: [] for kind in BY_TYPE}
+        self._envelopes: list[int] = []  # the type's place in `_values`, at, cause; end to end as well
         # Of committed events, one a commit: a row an event as above, and the positions of the inputs in `at`.
         self._taken: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._pending = 0  # events in them
         self._order = blake2b(digest_size=16)  # of the decisions' types, in order
-        self._append = self.recording(dict.fromkeys(BY_TYPE, ()))
+        self._append, _ = self.recording(dict.fromkeys(BY_TYPE, ()))
 
     def append(self, event: Event, at: int | None = None, cause: int | None = None) -> int:
         """Number an event and keep it; facts carry the input in whose slice they were made as `at`."""
         return self._append(event, self._last_seq + 1 if at is None else at, cause)
 
-    def recording(self, folds: Folds) -> Record:
-        """Return what numbers an event, keeps it and folds it: one function, as it runs for each."""
+    def recording(
+        self, folds: Folds, heard: Collection[type[Event]] = (), tell: Tell = ignore
+    ) -> tuple[Record, RecordFacts]:
+        """Return what numbers, keeps and folds an output, or some facts, see `SessionRecorder`."""
         numbers, note = self._numbers, self._envelopes.extend
-        routes: dict[type[Event], tuple[int, Callable[[Any], None], Sequence[Fold]]] = {}
+        routes = {
+            kind: (code, values.extend, folds[kind])
+            for code, (kind, values) in enumerate(self._values.items())
+        }
 
+        # Each is one function, as it runs for every event.
         def record(event: Event, at: int, cause: int | None) -> int:
-            kind, seq = type(event), next(numbers)
-            try:
-                code, take, folded = routes[kind]
-            except KeyError:
-                code, take, folded = routes[kind] = (*self._taker(kind), folds[kind])
+            seq = next(numbers)
+            code, take, folded = routes[type(event)]
             take(values_of(event))
             note((code, at, cause or 0))
             for fold in folded:
                 fold(event, seq)
             return seq
 
-        return record
+        def record_facts(facts: Iterable[Event], at: int) -> None:
+            for fact in facts:
+                kind, seq = type(fact), next(numbers)
+                code, take, folded = routes[kind]
+                take(values_of(fact))
+                note((code, at, 0))
+                for fold in folded:
+                    fold(fact, seq)
+                if kind in heard:
+                    tell(seq, fact)
 
-    def _taker(self, event_type: type[Event]) -> tuple[int, Callable[[Any], None]]:
-        taker = self._takers.get(event_type)
-        if taker is None:
-            values = self._values[event_type] = []
-            taker = self._takers[event_type] = len(self._takers), values.extend
-        return taker
+        return record, record_facts
 
     def commit(self, *, sync: bool) -> None:  # noqa: ARG002  (a run is durable when it is published)
         """Look up the inputs that events name; hash and write in large pieces."""
@@ -303,20 +307,20 @@ class LightRunWriter(RunRecorder):
     """A recorder that keeps the events of a few types in memory, and of all others their hashes alone."""
 
     def __init__(self, ordinals: Ordinals, kept: Iterable[type[Event]]) -> None:
-        super().__init__(ordinals)
         self._kept = frozenset(kept)
         self.kept: list[Event] = []
+        super().__init__(ordinals)
 
-    def recording(self, folds: Folds) -> Record:
+    def recording(
+        self, folds: Folds, heard: Collection[type[Event]] = (), tell: Tell = ignore
+    ) -> tuple[Record, RecordFacts]:
         """Return what does as of `RunRecorder`, and keeps events of the types to be kept."""
-        record = super().recording(folds)
 
-        def keep(event: Event, at: int, cause: int | None) -> int:
-            if type(event) in self._kept:
-                self.kept.append(event)
-            return record(event, at, cause)
+        def keep(event: Event, _seq: int) -> None:
+            self.kept.append(event)
 
-        return keep
+        kept = {kind: (keep, *found) if kind in self._kept else found for kind, found in folds.items()}
+        return super().recording(kept, heard, tell)
 
     def _rows(self, event_type: type[Event]) -> _Rows:  # noqa: ARG002  (no type has a file)
         return _Counted()
