@@ -80,9 +80,11 @@ class Acting:
 
     def scan(self, seq: int, event: Event) -> None:
         """Let resting orders meet a market event."""
-        self.process(self._broker.scan(event), seq)
-        if self._decisions.effects:
-            self.accept(seq)
+        facts = self._broker.scan(event)
+        if facts:  # most ticks fill nothing
+            self.process(facts, seq)
+            if self._decisions.effects:
+                self.accept(seq)
 
     def advance(self, ts: int, seq: int, phase: int) -> None:
         """Fire what is due: all of it before `ts`, and at `ts` what belongs to `phase` or an earlier one."""

@@ -161,7 +161,7 @@ class Broker(Protocol):
     def accept(self, effects: Sequence[Effect], ts: int) -> Iterable[Event]:
         """Take what a slice decided, at its end; return facts known at once."""
 
-    def scan(self, event: Event) -> Iterable[Event]:
+    def scan(self, event: Event) -> Sequence[Event]:
         """Let a market event meet the instrument's resting orders; return fills and status changes."""
 
     def release(self, effects: Sequence[Effect]) -> None:

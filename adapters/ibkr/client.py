@@ -36,7 +36,7 @@ class IbClient(Dialogue):
         """Return nothing: orders rest at the broker, which says when they fill."""
         return ()
 
-    def scan(self, event: Event) -> Iterable[Event]:  # noqa: ARG002
+    def scan(self, event: Event) -> Sequence[Event]:  # noqa: ARG002
         """Return nothing."""
         return ()
 

@@ -149,7 +149,7 @@ class SimulatedBroker:
             if not over and order.due != NEVER:
                 self._close_at(order.due, order.intent.instrument)
 
-    def scan(self, event: Event) -> Iterable[Event]:
+    def scan(self, event: Event) -> Sequence[Event]:
         """Let a market event meet the resting orders of its instrument."""
         if type(event) is Trade or type(event) is Quote:
             return () if event.suspicious else self._scan_tick(event)

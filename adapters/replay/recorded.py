@@ -68,7 +68,7 @@ class SilentBroker:
         self.orders += len(effects)
         return ()
 
-    def scan(self, event: Event) -> Iterable[Event]:  # noqa: ARG002
+    def scan(self, event: Event) -> Sequence[Event]:  # noqa: ARG002
         """Return nothing."""
         return ()
 

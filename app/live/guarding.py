@@ -35,7 +35,7 @@ class GuardedBroker:
         """Return what the broker returns."""
         return self._broker.resting(instrument)
 
-    def scan(self, event: Event) -> Iterable[Event]:
+    def scan(self, event: Event) -> Sequence[Event]:
         """Return what the broker returns."""
         return self._broker.scan(event)
 
