@@ -112,6 +112,50 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     commission_currency: str | None
 
 
+class BookView(Protocol):
+    """One instrument's prices. Unknown prices are `None`; suspicious prints never count."""
+
+    @property
+    def last(self) -> Trade | None:
+        """The last trade that may be traded on."""
+
+    @property
+    def bar(self) -> Bar | None:
+        """The last trade bar."""
+
+    @property
+    def quote_bar(self) -> QuoteBar | None:
+        """The last quote bar."""
+
+    @property
+    def feed(self) -> str | None:
+        """The feed that quoted last; `None` before any quote."""
+
+    @property
+    def halted(self) -> bool:
+        """Whether trading is halted."""
+
+    @property
+    def bid(self) -> float | None:
+        """The highest bid over the venues."""
+
+    @property
+    def ask(self) -> float | None:
+        """The lowest ask over the venues."""
+
+    @property
+    def bid_size(self) -> float:
+        """The size displayed at the best bid, summed over the venues that show it."""
+
+    @property
+    def ask_size(self) -> float:
+        """The size displayed at the best ask, summed over the venues that show it."""
+
+    @property
+    def mark(self) -> float | None:
+        """What to value a position at: last trade or bar close, else the middle of bid and ask."""
+
+
 class QuotesView(Protocol):
     """Last prices. Unknown prices are `None`; suspicious prints never count."""
 

@@ -1,51 +1,57 @@
 """What happens to an order when it reaches the simulated broker: refused, or given its times and prices.
 
-Decides when an order may fill first, when it ends by itself and where a trailing stop starts, by the
-instrument's hours and the fill mode; keeps nothing of the order. Reads prices and sessions only.
+Decides when an order may fill first and when it ends by itself, by the instrument's hours and the fill mode;
+keeps nothing of the order. Reads prices and sessions only.
 """
 
 from decimal import Decimal
 
 from core.clock import HOUR_NS, MINUTE_NS, NEVER, iso
-from core.matching import Hours, Resting, close_in_bars, start_trail
+from core.matching import Hours, Resting, close_in_bars
 from core.matching.cutoffs import BAR_CUTOFF_NS, cutoff_ns
 from core.price_steps import steps_of
-from core.views import InstrumentsView, QuotesView
+from core.views import BookView, InstrumentsView
 
 
 class Admission:
-    """Admits orders. `next_open` lets market orders in bar mode wait for the next bar's open."""
+    """Admits an instrument's orders.
+
+    `next_open` lets market orders in bar mode wait for the next bar's open. There, prices are rounded to
+    valid ones unless they are `adjusted`.
+    """
 
     def __init__(
         self,
+        instrument: str,
         hours: Hours,
-        quotes: QuotesView,
+        book: BookView,
         instruments: InstrumentsView,
-        in_bars: frozenset[str],
-        adjusted: frozenset[str],
         *,
+        in_bars: bool,
+        adjusted: bool,
         next_open: bool,
     ) -> None:
+        self._instrument = instrument
         self._hours = hours
-        self._quotes = quotes
+        self._book = book
         self._instruments = instruments
         self._in_bars = in_bars
-        self._adjusted = adjusted
+        self._rounds = in_bars and not adjusted
         self._next_open = next_open
-        self._expiry: dict[str, tuple[int, int]] = {}
-        self._lasting: set[str] = set()  # instruments that do not expire
+        self._lasting = False  # whether it is known not to expire
+        self._day = (0, 0)  # from when to before when orders for the day end at the latter
 
     def admit(self, order: Resting, ts: int) -> str:
         """Give an order its times and prices; return why it is refused, or nothing."""
         intent = order.intent
-        instrument, tif = intent.instrument, intent.tif
-        if instrument not in self._lasting and (refused := self._expired(order, ts)):
+        tif = intent.tif
+        if not self._lasting and (refused := self._expired(ts)):
             return refused
         if order.type == "MOC":
             return self._at_close(order, ts)
         if tif == "OPG":
-            order.opens = self._hours.next_open(instrument, ts)
-        elif instrument in self._in_bars:
+            order.opens = self._hours.next_open(ts)
+        elif self._in_bars:
             self._in_bar_mode(order, ts)
             if order.due != NEVER:
                 return ""
@@ -67,18 +73,11 @@ class Admission:
         elif order.intent.tif == "GTD" and till is not None:
             order.expires = max(till, ts)
 
-    def start(self, order: Resting) -> None:
-        """Put a trailing stop that names no start at its distance from the market."""
-        start_trail(order, self._quotes.mark(order.intent.instrument))
-
     def round_prices(self, order: Resting, limit: Decimal | None, stop: Decimal | None) -> None:
         """Round an order's prices to valid ones in bar mode, unless prices are adjusted."""
-        instrument = order.intent.instrument
-        if instrument not in self._in_bars or instrument in self._adjusted:
+        if not self._rounds or (limit is None and stop is None):
             return
-        if limit is None and stop is None:
-            return
-        steps = steps_of(self._instruments.instrument(instrument))
+        steps = steps_of(self._instruments.instrument(self._instrument))
         if limit is not None:
             order.limit = float(steps.nearest(limit))
         if stop is not None and order.type != "TRAIL":
@@ -89,43 +88,41 @@ class Admission:
         self.round_prices(order, intent.limit, intent.stop)
         if order.type != "MKT" or order.immediate:
             return
-        if not (intent.outside_rth or self._hours.regular(intent.instrument, ts)):
-            order.opens = self._hours.next_open(intent.instrument, ts)
+        if not (intent.outside_rth or self._hours.regular(ts)):
+            order.opens = self._hours.next_open(ts)
         elif self._next_open:
             order.opens = ts
         elif intent.tif in ("DAY", "GTC") and self._waits_for_the_close(order, ts):
             # As a market-on-close: what the session's bar will say is known then.
-            order.due = self._hours.next_close(intent.instrument, ts)
+            order.due = self._hours.next_close(ts)
             if ts > order.due - BAR_CUTOFF_NS:
-                order.due, order.opens = NEVER, self._hours.next_open(intent.instrument, ts)
+                order.due, order.opens = NEVER, self._hours.next_open(ts)
 
     def _waits_for_the_close(self, order: Resting, ts: int) -> bool:
         """Return whether an order within a session has no fresh price before the bar of all of it."""
-        instrument = order.intent.instrument
-        if not self._in_sessions(instrument) or self._hours.session(instrument, ts) is None:
+        if not self._in_sessions() or self._hours.session(ts) is None:
             return False
-        return close_in_bars(order, self._quotes, ts) is None
+        return close_in_bars(order, self._book, ts) is None
 
-    def _expired(self, order: Resting, ts: int) -> str:
-        definition = self._instruments.instrument(order.intent.instrument)
+    def _expired(self, ts: int) -> str:
+        definition = self._instruments.instrument(self._instrument)
         if not definition.expiry:
-            self._lasting.add(definition.instrument)
+            self._lasting = True
             return ""
-        session = self._hours.session(definition.instrument, ts)
+        session = self._hours.session(ts)
         today = session.date if session is not None else iso(ts, definition.timezone)[:10]
         last = definition.expiry if "-" in definition.expiry else _dashed(definition.expiry)
         return f"{definition.instrument} expired on {last}" if today > last else ""
 
     def _at_close(self, order: Resting, ts: int) -> str:
-        instrument = order.intent.instrument
-        session = self._hours.session(instrument, ts)
-        in_bars = instrument in self._in_bars
-        if session is not None and ts >= session.close and not in_bars:
+        session = self._hours.session(ts)
+        if session is not None and ts >= session.close and not self._in_bars:
             return f"market on close: the session closed at {iso(session.close, session.timezone)}"
-        due = self._hours.next_close(instrument, ts)
+        due = self._hours.next_close(ts)
         if due == NEVER:
             return "market on close: no session is known that it could close with"
-        cutoff = cutoff_ns(self._instruments.instrument(instrument).exchange, in_bars=in_bars)
+        exchange = self._instruments.instrument(self._instrument).exchange
+        cutoff = cutoff_ns(exchange, in_bars=self._in_bars)
         if ts > due - cutoff:
             zone = session.timezone if session is not None else "UTC"
             before = f"{cutoff / MINUTE_NS:g} minute{'' if cutoff == MINUTE_NS else 's'}"
@@ -139,29 +136,28 @@ class Admission:
         So does one that waits for an open or for a bar of a whole session: what is in a daily bar was traded
         before the close, but is known at the close only.
         """
-        instrument = order.intent.instrument
         opens = order.opens
-        if opens is None and instrument in self._in_bars and self._waits_for_a_session(instrument, ts):
-            opens = self._hours.next_open(instrument, ts)
+        if opens is None and self._in_bars and self._waits_for_a_session(ts):
+            opens = self._hours.next_open(ts)
         if order.intent.outside_rth or opens is not None:
-            session = self._hours.session(instrument, ts if opens is None else opens)
+            session = self._hours.session(ts if opens is None else opens)
             return NEVER if session is None else session.end
-        begin, end = self._expiry.get(instrument, (0, 0))
+        begin, end = self._day
         if not begin <= ts < end:
-            end = self._hours.next_close(instrument, ts)
-            self._expiry[instrument] = (ts, end)
+            end = self._hours.next_close(ts)
+            self._day = ts, end
         return end
 
-    def _waits_for_a_session(self, instrument: str, ts: int) -> bool:
+    def _waits_for_a_session(self, ts: int) -> bool:
         """Return whether the market is closed and the next bar is one of a session."""
-        return not self._hours.regular(instrument, ts) and self._in_sessions(instrument)
+        return not self._hours.regular(ts) and self._in_sessions()
 
-    def _in_sessions(self, instrument: str) -> bool:
+    def _in_sessions(self) -> bool:
         """Return whether the last bar was one of a whole session, so that the next will be."""
-        bar = self._quotes.bar(instrument)
+        bar = self._book.bar
         if bar is None or bar.ts - bar.start <= HOUR_NS:  # as a rule: no need to ask for the session
             return False
-        session = self._hours.session(instrument, bar.ts - 1)
+        session = self._hours.session(bar.ts - 1)
         return session is not None and bar.start <= session.open and bar.ts >= session.close
 
 

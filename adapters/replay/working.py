@@ -1,14 +1,13 @@
 """The orders at work at the simulated broker: who rests, who waits, how orders ended, who is related to whom.
 
 Carries out what a fill or an end means for brackets and groups (`core.matching.families` decides it), and
-reports it. Knows no market data: when an order fills, and at what price, is the broker's business.
+reports it. Knows no market data: when an order fills, and at what price, is a pit's business.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from adapters.replay.filling import Filler
 from core.events import (
     CancelIntended,
     Event,
@@ -38,8 +37,7 @@ Outcome = tuple[OrderStatus, Decimal]
 class Working:
     """Orders by id and by instrument. `memory_ns` is how long a request can be on its way."""
 
-    def __init__(self, filler: Filler, memory_ns: int, start_trail: Callable[[Resting], None]) -> None:
-        self._filler = filler
+    def __init__(self, memory_ns: int, start_trail: Callable[[Resting], None]) -> None:
         self._memory_ns = memory_ns
         self._start_trail = start_trail  # puts a trailing stop where it starts
         self._families = Families()
@@ -47,7 +45,7 @@ class Working:
         self._orders: dict[str, Resting] = {}
         self._done: dict[str, Outcome] = {}
         self._done_before: dict[str, Outcome] = {}
-        self._done_since = 0
+        self._done_until = memory_ns  # of what ended after it, `_done` begins anew
 
     def __iter__(self) -> Iterator[Resting]:
         return iter(list(self._orders.values()))
@@ -75,7 +73,9 @@ class Working:
         """Take an order into its bracket and group; return why it cannot be, or nothing."""
         parent = order.intent.parent
         filled, over = ZERO, False
+        order.related = True
         if parent and (known := self._orders.get(parent)) is not None:
+            known.related = True
             filled = known.filled
         elif parent:
             ended = self.outcome(parent)
@@ -89,18 +89,19 @@ class Working:
     def add(self, order: Resting, facts: list[Event], ts: int) -> None:
         """Put a new order to work, or let it wait for its parent."""
         intent = order.intent
-        name, instrument = intent.order, intent.instrument
-        self._orders[name] = order
+        self._orders[intent.order] = order
         if intent.parent and self._families.waits(order):
+            order.listed = False
             facts.append(status(ts, intent, 1, "PreSubmitted", f"waits until {intent.parent} fills"))
             return
-        facts.append(
-            OrderStatusChanged(ts, name, 1, intent.account, intent.strategy, instrument, "Submitted")
+        facts.append(  # hot: `status` would be one more call
+            OrderStatusChanged(
+                ts, intent.order, 1, intent.account, intent.strategy, intent.instrument, "Submitted"
+            )
         )
-        order.listed = True
         if order.type == "TRAIL":
             self._start_trail(order)
-        self._resting[instrument].append(order)
+        self._resting[intent.instrument].append(order)
 
     def resume(self, orders: Sequence[tuple[Resting, bool]]) -> None:
         """Take back orders that were here before, with what they filled, and whether they are over."""
@@ -123,7 +124,7 @@ class Working:
         """End an order, and its children with it as far as they exceed its fills."""
         facts.append(status(ts, order.intent, order.version, how, message))
         self.remove(order, how, ts)
-        if self._related(order):
+        if order.related:
             self._apply(self._families.ended(order), facts, ts)
 
     def remove(self, order: Resting, how: OrderStatus, ts: int) -> None:
@@ -131,9 +132,10 @@ class Working:
         name = order.intent.order
         order.ended = True
         del self._orders[name]
-        if ts > self._done_since + self._memory_ns:
-            self._done_before, self._done, self._done_since = self._done, self._done_before, ts
+        if ts > self._done_until:
+            self._done_before, self._done = self._done, self._done_before
             self._done.clear()
+            self._done_until = ts + self._memory_ns
         self._done[name] = (how, order.filled)
         if order.listed:
             order.listed = False
@@ -181,16 +183,12 @@ class Working:
         how: OrderStatus = "Submitted" if order.listed else "PreSubmitted"
         facts.append(status(ts, order.intent, order.version, how, reason))
 
-    def fill(
-        self, order: Resting, at: float, quantity: Decimal, facts: list[Event], ts: int, venue: str
-    ) -> None:
-        """Fill a part or all of an order; its relatives follow."""
-        self._filler.fill(order, at, quantity, facts, ts, venue)
-        intent = order.intent
+    def filled(self, order: Resting, quantity: Decimal, facts: list[Event], ts: int) -> None:
+        """Note that an order filled, by a part or all of it; its relatives follow."""
         complete = order.filled is order.quantity or order.complete  # hot: as a rule they are the same object
         if complete:
             self.remove(order, "Filled", ts)
-        if not (intent.parent or intent.oca or intent.order in self._families.parents):
+        if not order.related:
             return
         self._apply(self._families.filled(order, quantity), facts, ts)
         if complete:
@@ -199,10 +197,6 @@ class Working:
             self._enlist(order, facts, ts, "")
 
     # -- relatives -----------------------------------------------------------------------------
-
-    def _related(self, order: Resting) -> bool:
-        intent = order.intent
-        return bool(intent.parent or intent.oca) or intent.order in self._families.parents
 
     def _apply(self, changes: Iterable[Change], facts: list[Event], ts: int) -> None:
         """Carry out what a fill or an end means for an order's relatives."""

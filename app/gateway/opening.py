@@ -113,7 +113,7 @@ class _Parts:
         self._broker = SimulatedBroker(
             request.fills,
             self._commission,
-            self._world.quotes,
+            self._world.quotes.book,
             self._world.sessions,
             self._agenda,
             day.plan.bar_instruments,

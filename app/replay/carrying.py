@@ -26,7 +26,6 @@ from core.events import (
     OrderStatusChanged,
     PositionAdjusted,
 )
-from core.matching import Hours
 from core.money import money
 
 
@@ -116,7 +115,7 @@ def carried(root: Path, source: str, plan: Plan, currency: str, account: str) ->
     equity = state.account.equity(whose, currency)
     own = [order for order in state.orders.orders() if order.account == whose]
     simulated = book.run is not None and "session" not in book.run.summary
-    orders, left = open_orders(own, Hours(state.sessions), plan.begin_ts, label, account, simulated=simulated)
+    orders, left = open_orders(own, state.sessions, plan.begin_ts, label, account, simulated=simulated)
     worth = None if equity is None else money(equity)
     return Carried(label, ts, held, cash, worth, _adjusted(book), tuple(orders), tuple(left))
 

@@ -13,7 +13,7 @@ from core.events import OrderIntended
 from core.matching import Hours
 from core.money import ZERO, money
 from core.order_rules import is_exit
-from core.views import Order
+from core.views import InstrumentsView, Order
 
 _AT_THE_BROKER = frozenset({"Submitted", "PartiallyFilled"})
 _ON_ITS_WAY = "Sent"
@@ -21,7 +21,13 @@ _ON_ITS_WAY = "Sent"
 
 
 def open_orders(
-    orders: Sequence[Order], hours: Hours, begin_ts: int, source: str, account: str, *, simulated: bool
+    orders: Sequence[Order],
+    instruments: InstrumentsView,
+    begin_ts: int,
+    source: str,
+    account: str,
+    *,
+    simulated: bool,
 ) -> tuple[list[OrderIntended], list[str]]:
     """Return what a replay that begins at `begin_ts` takes over, oldest first, and what it leaves, in words.
 
@@ -34,7 +40,7 @@ def open_orders(
         there = order.state in _AT_THE_BROKER or (simulated and order.state == _ON_ITS_WAY)
         if not there or not order.exposed or not order.strategy:
             continue
-        why = _over(order, hours, begin_ts)
+        why = _over(order, Hours(instruments, order.instrument), begin_ts)
         if why:
             left.append(f"{order.id} ({why})")
         else:
@@ -44,19 +50,15 @@ def open_orders(
 
 def _over(order: Order, hours: Hours, begin_ts: int) -> str:
     """Return why an order is not there any more when a replay begins, or nothing."""
-    name, since = order.instrument, order.created_ts
+    since = order.created_ts
     if is_exit(order.id):
         return "an automatic exit: the rules place it anew"
     if order.tif == "GTD" and order.good_till is not None and order.good_till <= begin_ts:
         return f"GTD, until {iso(order.good_till)}"
     if order.type == "MOC" or order.tif == "DAY":
-        return (
-            f"{order.type} {order.tif}: its session is over"
-            if hours.next_close(name, since) < begin_ts
-            else ""
-        )
+        return f"{order.type} {order.tif}: its session is over" if hours.next_close(since) < begin_ts else ""
     if order.type == "MKT" or order.tif == "OPG":
-        return "the open it waited for is past" if hours.next_open(name, since) < begin_ts else ""
+        return "the open it waited for is past" if hours.next_open(since) < begin_ts else ""
     return ""
 
 

@@ -201,7 +201,7 @@ class Replay:
         return SimulatedBroker(
             self._fills,
             commission_model(self._options.commission),
-            world.quotes,
+            world.quotes.book,
             world.sessions,
             agenda,
             self.plan.bar_instruments,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from core.events import Bar
 from core.matching.order import Resting
 from core.matching.ticks import follow, satisfies
-from core.views import QuotesView
+from core.views import BookView
 
 STALE_NS = 3_600_000_000_000
 """Prices older than this are too old for a market order to fill at."""
@@ -32,25 +32,24 @@ def fills_on_arrival(order: Resting) -> bool:
     return order.opens is None and (order.type == "MKT" or order.immediate)
 
 
-def close_in_bars(order: Resting, quotes: QuotesView, ts: int) -> float | None:
+def close_in_bars(order: Resting, book: BookView, ts: int) -> float | None:
     """Return what a market order gets at the close of a bar, or `None` while prices are missing or stale.
 
     The close of the quote bar's other side, or of the trade bar where there are no quotes.
     """
-    instrument = order.intent.instrument
-    best = quotes.ask(instrument) if order.side == "BUY" else quotes.bid(instrument)
-    quoted = quotes.quote_bar(instrument)
+    best = book.ask if order.side == "BUY" else book.bid
+    quoted = book.quote_bar
     if best is not None and (quoted is None or quoted.ts + STALE_NS >= ts):
         return best if satisfies(order, best) else None
-    mark = quotes.mark(instrument)
-    if best is not None or mark is None or _traded_ts(instrument, quotes) + STALE_NS < ts:
+    mark = book.mark
+    if best is not None or mark is None or _traded_ts(book) + STALE_NS < ts:
         return None
     return mark if satisfies(order, mark) else None
 
 
-def _traded_ts(instrument: str, quotes: QuotesView) -> int:
+def _traded_ts(book: BookView) -> int:
     """Return when the mark was traded: a trade's time or a bar's end, the later."""
-    last, bar = quotes.last_trade(instrument), quotes.bar(instrument)
+    last, bar = book.last, book.bar
     return max(0 if last is None else last.ts, 0 if bar is None else bar.ts)
 
 
@@ -64,7 +63,7 @@ def match_open_bar(order: Resting, bar: Bar, session_open: int | None) -> float 
     return bar.open if bar.ts > order.opens and begins else None
 
 
-def match_bar(order: Resting, bar: Bar, quotes: QuotesView, ts: int | None = None) -> float | None:
+def match_bar(order: Resting, bar: Bar, book: BookView, ts: int | None = None) -> float | None:
     """Return the price at which `order` fills while `bar` is its instrument's last trade bar, or `None`.
 
     `ts` is the end of the slice, by default the bar's. A trailing stop that does not fill is moved, and a
@@ -72,7 +71,7 @@ def match_bar(order: Resting, bar: Bar, quotes: QuotesView, ts: int | None = Non
     """
     kind = order.type
     if kind == "MKT":
-        return close_in_bars(order, quotes, bar.ts if ts is None else ts)
+        return close_in_bars(order, book, bar.ts if ts is None else ts)
     if bar.ts <= order.created_ts and kind not in _ON_QUOTES:
         return None
     if kind == "LMT":
@@ -80,19 +79,19 @@ def match_bar(order: Resting, bar: Bar, quotes: QuotesView, ts: int | None = Non
     if kind == "STP":
         return _stop(order, bar)
     if kind == "LIT":
-        return _if_touched(order, bar, quotes)
-    seen = _side(order, bar, quotes)
+        return _if_touched(order, bar, book)
+    seen = _side(order, bar, book)
     if seen is None:
         return None
     return _trailing(order, seen) if kind == "TRAIL" else _stop_limit(order, seen)
 
 
-def _side(order: Resting, bar: Bar, quotes: QuotesView) -> _Range | None:
+def _side(order: Resting, bar: Bar, book: BookView) -> _Range | None:
     """Return the side of the last quote bar that the order would take, else the trade bar.
 
     `None` if it ended before the order came: what an order cannot have met fills nothing.
     """
-    quoted = quotes.quote_bar(order.intent.instrument)
+    quoted = book.quote_bar
     if quoted is not None:
         if order.side == "BUY":
             high, low, close = quoted.ask_high, quoted.ask_low, quoted.ask_close
@@ -137,13 +136,12 @@ def _trailing(order: Resting, seen: _Range) -> float | None:
     return None
 
 
-def _if_touched(order: Resting, bar: Bar, quotes: QuotesView) -> float | None:
+def _if_touched(order: Resting, bar: Bar, book: BookView) -> float | None:
     assert order.stop is not None
     buys = order.side == "BUY"
     order.triggered = order.triggered or (bar.low <= order.stop if buys else bar.high >= order.stop)
     if not order.triggered:
         return None
-    instrument = order.intent.instrument
-    best = quotes.ask(instrument) if buys else quotes.bid(instrument)
+    best = book.ask if buys else book.bid
     price = bar.close if best is None else best
     return price if satisfies(order, price) else None

@@ -6,53 +6,57 @@ from core.views import InstrumentsView
 
 
 class Hours:
-    """Regular hours by instrument, remembered until they change. Unknown hours hold nothing up."""
+    """One instrument's regular hours. Unknown hours hold nothing up.
 
-    def __init__(self, instruments: InstrumentsView) -> None:
+    `is_open` says of the span from `begin` to before `end` whether it is in regular hours; what is asked of
+    another time moves the span there.
+    """
+
+    def __init__(self, instruments: InstrumentsView, instrument: str) -> None:
         self._instruments = instruments
-        self._spans: dict[str, tuple[int, int, bool]] = {}
+        self._instrument = instrument
+        self.begin, self.end, self.is_open = 0, 0, True
 
-    def regular(self, instrument: str, ts: int) -> bool:
+    def regular(self, ts: int) -> bool:
         """Return whether `ts` is in regular hours: at or after the open and before the close."""
-        begin, end, answer = self._spans.get(instrument, (0, 0, True))
-        if not begin <= ts < end:
-            begin, end, answer = self._spans[instrument] = self._span(instrument, ts)
-        return answer
+        if not self.begin <= ts < self.end:
+            self.begin, self.end, self.is_open = self._span(ts)
+        return self.is_open
 
-    def overlaps(self, instrument: str, start: int, end: int) -> bool:
+    def overlaps(self, start: int, end: int) -> bool:
         """Return whether a bar from `start` to `end` has a part in regular hours."""
-        session = self.session(instrument, end)
+        session = self.session(end)
         return session is None or (start < session.close and end > session.open)
 
-    def session(self, instrument: str, ts: int) -> SessionScheduled | None:
+    def session(self, ts: int) -> SessionScheduled | None:
         """Return the session that holds `ts`, or `None` if none is known."""
-        exchange = self._instruments.instrument(instrument).exchange
+        exchange = self._instruments.instrument(self._instrument).exchange
         return self._instruments.session(exchange, ts)
 
-    def next_open(self, instrument: str, ts: int) -> int:
+    def next_open(self, ts: int) -> int:
         """Return the first open after `ts`; where none is known, when the present session ends."""
-        session = self.session(instrument, ts)
+        session = self.session(ts)
         if session is not None and ts < session.open:
             return session.open
-        later = self._later(instrument, ts)
+        later = self._later(ts)
         return later.open if later is not None else (session.end if session is not None else ts)
 
-    def next_close(self, instrument: str, ts: int) -> int:
+    def next_close(self, ts: int) -> int:
         """Return the first close after `ts`; `NEVER` where none is known."""
-        session = self.session(instrument, ts)
+        session = self.session(ts)
         if session is not None and ts < session.close:
             return session.close
-        later = self._later(instrument, ts)
+        later = self._later(ts)
         return NEVER if later is None else later.close
 
-    def _later(self, instrument: str, ts: int) -> SessionScheduled | None:
-        exchange = self._instruments.instrument(instrument).exchange
+    def _later(self, ts: int) -> SessionScheduled | None:
+        exchange = self._instruments.instrument(self._instrument).exchange
         return self._instruments.next_session(exchange, ts)
 
-    def _span(self, instrument: str, ts: int) -> tuple[int, int, bool]:
-        session = self.session(instrument, ts)
+    def _span(self, ts: int) -> tuple[int, int, bool]:
+        session = self.session(ts)
         if session is None:
-            later = self._later(instrument, ts)
+            later = self._later(ts)
             return (ts, NEVER if later is None else later.begin, True)
         if session.open <= ts < session.close:
             return (session.open, session.close, True)

@@ -30,11 +30,11 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     type: OrderType
     quantity: Decimal
     allowed: Decimal
-    limit: float | None
-    stop: float | None
-    trail: float | None
-    trail_pct: float | None
     created_ts: int
+    limit: float | None = None
+    stop: float | None = None
+    trail: float | None = None
+    trail_pct: float | None = None
     version: int = 1
     promised: int = 1  # the highest version that is known to be on its way
     fresh: bool = True  # has not met a market event yet
@@ -43,7 +43,8 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     due: int = NEVER
     expires: int = NEVER
     immediate: bool = False  # what does not fill at its first chance is cancelled
-    listed: bool = False  # whether market data meet it
+    listed: bool = True  # whether market data meet it
+    related: bool = False  # whether it belongs to a bracket or a group
     ended: bool = False
     start: Decimal | None = None  # the stop that the latest version names
     filled: Decimal = ZERO
@@ -53,14 +54,10 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     @classmethod
     def arrived(cls, intent: OrderIntended, ts: int) -> "Resting":
         """Return a new order that reaches the broker at `ts`."""
-        quantity, kind = intent.quantity, intent.type
-        limit = stop = trail = share = None
-        if kind != "MKT":  # hot: a market order has none of them
-            limit, stop = _float(intent.limit), _float(intent.stop)
-            trail, share = _float(intent.trail), _float(intent.trail_pct)
-        order = cls(intent, intent.side, kind, quantity, quantity, limit, stop, trail, share, ts)
-        if kind == "TRAIL":
-            order.start = intent.stop
+        quantity = intent.quantity
+        order = cls(intent, intent.side, intent.type, quantity, quantity, ts)
+        if order.type != "MKT":  # hot: a market order has no prices
+            order._take_prices(intent)
         if intent.tif in _IMMEDIATE:
             order.immediate = True
         return order
@@ -83,11 +80,14 @@ class Resting(msgspec.Struct, gc=False, eq=False):
         """
         self.version = max(self.version, request.version)
         self.quantity = self.allowed = request.quantity
+        self._take_prices(request)
+        self.fresh = True
+
+    def _take_prices(self, request: OrderIntended | ModifyIntended) -> None:
         self.limit = _float(request.limit)
         if self.intent.type != "TRAIL" or request.stop != self.start:
             self.stop, self.start = _float(request.stop), request.stop
         self.trail, self.trail_pct = _float(request.trail), _float(request.trail_pct)
-        self.fresh = True
 
     def change_times(self, request: ModifyIntended) -> bool:
         """Take how long a new version is good and in which hours; return whether that has changed."""

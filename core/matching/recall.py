@@ -5,14 +5,14 @@ that time triggered it, and a trailing stop stands where the market had taken it
 ticks only. Which of the prices of the very moment of its arrival an order met is not known: none is taken.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from core.events import Event, OrderIntended, Quote, Trade
 from core.matching.hours import Hours
 from core.matching.model import Trigger
 from core.matching.order import Resting
 from core.matching.ticks import pass_by, start_trail
-from core.views import QuotesView
+from core.views import BookView, InstrumentsView
 
 WAITING = frozenset({"STP", "STP LMT", "TRAIL", "LIT"})
 """The types that wait for a trigger."""
@@ -27,8 +27,8 @@ class Recall:
     def __init__(
         self,
         waiting: Iterable[tuple[OrderIntended, int]],
-        hours: Hours,
-        quotes: QuotesView,
+        instruments: InstrumentsView,
+        books: Callable[[str], BookView],
         trigger: Trigger,
     ) -> None:
         self.orders = {
@@ -39,8 +39,8 @@ class Recall:
         self._by_name: dict[str, list[Resting]] = {}
         for order in self.orders.values():
             self._by_name.setdefault(order.intent.instrument, []).append(order)
-        self._hours = hours
-        self._quotes = quotes
+        self._hours = {name: Hours(instruments, name) for name in self._by_name}
+        self._books = {name: books(name) for name in self._by_name}
         self._trigger = trigger
         self._last: dict[str, float] = {}
 
@@ -50,10 +50,10 @@ class Recall:
             return
         name = event.instrument
         for order in self._by_name.get(name, ()):
-            if event.ts <= order.created_ts or self._quotes.halted(name):
+            if event.ts <= order.created_ts or self._books[name].halted:
                 continue
             start_trail(order, self._last.get(name))
-            if order.intent.outside_rth or self._hours.regular(name, event.ts):
-                pass_by(order, event, self._quotes, self._trigger)
+            if order.intent.outside_rth or self._hours[name].regular(event.ts):
+                pass_by(order, event, self._books[name], self._trigger)
         if isinstance(event, Trade):
             self._last[name] = event.price

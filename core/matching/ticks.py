@@ -11,46 +11,48 @@ its distance. A *limit-if-touched* triggers on a trade at its trigger or better,
 from core.events import Event, Trade
 from core.matching.model import Trigger
 from core.matching.order import Resting
-from core.views import QuotesView
+from core.views import BookView
 
 _PLAIN = frozenset({"MKT", "LMT"})
 
 
-def match_tick(order: Resting, event: Event, quotes: QuotesView, trigger: Trigger = "trades") -> float | None:
+def match_tick(order: Resting, event: Event, book: BookView, trigger: Trigger = "trades") -> float | None:
     """Return the price at which `order` fills on a tick of its instrument, or `None`.
 
-    `quotes` holds the prices after `event`. The order is marked as no longer fresh, and one that triggers
+    `book` holds the prices after `event`. A limit is marked as no longer fresh, and an order that triggers
     changes its type.
     """
-    fresh, order.fresh = order.fresh, False
-    instrument = order.intent.instrument
     trade = event if isinstance(event, Trade) else None
-    buys = order.side == "BUY"
-    through = True  # whether a print through the limit may fill it
-    if order.type not in _PLAIN:
-        if not _triggers(order, trade, quotes, trigger):
+    triggers = order.type not in _PLAIN
+    if triggers:
+        if not _triggers(order, trade, book, trigger):
             return None
         order.type = "LMT" if order.type in ("STP LMT", "LIT") else "MKT"
-        fresh, through = True, False
-    if trade is not None and not quotes.has_quotes(instrument):
+    if trade is not None and book.feed is None:  # nobody quotes
         best: float | None = trade.price
     else:
-        best = quotes.ask(instrument) if buys else quotes.bid(instrument)
+        best = book.ask if order.side == "BUY" else book.bid
     if order.type == "MKT":
         return best
-    limit = order.limit
+    fresh, order.fresh = order.fresh or triggers, False
+    # What triggers an order does not print through its limit as well.
+    return _at_limit(order, best, None if triggers else trade, fresh=fresh)
+
+
+def _at_limit(order: Resting, best: float | None, trade: Trade | None, *, fresh: bool) -> float | None:
+    buys, limit = order.side == "BUY", order.limit
     assert limit is not None
     if best is not None and (best <= limit if buys else best >= limit):
         return best if fresh else limit
-    if through and trade is not None and (trade.price < limit if buys else trade.price > limit):
+    if trade is not None and (trade.price < limit if buys else trade.price > limit):
         return limit
     return None
 
 
-def pass_by(order: Resting, event: Event, quotes: QuotesView, trigger: Trigger = "trades") -> None:
+def pass_by(order: Resting, event: Event, book: BookView, trigger: Trigger = "trades") -> None:
     """Let an order that waits for its trigger see a tick: it triggers or follows, and never fills."""
     trade = event if isinstance(event, Trade) else None
-    if order.type not in _PLAIN and _triggers(order, trade, quotes, trigger):
+    if order.type not in _PLAIN and _triggers(order, trade, book, trigger):
         order.type = "LMT" if order.type in ("STP LMT", "LIT") else "MKT"
 
 
@@ -59,13 +61,12 @@ def match_open(event: Event) -> float | None:
     return event.price if isinstance(event, Trade) else None
 
 
-def closing_price(order: Resting, quotes: QuotesView, since: int) -> float | None:
+def closing_price(order: Resting, book: BookView, since: int) -> float | None:
     """Return the price of a market-on-close: the last trade since `since`, else the best opposite quote."""
-    instrument = order.intent.instrument
-    last = quotes.last_trade(instrument)
+    last = book.last
     if last is not None and last.ts >= since:
         return last.price
-    return quotes.ask(instrument) if order.side == "BUY" else quotes.bid(instrument)
+    return book.ask if order.side == "BUY" else book.bid
 
 
 def satisfies(order: Resting, price: float) -> bool:
@@ -98,12 +99,11 @@ def _behind(order: Resting, price: float) -> float:
     return round(price + distance if order.side == "BUY" else price - distance, 8)
 
 
-def _triggers(order: Resting, trade: Trade | None, quotes: QuotesView, trigger: Trigger) -> bool:
-    instrument = order.intent.instrument
+def _triggers(order: Resting, trade: Trade | None, book: BookView, trigger: Trigger) -> bool:
     buys = order.side == "BUY"
     price: float | None
-    if trigger == "quotes" and quotes.has_quotes(instrument):
-        price = quotes.ask(instrument) if buys else quotes.bid(instrument)
+    if trigger == "quotes" and book.feed is not None:
+        price = book.ask if buys else book.bid
     else:
         price = None if trade is None else trade.price
     if price is None:

@@ -207,7 +207,7 @@ class Bench:
         self.broker = NotedBroker(
             model,
             commission_model(commission),
-            self.world.quotes,
+            self.world.quotes.book,
             sessions,
             self.agenda,
             in_bars,

@@ -11,7 +11,7 @@ from core.errors import InvalidEvent
 from core.events import OrderIntended
 from core.matching import Resting, match_bar, match_tick
 from core.money import divide, money, money_once, plain, price, written
-from projections.quotes import Quotes
+from projections.prices import Book
 from tests.core.bench import MIN, OPEN, bar, trade
 
 D = Decimal
@@ -119,45 +119,45 @@ CENTS = range(1, 100_001)
 
 def test_a_stop_at_exactly_the_traded_price_triggers_for_every_cent_to_1000():
     missed = []
-    quotes = Quotes()
+    book = Book("ACME")
     for cents in CENTS:
         exact, seen = D(cents) / 100, cents / 100
         print_ = trade(OPEN, seen)
-        quotes.on_trade(print_)
+        book.on_trade(print_)
         missed += [
             (side, exact)
             for side in ("BUY", "SELL")
-            if match_tick(resting(side, "STP", exact), print_, quotes) != seen
+            if match_tick(resting(side, "STP", exact), print_, book) != seen
         ]
     assert missed == []
 
 
 def test_a_limit_at_exactly_the_best_price_fills_for_every_cent_to_1000():
     missed = []
-    quotes = Quotes()
+    book = Book("ACME")
     for cents in CENTS:
         exact, seen = D(cents) / 100, cents / 100
         print_ = trade(OPEN, seen)
-        quotes.on_trade(print_)
+        book.on_trade(print_)
         # Without quotes the print is the best price on both sides.
         missed += [
             (side, exact)
             for side in ("BUY", "SELL")
-            if match_tick(resting(side, "LMT", exact), print_, quotes) != seen
+            if match_tick(resting(side, "LMT", exact), print_, book) != seen
         ]
     assert missed == []
 
 
 def test_bars_touching_exactly_trigger_stops_and_never_fill_limits_for_every_cent_to_1000():
     wrong = []
-    quotes = Quotes()
+    book = Book("ACME")
     for cents in CENTS:
         exact, seen = D(cents) / 100, cents / 100
         touched = bar(OPEN + MIN, seen, seen, seen, seen)
         for side in ("BUY", "SELL"):
-            if match_bar(resting(side, "STP", exact), touched, quotes) != seen:
+            if match_bar(resting(side, "STP", exact), touched, book) != seen:
                 wrong.append(("stop", side, exact))
-            if match_bar(resting(side, "LMT", exact), touched, quotes) is not None:
+            if match_bar(resting(side, "LMT", exact), touched, book) is not None:
                 wrong.append(("limit", side, exact))
     assert wrong == []
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from core.events import OrderIntended
-from core.matching import FillModel, Hours, Recall
+from core.matching import FillModel, Recall
 from core.matching.recall import WAITING
 from tests.core.bench import ACCOUNT, OPEN, Bench, S, Script, quote, trade
 
@@ -21,7 +21,7 @@ def waiting(kind, side="SELL", limit=None, stop=None, trail=None, **given):
 def recalled(intent, *events, since=OPEN):
     """Return an order as it stands after events that passed by."""
     world = Bench(Script()).world
-    recall = Recall([(intent, since)], Hours(world.sessions), world.quotes, FillModel().trigger)
+    recall = Recall([(intent, since)], world.sessions, world.quotes.book, FillModel().trigger)
     for event in events:
         recall.meet(event)
     return recall.orders[intent.order]

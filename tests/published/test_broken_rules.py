@@ -38,9 +38,7 @@ def once(rule):
 )
 def test_a_rule_that_is_broken_changes_a_published_result(broken, algorithm, lean_log, play, monkeypatch):
     if broken == "market orders at the trade close":
-        monkeypatch.setattr(
-            "adapters.replay.broker.close_in_bars", lambda o, q, ts: q.mark(o.intent.instrument)
-        )
+        monkeypatch.setattr("adapters.replay.pit.close_in_bars", lambda order, book, ts: book.mark)
     elif broken == "no buffer in the sizing":
         monkeypatch.setattr(type(LEAN), "_target", lambda self, share, equity: equity / self.leverage)
     elif broken == "trailing stops meet each bar once":

@@ -21,7 +21,6 @@ from core.events import (
     PositionAdjusted,
     Recorded,
 )
-from core.matching import Hours
 from core.views import Order
 from eventstore.reading.reader import LogReader
 from tests.core.bench import BEGIN, CLOSE, MIN, OPEN, bar, instrument, session
@@ -282,7 +281,7 @@ def order(name, **terms):
 
 def taken(*orders, simulated=True):
     begin = OPEN + DAY - 60 * MIN
-    found, left = open_orders(orders, Hours(Held()), begin, "run x", "SIM", simulated=simulated)
+    found, left = open_orders(orders, Held(), begin, "run x", "SIM", simulated=simulated)
     return [(o.order, o.quantity, o.parent, o.oca) for o in found], left
 
 
