@@ -6,8 +6,10 @@ highest revision, ordered by (execution time, execId), not on the order of deliv
 that knows each execution, so what they cost in commissions is kept here too, once an execution.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import chain
 
 import msgspec
 
@@ -82,9 +84,17 @@ class Positions(Projection):
         self._at_hand: dict[str, Movement] = {}  # executions by id
         self._corrected_ids: set[str] = set()
         self._unfilled: dict[str, Charge] = {}
-        self._paid: dict[tuple[str, str], Decimal] = {}
-        self.executions = 0
-        self.charges = 0
+        self._paid: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+
+    @property
+    def executions(self) -> int:
+        """The number of executions, counted when it is asked for."""
+        return sum(movement.revision != ADJUSTMENT for movement in self._movements())
+
+    @property
+    def charges(self) -> int:
+        """The number of executions whose commission is known, counted when it is asked for."""
+        return len(self._unfilled) + sum(movement.charge is not None for movement in self._movements())
 
     @property
     def paid(self) -> Mapping[tuple[str, str], Decimal]:
@@ -164,6 +174,9 @@ class Positions(Projection):
             return Ledger()
         return holding.ledgers.total if strategy is None else holding.ledgers.parts.get(strategy) or Ledger()
 
+    def _movements(self) -> Iterator[Movement]:
+        return chain.from_iterable(self._holdings.values())
+
     # What moves a holding
 
     def _instrument(self, event: InstrumentDefined, _seq: int) -> None:
@@ -183,8 +196,11 @@ class Positions(Projection):
             # As a rule. It is what `_execute` does with what comes last, in fewer calls.
             self._at_hand[exec_id] = movement
             movements.append(movement)
-            holding.ledgers.book(movement)
-            self.executions += 1
+            ledgers = holding.ledgers
+            part = ledgers.parts.get(fill.strategy) or ledgers.open(fill.strategy)
+            part.trade(quantity, fill.price)
+            if part is not ledgers.total:
+                ledgers.total.trade(quantity, fill.price)
             self.changes += 1
             if len(movements) >= holding.due:
                 self._turn(holding)
@@ -203,7 +219,6 @@ class Positions(Projection):
                 return
             holding.remove(known)
             self._at_hand.pop(event.exec_id, None)
-            self.executions -= 1
             movement.charge = known.charge
         self._corrected_ids.add(event.exec_id)
         self._execute(self._open(event.account, event.instrument), movement)
@@ -220,7 +235,6 @@ class Positions(Projection):
         if self._unfilled and exec_id in self._unfilled:
             movement.charge = self._unfilled.pop(exec_id)
         self._at_hand[exec_id] = movement
-        self.executions += 1
         self._move(holding, movement)
 
     def _move(self, holding: Holding, movement: Movement) -> None:
@@ -263,8 +277,11 @@ class Positions(Projection):
         if movement is None:
             self._charge_elsewhere(event, charge)
         elif movement.charge is None:
+            # As a rule. It is what `_pay` does with the first report.
             movement.charge = charge
-            self._book(charge)
+            paid, key = self._paid, (event.account, event.currency)
+            paid[key] = _add(paid[key], event.amount)
+            self.changes += 1
         elif self._pay(charge, movement.charge):
             movement.charge = charge
 
@@ -282,21 +299,16 @@ class Positions(Projection):
 
     def _pay(self, charge: Charge, known: Charge | None) -> bool:
         # The latest report by its own time counts; of two at the same time, the dearer.
+        paid = self._paid
         if known is not None:
             if (charge.ts, charge.amount) <= (known.ts, known.amount):
                 return False
             before = (known.account, known.currency)
-            self._paid[before] = _subtract(self._paid[before], known.amount)
-            self.charges -= 1
-        self._book(charge)
-        return True
-
-    def _book(self, charge: Charge) -> None:
+            paid[before] = _subtract(paid[before], known.amount)
         key = (charge.account, charge.currency)
-        before = self._paid.get(key)
-        self._paid[key] = charge.amount if before is None else _add(before, charge.amount)
-        self.charges += 1
+        paid[key] = _add(paid[key], charge.amount)
         self.changes += 1
+        return True
 
     # Snapshots
 
