@@ -38,7 +38,7 @@ from core.events import (
     TimeInForce,
 )
 from core.order_rules import order_type
-from projections.base import Projection, State
+from projections.base import Made, Projection, State
 from projections.executions import ExecutionRecord
 from projections.fills import plain_fill
 from projections.idset import Ids, IdsState
@@ -78,17 +78,6 @@ class OrdersState(State, kw_only=True):
     forgotten: IdsState
 
 
-class _Records(dict[str, OrderRecord]):
-    """Records by order; one that is missing is made as it is looked up by `[]`."""
-
-    def __init__(self, make: Callable[[str], OrderRecord]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, order: str) -> OrderRecord:
-        return self._make(order)
-
-
 class Orders(OrderBook, Projection):
     """Folds what happens to orders into records.
 
@@ -110,7 +99,7 @@ class Orders(OrderBook, Projection):
         self._unfilled: dict[str, None] = {}  # executions of which only the commission is known
         self._forgotten = Ids()
         OrderBook.__init__(self)
-        self._orders = _Records(self._make)
+        self._orders = Made(self._make)
         Projection.__init__(
             self,
             {
