@@ -51,6 +51,7 @@ AT_WORK = frozenset(
 """The broker's words for an order that may still fill; in any other, an order of others has ended."""
 _TYPES = frozenset(get_args(OrderType))
 _TIFS = frozenset(get_args(TimeInForce))
+_ALL = 1 << 62  # as a number of orders to keep
 _EXECUTIONS = attrgetter("executions")
 _NOTES: dict[type[Event], Callable[[OrderRecord, Any], None]] = {
     RiskRefused: OrderRecord.refused,
@@ -93,8 +94,8 @@ class Orders(OrderBook, Projection):
     state_type = OrdersState
 
     def __init__(self, keep: int | None = None) -> None:
-        self._keep = keep
-        self._most = 0 if keep is None else keep + (keep >> 2)  # at which the oldest are forgotten
+        self._keep = _ALL if keep is None else keep
+        self._most = self._keep + (self._keep >> 2)  # at which the oldest are forgotten
         self._idle: dict[str, None] = {}  # orders that cannot fill, in the order in which they came to that
         self._unfilled: dict[str, None] = {}  # executions of which only the commission is known
         self._forgotten = Ids()
@@ -224,7 +225,11 @@ class Orders(OrderBook, Projection):
         if fill.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = fill.ts
         if quantity >= record.quantity:
-            self._end(order)
+            idle = self._idle
+            del self._working[order]
+            idle[order] = None
+            if len(idle) > self._most:
+                self._forget()
 
     def _corrected(self, event: FillCorrected, _seq: int) -> None:
         self._execute(plain_fill(event), event.revision)
@@ -277,21 +282,17 @@ class Orders(OrderBook, Projection):
             # It may be seen after all: it is to be cancelled then, however late.
             self._working.pop(order, None)
         elif order in self._orders:
-            self._end(order)
-
-    def _end(self, order: str) -> None:
-        self._working.pop(order, None)
-        if self._keep is not None:
+            self._working.pop(order, None)
             self._idle[order] = None
             if len(self._idle) > self._most:
-                self._forget(self._keep)
+                self._forget()
 
     # What is forgotten
 
-    def _forget(self, keep: int) -> None:
+    def _forget(self) -> None:
         # Many at a time: the first key of a dict that loses its first keys is ever further away.
         idle, orders, executions = self._idle, self._orders, self._executions
-        ended = list(islice(idle, len(idle) - keep))
+        ended = list(islice(idle, len(idle) - self._keep))
         for order in ended:
             del idle[order]
         # An entry is asked about for as long as an exit of it works.
@@ -305,7 +306,7 @@ class Orders(OrderBook, Projection):
         self._forgotten.update(ended)
 
     def _wait_for_fill(self, exec_id: str) -> None:
-        if self._keep is None:
+        if self._keep == _ALL:
             return
         self._unfilled[exec_id] = None
         if len(self._unfilled) > self._most:
@@ -326,7 +327,7 @@ class Orders(OrderBook, Projection):
             applied_seq=self.applied_seq,
             orders=[self._orders[order].copy() for order in sorted(self._orders)],
             executions=[self._executions[exec_id].copy() for exec_id in sorted(self._executions)],
-            idle=list(self._idle),
+            idle=list(self._idle) if self._keep < _ALL else [],
             unfilled=list(self._unfilled),
             forgotten=self._forgotten.state(),
         )
@@ -338,7 +339,7 @@ class Orders(OrderBook, Projection):
         self._executions = {record.exec_id: record.copy() for record in state.executions}
         self._working = {record.id: record for record in self._orders.values() if record.working()}
         idle = state.idle or [r.id for r in sorted(self._orders.values(), key=by_age) if not r.working()]
-        self._idle = dict.fromkeys(idle if self._keep is not None else ())
+        self._idle = dict.fromkeys(idle)
         self._unfilled = dict.fromkeys(state.unfilled)
         self._forgotten = Ids(state.forgotten)
         self.applied_seq = state.applied_seq

@@ -305,8 +305,8 @@ class RefoldsTheRestAlone(Broken):
 class Resurrects(Orders):
     """Does not remember what it forgot."""
 
-    def _forget(self, keep):
-        super()._forget(keep)
+    def _forget(self):
+        super()._forget()
         self._forgotten = Ids()
 
 
