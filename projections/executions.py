@@ -12,15 +12,19 @@ from core.views import Execution
 class ExecutionRecord(msgspec.Struct, gc=False):
     """What is known of one execution; `fill` is `None` while only its commission was reported.
 
-    `first_quantity` is that of the lowest revision seen.
+    `first` is the lowest revision seen and its quantity, if `fill` is a higher one.
     """
 
     exec_id: str
     fill: Filled | None = None
-    revision: int = -1
-    first_revision: int = 1 << 31
-    first_quantity: Decimal = ZERO
+    revision: int = 0
+    first: tuple[int, Decimal] | None = None
     charge: CommissionReported | None = None
+
+    @property
+    def first_quantity(self) -> Decimal:
+        """The quantity in the lowest revision; 0 while unknown."""
+        return self.quantity if self.first is None else self.first[1]
 
     @property
     def quantity(self) -> Decimal:
@@ -33,14 +37,18 @@ class ExecutionRecord(msgspec.Struct, gc=False):
 
     def take(self, fill: Filled, revision: int) -> bool:
         """Take a report; return whether it changed anything (a duplicate does not)."""
-        changed = False
+        known = self.fill
+        if known is None:
+            self.fill, self.revision = fill, revision
+            return True
+        first = self.first or (self.revision, known.quantity)
         if revision > self.revision:
-            self.revision, self.fill = revision, fill
-            changed = True
-        if revision < self.first_revision:
-            self.first_revision, self.first_quantity = revision, fill.quantity
-            changed = True
-        return changed
+            self.fill, self.revision, self.first = fill, revision, first
+        elif revision < first[0]:
+            self.first = (revision, fill.quantity)
+        else:
+            return False
+        return True
 
     def charged(self, event: CommissionReported) -> None:
         """Take a commission report: the latest by its own time, the larger of two at the same time."""

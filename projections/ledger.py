@@ -141,7 +141,7 @@ class Ledgers:
         """Add the movement that follows on all booked before."""
         part = self.parts.get(movement.strategy)
         if part is None:
-            part = self._open(movement.strategy)
+            part = self.open(movement.strategy)
         total = self.total
         quantity, price = movement.quantity, movement.price
         if movement.revision == ADJUSTMENT:
@@ -154,7 +154,8 @@ class Ledgers:
         if total is not part:
             total.trade(quantity, price)
 
-    def _open(self, strategy: str) -> Ledger:
+    def open(self, strategy: str) -> Ledger:
+        """Return the ledger of a strategy that had none."""
         if not self.parts:
             self.parts[strategy] = self.total
             return self.total

@@ -6,15 +6,17 @@ highest revision, ordered by (execution time, execId), not on the order of deliv
 that knows each execution, so what they cost in commissions is kept here too, once an execution.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import chain
 
 import msgspec
 
 from core.events import CommissionReported, FillCorrected, Filled, InstrumentDefined, PositionAdjusted
 from core.money import CONTEXT, ZERO, money, price
 from core.views import ClosedTrade, Position
-from projections.base import Projection, State
+from projections.base import Made, Projection, State
 from projections.closed import last_trades
 from projections.holding import Holding
 from projections.ledger import ADJUSTMENT, Charge, Ledger, Movement
@@ -77,14 +79,22 @@ class Positions(Projection):
 
     def _clear(self) -> None:
         self._multipliers: dict[str, Decimal] = {}
-        self._holdings: dict[tuple[str, str], Holding] = {}
+        self._holdings: Made[tuple[str, str], Holding] = Made(self._open)
         self._by_instrument: dict[str, list[Holding]] = {}
         self._at_hand: dict[str, Movement] = {}  # executions by id
         self._corrected_ids: set[str] = set()
         self._unfilled: dict[str, Charge] = {}
-        self._paid: dict[tuple[str, str], Decimal] = {}
-        self.executions = 0
-        self.charges = 0
+        self._paid: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+
+    @property
+    def executions(self) -> int:
+        """The number of executions, counted when it is asked for."""
+        return sum(movement.revision != ADJUSTMENT for movement in self._movements())
+
+    @property
+    def charges(self) -> int:
+        """The number of executions whose commission is known, counted when it is asked for."""
+        return len(self._unfilled) + sum(movement.charge is not None for movement in self._movements())
 
     @property
     def paid(self) -> Mapping[tuple[str, str], Decimal]:
@@ -164,6 +174,9 @@ class Positions(Projection):
             return Ledger()
         return holding.ledgers.total if strategy is None else holding.ledgers.parts.get(strategy) or Ledger()
 
+    def _movements(self) -> Iterator[Movement]:
+        return chain.from_iterable(self._holdings.values())
+
     # What moves a holding
 
     def _instrument(self, event: InstrumentDefined, _seq: int) -> None:
@@ -176,22 +189,22 @@ class Positions(Projection):
             return
         quantity = fill.quantity if fill.side == "BUY" else fill.quantity.copy_negate()
         movement = Movement(fill.ts, exec_id, fill.strategy, quantity, fill.price)
-        holding = self._holdings.get((fill.account, fill.instrument))
-        if holding is None:
-            holding = self._open(fill.account, fill.instrument)
-        elif (movements := holding.movements) and fill.ts > movements[-1].ts and not self._unfilled:
+        holding = self._holdings[fill.account, fill.instrument]
+        movements = holding.movements
+        if movements and fill.ts > movements[-1].ts and not self._unfilled:
             # As a rule. It is what `_execute` does with what comes last, in fewer calls.
             self._at_hand[exec_id] = movement
             movements.append(movement)
-            holding.ledgers.book(movement)
-            self.executions += 1
+            ledgers = holding.ledgers
+            part = ledgers.parts.get(fill.strategy) or ledgers.open(fill.strategy)
+            part.trade(quantity, fill.price)
+            if part is not ledgers.total:
+                ledgers.total.trade(quantity, fill.price)
             self.changes += 1
             if len(movements) >= holding.due:
                 self._turn(holding)
-            return
-        elif holding.is_late(movement) and holding.settled(movement) is not None:
-            return
-        self._execute(holding, movement)
+        elif not holding.is_late(movement) or holding.settled(movement) is None:
+            self._execute(holding, movement)
 
     def _corrected(self, event: FillCorrected, _seq: int) -> None:
         quantity = event.quantity if event.side == "BUY" else event.quantity.copy_negate()
@@ -203,24 +216,22 @@ class Positions(Projection):
                 return
             holding.remove(known)
             self._at_hand.pop(event.exec_id, None)
-            self.executions -= 1
             movement.charge = known.charge
         self._corrected_ids.add(event.exec_id)
-        self._execute(self._open(event.account, event.instrument), movement)
+        self._execute(self._holdings[event.account, event.instrument], movement)
 
     def _adjusted(self, event: PositionAdjusted, seq: int) -> None:
         # An adjustment has no id of its own; its seq is one. The space sorts it before executions of
         # the same instant.
         place = f" {seq:020d}"
         movement = Movement(event.ts, place, event.strategy, event.quantity, event.price, ADJUSTMENT)
-        self._move(self._open(event.account, event.instrument), movement)
+        self._move(self._holdings[event.account, event.instrument], movement)
 
     def _execute(self, holding: Holding, movement: Movement) -> None:
         exec_id = movement.exec_id
         if self._unfilled and exec_id in self._unfilled:
             movement.charge = self._unfilled.pop(exec_id)
         self._at_hand[exec_id] = movement
-        self.executions += 1
         self._move(holding, movement)
 
     def _move(self, holding: Holding, movement: Movement) -> None:
@@ -238,11 +249,9 @@ class Positions(Projection):
         for settled in holding.turn():
             self._at_hand.pop(settled.exec_id, None)
 
-    def _open(self, account: str, instrument: str) -> Holding:
-        holding = self._holdings.get((account, instrument))
-        if holding is None:
-            holding = self._holdings[account, instrument] = Holding(self._keep)
-            self._by_instrument.setdefault(instrument, []).append(holding)
+    def _open(self, key: tuple[str, str]) -> Holding:
+        holding = self._holdings[key] = Holding(self._keep)
+        self._by_instrument.setdefault(key[1], []).append(holding)
         return holding
 
     def _find(self, exec_id: str, likely: tuple[str, str]) -> tuple[Holding, Movement] | None:
@@ -263,8 +272,11 @@ class Positions(Projection):
         if movement is None:
             self._charge_elsewhere(event, charge)
         elif movement.charge is None:
+            # As a rule. It is what `_pay` does with the first report.
             movement.charge = charge
-            self._book(charge)
+            paid, key = self._paid, (event.account, event.currency)
+            paid[key] = _add(paid[key], event.amount)
+            self.changes += 1
         elif self._pay(charge, movement.charge):
             movement.charge = charge
 
@@ -282,21 +294,16 @@ class Positions(Projection):
 
     def _pay(self, charge: Charge, known: Charge | None) -> bool:
         # The latest report by its own time counts; of two at the same time, the dearer.
+        paid = self._paid
         if known is not None:
             if (charge.ts, charge.amount) <= (known.ts, known.amount):
                 return False
             before = (known.account, known.currency)
-            self._paid[before] = _subtract(self._paid[before], known.amount)
-            self.charges -= 1
-        self._book(charge)
-        return True
-
-    def _book(self, charge: Charge) -> None:
+            paid[before] = _subtract(paid[before], known.amount)
         key = (charge.account, charge.currency)
-        before = self._paid.get(key)
-        self._paid[key] = charge.amount if before is None else _add(before, charge.amount)
-        self.charges += 1
+        paid[key] = _add(paid[key], charge.amount)
         self.changes += 1
+        return True
 
     # Snapshots
 
@@ -326,7 +333,7 @@ class Positions(Projection):
             self._unfilled[exec_id] = charge
             self._pay(charge, None)
         for held in state.holdings:
-            holding = self._open(held.account, held.instrument)
+            holding = self._holdings[held.account, held.instrument]
             for movement in map(msgspec.structs.replace, held.movements):
                 if movement.charge is not None:
                     self._pay(movement.charge, None)

@@ -36,10 +36,9 @@ _subtract = CONTEXT.subtract
 INTENDED = 0
 APPROVED = 1
 SENDING = 2
-SENT = 3
-SUBMITTED = 4
+SUBMITTED = 3
 
-_SHOWN = ("Intended", "Approved", "Sending", "Sent", "Submitted")
+_SHOWN = ("Intended", "Approved", "Sending", "Submitted")
 TERMINAL = frozenset(("Cancelled", "Rejected"))
 _MAY_FILL = ("Unknown", HELD)
 """What holds an order back without ending it."""
@@ -70,12 +69,12 @@ class OrderRecord(msgspec.Struct, gc=False):
     """What is known of one order.
 
     `filled` sums the executions in their highest revision; `done` sums them as first reported: a
-    correction changes what was filled, but does not put an order back to work. `acknowledged` is the
-    highest version the broker confirmed. `ended` is how the broker closed the order, `held_back` how it
-    ended on our side (`Refused`, `SendFailed`, `Expired`), that it is `Held` there or that its fate is
-    `Unknown`. `fate` is `unknown` or
-    `presumed_lost` while reconciliation has not found it at the broker; any sign of it clears that. `waiting`
-    are the versions that are held.
+    correction changes what was filled, but does not put an order back to work. `sent_version` is the
+    highest version that left, `acknowledged` the highest that the broker confirmed. `ended` is how the
+    broker closed the order, `held_back` how it ended on our side (`Refused`, `SendFailed`, `Expired`),
+    that it is `Held` there or that its fate is `Unknown`. `fate` is `unknown` or `presumed_lost` while
+    reconciliation has not found it at the broker; any sign of it clears that. `waiting` are the versions
+    that are held.
     """
 
     id: str
@@ -295,7 +294,7 @@ class OrderRecord(msgspec.Struct, gc=False):
             return "PartiallyFilled"
         if self.progress < SUBMITTED and self.held_back:
             return self.held_back
-        return _SHOWN[self.progress]
+        return "Sent" if self.sent_version and self.progress < SUBMITTED else _SHOWN[self.progress]
 
     def _as_changed(self, intent: OrderIntended) -> OrderIntended:
         """Return the intent with what versions changed of the terms that most of them do not name."""

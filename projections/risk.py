@@ -4,8 +4,11 @@ Everything comes from events: equity from `AccountMarked`, days from `SessionSch
 intents' own times. Exposure is computed from positions and marks when asked, never stored.
 """
 
-from collections import Counter, deque
+from bisect import bisect_right
+from collections import defaultdict
 from decimal import Decimal
+from itertools import chain
+from operator import attrgetter
 from typing import Protocol
 
 import msgspec
@@ -21,6 +24,7 @@ RATE_WINDOW_NS = 60_000_000_000
 
 _add = CONTEXT.add
 _subtract = CONTEXT.subtract
+_TS = attrgetter("ts")
 
 
 class Valuation(Protocol):
@@ -101,7 +105,7 @@ class Risk(Projection):
     """
 
     name = "risk"
-    version = 2
+    version = 3
     state_type = RiskState
 
     def __init__(self, positions: PositionsView, valuation: Valuation, exchange: str | None = None) -> None:
@@ -111,8 +115,9 @@ class Risk(Projection):
         self._calendar = Calendar()
         self._tracks: dict[tuple[str, str], EquityTrack] = {}
         self._days: dict[tuple[str, str], Decimal] = {}  # results of the day, as far as asked for
-        self._intents: deque[OrderIntended] = deque()  # of the last minute
-        self._counts: dict[str, int] = {}  # of them, by account
+        # By account, those of the last minute and some before: they go at full minutes. Each order comes in
+        # here, and few rules ask.
+        self._intents: defaultdict[str, list[OrderIntended]] = defaultdict(list)
         self._look_ts = 0  # from when on the date may have changed; it does so at full minutes
         super().__init__(
             {
@@ -173,21 +178,30 @@ class Risk(Projection):
             since < intent.ts <= ts
             and strategy in (None, intent.strategy)
             and account in (None, intent.account)
-            for intent in self._intents
+            for intent in chain.from_iterable(self._intents.values())
         )
 
     def intents_last_minute(self, account: str) -> int:
         """Return how many orders were intended in the 60 s up to the last one of any account."""
-        return self._counts.get(account, 0)
+        intents = self._intents.get(account, ())
+        return len(intents) - bisect_right(intents, self._minute_began(), key=_TS)
 
     def recent(self, since_ts: int) -> list[OrderIntended]:
         """Return the orders intended after `since_ts`, at most a minute back, the latest first."""
-        found: list[OrderIntended] = []
-        for intent in reversed(self._intents):
-            if intent.ts <= since_ts:
-                break
-            found.append(intent)
+        found = self._after(max(since_ts, self._minute_began()))
+        found.reverse()
         return found
+
+    def _after(self, ts: int) -> list[OrderIntended]:
+        """Return the orders intended after `ts`, by time and account."""
+        found = (
+            intents[bisect_right(intents, ts, key=_TS) :] for _, intents in sorted(self._intents.items())
+        )
+        return sorted(chain.from_iterable(found), key=_TS)
+
+    def _minute_began(self) -> int:
+        """Return the time after which an intent is one of the last minute, up to the last one."""
+        return max((intents[-1].ts for intents in self._intents.values()), default=0) - RATE_WINDOW_NS
 
     def _session(self, event: SessionScheduled, _seq: int) -> None:
         self._calendar.schedule(event)
@@ -219,23 +233,25 @@ class Risk(Projection):
             self._turn(event.ts)
 
     def _turn(self, ts: int) -> None:
-        """Begin the day, if it is another one than that of the last mark."""
+        """Begin the minute, and the day, if it is another one than that of the last mark."""
         self._look_ts = (ts // MINUTE_NS + 1) * MINUTE_NS
         date = self._calendar.date(self._exchange, ts)
         for key, track in self._tracks.items():
             if date is not None and track.turn(date):
                 self._days.pop(key, None)
+        self._forget(self._minute_began())
+
+    def _forget(self, ts: int) -> None:
+        """Forget the intents up to `ts`."""
+        for account, intents in list(self._intents.items()):
+            del intents[: bisect_right(intents, ts, key=_TS)]
+            if not intents:
+                del self._intents[account]
 
     def _intended(self, event: OrderIntended, _seq: int) -> None:
-        ts, account = event.ts, event.account
-        if ts >= self._look_ts:
-            self._turn(ts)
-        intents, counts = self._intents, self._counts
-        intents.append(event)
-        counts[account] = counts.get(account, 0) + 1
-        oldest = ts - RATE_WINDOW_NS
-        while intents[0].ts <= oldest:
-            counts[intents.popleft().account] -= 1
+        if event.ts >= self._look_ts:
+            self._turn(event.ts)
+        self._intents[event.account].append(event)
 
     def describe(self) -> str:
         """Return for example `risk: DU1 USD day 12.5 drawdown 0.01; 3 intents in the window`."""
@@ -244,7 +260,8 @@ class Risk(Projection):
             f"drawdown {track.drawdown:f}"
             for _, track in sorted(self._tracks.items())
         ]
-        return f"risk: {', '.join(days) or 'nothing marked'}; {len(self._intents)} intents in the window"
+        count = len(self._after(self._minute_began()))
+        return f"risk: {', '.join(days) or 'nothing marked'}; {count} intents in the window"
 
     def state(self) -> RiskState:
         """Return a snapshot."""
@@ -252,7 +269,7 @@ class Risk(Projection):
             applied_seq=self.applied_seq,
             tracks=[msgspec.structs.replace(track) for _, track in sorted(self._tracks.items())],
             sessions=self._calendar.sessions(),
-            intents=list(self._intents),
+            intents=self._after(self._minute_began()),
         )
 
     def restore(self, state: RiskState) -> None:
@@ -262,6 +279,7 @@ class Risk(Projection):
         self._tracks = {
             (track.account, track.currency): msgspec.structs.replace(track) for track in state.tracks
         }
-        self._intents = deque(state.intents)
-        self._counts = dict(Counter(intent.account for intent in state.intents))
+        self._intents.clear()
+        for intent in state.intents:
+            self._intents[intent.account].append(intent)
         self.applied_seq = state.applied_seq

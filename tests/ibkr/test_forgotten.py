@@ -248,8 +248,8 @@ def test_an_orders_id_names_its_strategy(order, strategy):
 def forgets_entries(monkeypatch):
     """Forget what ended, whatever else is of it."""
 
-    def forget(self, keep):
-        for order in list(self._idle)[: len(self._idle) - keep]:
+    def forget(self):
+        for order in list(self._idle)[: len(self._idle) - self._keep]:
             del self._idle[order]
             for exec_id in self._orders.pop(order).executions:
                 del self._executions[exec_id]

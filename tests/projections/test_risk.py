@@ -1,6 +1,7 @@
 """Exposure, the day's result, drawdown and the order rate, from events alone."""
 
 import pytest
+from msgspec.structs import replace
 
 from core.events import AccountMarked, CashAdjusted, FxRateReported, SessionScheduled, Trade
 from projections.account import Account
@@ -117,6 +118,33 @@ def test_the_rate_counts_the_last_sixty_seconds_of_event_time():
 def test_the_window_forgets_what_is_older_than_a_minute():
     risk = build(*(intent(str(n), ts=n * 10 * SECOND) for n in range(100)))
     assert len(risk.state().intents) == 6
+
+
+@pytest.mark.parametrize("seconds", [65, 100, 119, 121, 299])
+def test_a_snapshot_taken_at_any_second_counts_what_the_whole_log_does(seconds):
+    intents = [intent(str(n), ts=n * SECOND // 2) for n in range(2 * seconds + 1)]
+    risk, restored = build(*intents), build()
+    restored.load(risk.encoded())
+    for after in (1, 20, 70):
+        feed_all((risk, restored), intent(f"{after}", ts=(seconds + after) * SECOND))
+        assert restored.digest() == risk.digest()
+        assert restored.intents_last_minute(ACCOUNT) == risk.intents_last_minute(ACCOUNT)
+        assert restored.recent(0) == risk.recent(0)
+
+
+def test_the_rate_of_an_account_counts_up_to_the_last_order_of_any():
+    others = [replace(intent(f"b{n}", ts=n * SECOND), account="DU2") for n in (10, 20, 30)]
+    risk = build(*(intent(f"a{n}", ts=n * SECOND) for n in (10, 20)), *others)
+    feed(risk, replace(intent("b75", ts=75 * SECOND), account="DU2"))
+    assert (risk.intents_last_minute(ACCOUNT), risk.intents_last_minute("DU2")) == (1, 3)
+    assert [i.order for i in risk.recent(0)] == ["b75", "b30", "b20", "a20"]
+    assert [i.order for i in risk.recent(25 * SECOND)] == ["b75", "b30"]
+    assert risk.intents_last_minute("DU3") == 0
+
+
+def test_orders_of_hours_are_not_held():
+    risk = build(*(intent(str(n), ts=n * SECOND) for n in range(10_000)))
+    assert sum(map(len, risk._intents.values())) <= 120
 
 
 def test_the_line_names_account_day_and_drawdown():

@@ -266,8 +266,8 @@ class Broken(Holding):
         """Return positions whose holdings have the mistake."""
 
         class Mistaken(Positions):
-            def _open(self, account, instrument):
-                holding = super()._open(account, instrument)
+            def _open(self, key):
+                holding = super()._open(key)
                 holding.__class__ = cls
                 return holding
 
@@ -305,8 +305,8 @@ class RefoldsTheRestAlone(Broken):
 class Resurrects(Orders):
     """Does not remember what it forgot."""
 
-    def _forget(self, keep):
-        super()._forget(keep)
+    def _forget(self):
+        super()._forget()
         self._forgotten = Ids()
 
 
