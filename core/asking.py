@@ -54,6 +54,9 @@ class Terms(TypedDict, total=False):
     oca: str
 
 
+NO_TERMS = Terms()
+
+
 class Bracket(msgspec.Struct, frozen=True):
     """The ids of a bracket's orders; an exit that was not asked for is empty."""
 
@@ -113,7 +116,7 @@ class Desk(Protocol):
         stop: Decimal | float | None,
         tif: TimeInForce,
         reason: str,
-        terms: Terms | None = None,
+        terms: Terms = NO_TERMS,
     ) -> str:
         """Ask for an order; return its id."""
 

@@ -61,8 +61,8 @@ class Decisions:
         # What orders follow from: the composites and sizes made while handling the input at hand.
         self._grounds: dict[tuple[str, str], int] = {}
         self._takers: dict[type[Any], Callable[[Any, int, Record], None]] = {
-            OrderIntended: self._intent,
-            ModifyIntended: self._intent,
+            OrderIntended: self._order,
+            ModifyIntended: self._change,
             CancelIntended: self._cancel,
             OrderRetried: self._retry,
             Recorded: self._series,
@@ -103,11 +103,15 @@ class Decisions:
     ) -> None:
         record(request, at, None)
 
-    def _intent(self, request: OrderIntended | ModifyIntended, at: int, record: Record) -> None:
-        cause = None
-        if self._grounds:
-            cause = self._grounds.get((request.strategy, request.instrument))
-        self._decide(request, record(request, at, cause), at, record)
+    def _ground_of(self, intent: OrderIntended | ModifyIntended) -> int | None:
+        return self._grounds.get((intent.strategy, intent.instrument))
+
+    def _order(self, order: OrderIntended, at: int, record: Record) -> None:
+        seq = record(order, at, self._ground_of(order) if self._grounds else None)
+        self._decide(order, self.gate.judge(order), seq, at, record)
+
+    def _change(self, change: ModifyIntended, at: int, record: Record) -> None:
+        self._decide_change(change, record(change, at, self._ground_of(change)), at, record)
 
     def _malformed(self, request: Malformed, at: int, record: Record) -> None:
         """Refuse what no rule needs to be asked about."""
@@ -115,15 +119,32 @@ class Decisions:
         record(refused(request.intent, request.why), at, seq)
         self._tell(request.intent.order)
 
-    def _decide(self, request: OrderIntended | ModifyIntended, seq: int, at: int, record: Record) -> None:
-        verdict = self.gate.judge(request)
+    def _decide(
+        self,
+        intent: OrderIntended | ModifyIntended,
+        verdict: RiskApproved | RiskRefused,
+        seq: int,
+        at: int,
+        record: Record,
+    ) -> None:
+        """Do as the verdict on an intent (`seq`) says: send it, or refuse it, unless it is held instead."""
         if type(verdict) is RiskApproved:
-            self._send(request, verdict, at, record(verdict, at, seq), record)
-        elif why := self._hold_why(verdict, request):
-            self._hold(request, seq, why, at, record)
+            cause = record(verdict, at, seq)
+            send = OrderSendStarted(
+                intent.ts, intent.order, verdict.version, intent.account, intent.strategy, intent.instrument
+            )
+            self.effects.append(Effect(record(send, at, cause), intent))
+        elif why := self._hold_why(verdict, intent):
+            self._hold(intent, seq, why, at, record)
         else:
             record(verdict, at, seq)
-            self._tell(request.order)
+            self._tell(intent.order)
+
+    def _decide_change(self, change: ModifyIntended, seq: int, at: int, record: Record) -> None:
+        verdict = self.gate.judge_change(change)
+        if type(verdict) is RiskApproved:
+            self.holds.leaves(change)
+        self._decide(change, verdict, seq, at, record)
 
     def _bracket(self, request: Bracketed, at: int, record: Record) -> None:
         entry, exits = request.entry, request.exits
@@ -135,31 +156,21 @@ class Decisions:
             for intent in exits:
                 self._hold(intent, record(intent, at, None), why, at, record)
             return
-        self._decide_entry(entry, verdict, seq, at, record)
+        self._decide(entry, verdict, seq, at, record)
         for intent in exits:
             self._decide_exit(intent, verdict, record(intent, at, None), at, record)
-
-    def _decide_entry(
-        self, entry: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
-    ) -> None:
-        cause = record(verdict, at, seq)
-        if isinstance(verdict, RiskRefused):
-            self._tell(entry.order)
-        else:
-            self._send(entry, verdict, at, cause, record)
 
     def _decide_exit(
         self, intent: OrderIntended, verdict: RiskApproved | RiskRefused, seq: int, at: int, record: Record
     ) -> None:
         """Let the exit of a bracket share the verdict on its entry."""
+        own: RiskApproved | RiskRefused
         if isinstance(verdict, RiskRefused):
             name = intent.parent
-            why = Refusal("bracket", "an approved entry", name, f"{name} was refused")
-            record(refused(intent, why), at, seq)
-            self._tell(intent.order)
+            own = refused(intent, Refusal("bracket", "an approved entry", name, f"{name} was refused"))
         else:
-            approved = self.gate.approve(intent)
-            self._send(intent, approved, at, record(approved, at, seq), record)
+            own = self.gate.approve(intent)
+        self._decide(intent, own, seq, at, record)
 
     # -- what is held --------------------------------------------------------------------------
 
@@ -193,16 +204,15 @@ class Decisions:
             ]
             (first, seq), *others = freed
             exits = [(i, n) for i, n in others if isinstance(i, OrderIntended) and i.parent == first.order]
-            if isinstance(first, OrderIntended) and exits:
-                verdict = self.gate.judge_bracket(first, [intent for intent, _ in exits])
-                self._decide_entry(first, verdict, seq, at, record)
+            if isinstance(first, OrderIntended):
+                legs = [intent for intent, _ in exits]
+                verdict = self.gate.judge_bracket(first, legs) if legs else self.gate.judge(first)
+                self._decide(first, verdict, seq, at, record)
                 for intent, number in exits:
                     self._decide_exit(intent, verdict, number, at, record)
-            else:
-                self._decide(first, seq, at, record)
-            for change, number in others:
-                if not isinstance(change, OrderIntended):
-                    self._decide(change, number, at, record)
+            for change, number in freed:
+                if isinstance(change, ModifyIntended):
+                    self._decide_change(change, number, at, record)
 
     def lapse(self, record: Record, why: str, *, tell: bool = True) -> None:
         """End what is held: nothing is kept for another session, nor from one that broke off."""
@@ -221,30 +231,15 @@ class Decisions:
     def _closing(self, request: Closing, at: int, record: Record) -> None:
         intent = request.intent
         who = (intent.account, intent.strategy, intent.instrument)
-        seq = record(intent, at, None)
         verdict = RiskApproved(intent.ts, intent.order, 1, *who, PROFILE)
-        self._send(intent, verdict, at, record(verdict, at, seq), record)
-
-    def _send(
-        self,
-        intent: OrderIntended | ModifyIntended,
-        verdict: RiskApproved,
-        at: int,
-        cause: int,
-        record: Record,
-    ) -> None:
-        if type(intent) is ModifyIntended:
-            self.holds.leaves(intent)
-        account, strategy, instrument = intent.account, intent.strategy, intent.instrument
-        send = OrderSendStarted(intent.ts, intent.order, verdict.version, account, strategy, instrument)
-        self.effects.append(Effect(record(send, at, cause), intent))
+        self._decide(intent, verdict, record(intent, at, None), at, record)
 
     def _retry(self, request: OrderRetried, at: int, record: Record) -> None:
         seq = record(request, at, None)
         order = self._orders.get(request.order)
         assert order is not None
         again = intent_of(order, request.ts)
-        self._decide(again, seq, at, record)
+        self._decide(again, self.gate.judge(again), seq, at, record)
 
     def _cancel(self, request: CancelIntended, at: int, record: Record) -> None:
         known = self._orders.get(request.order)

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from core.agenda import AFTER_SCAN, Agenda
-from core.asking import Bracket, Exits, Terms, Times
+from core.asking import NO_TERMS, Bracket, Exits, Terms, Times
 from core.clock import local
-from core.drafting import NO_TERMS, Drafts
+from core.drafting import Drafts
 from core.errors import UsageError
 from core.events import (
     Event,
@@ -23,6 +23,7 @@ from core.money import ZERO
 from core.order_rules import Refusal
 from core.present import Present, Views
 from core.requests import (
+    TEXT_MAX,
     Bracketed,
     Defect,
     Malformed,
@@ -102,19 +103,27 @@ class StrategyDesk:
         stop: Decimal | float | None,
         tif: TimeInForce,
         reason: str,
-        terms: Terms | None = None,
+        terms: Terms = NO_TERMS,
     ) -> str:
         """Request a new order."""
         if not self.is_open:
             return ""
-        instrument, reason = text("instrument", instrument), words(reason)
+        # hot: as a rule both are stored as they are
+        if not (
+            type(instrument) is str
+            and type(reason) is str
+            and len(instrument) + len(reason) <= TEXT_MAX
+            and instrument.isascii()
+            and reason.isascii()
+        ):
+            instrument, reason = text("instrument", instrument), words(reason)
         try:
-            intent = self._drafts.order(
-                instrument, side, quantity, limit, stop, tif, reason, terms or NO_TERMS
-            )
+            intent = self._drafts.order(instrument, side, quantity, limit, stop, tif, reason, terms)
         except Defect as defect:
             return self._refuse(self._drafts.refused(instrument, reason, defect.why))
-        self._request(intent)
+        if len(self._requests) >= MAX_REQUESTS_A_STEP:  # hot: as `_request` does
+            raise _endless()
+        self._requests.append(intent)
         return intent.order
 
     def refuse(self, instrument: str, reason: str, rule: str, limit: str, value: str, message: str) -> str:
@@ -227,7 +236,7 @@ class StrategyDesk:
 
     def _request(self, request: Event | Bracketed | Malformed) -> None:
         if len(self._requests) >= MAX_REQUESTS_A_STEP:
-            raise UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while handling one event")
+            raise _endless()
         self._requests.append(request)
 
     def set_timer(self, name: str, at: int | None = None, after_s: float | None = None) -> None:
@@ -261,3 +270,7 @@ class StrategyDesk:
         if session is None:
             raise UsageError(f"no session of {exchange} is known now: clock timers need one")
         return local(session.date, clock, session.timezone)
+
+
+def _endless() -> UsageError:
+    return UsageError(f"more than {MAX_REQUESTS_A_STEP} requests while handling one event")

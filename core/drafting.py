@@ -8,15 +8,14 @@ from typing import Any, cast, get_args
 
 from msgspec.structs import replace
 
-from core.asking import Bracket, Exits, Terms, Times
-from core.events import CancelIntended, ModifyIntended, OrderIntended, Side, TimeInForce
+from core.asking import NO_TERMS, Bracket, Exits, Terms, Times
+from core.events import CancelIntended, ModifyIntended, OrderIntended, OrderType, Side, TimeInForce
 from core.money import ZERO, plain
 from core.order_rules import Refusal, order_type
 from core.present import Present
 from core.requests import Bracketed, Defect, Malformed, amount, exact, flag, moment, shown, text
 from core.views import Order, OrdersView
 
-NO_TERMS = Terms()
 _SIDES: tuple[str, ...] = get_args(Side)
 _TIFS: tuple[str, ...] = get_args(TimeInForce)
 _BUY: Side = "BUY"
@@ -52,20 +51,22 @@ class Drafts:
     def order(
         self,
         instrument: str,
-        side: Any,
+        side: Side,
         quantity: Decimal | int,
         limit: Decimal | float | None,
         stop: Decimal | float | None,
-        tif: Any,
+        tif: TimeInForce,
         reason: str,
         terms: Terms = NO_TERMS,
     ) -> OrderIntended:
         """Return a new order; raises `Defect`, whose refusal `refused` puts under the same id."""
         self._drafted += 1
-        if side is not _BUY and side is not _SELL:  # hot: as a rule it is one of these very words
-            _check_side(side)
         if tif is not _DAY:  # hot: as a rule it is the very default
             _check_tif(tif)
+        size = amount(quantity)
+        kind: OrderType = "MKT"
+        if not (limit is None and stop is None):
+            kind, limit, stop = order_type(limit, stop), exact("limit", limit), exact("stop", stop)
         intent = OrderIntended(
             self._present.ts,
             f"{self._prefix}{self._drafted}",
@@ -73,10 +74,10 @@ class Drafts:
             self._strategy,
             instrument,
             side,
-            amount(quantity),
-            "MKT" if limit is stop is None else order_type(limit, stop),
-            None if limit is None else exact("limit", limit),
-            None if stop is None else exact("stop", stop),
+            size,
+            kind,
+            limit,
+            stop,
             tif,
             reason,
         )
@@ -110,6 +111,7 @@ class Drafts:
                 message = "a bracket needs take_profit=, stop_loss=, trail= or trail_pct="
                 raise Defect("bracket", "an exit", "none", message)
             exits_at = (exact("take_profit", profit), exact("stop_loss", loss))
+            _check_side(side)  # which only a bracket is told: the others are named for theirs
             entry = self.order(instrument, side, quantity, limit, stop, tif, reason)
             return self._bracket(entry, *exits_at, trail)
         except Defect as defect:

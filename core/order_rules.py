@@ -89,13 +89,11 @@ def order_type(
 
 def order_defect(intent: OrderIntended) -> Refusal | None:
     """Return what is wrong with a new order by itself, or `None`."""
-    kind, tif, quantity = intent.type, intent.tif, intent.quantity
-    found = None if ZERO < quantity <= QUANTITY_MAX else _quantity(quantity)
-    priced = kind != "MKT" or intent.limit is not None or intent.stop is not None
-    timed = tif != "DAY" or intent.good_till is not None
-    if not (priced or timed or intent.trail is not None or intent.trail_pct is not None):
-        return found  # hot: most orders are at market, for the day
-    return found or _prices(intent, kind) or _time(tif, kind, intent.good_till, intent.ts)
+    return (
+        _quantity(intent.quantity)
+        or _prices(intent, intent.type)
+        or _time(intent.tif, intent.type, intent.good_till, intent.ts)
+    )
 
 
 def version_defect(intent: ModifyIntended, order: Order) -> Refusal | None:

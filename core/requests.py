@@ -23,7 +23,6 @@ from core.order_rules import QUANTITY_MAX, Refusal
 TEXT_MAX = 4_000
 """Characters of a text that are kept: a reason is for people."""
 _SHOWN_MAX = 80
-_QUICK_MAX = 10**15
 _NO_NUMBER = (InvalidEvent, TypeError, ValueError, ArithmeticError)
 _N = TypeVar("_N")
 
@@ -114,20 +113,19 @@ def exact_or_nan(name: str, value: Decimal | float) -> Decimal:
         return Decimal("NaN")
 
 
-@lru_cache(maxsize=4_096)  # hot: most orders are of a quantity that was asked for before
-def _amount(value: Decimal | float) -> Decimal:
-    return money(_decimal(value))
-
-
 def amount(value: Decimal | float) -> Decimal:
     """Return a quantity as exact money; raises `Defect` for no number, or a negative one."""
-    if type(value) is int and 0 <= value <= _QUICK_MAX:  # hot: nearly every quantity
-        return money(value)
     try:
-        found = _amount(value if type(value) is Decimal else _no_truth(value))
+        return _amount(value)
     except _NO_NUMBER as error:
         message = f"quantity {shown(value)}: expected a number below 1e30, such as 100"
         raise Defect("quantity", "a number below 1e30", value, message) from error
+
+
+# hot: most orders are of a quantity that was asked for before. By type: 1 is a quantity, and True is none.
+@lru_cache(maxsize=4_096, typed=True)
+def _amount(value: Decimal | float) -> Decimal:
+    found = money(_decimal(_no_truth(value)))
     if found < ZERO:
         message = f"a quantity of {shown(value, str)} is no order: buy or sell a positive one"
         raise Defect("quantity", "above 0", value, message)

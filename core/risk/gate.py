@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import UnknownInstrument
 from core.events import CancelIntended, ModifyIntended, OrderIntended, RiskApproved, RiskRefused
 from core.money import ZERO, plain, price, written
-from core.order_rules import Refusal, bracket_defect, order_defect, version_defect
+from core.order_rules import QUANTITY_MAX, Refusal, bracket_defect, order_defect, version_defect
 from core.plugged import PluginRaised
 from core.risk.exposure import Case, UnknownRate
 from core.risk.limits import Limits
@@ -25,6 +25,8 @@ from core.views import GateView, Order
 
 Intent = OrderIntended | ModifyIntended
 _Least = tuple[str, Reading]
+_Found = Refusal | _Least | None
+"""Why not, or the reading of the rule that has least left; `None` if no rule was asked."""
 GATE = "gate"
 """The rule of a verdict that says: nothing may leave."""
 
@@ -46,27 +48,43 @@ class RiskGate:
         own: Sequence[LoadedRule] = (),
     ) -> None:
         self._rules = [*active(limits), *rules_of(own)]
+        self._asks = gate is not None or bool(self._rules)  # whether more than what is no order is refused
         self._state = state
         self._priced = priced
         self._gate = gate
         self._tradable: set[str] = set()  # instruments that were found to be defined and priced
         self.profile = limits.profile
 
-    def judge(self, intent: Intent, entry_stop: Decimal | None = None) -> RiskApproved | RiskRefused:
-        """Return the verdict on a new order or version; `entry_stop` is where its bracket's stop lies."""
-        if isinstance(intent, ModifyIntended):
-            refusal = self._check_working(intent) or self._check_instrument(intent)
-        else:
-            # hot: most orders are in an instrument that one was in before
-            known = intent.instrument in self._tradable
-            refusal = (None if known else self._check_instrument(intent)) or order_defect(intent)
-        if refusal is None and self._gate is not None:
-            refusal = self._check_gate(intent, self._gate)
-        reading: _Least | None = None
-        if refusal is None and self._rules:
-            found = self._check_limits(intent, entry_stop)
-            refusal, reading = (found, None) if isinstance(found, Refusal) else (None, found)
-        return self.approve(intent, reading) if refusal is None else refused(intent, refusal)
+    def judge(self, order: OrderIntended, entry_stop: Decimal | None = None) -> RiskApproved | RiskRefused:
+        """Return the verdict on a new order; `entry_stop` is where its bracket's stop lies."""
+        found: _Found = None
+        # hot: most orders are at market, for the day, in an instrument that another was in before
+        if not (
+            order.instrument in self._tradable
+            and order.type == "MKT"
+            and order.tif == "DAY"
+            and order.limit is None
+            and order.stop is None
+            and order.trail is None
+            and order.trail_pct is None
+            and order.good_till is None
+            and ZERO < order.quantity <= QUANTITY_MAX
+        ):
+            found = self._check_instrument(order) or order_defect(order)
+        if found is None:
+            if not self._asks:  # hot: what `approve` returns
+                return RiskApproved(
+                    order.ts, order.order, 1, order.account, order.strategy, order.instrument, self.profile
+                )
+            found = self._ask(order, entry_stop)
+        return self._verdict(order, 1, found)
+
+    def judge_change(self, change: ModifyIntended) -> RiskApproved | RiskRefused:
+        """Return the verdict on a new version of an order."""
+        found: _Found = self._check_working(change) or self._check_instrument(change)
+        if found is None and self._asks:
+            found = self._ask(change, None)
+        return self._verdict(change, change.version, found)
 
     def judge_bracket(
         self, parent: OrderIntended, children: Sequence[OrderIntended]
@@ -81,15 +99,10 @@ class RiskGate:
             return refused(parent, defect)
         return self.judge(parent, next((c.stop for c in children if c.stop is not None), None))
 
-    def approve(self, intent: Intent, tightest: _Least | None = None) -> RiskApproved:
-        """Return the approval of an intent, with the numbers of the rule that has least left."""
-        version = intent.version if type(intent) is ModifyIntended else 1
-        account, strategy, instrument = intent.account, intent.strategy, intent.instrument
-        if tightest is None:
-            return RiskApproved(intent.ts, intent.order, version, account, strategy, instrument, self.profile)
-        rule, reading = tightest
-        who = (account, strategy, instrument, self.profile)
-        return RiskApproved(intent.ts, intent.order, version, *who, rule, *_numbers(reading))
+    def approve(self, order: OrderIntended) -> RiskApproved:
+        """Return the approval of an order that no limit is asked about."""
+        who = (order.account, order.strategy, order.instrument)
+        return RiskApproved(order.ts, order.order, 1, *who, self.profile)
 
     @property
     def free(self) -> bool:
@@ -111,6 +124,19 @@ class RiskGate:
         known = isinstance(intent, OrderIntended) or self._state.orders.get(intent.order) is not None
         adds = known and gate.closed(name) is None and gate.entries_closed(name) is not None
         return adds and not self._reduces(intent)
+
+    def _ask(self, intent: Intent, entry_stop: Decimal | None) -> _Found:
+        """Return what the gate and the limits say of what is an order by itself."""
+        refusal = None if self._gate is None else self._check_gate(intent, self._gate)
+        return self._check_limits(intent, entry_stop) if refusal is None and self._rules else refusal
+
+    def _verdict(self, intent: Intent, version: int, found: _Found) -> RiskApproved | RiskRefused:
+        """Return the verdict that was found, an approval with the numbers of the rule that has least left."""
+        if isinstance(found, Refusal):
+            return refused(intent, found)
+        numbers = () if found is None else (found[0], *_numbers(found[1]))
+        who = (intent.account, intent.strategy, intent.instrument)
+        return RiskApproved(intent.ts, intent.order, version, *who, self.profile, *numbers)
 
     def _check_gate(self, intent: Intent, gate: GateView) -> Refusal | None:
         why = gate.closed(intent.instrument)
@@ -170,8 +196,7 @@ class RiskGate:
         case = Case(proposal, state, entering, own, entry_stop)
         return None if case.reduces else case
 
-    def _check_limits(self, intent: Intent, entry_stop: Decimal | None) -> Refusal | _Least | None:
-        """Return why not, or the reading of the rule that has least left; `None` if no rule was asked."""
+    def _check_limits(self, intent: Intent, entry_stop: Decimal | None) -> _Found:
         case = self._case(intent, entry_stop)
         if case is None:
             return None

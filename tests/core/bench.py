@@ -33,6 +33,7 @@ from core.signals.composite import SignalRules
 from core.sizing.rules import SizingRules
 from core.step import Step
 from core.strategy import Parameters, Strategy, Subscription
+from core.views import GateView
 from projections.sessions import Sessions
 
 D = Decimal
@@ -215,9 +216,10 @@ class Bench:
         )
         self.broker.tape = self.tape
         w = self.world
-        state = RiskState(w.account, w.positions, w.orders, w.quotes, sessions, w.risk, "USD")
+        self._limits = limits
+        self._state = RiskState(w.account, w.positions, w.orders, w.quotes, sessions, w.risk, "USD")
         views = w.views(signals, sizing)
-        self.step = Step(RiskGate(limits, state), views, self.agenda, 2 if past else 1, ACCOUNT, "USD")
+        self.step = Step(RiskGate(limits, self._state), views, self.agenda, 2 if past else 1, ACCOUNT, "USD")
         for n, item in enumerate(strategies):
             name, strategy = item if isinstance(item, tuple) else (f"s{n or ''}", item)
             self.step.seat(name, strategy)
@@ -225,6 +227,10 @@ class Bench:
         self.loop = loop(self.tape, self.broker, self.step, self.agenda, w.quotes.book, w.folds(), sampler)
         if not past:
             self.loop.record(CashAdjusted(BEGIN, ACCOUNT, "USD", D(cash), "starting cash"), 0, None)
+
+    def guard(self, gate: GateView) -> None:
+        """Let `gate` say whether orders may leave, as in live trading."""
+        self.step.decisions.gate = RiskGate(self._limits, self._state, gate=gate)
 
     def run(
         self, events: Iterable[Event], *, cuts: Sequence[int] | None = None, warm_up: Iterable[Event] = ()

@@ -220,6 +220,16 @@ def test_a_reason_of_any_kind_is_kept_as_text_that_can_be_stored():
         assert intent.reason == kept
 
 
+def test_an_instrument_of_any_name_is_refused_under_one_that_can_be_stored():
+    for name, kept in (("\ud800", "?"), ("x" * 5_000, "x" * 3_999 + "…")):
+        bench = Bench(Script({1: lambda s, n=name: s.buy(n, 1, reason="r")}))
+        bench.run([trade(OPEN, 10.0), trade(OPEN + S, 10.0)])
+        storable(bench)
+        (intent,) = bench.recorded(OrderIntended)
+        (refused,) = bench.recorded(RiskRefused)
+        assert (intent.instrument, refused.rule) == (kept, "instrument")
+
+
 def test_a_price_with_more_digits_than_money_has_is_rounded_to_eight_places():
     bench = Bench(
         Script({1: lambda s: s.buy("ACME", 1, limit=D("9.123456789012345"), reason="r")}),

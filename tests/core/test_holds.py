@@ -55,8 +55,7 @@ def tick(at, price=10.0):
 def held_at(bench, rule=MINUTE):
     """Put the real gate of a live session into a bench."""
     world, step = bench.world, bench.step
-    gate = world.go_live(delayed_data=False)
-    step.decisions.gate._gate = gate
+    bench.guard(world.go_live(delayed_data=False))
     step.decisions.holds = Holds(
         rule, world.orders, bench.agenda, step.decisions.gate.passing, step.decisions.gate.waits
     )

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from core.events import OrderIntended, OrderSendStarted, RiskApproved, RiskRefused
 from core.order_rules import bracket_defect
@@ -64,6 +65,28 @@ def test_what_does_not_fit_together_is_refused_in_words(terms, rule, says):
     (refused,) = bench.recorded(RiskRefused)
     assert (refused.rule, says in refused.message) == (rule, True), refused.message
     assert bench.recorded(OrderSendStarted) == []
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"instrument": "NONE"},
+        {"type": "LMT"},
+        {"tif": "GTD"},
+        {"limit": D(9)},
+        {"stop": D(9)},
+        {"trail": D(1)},
+        {"trail_pct": D("0.1")},
+        {"good_till": OPEN + S},
+        {"quantity": D(0)},
+        {"quantity": D(10**13)},
+    ],
+)
+def test_a_defect_is_found_in_whatever_follows_an_order_without_one(terms):
+    bench = asked(lambda s: s.buy("ACME", 1, reason="r"))
+    gate, (plain,) = bench.step.decisions.gate, bench.recorded(OrderIntended)
+    assert isinstance(gate.judge(plain), RiskApproved)
+    assert isinstance(gate.judge(replace(plain, **terms)), RiskRefused)
 
 
 def test_a_bracket_is_three_orders_bound_to_its_entry():

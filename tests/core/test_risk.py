@@ -446,7 +446,7 @@ class Doors:
 
 def judged_at(doors, plan):
     bench = Bench(Script(plan))
-    bench.step.decisions.gate._gate = doors
+    bench.guard(doors)
     bench.run(ticks(10, 10, 10, 10))
     return verdicts(bench)
 

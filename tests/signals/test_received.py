@@ -10,6 +10,7 @@ from core.errors import InvalidEvent
 from core.events import (
     CompositeSignal,
     Entry,
+    ModifyIntended,
     OrderIntended,
     SignalReceived,
     SignalSourcesChanged,
@@ -159,6 +160,22 @@ def test_an_order_names_the_composite_it_follows_from():
     assert [(part["source"], part["share"], part["part"]) for part in parts] == [("bma", 1.0, 0.9)]
     (sources,) = bench.recorded(SignalSourcesChanged)
     assert (sources.used, json.loads(sources.dropped)) == ("bma", {"lstm": "missing", "rsi": "not ready"})
+
+
+def test_a_change_of_an_order_names_the_composite_it_follows_from():
+    class Changer(Follower):
+        def on_trade(self, trade):
+            if self.working_orders():
+                self.composite("ACME", {"rsi": None})
+                self.modify("s-1-1", quantity=2, reason="signal")
+            else:
+                self.buy("ACME", 1, limit=5, reason="rests")
+
+    bench = bench_of(Changer())
+    bench.run([trade(OPEN, 10), signal(OPEN + 1, value=1.0), trade(OPEN + 2, 10)])
+    (composite,) = [e for e in bench.tape.entries if isinstance(e.event, CompositeSignal)]
+    (change,) = [e for e in bench.tape.entries if isinstance(e.event, ModifyIntended)]
+    assert change.cause == composite.seq
 
 
 def test_a_changed_set_of_sources_and_a_changed_stance_are_recorded_once_each():
