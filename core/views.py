@@ -3,7 +3,7 @@
 They are read-only: projections implement them, nobody outside a projection changes its state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -198,6 +198,10 @@ class InstrumentsView(Protocol):
 
     def instrument(self, instrument: str) -> InstrumentDefined:
         """Return the definition; raises `UnknownInstrument`."""
+
+    @property
+    def definitions(self) -> Mapping[str, InstrumentDefined]:
+        """The definitions by instrument: the live mapping, for those who look often."""
 
     def session(self, exchange: str, ts: int) -> SessionScheduled | None:
         """Return the session whose `begin`..`end` holds `ts`."""

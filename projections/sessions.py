@@ -1,7 +1,8 @@
 """Instruments, feeds and the session calendar, as the log defined them; the latest definition wins."""
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from core.errors import UnknownInstrument
 from core.events import FeedDefined, InstrumentDefined, SessionScheduled
@@ -113,6 +114,7 @@ class Sessions(Projection):
 
     def __init__(self) -> None:
         self._instruments: dict[str, InstrumentDefined] = {}
+        self.definitions: Mapping[str, InstrumentDefined] = MappingProxyType(self._instruments)
         self._feeds: dict[str, FeedDefined] = {}
         self._calendar = Calendar()
         super().__init__(
@@ -188,7 +190,9 @@ class Sessions(Projection):
 
     def restore(self, state: SessionsState) -> None:
         """Replace the state by a snapshot."""
-        self._instruments, self._feeds = dict(state.instruments), dict(state.feeds)
+        self._instruments.clear()  # in place: `definitions` shows it
+        self._instruments.update(state.instruments)
+        self._feeds = dict(state.feeds)
         self._calendar = Calendar(state.sessions)
         self.applied_seq = state.applied_seq
 

@@ -12,6 +12,8 @@ from core.matching.cutoffs import BAR_CUTOFF_NS, cutoff_ns
 from core.price_steps import steps_of
 from core.views import BookView, InstrumentsView
 
+_IMMEDIATE = frozenset({"IOC", "FOK"})
+
 
 class Admission:
     """Admits an instrument's orders.
@@ -39,12 +41,24 @@ class Admission:
         self._rounds = in_bars and not adjusted
         self._next_open = next_open
         self._lasting = False  # whether it is known not to expire
+        self._plain = False  # whether that is so, in tick mode
         self._day = (0, 0)  # from when to before when orders for the day end at the latter
 
     def admit(self, order: Resting, ts: int) -> str:
         """Give an order its times and prices; return why it is refused, or nothing."""
         intent = order.intent
+        begin, end = self._day
+        if (
+            self._plain
+            and begin <= ts < end
+            and intent.tif == "DAY"
+            and not intent.outside_rth
+            and order.type != "MOC"
+        ):
+            order.expires = end  # hot: what all of the below comes to, as a rule
+            return ""
         tif = intent.tif
+        order.immediate = tif in _IMMEDIATE
         if not self._lasting and (refused := self._expired(ts)):
             return refused
         if order.type == "MOC":
@@ -53,7 +67,7 @@ class Admission:
             order.opens = self._hours.next_open(ts)
         elif self._in_bars:
             self._in_bar_mode(order, ts)
-            if order.due != NEVER:
+            if order.due is not None:
                 return ""
         if tif == "DAY":
             order.expires = self._end_of_day(order, ts)
@@ -94,9 +108,11 @@ class Admission:
             order.opens = ts
         elif intent.tif in ("DAY", "GTC") and self._waits_for_the_close(order, ts):
             # As a market-on-close: what the session's bar will say is known then.
-            order.due = self._hours.next_close(ts)
-            if ts > order.due - BAR_CUTOFF_NS:
-                order.due, order.opens = NEVER, self._hours.next_open(ts)
+            due = self._hours.next_close(ts)
+            if ts > due - BAR_CUTOFF_NS:
+                order.opens = self._hours.next_open(ts)
+            elif due != NEVER:
+                order.due = due
 
     def _waits_for_the_close(self, order: Resting, ts: int) -> bool:
         """Return whether an order within a session has no fresh price before the bar of all of it."""
@@ -108,6 +124,7 @@ class Admission:
         definition = self._instruments.instrument(self._instrument)
         if not definition.expiry:
             self._lasting = True
+            self._plain = not self._in_bars
             return ""
         session = self._hours.session(ts)
         today = session.date if session is not None else iso(ts, definition.timezone)[:10]

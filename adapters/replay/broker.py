@@ -25,12 +25,12 @@ from core.events import (
     ModifyIntended,
     OrderIntended,
     OrderSent,
+    OrderStatus,
     Quote,
     QuoteBar,
     Trade,
 )
 from core.matching import FillModel, Recall, Resting, fills_on_arrival, start_trail
-from core.money import ZERO
 from core.order_rules import LASTING
 from core.price_steps import PriceSteps, steps_of
 from core.views import BookView, InstrumentsView
@@ -150,7 +150,7 @@ class SimulatedBroker:
         for order, over in resting:
             if not over and order.expires != NEVER:
                 self._expire_at(order.expires)
-            if not over and order.due != NEVER:
+            if not over and order.due is not None:
                 self._close_at(order.due, self._pits[order.intent.instrument])
 
     def scan(self, event: Event) -> Sequence[Event]:
@@ -179,7 +179,8 @@ class SimulatedBroker:
             self._modify(order, request, facts, ts)
 
     def _too_late(self, request: ModifyIntended | CancelIntended, ts: int) -> Event:
-        done, _ = self._working.outcome(request.order) or ("Rejected", ZERO)
+        past = self._working.ended(request.order)
+        done: OrderStatus = (past is not None and past.ended) or "Rejected"
         message = f"too late: the order was {done.lower()} before"
         if isinstance(request, ModifyIntended):  # the version is void; the order is what it was
             return status(ts, request, request.version, "Rejected", message)
@@ -207,16 +208,16 @@ class SimulatedBroker:
         pit = self._pits[intent.instrument]
         order = Resting.arrived(intent, ts)
         refused = pit.admission.admit(order, ts)
-        if not refused and (intent.parent or intent.oca):
-            refused = self._working.join(order)
+        if intent.parent or intent.oca:
+            refused = refused or self._working.join(order)
         if refused:
-            self._working.reject(intent, refused, facts, ts)
+            self._working.reject(order, refused, facts, ts)
             return
         self._working.add(order, facts, ts)
         expires = order.expires
         if expires != self._expiring and expires != NEVER:  # noqa: PLR1714 - hot: `in` makes a tuple
             self._expire_at(expires)
-        if order.due != NEVER:
+        if order.due is not None:
             self._close_at(order.due, pit)
         if pit.in_bars and order.listed and fills_on_arrival(order):
             pit.fill_on_arrival(order, facts, ts)

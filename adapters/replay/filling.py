@@ -7,7 +7,7 @@ about when an order fills (`core.matching` does) and knows no order but the one 
 from decimal import ROUND_FLOOR, Decimal
 from typing import TypeAlias
 
-from core.clock import NEVER
+from adapters.replay.working import Working
 from core.commissions import CommissionModel
 from core.events import Bar, CommissionReported, Event, Filled, InstrumentDefined, Quote, Trade
 from core.matching import FillModel, Resting
@@ -37,19 +37,69 @@ class Filler:
     """Makes an instrument's fills, by a fill model and a commission schedule."""
 
     def __init__(
-        self, instrument: str, dealing: Dealing, book: BookView, instruments: InstrumentsView
+        self,
+        instrument: str,
+        dealing: Dealing,
+        working: Working,
+        book: BookView,
+        instruments: InstrumentsView,
     ) -> None:
-        model = dealing.model
-        self.sized = model.partial_fills or model.volume_share is not None
         self._instrument = instrument
         self._dealing = dealing
-        self._model = model
+        self._working = working
+        self._plain = dealing.plain
+        self._model = model = dealing.model
+        self._sized = model.partial_fills or model.volume_share is not None
         self._book = book
-        self._instruments = instruments
+        self._definitions = instruments.definitions
         self._taken: dict[str, float] = {}  # displayed size, by side, or volume already taken
         # By price: the last quantity that filled whole, of what, and its exact price and commission.
         self._whole: dict[float, _Whole] = {}
         self._bar_ts: int | None = None  # the bar whose volume `_taken` speaks of
+
+    def fill(
+        self, order: Resting, at: float, event: Event | None, facts: list[Event], ts: int, venue: str
+    ) -> None:
+        """Fill what the market has of an order at this event, and report it with its commission."""
+        if self._plain:
+            quantity = order.remaining if order.filled else order.allowed  # hot: as a rule nothing has filled
+        else:
+            at, quantity = self._deal(order, at, event)
+        if not quantity:
+            return
+        dealing, instrument = self._dealing, self._instrument
+        dealing.fills += 1
+        exec_id = f"F-{dealing.fills}"
+        definition = self._definitions[instrument]
+        known, of, exact, fee = self._whole.get(at, _UNKNOWN)
+        # hot: the same order again, as a rule. Nothing in a schedule depends on more than this.
+        if not (known is quantity is order.quantity and of is definition):
+            exact, fee = self._charge(order, definition, quantity, at)
+        order.filled = CONTEXT.add(order.filled, quantity) if order.filled else quantity
+        intent = order.intent
+        name, account, strategy = intent.order, intent.account, intent.strategy
+        facts += (
+            Filled(ts, exec_id, name, account, strategy, instrument, intent.side, quantity, exact, venue),
+            CommissionReported(ts, exec_id, name, account, strategy, instrument, fee, definition.currency),
+        )
+        self._working.filled(order, quantity, facts, ts)
+
+    def _charge(
+        self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float
+    ) -> tuple[Decimal, Decimal]:
+        """Return the exact price, and what the schedule asks for the order so far less what was charged."""
+        exact = price(at)
+        fee = self._dealing.commission.commission(
+            definition, order.filled, order.charged, quantity, exact, order.traded_value
+        )
+        if quantity is order.quantity:  # whole: there is nothing to come
+            if len(self._whole) < _WHOLE_MAX:
+                self._whole[at] = (quantity, definition, exact, fee)
+            return exact, fee
+        order.charged = CONTEXT.add(order.charged, fee)
+        value = CONTEXT.multiply(CONTEXT.multiply(quantity, exact), definition.multiplier)
+        order.traded_value = CONTEXT.add(order.traded_value, value)
+        return exact, fee
 
     def renew(self, event: Trade | Quote) -> None:
         """Forget what was taken: a quote update shows fresh size, a trade has a volume of its own."""
@@ -57,15 +107,15 @@ class Filler:
             self._taken.clear()
         self._taken.pop(_VOLUME, None)
 
-    def deal(self, order: Resting, at: float, event: Event | None) -> tuple[float, Decimal]:
+    def _deal(self, order: Resting, at: float, event: Event | None) -> tuple[float, Decimal]:
         """Return the price and the quantity that an order gets at this event, by the fill model.
 
-        Only an auction is as plain as the match itself.
+        An auction has room for all, at its one price.
         """
-        if order.opens is not None or order.due != NEVER:
+        if order.opens is not None or order.due is not None:
             return at, order.remaining
         quantity = order.remaining
-        if self.sized and event is not None:
+        if self._sized and event is not None:
             quantity = self._available(order, event)
             if order.intent.tif == "FOK" and quantity < order.remaining:
                 quantity = ZERO
@@ -123,43 +173,8 @@ class Filler:
 
     def _slipped(self, order: Resting, at: float) -> float:
         """Return what a market order gets where the market is at `at`: a slippage worse, never free."""
-        steps = steps_of(self._instruments.instrument(self._instrument))
+        steps = steps_of(self._definitions[self._instrument])
         bid, ask = self._book.bid, self._book.ask
         spread = 0.0 if bid is None or ask is None else ask - bid
         slid = round(self._model.slippage.worse(at, steps, spread, up=order.side == "BUY"), 8)
         return slid if slid > 0 else min(at, float(steps.lowest))
-
-    def fill(
-        self, order: Resting, at: float, quantity: Decimal, facts: list[Event], ts: int, venue: str
-    ) -> None:
-        """Count a fill in the order and report it, with its commission."""
-        intent, dealing = order.intent, self._dealing
-        dealing.fills += 1
-        exec_id = f"F-{dealing.fills}"
-        definition = self._instruments.instrument(self._instrument)
-        known, of, exact, fee = self._whole.get(at, _UNKNOWN)
-        # hot: the same order again, as a rule. Nothing in a schedule depends on more than this.
-        if not (known is quantity is order.quantity and of is definition):
-            exact, fee = self._charge(order, definition, quantity, at)
-        order.filled = CONTEXT.add(order.filled, quantity) if order.filled else quantity
-        name, account, strategy, instrument = intent.order, intent.account, intent.strategy, self._instrument
-        side, currency = intent.side, definition.currency
-        facts += (
-            Filled(ts, exec_id, name, account, strategy, instrument, side, quantity, exact, venue),
-            CommissionReported(ts, exec_id, name, account, strategy, instrument, fee, currency),
-        )
-
-    def _charge(
-        self, order: Resting, definition: InstrumentDefined, quantity: Decimal, at: float
-    ) -> tuple[Decimal, Decimal]:
-        """Return the exact price, and what the schedule asks for the order so far less what was charged."""
-        exact = price(at)
-        fee = self._dealing.commission.commission(
-            definition, order.filled, order.charged, quantity, exact, order.traded_value
-        )
-        if quantity is order.quantity and len(self._whole) < _WHOLE_MAX:
-            self._whole[at] = (quantity, definition, exact, fee)
-        order.charged = CONTEXT.add(order.charged, fee)
-        value = CONTEXT.multiply(CONTEXT.multiply(quantity, exact), definition.multiplier)
-        order.traded_value = CONTEXT.add(order.traded_value, value)
-        return exact, fee

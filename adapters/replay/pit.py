@@ -8,7 +8,6 @@ business, and what a fill means for other orders that of `adapters.replay.workin
 from adapters.replay.admission import Admission
 from adapters.replay.filling import Dealing, Filler
 from adapters.replay.working import Working
-from core.clock import NEVER
 from core.events import Bar, Event, Quote, QuoteBar, Trade
 from core.matching import (
     Hours,
@@ -21,7 +20,6 @@ from core.matching import (
     match_tick,
     satisfies,
 )
-from core.money import ZERO
 from core.views import BookView, InstrumentsView
 
 
@@ -54,7 +52,7 @@ class Pit:
         )
         self._working = working
         self._resting = working.resting(instrument)
-        self._filler = Filler(instrument, dealing, book, instruments)
+        self._filler = Filler(instrument, dealing, working, book, instruments)
         self._plain = dealing.plain
         self._trigger = dealing.model.trigger
 
@@ -70,8 +68,8 @@ class Pit:
             self._filler.renew(event)
         # hot: within the span that was asked for last, as a rule
         regular = hours.is_open if hours.begin <= ts < hours.end else hours.regular(ts)
-        for order in self._resting[:]:
-            if order.due != NEVER or not order.listed:
+        for order in self._resting.copy():
+            if order.due is not None or not order.listed:
                 continue
             if not (regular or order.intent.outside_rth):
                 at = None
@@ -80,8 +78,8 @@ class Pit:
             else:
                 at = self._opening(order, match_open(event), ts, facts)
             if at is not None:
-                self._execute(order, at, event, facts, ts, event.venue)
-            elif order.immediate:
+                self._filler.fill(order, at, event, facts, ts, event.venue)
+            if order.immediate and not order.ended:
                 self._give_up(order, facts, ts)
         return facts
 
@@ -97,11 +95,13 @@ class Pit:
                 continue
             at = self._in_bar(order, bar, ts, facts)
             if at is not None:
-                self._execute(order, at, bar, facts, ts, "")
+                self._filler.fill(order, at, bar, facts, ts, "")
+                if order.immediate and not order.ended:
+                    self._give_up(order, facts, ts)
         return facts
 
     def _in_bar(self, order: Resting, bar: Bar, ts: int, facts: list[Event]) -> float | None:
-        if order.due != NEVER:
+        if order.due is not None:
             return bar.close if bar.ts >= order.due > bar.start else None
         if order.opens is None:
             return match_bar(order, bar, self.book, ts)
@@ -128,8 +128,8 @@ class Pit:
         if open_now and not book.halted:
             market = close_in_bars(order, book, ts)
         if market is not None:
-            self._execute(order, market, book.bar, facts, ts, "")
-        elif order.immediate:
+            self._filler.fill(order, market, book.bar, facts, ts, "")
+        if order.immediate and not order.ended:
             self._give_up(order, facts, ts)
 
     def close(self, ts: int) -> list[Event]:
@@ -138,7 +138,8 @@ class Pit:
         session = self._hours.session(ts - 1)
         since = 0 if session is None else session.open
         for order in self._working:
-            if order.due > ts or order.ended or order.intent.instrument != self.instrument:
+            due = order.due is not None and order.due <= ts
+            if not due or order.ended or order.intent.instrument != self.instrument:
                 continue
             if not order.listed:
                 why = f"market on close: {order.intent.parent} had not filled"
@@ -149,30 +150,14 @@ class Pit:
                 why = "market on close: there was no price at the close"
                 self._working.end(order, "Cancelled", facts, ts, why)
             else:
-                self._execute(order, at, None, facts, ts, "")
+                self._filler.fill(order, at, None, facts, ts, "")
         return facts
 
     def _at_close(self, order: Resting, since: int) -> float | None:
-        bar = self.book.bar
         if not self.in_bars:
             return closing_price(order, self.book, since)
+        bar = self.book.bar
         return bar.close if bar is not None and bar.ts > since else None
-
-    # -- fills ---------------------------------------------------------------------------------
-
-    def _execute(
-        self, order: Resting, at: float, event: Event | None, facts: list[Event], ts: int, venue: str
-    ) -> None:
-        """Fill what the market has of an order; cancel the rest of one that does not wait."""
-        if self._plain:
-            quantity = order.remaining if order.filled else order.allowed  # hot: as a rule nothing has filled
-        else:
-            at, quantity = self._filler.deal(order, at, event)
-        if quantity > ZERO:
-            self._filler.fill(order, at, quantity, facts, ts, venue)
-            self._working.filled(order, quantity, facts, ts)
-        if order.immediate and not order.ended:
-            self._give_up(order, facts, ts)
 
     def _give_up(self, order: Resting, facts: list[Event], ts: int) -> None:
         what = "the rest" if order.filled else "it"

@@ -30,8 +30,6 @@ from core.money import ZERO, plain, price
 from core.price_steps import PriceSteps
 
 Request = OrderIntended | ModifyIntended | CancelIntended
-Outcome = tuple[OrderStatus, Decimal]
-"""How an order ended, and what it had filled."""
 
 
 class Working:
@@ -43,8 +41,8 @@ class Working:
         self._families = Families()
         self._resting: defaultdict[str, list[Resting]] = defaultdict(list)
         self._orders: dict[str, Resting] = {}
-        self._done: dict[str, Outcome] = {}
-        self._done_before: dict[str, Outcome] = {}
+        self._done: dict[str, Resting] = {}
+        self._done_before: dict[str, Resting] = {}
         self._done_until = memory_ns  # of what ended after it, `_done` begins anew
 
     def __iter__(self) -> Iterator[Resting]:
@@ -58,8 +56,8 @@ class Working:
         """Return the live list of the orders that an instrument's market data may fill."""
         return self._resting[instrument]
 
-    def outcome(self, order: str) -> Outcome | None:
-        """Return how an order ended, as long as requests for it may be on their way."""
+    def ended(self, order: str) -> Resting | None:
+        """Return an order that has ended, as long as requests for it may be on their way."""
         return self._done.get(order) or self._done_before.get(order)
 
     @property
@@ -78,11 +76,11 @@ class Working:
             known.related = True
             filled = known.filled
         elif parent:
-            ended = self.outcome(parent)
-            if ended is None or not ended[1]:
-                how = f"was {ended[0].lower()}" if ended is not None else "is not at the broker"
+            past = self.ended(parent)
+            if past is None or not past.filled:
+                how = f"was {past.ended.lower()}" if past is not None else "is not at the broker"
                 return f"the parent {parent} {how}"
-            filled, over = ended[1], True
+            filled, over = past.filled, True
         self._families.join(order, filled, parent_over=over)
         return ""
 
@@ -107,7 +105,8 @@ class Working:
         """Take back orders that were here before, with what they filled, and whether they are over."""
         over = [order for order, ended in orders if ended]
         for order in over:
-            self._done[order.intent.order] = ("Filled" if order.complete else "Cancelled", order.filled)
+            order.ended = "Filled" if order.complete else "Cancelled"
+            self._done[order.intent.order] = order
         for order in (order for order, ended in orders if not ended):
             if order.intent.parent or order.intent.oca:
                 self.join(order)
@@ -115,10 +114,11 @@ class Working:
         for order in over:
             self._families.filled_before(order)
 
-    def reject(self, intent: OrderIntended, why: str, facts: list[Event], ts: int) -> None:
+    def reject(self, order: Resting, why: str, facts: list[Event], ts: int) -> None:
         """Report that a new order is not taken."""
-        self._done[intent.order] = ("Rejected", ZERO)
-        facts.append(status(ts, intent, 1, "Rejected", why))
+        order.ended = "Rejected"
+        self._done[order.intent.order] = order
+        facts.append(status(ts, order.intent, 1, "Rejected", why))
 
     def end(self, order: Resting, how: OrderStatus, facts: list[Event], ts: int, message: str) -> None:
         """End an order, and its children with it as far as they exceed its fills."""
@@ -130,13 +130,11 @@ class Working:
     def remove(self, order: Resting, how: OrderStatus, ts: int) -> None:
         """Forget an order but for how it ended."""
         name = order.intent.order
-        order.ended = True
+        order.ended = how
         del self._orders[name]
         if ts > self._done_until:
-            self._done_before, self._done = self._done, self._done_before
-            self._done.clear()
-            self._done_until = ts + self._memory_ns
-        self._done[name] = (how, order.filled)
+            self._done_before, self._done, self._done_until = self._done, {}, ts + self._memory_ns
+        self._done[name] = order
         if order.listed:
             order.listed = False
             self._resting[order.intent.instrument].remove(order)

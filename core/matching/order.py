@@ -1,16 +1,14 @@
 """An order at the simulated broker: what matching needs of it, and how far it has filled."""
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from core.clock import NEVER
-from core.events import ModifyIntended, OrderIntended, OrderType, Side
+from core.events import ModifyIntended, OrderIntended, OrderStatus, OrderType, Side
 from core.money import CONTEXT, ZERO
-
-_IMMEDIATE = frozenset({"IOC", "FOK"})
 
 
 class Resting(msgspec.Struct, gc=False, eq=False):
@@ -19,7 +17,7 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     `type` changes when an order triggers: a stop becomes a market order, a stop-limit and a
     limit-if-touched become limits. `stop` of a trailing stop moves. `opens` is when a market-on-open
     may fill at the earliest, `due` the close of a market-on-close, `expires` when the order ends by
-    itself (all ns UTC).
+    itself (all ns UTC). `ended` says how it did, once it has.
     """
 
     MARKET_LIKE: ClassVar = frozenset({"MKT", "STP", "TRAIL"})
@@ -40,12 +38,12 @@ class Resting(msgspec.Struct, gc=False, eq=False):
     fresh: bool = True  # has not met a market event yet
     triggered: bool = False  # in bar mode: of a stop-limit or limit-if-touched
     opens: int | None = None
-    due: int = NEVER
+    due: int | None = None
     expires: int = NEVER
     immediate: bool = False  # what does not fill at its first chance is cancelled
     listed: bool = True  # whether market data meet it
     related: bool = False  # whether it belongs to a bracket or a group
-    ended: bool = False
+    ended: OrderStatus | Literal[""] = ""
     start: Decimal | None = None  # the stop that the latest version names
     filled: Decimal = ZERO
     charged: Decimal = ZERO
@@ -58,8 +56,6 @@ class Resting(msgspec.Struct, gc=False, eq=False):
         order = cls(intent, intent.side, intent.type, quantity, quantity, ts)
         if order.type != "MKT":  # hot: a market order has no prices
             order._take_prices(intent)
-        if intent.tif in _IMMEDIATE:
-            order.immediate = True
         return order
 
     @property

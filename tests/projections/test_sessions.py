@@ -26,6 +26,15 @@ def test_the_latest_definition_of_an_instrument_wins():
     assert [known.instrument for known in sessions.instruments()] == ["ACME"]
 
 
+def test_definitions_that_were_handed_out_stay_the_latest():
+    sessions = folded(stock("ACME"))
+    seen = sessions.definitions
+    feed(sessions, stock("ACME", "EUR"), stock("ZETA"))
+    assert {name: known.currency for name, known in seen.items()} == {"ACME": "EUR", "ZETA": "USD"}
+    sessions.restore(folded(stock("QQQ")).state())
+    assert (list(seen), sessions.instrument("QQQ")) == (["QQQ"], seen["QQQ"])
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

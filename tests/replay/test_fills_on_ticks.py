@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.replay.working import Working
-from core.events import Filled, HaltChanged, OrderStatusChanged, Quote
+from core.events import CommissionReported, Filled, HaltChanged, OrderStatusChanged, Quote
 from tests.core.bench import (
     BEGIN,
     CLOSE,
+    END,
     FEED,
     MS,
     OPEN,
@@ -202,6 +204,32 @@ def test_commission_of_a_partial_fill_belongs_to_its_order():
     assert bench.world.account.commissions("SIM", "USD") == 1
 
 
+def charged(plan, *events, **given):
+    """Return each commission."""
+    reported = run(plan, *events, **given).recorded(CommissionReported)
+    return [(str(each.amount), each.currency) for each in reported]
+
+
+def test_commission_at_the_price_of_another_order_is_the_orders_own():
+    plan = {n: ask("BUY", quantity) for n, quantity in enumerate((1000, 1000, 10, 1000), 1)}
+    told = charged(plan, *(trade(at(n), 10) for n in range(5)), commission="ibkr_fixed")
+    assert told == [("5", "USD"), ("5", "USD"), ("1", "USD"), ("5", "USD")]
+
+
+def test_commission_of_a_part_is_not_that_of_a_whole_order_of_its_size():
+    plan = {1: ask("BUY", 4), 2: ask("BUY", 8)}
+    events = [quote(at(n), 90, 110, sizes=(1, 4)) for n in range(4)]
+    told = charged(plan, *events, model=SIZED, commission="ibkr_fixed")
+    assert told == [("1", "USD"), ("1", "USD"), ("0", "USD")]
+
+
+def test_commission_follows_a_new_definition():
+    changed = replace(instrument(), multiplier=D(5), currency="EUR")
+    events = [T, T, trade(at(1), 10), changed, trade(at(2), 10), trade(at(3), 10)]
+    told = charged({n: ask("BUY") for n in (1, 2, 4)}, *events, commission="1 %")
+    assert told == [("1", "USD"), ("1", "USD"), ("5", "EUR")]
+
+
 # -- races -------------------------------------------------------------------------------------
 
 
@@ -342,6 +370,30 @@ def test_a_day_order_belongs_to_the_next_regular_hours():
     assert [f.ts for f in bench.recorded(Filled)] == [OPEN + DAY]
     never = run(ask("BUY", limit=5), *late[:2], quote(CLOSE + DAY, 9, 11), definitions=two_days())
     assert never.recorded(OrderStatusChanged)[-1].ts == CLOSE + DAY
+
+
+@pytest.mark.parametrize(
+    ("terms", "state", "ts"),
+    [
+        ({"limit": 5}, "Cancelled", CLOSE),
+        ({"limit": 5, "outside_rth": True}, "Cancelled", END),
+        ({"limit": 5, "tif": "GTC"}, "Submitted", at(2)),
+        ({"limit": 5, "tif": "IOC"}, "Cancelled", at(3)),
+        ({"at_close": True}, "Filled", CLOSE),
+    ],
+)
+def test_an_order_for_the_day_leaves_the_times_of_those_after_it_alone(terms, state, ts):
+    plan = {1: ask("BUY", limit=5), 2: ask("BUY", limit=5), 3: ask("BUY", **terms)}
+    events = [*(quote(at(n), 9, 11) for n in range(4)), trade(CLOSE + S, 9), trade(END + S, 9)]
+    bench = run(plan, *events, definitions=two_days())
+    last = bench.world.orders.get("s-1-3")
+    assert (last.state, last.updated_ts) == (state, ts)
+
+
+def test_a_tick_out_of_its_time_is_judged_by_it():
+    plan = {1: ask("BUY", limit=5), 2: ask("BUY")}
+    bench = run(plan, Q, Q, quote(BEGIN, 9, 10), quote(at(1), 9, 11), definitions=two_days())
+    assert fills(bench) == [(1, "BUY", "10", "11")]
 
 
 def test_orders_of_another_exchange_do_not_expire_with_this_one():

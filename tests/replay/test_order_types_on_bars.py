@@ -261,6 +261,12 @@ def test_prices_are_rounded_to_the_tick_unless_they_are_adjusted(adjusted, price
     assert fills(run(changed, *events, adjusted=adjusted)) == [(3, price)]
 
 
+def test_prices_of_each_order_of_a_day_are_rounded():
+    plan = {n: ask("BUY", limit=9.504) for n in (1, 2)}
+    events = [bar(end(1), *FLAT), bar(end(2), *FLAT), bar(end(3), 10, 10, 9.4, 9.8)]
+    assert fills(run(plan, *events)) == [(3, "9.5"), (3, "9.5")]
+
+
 def test_half_a_tick_rounds_to_even():
     events = [bar(end(1), *FLAT), bar(end(2), 10, 10, 9.4, 9.8)]
     assert fills(run(ask("BUY", limit=9.505), *events)) == [(2, "9.5")]

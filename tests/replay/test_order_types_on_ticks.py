@@ -6,16 +6,19 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from core.events import Filled, HaltChanged, OrderStatusChanged, RiskRefused
+from core.events import Entry, Filled, HaltChanged, OrderIntended, OrderStatusChanged, RiskRefused
 from core.matching import FillModel, parse_slippage
 from tests.core.bench import (
+    ACCOUNT,
     BEGIN,
     CLOSE,
     FEED,
     MIN,
     MS,
     OPEN,
+    Bench,
     S,
+    Script,
     instrument,
     quote,
     session,
@@ -310,6 +313,23 @@ def test_two_orders_share_a_trades_volume():
     ] == ["4", "2", "2"]
 
 
+# -- orders that were here before --------------------------------------------------------------
+
+
+def scanned(bench, event):
+    """Return what the broker says of an event, once its prices are folded."""
+    bench.world.apply(Entry(1, None, 1, None, event))
+    return bench.broker.scan(event)
+
+
+def test_a_stop_limit_that_rested_takes_the_best_when_it_triggers():
+    bench = Bench(Script(), definitions=two_days())
+    terms = ("SELL", D(1), "STP LMT", D("9.2"), D("9.5"), "GTC", "r")
+    bench.broker.resume([(OrderIntended(OPEN, "s-1-1", ACCOUNT, "s", "ACME", *terms), 1, D(0), False)], OPEN)
+    facts = [fact for event in (quote(at(1), 9.4, 9.6), trade(at(2), 9.5)) for fact in scanned(bench, event)]
+    assert [str(f.price) for f in facts if isinstance(f, Filled)] == ["9.4"]
+
+
 # -- what is refused ---------------------------------------------------------------------------
 
 
@@ -318,6 +338,14 @@ def test_an_expired_instrument_is_refused():
     bench = run(ask("BUY"), Q, trade(at(1), 10), definitions=[gone, session()])
     assert last_word(bench) == ("Rejected", "ACME expired on 2025-07-01")
     assert fills(bench) == []
+
+
+def test_an_order_after_the_last_day_is_refused_though_one_of_that_day_was_taken():
+    last = replace(instrument("ACME", "FUT"), expiry="2025-07-02")
+    plan = {1: ask("BUY"), 2: ask("BUY")}
+    evening, early = quote(CLOSE + MIN, 9, 10), quote(BEGIN + DAY, 9, 10)
+    bench = run(plan, evening, early, definitions=[last, *two_days()[1:]])
+    assert last_word(bench) == ("Rejected", "ACME expired on 2025-07-02")
 
 
 def test_a_modification_of_a_filled_order_is_refused_in_words():
