@@ -281,6 +281,7 @@ class Orders(OrderBook, Projection):
         elif record.fate == "presumed_lost":
             # It may be seen after all: it is to be cancelled then, however late.
             self._working.pop(order, None)
+            self._idle.pop(order, None)
         elif order in self._orders:
             self._working.pop(order, None)
             self._idle[order] = None
@@ -338,8 +339,8 @@ class Orders(OrderBook, Projection):
         self._orders.update((record.id, record.copy()) for record in state.orders)
         self._executions = {record.exec_id: record.copy() for record in state.executions}
         self._working = {record.id: record for record in self._orders.values() if record.working()}
-        idle = state.idle or [r.id for r in sorted(self._orders.values(), key=by_age) if not r.working()]
-        self._idle = dict.fromkeys(idle)
+        ended = (r for r in self._orders.values() if not r.working() and r.fate != "presumed_lost")
+        self._idle = dict.fromkeys(state.idle or [record.id for record in sorted(ended, key=by_age)])
         self._unfilled = dict.fromkeys(state.unfilled)
         self._forgotten = Ids(state.forgotten)
         self.applied_seq = state.applied_seq

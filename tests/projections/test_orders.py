@@ -9,6 +9,7 @@ from core.events import (
     CancelSendStarted,
     ModifyIntended,
     OrderAmended,
+    OrderResolved,
     OrderSendStarted,
     OrderSent,
     RiskApproved,
@@ -264,6 +265,21 @@ def test_a_snapshot_that_kept_all_can_be_continued_in_a_window():
     orders.load(whole.encoded())
     feed(orders, *finished("o-3", first=9))
     assert [order.id for order in orders.orders()] == ["o-3"]
+
+
+def test_a_window_that_begins_with_a_snapshot_keeps_an_order_that_is_presumed_lost():
+    lost = OrderResolved(2, "o-1", "presumed_lost", "nowhere")
+    for before in (folded(intent("o-1"), lost), windowed(1, intent("o-1"), lost)):
+        orders = Orders(1)
+        orders.load(before.encoded())
+        feed(orders, *finished("o-2"), *finished("o-3"), *finished("o-4"))
+        assert [order.id for order in orders.orders()] == ["o-1", "o-4"]
+
+
+def test_an_order_that_is_presumed_lost_after_it_had_ended_is_not_forgotten():
+    orders = windowed(1, intent(), failed(0), OrderResolved(4, "o1", "presumed_lost", "nowhere"))
+    feed(orders, *finished("o-2"), *finished("o-3"))
+    assert [order.id for order in orders.orders()] == ["o1", "o-3"]
 
 
 def test_what_the_broker_made_of_an_order_stands_under_the_number_of_a_refused_change():
