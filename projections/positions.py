@@ -65,7 +65,7 @@ class Positions(Projection):
 
     def __init__(self, keep: int | None = None) -> None:
         self._keep = keep
-        self.changes = 0  # counts what moved or cost anything, for those who keep sums of it
+        self.last_change: object = None  # what moved or cost anything last, for those who keep sums of it
         self._clear()
         super().__init__(
             {
@@ -181,7 +181,7 @@ class Positions(Projection):
 
     def _instrument(self, event: InstrumentDefined, _seq: int) -> None:
         self._multipliers[event.instrument] = event.multiplier
-        self.changes += 1
+        self.last_change = event
 
     def _filled(self, fill: Filled, _seq: int) -> None:
         exec_id = fill.exec_id
@@ -200,7 +200,7 @@ class Positions(Projection):
             part.trade(quantity, fill.price)
             if part is not ledgers.total:
                 ledgers.total.trade(quantity, fill.price)
-            self.changes += 1
+            self.last_change = movement
             if len(movements) >= holding.due:
                 self._turn(holding)
         elif not holding.is_late(movement) or holding.settled(movement) is None:
@@ -235,7 +235,7 @@ class Positions(Projection):
         self._move(holding, movement)
 
     def _move(self, holding: Holding, movement: Movement) -> None:
-        self.changes += 1
+        self.last_change = movement
         if holding.is_late(movement):
             if holding.is_settled(movement):
                 self._at_hand.pop(movement.exec_id, None)
@@ -276,7 +276,7 @@ class Positions(Projection):
             movement.charge = charge
             paid, key = self._paid, (event.account, event.currency)
             paid[key] = _add(paid[key], event.amount)
-            self.changes += 1
+            self.last_change = charge
         elif self._pay(charge, movement.charge):
             movement.charge = charge
 
@@ -302,7 +302,7 @@ class Positions(Projection):
             paid[before] = _subtract(paid[before], known.amount)
         key = (charge.account, charge.currency)
         paid[key] = _add(paid[key], charge.amount)
-        self.changes += 1
+        self.last_change = charge
         return True
 
     # Snapshots
@@ -343,5 +343,5 @@ class Positions(Projection):
                     self._move(holding, movement)
                 else:
                     self._execute(holding, movement)
-        self.changes += 1
+        self.last_change = state
         self.applied_seq = state.applied_seq
