@@ -16,7 +16,7 @@ import msgspec
 from core.events import CommissionReported, FillCorrected, Filled, InstrumentDefined, PositionAdjusted
 from core.money import CONTEXT, ZERO, money, price
 from core.views import ClosedTrade, Position
-from projections.base import Made, Projection, State
+from projections.base import Projection, State
 from projections.closed import last_trades
 from projections.holding import Holding
 from projections.ledger import ADJUSTMENT, Charge, Ledger, Movement
@@ -79,7 +79,7 @@ class Positions(Projection):
 
     def _clear(self) -> None:
         self._multipliers: dict[str, Decimal] = {}
-        self._holdings: Made[tuple[str, str], Holding] = Made(self._open)
+        self._holdings: dict[tuple[str, str], Holding] = {}
         self._by_instrument: dict[str, list[Holding]] = {}
         self._at_hand: dict[str, Movement] = {}  # executions by id
         self._corrected_ids: set[str] = set()
@@ -189,7 +189,10 @@ class Positions(Projection):
             return
         quantity = fill.quantity if fill.side == "BUY" else fill.quantity.copy_negate()
         movement = Movement(fill.ts, exec_id, fill.strategy, quantity, fill.price)
-        holding = self._holdings[fill.account, fill.instrument]
+        try:
+            holding = self._holdings[fill.account, fill.instrument]
+        except KeyError:
+            holding = self._open(fill.account, fill.instrument)
         movements = holding.movements
         if movements and fill.ts > movements[-1].ts and not self._unfilled:
             # As a rule. It is what `_execute` does with what comes last, in fewer calls.
@@ -218,14 +221,14 @@ class Positions(Projection):
             self._at_hand.pop(event.exec_id, None)
             movement.charge = known.charge
         self._corrected_ids.add(event.exec_id)
-        self._execute(self._holdings[event.account, event.instrument], movement)
+        self._execute(self._holding(event.account, event.instrument), movement)
 
     def _adjusted(self, event: PositionAdjusted, seq: int) -> None:
         # An adjustment has no id of its own; its seq is one. The space sorts it before executions of
         # the same instant.
         place = f" {seq:020d}"
         movement = Movement(event.ts, place, event.strategy, event.quantity, event.price, ADJUSTMENT)
-        self._move(self._holdings[event.account, event.instrument], movement)
+        self._move(self._holding(event.account, event.instrument), movement)
 
     def _execute(self, holding: Holding, movement: Movement) -> None:
         exec_id = movement.exec_id
@@ -249,9 +252,12 @@ class Positions(Projection):
         for settled in holding.turn():
             self._at_hand.pop(settled.exec_id, None)
 
-    def _open(self, key: tuple[str, str]) -> Holding:
-        holding = self._holdings[key] = Holding(self._keep)
-        self._by_instrument.setdefault(key[1], []).append(holding)
+    def _holding(self, account: str, instrument: str) -> Holding:
+        return self._holdings.get((account, instrument)) or self._open(account, instrument)
+
+    def _open(self, account: str, instrument: str) -> Holding:
+        holding = self._holdings[account, instrument] = Holding(self._keep)
+        self._by_instrument.setdefault(instrument, []).append(holding)
         return holding
 
     def _find(self, exec_id: str, likely: tuple[str, str]) -> tuple[Holding, Movement] | None:
@@ -333,7 +339,7 @@ class Positions(Projection):
             self._unfilled[exec_id] = charge
             self._pay(charge, None)
         for held in state.holdings:
-            holding = self._holdings[held.account, held.instrument]
+            holding = self._holding(held.account, held.instrument)
             for movement in map(msgspec.structs.replace, held.movements):
                 if movement.charge is not None:
                     self._pay(movement.charge, None)
