@@ -27,8 +27,8 @@ class Executed(PositionsView, Protocol):
     """What executions add up to; `Positions` is one."""
 
     @property
-    def changes(self) -> int:
-        """A number that grows whenever any of these figures may have changed."""
+    def last_change(self) -> object:
+        """What may have changed any of these figures last: another object after each change."""
 
     @property
     def charges(self) -> int:
@@ -71,8 +71,8 @@ class Account(Projection):
         self._instruments: dict[str, InstrumentDefined] = {}
         self._adjusted: dict[tuple[str, str], Decimal] = {}
         self._rates: dict[tuple[str, str], Decimal] = {}
-        # What was asked for, while nothing moves: the positions tell by the number of their changes.
-        self._changes = 0
+        # What was asked for, while nothing moves: the positions tell by their last change.
+        self._last_change: object = None
         self._cash: dict[tuple[str, str], Decimal] = {}  # balances by account and currency
         self._currencies: dict[str, list[str]] = {}  # by account
         self._held: dict[str, list[_Holding]] = {}  # by account
@@ -89,7 +89,7 @@ class Account(Projection):
 
         Trades in an instrument that was never defined are left out: their currency is unknown.
         """
-        if self._changes != self._positions.changes:
+        if self._last_change is not self._positions.last_change:
             self._forget()
         cached = self._cash.get((account, currency))
         if cached is None:
@@ -133,7 +133,7 @@ class Account(Projection):
 
     def currencies(self, account: str) -> list[str]:
         """Return the currencies in which the account ever had cash or positions, sorted."""
-        if self._changes != self._positions.changes:
+        if self._last_change is not self._positions.last_change:
             self._forget()
         found = self._currencies.get(account)
         if found is None:
@@ -172,7 +172,7 @@ class Account(Projection):
 
     def _holdings(self, account: str) -> list[_Holding]:
         """Return what the account holds, with what it cost where equity has the open profit only."""
-        if self._changes != self._positions.changes:
+        if self._last_change is not self._positions.last_change:
             self._forget()
         found = self._held.get(account)
         if found is None:
@@ -189,7 +189,7 @@ class Account(Projection):
         return self._positions.position(account, instrument).average_cost
 
     def _forget(self) -> None:
-        self._changes = self._positions.changes
+        self._last_change = self._positions.last_change
         self._cash.clear()
         self._currencies.clear()
         self._held.clear()

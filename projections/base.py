@@ -7,7 +7,7 @@ give equal digests, whatever the batches, the process or PYTHONHASHSEED.
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -18,24 +18,6 @@ Handler: TypeAlias = Callable[[Any, int], None]
 
 ENCODER = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic")
 """One value, one byte string: decimals as text, map keys sorted."""
-
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
-
-class Made(dict[_Key, _Value], Generic[_Key, _Value]):
-    """A dict that has made what is missing as it is looked up by `[]`; `get` and `in` make nothing.
-
-    What `make` returns it may put in, or not: then it is gone with whoever looked it up.
-    """
-
-    def __init__(self, make: Callable[[_Key], _Value]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, key: _Key) -> _Value:
-        return self._make(key)
 
 
 class State(msgspec.Struct, kw_only=True):

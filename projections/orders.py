@@ -38,7 +38,7 @@ from core.events import (
     TimeInForce,
 )
 from core.order_rules import order_type
-from projections.base import Made, Projection, State
+from projections.base import Projection, State
 from projections.executions import ExecutionRecord
 from projections.fills import plain_fill
 from projections.idset import Ids, IdsState
@@ -100,7 +100,6 @@ class Orders(OrderBook, Projection):
         self._unfilled: dict[str, None] = {}  # executions of which only the commission is known
         self._forgotten = Ids()
         OrderBook.__init__(self)
-        self._orders = Made(self._make)
         Projection.__init__(
             self,
             {
@@ -129,6 +128,9 @@ class Orders(OrderBook, Projection):
             self._settle(record)
         return record
 
+    def _record(self, order: str) -> OrderRecord:
+        return self._orders.get(order) or self._make(order)
+
     def _intended(self, event: OrderIntended, seq: int) -> None:
         order = event.order
         if order not in self._orders:
@@ -146,28 +148,40 @@ class Orders(OrderBook, Projection):
     # only what changes: to set a field costs ten times as much as to look at it.
 
     def _approved(self, event: RiskApproved, _seq: int) -> None:
-        record = self._orders[event.order]
+        try:
+            record = self._orders[event.order]
+        except KeyError:
+            record = self._make(event.order)
         if not record.progress:
             record.progress = APPROVED
         if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = event.ts
 
     def _send_started(self, event: OrderSendStarted, _seq: int) -> None:
-        record = self._orders[event.order]
+        try:
+            record = self._orders[event.order]
+        except KeyError:
+            record = self._make(event.order)
         if record.progress < SENDING:  # noqa: PLR1730 - hot: max() is a call
             record.progress = SENDING
         if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = event.ts
 
     def _sent(self, event: OrderSent, _seq: int) -> None:
-        record = self._orders[event.order]
+        try:
+            record = self._orders[event.order]
+        except KeyError:
+            record = self._make(event.order)
         if event.version > record.sent_version:  # noqa: PLR1730 - hot: max() is a call
             record.sent_version = event.version
         if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = event.ts
 
     def _status(self, event: OrderStatusChanged, _seq: int) -> None:
-        record = self._orders[event.order]
+        try:
+            record = self._orders[event.order]
+        except KeyError:
+            record = self._make(event.order)
         if event.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = event.ts
         if event.message or event.status in TERMINAL or record.versions or record.held_back or record.fate:
@@ -180,7 +194,7 @@ class Orders(OrderBook, Projection):
             record.acknowledged = event.version
 
     def _noted(self, event: Any, _seq: int) -> None:
-        record = self._orders[event.order]
+        record = self._record(event.order)
         _NOTES[type(event)](record, event)
         record.touch(event.ts)
         self._settle(record)
@@ -200,7 +214,7 @@ class Orders(OrderBook, Projection):
                 self._settle(record)
 
     def _external(self, event: ExternalOrderReported, seq: int) -> None:
-        record = self._orders[event.order]
+        record = self._record(event.order)
         if record.intent is None:
             record.created_seq = seq
         created = record.intent.ts if record.intent is not None else event.ts
@@ -224,7 +238,7 @@ class Orders(OrderBook, Projection):
         record.progress = SUBMITTED
         if fill.ts > record.updated_ts:  # noqa: PLR1730 - hot: max() is a call
             record.updated_ts = fill.ts
-        if quantity >= record.quantity:
+        if quantity is record.quantity or quantity >= record.quantity:  # hot: to compare decimals is a call
             idle = self._idle
             del self._working[order]
             idle[order] = None
@@ -236,7 +250,7 @@ class Orders(OrderBook, Projection):
 
     def _execute(self, reported: Filled, revision: int) -> None:
         exec_id = reported.exec_id
-        self._orders[reported.order].touch(reported.ts)
+        self._record(reported.order).touch(reported.ts)
         execution = self._executions.get(exec_id)
         if execution is None:
             if reported.order not in self._orders:  # it is forgotten
@@ -252,7 +266,7 @@ class Orders(OrderBook, Projection):
             moved_from = self._orders[earlier.order]
             moved_from.withdrawn(exec_id, before, first)
             self._settle(moved_from)
-        record = self._orders[fill.order]
+        record = self._record(fill.order)
         if fill.order not in self._orders:  # moved to an order that is forgotten, and so is the execution
             del self._executions[exec_id]
             return
@@ -281,6 +295,7 @@ class Orders(OrderBook, Projection):
         elif record.fate == "presumed_lost":
             # It may be seen after all: it is to be cancelled then, however late.
             self._working.pop(order, None)
+            self._idle.pop(order, None)
         elif order in self._orders:
             self._working.pop(order, None)
             self._idle[order] = None
@@ -334,12 +349,11 @@ class Orders(OrderBook, Projection):
 
     def restore(self, state: OrdersState) -> None:
         """Replace the state by a snapshot."""
-        self._orders.clear()
-        self._orders.update((record.id, record.copy()) for record in state.orders)
+        self._orders = {record.id: record.copy() for record in state.orders}
         self._executions = {record.exec_id: record.copy() for record in state.executions}
         self._working = {record.id: record for record in self._orders.values() if record.working()}
-        idle = state.idle or [r.id for r in sorted(self._orders.values(), key=by_age) if not r.working()]
-        self._idle = dict.fromkeys(idle)
+        ended = (r for r in self._orders.values() if not r.working() and r.fate != "presumed_lost")
+        self._idle = dict.fromkeys(state.idle or [record.id for record in sorted(ended, key=by_age)])
         self._unfilled = dict.fromkeys(state.unfilled)
         self._forgotten = Ids(state.forgotten)
         self.applied_seq = state.applied_seq

@@ -16,7 +16,7 @@ import msgspec
 from core.events import CommissionReported, FillCorrected, Filled, InstrumentDefined, PositionAdjusted
 from core.money import CONTEXT, ZERO, money, price
 from core.views import ClosedTrade, Position
-from projections.base import Made, Projection, State
+from projections.base import Projection, State
 from projections.closed import last_trades
 from projections.holding import Holding
 from projections.ledger import ADJUSTMENT, Charge, Ledger, Movement
@@ -65,7 +65,7 @@ class Positions(Projection):
 
     def __init__(self, keep: int | None = None) -> None:
         self._keep = keep
-        self.changes = 0  # counts what moved or cost anything, for those who keep sums of it
+        self.last_change: object = None  # what moved or cost anything last, for those who keep sums of it
         self._clear()
         super().__init__(
             {
@@ -79,7 +79,7 @@ class Positions(Projection):
 
     def _clear(self) -> None:
         self._multipliers: dict[str, Decimal] = {}
-        self._holdings: Made[tuple[str, str], Holding] = Made(self._open)
+        self._holdings: dict[tuple[str, str], Holding] = {}
         self._by_instrument: dict[str, list[Holding]] = {}
         self._at_hand: dict[str, Movement] = {}  # executions by id
         self._corrected_ids: set[str] = set()
@@ -181,7 +181,7 @@ class Positions(Projection):
 
     def _instrument(self, event: InstrumentDefined, _seq: int) -> None:
         self._multipliers[event.instrument] = event.multiplier
-        self.changes += 1
+        self.last_change = event
 
     def _filled(self, fill: Filled, _seq: int) -> None:
         exec_id = fill.exec_id
@@ -189,7 +189,10 @@ class Positions(Projection):
             return
         quantity = fill.quantity if fill.side == "BUY" else fill.quantity.copy_negate()
         movement = Movement(fill.ts, exec_id, fill.strategy, quantity, fill.price)
-        holding = self._holdings[fill.account, fill.instrument]
+        try:
+            holding = self._holdings[fill.account, fill.instrument]
+        except KeyError:
+            holding = self._open(fill.account, fill.instrument)
         movements = holding.movements
         if movements and fill.ts > movements[-1].ts and not self._unfilled:
             # As a rule. It is what `_execute` does with what comes last, in fewer calls.
@@ -200,7 +203,7 @@ class Positions(Projection):
             part.trade(quantity, fill.price)
             if part is not ledgers.total:
                 ledgers.total.trade(quantity, fill.price)
-            self.changes += 1
+            self.last_change = movement
             if len(movements) >= holding.due:
                 self._turn(holding)
         elif not holding.is_late(movement) or holding.settled(movement) is None:
@@ -218,14 +221,14 @@ class Positions(Projection):
             self._at_hand.pop(event.exec_id, None)
             movement.charge = known.charge
         self._corrected_ids.add(event.exec_id)
-        self._execute(self._holdings[event.account, event.instrument], movement)
+        self._execute(self._holding(event.account, event.instrument), movement)
 
     def _adjusted(self, event: PositionAdjusted, seq: int) -> None:
         # An adjustment has no id of its own; its seq is one. The space sorts it before executions of
         # the same instant.
         place = f" {seq:020d}"
         movement = Movement(event.ts, place, event.strategy, event.quantity, event.price, ADJUSTMENT)
-        self._move(self._holdings[event.account, event.instrument], movement)
+        self._move(self._holding(event.account, event.instrument), movement)
 
     def _execute(self, holding: Holding, movement: Movement) -> None:
         exec_id = movement.exec_id
@@ -235,7 +238,7 @@ class Positions(Projection):
         self._move(holding, movement)
 
     def _move(self, holding: Holding, movement: Movement) -> None:
-        self.changes += 1
+        self.last_change = movement
         if holding.is_late(movement):
             if holding.is_settled(movement):
                 self._at_hand.pop(movement.exec_id, None)
@@ -249,9 +252,12 @@ class Positions(Projection):
         for settled in holding.turn():
             self._at_hand.pop(settled.exec_id, None)
 
-    def _open(self, key: tuple[str, str]) -> Holding:
-        holding = self._holdings[key] = Holding(self._keep)
-        self._by_instrument.setdefault(key[1], []).append(holding)
+    def _holding(self, account: str, instrument: str) -> Holding:
+        return self._holdings.get((account, instrument)) or self._open(account, instrument)
+
+    def _open(self, account: str, instrument: str) -> Holding:
+        holding = self._holdings[account, instrument] = Holding(self._keep)
+        self._by_instrument.setdefault(instrument, []).append(holding)
         return holding
 
     def _find(self, exec_id: str, likely: tuple[str, str]) -> tuple[Holding, Movement] | None:
@@ -276,7 +282,7 @@ class Positions(Projection):
             movement.charge = charge
             paid, key = self._paid, (event.account, event.currency)
             paid[key] = _add(paid[key], event.amount)
-            self.changes += 1
+            self.last_change = charge
         elif self._pay(charge, movement.charge):
             movement.charge = charge
 
@@ -302,7 +308,7 @@ class Positions(Projection):
             paid[before] = _subtract(paid[before], known.amount)
         key = (charge.account, charge.currency)
         paid[key] = _add(paid[key], charge.amount)
-        self.changes += 1
+        self.last_change = charge
         return True
 
     # Snapshots
@@ -333,7 +339,7 @@ class Positions(Projection):
             self._unfilled[exec_id] = charge
             self._pay(charge, None)
         for held in state.holdings:
-            holding = self._holdings[held.account, held.instrument]
+            holding = self._holding(held.account, held.instrument)
             for movement in map(msgspec.structs.replace, held.movements):
                 if movement.charge is not None:
                     self._pay(movement.charge, None)
@@ -343,5 +349,5 @@ class Positions(Projection):
                     self._move(holding, movement)
                 else:
                     self._execute(holding, movement)
-        self.changes += 1
+        self.last_change = state
         self.applied_seq = state.applied_seq

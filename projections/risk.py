@@ -7,7 +7,7 @@ intents' own times. Exposure is computed from positions and marks when asked, ne
 from bisect import bisect_right
 from collections import defaultdict
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, takewhile
 from operator import attrgetter
 from typing import Protocol
 
@@ -188,16 +188,13 @@ class Risk(Projection):
 
     def recent(self, since_ts: int) -> list[OrderIntended]:
         """Return the orders intended after `since_ts`, at most a minute back, the latest first."""
-        found = self._after(max(since_ts, self._minute_began()))
-        found.reverse()
-        return found
-
-    def _after(self, ts: int) -> list[OrderIntended]:
-        """Return the orders intended after `ts`, by time and account."""
-        found = (
-            intents[bisect_right(intents, ts, key=_TS) :] for _, intents in sorted(self._intents.items())
-        )
-        return sorted(chain.from_iterable(found), key=_TS)
+        since_ts = max(since_ts, self._minute_began())
+        found = [
+            intent
+            for _, intents in sorted(self._intents.items(), reverse=True)
+            for intent in takewhile(lambda known: known.ts > since_ts, reversed(intents))
+        ]
+        return sorted(found, key=_TS, reverse=True)
 
     def _minute_began(self) -> int:
         """Return the time after which an intent is one of the last minute, up to the last one."""
@@ -260,7 +257,7 @@ class Risk(Projection):
             f"drawdown {track.drawdown:f}"
             for _, track in sorted(self._tracks.items())
         ]
-        count = len(self._after(self._minute_began()))
+        count = len(self.recent(self._minute_began()))
         return f"risk: {', '.join(days) or 'nothing marked'}; {count} intents in the window"
 
     def state(self) -> RiskState:
@@ -269,7 +266,7 @@ class Risk(Projection):
             applied_seq=self.applied_seq,
             tracks=[msgspec.structs.replace(track) for _, track in sorted(self._tracks.items())],
             sessions=self._calendar.sessions(),
-            intents=self._after(self._minute_began()),
+            intents=self.recent(self._minute_began())[::-1],
         )
 
     def restore(self, state: RiskState) -> None:

@@ -7,8 +7,10 @@ import pytest
 from core.events import (
     CancelIntended,
     CancelSendStarted,
+    ExternalOrderReported,
     ModifyIntended,
     OrderAmended,
+    OrderResolved,
     OrderSendStarted,
     OrderSent,
     RiskApproved,
@@ -156,6 +158,23 @@ def test_a_fill_before_its_intent_waits_for_it():
     assert orders.get("o1").exposed == D(60)
 
 
+def test_fills_of_a_part_leave_the_rest_to_work_whether_it_was_the_first_or_a_later_one():
+    orders = windowed(1, intent(), fill("1", "BUY", 40, 10, ts=2), fill("2", "BUY", 30, 10, ts=3))
+    assert [(o.state, o.filled, o.exposed) for o in orders.working()] == [("PartiallyFilled", 70, 30)]
+    feed(orders, fill("3", "BUY", 30, 10, ts=4))
+    assert (orders.working(), orders.get("o1").state, orders.get("o1").filled) == ([], "Filled", 100)
+
+
+def test_a_first_fill_after_a_change_is_held_against_the_changed_quantity():
+    orders = folded(intent(quantity=100), modify(2, 150), fill("1", "BUY", 100, 10))
+    assert [(o.state, o.exposed) for o in orders.working()] == [("PartiallyFilled", 50)]
+
+
+def test_a_fill_of_more_than_was_ordered_ends_it():
+    orders = folded(intent(quantity=100), fill("1", "BUY", 130, 10))
+    assert (orders.working(), orders.get("o1").state, orders.get("o1").filled) == ([], "Filled", 130)
+
+
 def test_an_execution_carries_its_commission_or_none():
     orders = folded(fill("1", "BUY", 40, 10), fill("2", "BUY", 60, 10, ts=2), charge("2", "1.5"))
     first, second = orders.executions("o1")
@@ -237,8 +256,11 @@ def test_a_window_never_forgets_an_order_that_may_fill():
         SendFailed(3, "o-1", 1, 0, "reset"),
         ModifyIntended(3, "o-1", 2, *WHO, D(5), None, None, "x"),
         CancelIntended(4, "o-1", *WHO, "enough"),
+        status("Submitted", "o-1"),
+        ExternalOrderReported(4, "o-1", ACCOUNT, "ACME", "BUY", D(100), D(5), None, "Submitted"),
+        OrderResolved(4, "o-1", "live", "looked"),
     ],
-    ids=lambda event: type(event).__name__,
+    ids=lambda event: f"{type(event).__name__} {getattr(event, 'status', '')}".strip(),
 )
 def test_what_is_reported_of_a_forgotten_order_changes_nothing(late):
     orders = windowed(1, *finished("o-1"), *finished("o-2"))
@@ -264,6 +286,21 @@ def test_a_snapshot_that_kept_all_can_be_continued_in_a_window():
     orders.load(whole.encoded())
     feed(orders, *finished("o-3", first=9))
     assert [order.id for order in orders.orders()] == ["o-3"]
+
+
+def test_a_window_that_begins_with_a_snapshot_keeps_an_order_that_is_presumed_lost():
+    lost = OrderResolved(2, "o-1", "presumed_lost", "nowhere")
+    for before in (folded(intent("o-1"), lost), windowed(1, intent("o-1"), lost)):
+        orders = Orders(1)
+        orders.load(before.encoded())
+        feed(orders, *finished("o-2"), *finished("o-3"), *finished("o-4"))
+        assert [order.id for order in orders.orders()] == ["o-1", "o-4"]
+
+
+def test_an_order_that_is_presumed_lost_after_it_had_ended_is_not_forgotten():
+    orders = windowed(1, intent(), failed(0), OrderResolved(4, "o1", "presumed_lost", "nowhere"))
+    feed(orders, *finished("o-2"), *finished("o-3"))
+    assert [order.id for order in orders.orders()] == ["o1", "o-3"]
 
 
 def test_what_the_broker_made_of_an_order_stands_under_the_number_of_a_refused_change():

@@ -266,8 +266,8 @@ class Broken(Holding):
         """Return positions whose holdings have the mistake."""
 
         class Mistaken(Positions):
-            def _open(self, key):
-                holding = super()._open(key)
+            def _open(self, account, instrument):
+                holding = super()._open(account, instrument)
                 holding.__class__ = cls
                 return holding
 
