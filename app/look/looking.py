@@ -182,6 +182,12 @@ def fills(
     ]
 
 
+def traded_by(state: Snapshot) -> set[str]:
+    """Return the accounts that ever had an order or an execution, those of others at the same login too."""
+    ordered = {order.account for order in state.orders.orders()}
+    return ordered | {execution.account for execution in state.orders.executions()}
+
+
 def accounts(state: Snapshot, currency: str, limits: Limits = NO_LIMITS) -> list[AccountRow]:
     """Return every account that ever had cash or trades, and how it stands against `limits`."""
     return [_account(state, name, currency, limits) for name in state.account.accounts()]
