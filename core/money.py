@@ -50,6 +50,20 @@ def price(value: float) -> Decimal:
     return money_once(text)
 
 
+def decimal_of(text: str) -> Decimal:
+    """Return the finite number that a text writes in the digits 0 to 9; raises `ValueError` in words."""
+    # Decimal alone would take the digits of every script: a slip of an input method would pass unseen.
+    if not text.isascii():
+        raise ValueError("expected a number in the digits 0 to 9")
+    try:
+        found = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("expected a number") from error
+    if not found.is_finite():
+        raise ValueError("expected a finite number")
+    return found
+
+
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Return the quotient, rounded once to 1e-8."""
     return money_once(CONTEXT.divide(numerator, denominator))

@@ -8,14 +8,14 @@ negative prices, too. Whoever rounds a price to what a broker takes does it here
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
 
-from core.errors import UnknownInstrument, UsageError
+from core.errors import InvalidEvent, UnknownInstrument, UsageError
 from core.events import InstrumentDefined
-from core.money import CONTEXT, QUANTUM, ZERO, money, plain
+from core.money import CONTEXT, QUANTUM, ZERO, decimal_of, money, plain
 from core.views import InstrumentsView
 
 Pairs = Iterable[tuple[Decimal, Decimal]]
@@ -172,9 +172,9 @@ def steps_text(pairs: Pairs) -> str:
 def _pair(part: str, text: str) -> tuple[Decimal, Decimal]:
     edge, _, step = part.partition(":")
     try:
-        found = Decimal(edge.strip()), Decimal(step.strip())
+        found = decimal_of(edge.strip()), decimal_of(step.strip())
         fits = 0 <= found[0] < _MAX and 0 < found[1] < _MAX and all(money(n) == n for n in found)
-    except InvalidOperation:
+    except (InvalidEvent, ValueError):
         fits = False
     if not fits:
         raise ValueError(f"{text!r}: expected EDGE:STEP,EDGE:STEP such as 0:0.05,3:0.1")

@@ -15,12 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import NDArray
 
+from core.clock import DAY_NS, MINUTE_NS, SECOND_NS
 from core.errors import UsageError
 from core.events import SessionScheduled
 
-SECOND_NS = 1_000_000_000
-DAY_NS = 86_400 * SECOND_NS
-_BUCKET_NS = 15 * 60 * SECOND_NS
+_BUCKET_NS = 15 * MINUTE_NS
 _EPOCH = date(1970, 1, 1)
 CONTINUOUS = "24/7"
 """The exchange that never closes: each day of a time zone is a session, midnight to midnight."""

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from adapters.replay.calendar import UNLISTED
+from core.clock import MINUTE_NS
 from core.events import Bar, Event, InstrumentDefined, Quote, QuoteBar, SessionScheduled, Trade
 
-TICK_GAP_NS = 15 * 60 * 1_000_000_000
-DAY_NS = 86_400_000_000_000
+TICK_GAP_NS = 15 * MINUTE_NS
 _TICKS = (Trade, Quote)
 _BARS = (Bar, QuoteBar)
 

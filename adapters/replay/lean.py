@@ -15,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from adapters.replay.calendar import DAY_NS, days_since_epoch, midnight_ns, sessions, utc_ns, zone
+from adapters.replay.calendar import days_since_epoch, midnight_ns, sessions, utc_ns, zone
 from adapters.replay.held_bars import HeldBars
 from adapters.replay.importing import Definitions, FileSlice, ImportSet
 from adapters.replay.lean_rows import LENGTHS_NS, daily_bars, quote_bars, quote_ticks, trade_bars, trade_ticks
@@ -23,6 +23,7 @@ from adapters.replay.lines import Piece
 from adapters.replay.merging import judged, merged
 from adapters.replay.rows import Draft, Rows
 from adapters.replay.zip_texts import ZipText, survey
+from core.clock import DAY_NS
 from core.errors import DataMissing, UsageError
 from core.events import Event, FeedDefined, InstrumentDefined, SessionScheduled
 

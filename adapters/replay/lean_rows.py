@@ -9,20 +9,20 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from adapters.replay.calendar import SECOND_NS, utc_ns, zone
+from adapters.replay.calendar import utc_ns, zone
 from adapters.replay.delimited import parse
 from adapters.replay.lines import Piece
 from adapters.replay.parsed import FloatColumn, IntColumn, Parsed
 from adapters.replay.row_checks import check_bars, check_not_negative, check_not_zero
 from adapters.replay.rows import Draft
+from core.clock import HOUR_NS, MINUTE_NS, SECOND_NS
 from core.events import Bar, Quote, QuoteBar, SessionScheduled, Trade
 
 Clock = Callable[[IntColumn], IntColumn]
 """From wall-clock ns since midnight to ns UTC."""
 
 DAY_MS = 86_400_000
-HOUR_NS = 3600 * SECOND_NS
-LENGTHS_NS = {"second": SECOND_NS, "minute": 60 * SECOND_NS, "hour": HOUR_NS}
+LENGTHS_NS = {"second": SECOND_NS, "minute": MINUTE_NS, "hour": HOUR_NS}
 SCALE = 10_000.0
 _TRADE_TICK = ("time", "price", "size", "venue", "conditions", "suspicious")
 _QUOTE_TICK = ("time", "bid", "bid_size", "ask", "ask_size", "venue", "conditions", "suspicious")

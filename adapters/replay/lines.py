@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-PIECE_BYTES = 2 << 20
-
 
 class Piece(NamedTuple):
     """Some lines of `file`, the first of them numbered `first_line`; `rows` of them are rows."""

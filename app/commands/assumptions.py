@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import AMOUNT
+from app.commands.base import AMOUNT, Number
 
 _OPTIONS = (
     click.option("--feed", metavar="FEED", help="Take market data from this feed (default: the finest)."),
@@ -22,7 +22,7 @@ _OPTIONS = (
     ),
     click.option(
         "--volume-share",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=Number(0, 1, min_open=True),
         help="Of traded volume, at most this share fills.",
     ),
     click.option(

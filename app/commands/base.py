@@ -19,7 +19,30 @@ if TYPE_CHECKING:
     from app.configuration.reading import Config
 
 
-class _Amount(click.FloatRange):
+class Whole(click.IntRange):
+    """A whole number, in the digits 0 to 9."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fails on any other text."""
+        return super().convert(_in_ascii(value, param, ctx), param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number, in the digits 0 to 9."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fails on any other text."""
+        return super().convert(_in_ascii(value, param, ctx), param, ctx)
+
+
+def _in_ascii(value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    # Python, and so click, would take the digits of every script.
+    if isinstance(value, str) and not value.isascii():
+        raise click.BadParameter(f"{value!r} is not a number in the digits 0 to 9.", ctx, param)
+    return value
+
+
+class _Amount(Number):
     """Milliseconds or seconds; click's own range lets NaN through, and nothing can wait for infinity."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -30,14 +53,14 @@ class _Amount(click.FloatRange):
             self.fail(f"{value!r} is not a number.", param, ctx)
         if not 0 <= number <= _AMOUNT_MAX:
             self.fail(f"{value} is not in the range 0<=x<={_AMOUNT_MAX:.0f}.", param, ctx)
-        return number
+        return super().convert(value, param, ctx)
 
 
 _COMMAND = re.compile(r"(?:(?<=next: )|(?<=`))tape(?= [a-z])")
 KEPT = "stopped; what is done is kept: the same command goes on from here"
 _AMOUNT_MAX = 1e9
 AMOUNT = _Amount(min=0)
-COUNT = click.IntRange(0, 1_000_000_000)
+COUNT = Whole(0, 1_000_000_000)
 """How many rows: more than anything can print, and no more than what counts them can hold."""
 
 

@@ -3,20 +3,20 @@
 import time
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import click
 
-from app.commands.base import Call, verb
+from app.commands.base import Call, Whole, verb
 from app.values import when
 
 
 def _connection(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where the broker listens."""
     for option in (
-        click.option("--client-id", type=click.IntRange(0), metavar="N", help="Connect as this client."),
-        click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Port of TWS or Gateway."),
+        click.option("--client-id", type=Whole(0), metavar="N", help="Connect as this client."),
+        click.option("--port", type=Whole(1, 65535), metavar="N", help="Port of TWS or Gateway."),
         click.option("--host", metavar="ADDRESS", help="Where TWS or Gateway runs (default: [ibkr] host)."),
     ):
         function = option(function)
@@ -225,14 +225,12 @@ def preview(call: Call, symbol: str, side: str, quantity: str, **options: Any) -
 
 def _number(text: str, name: str) -> Decimal:
     from core.errors import UsageError  # noqa: PLC0415
+    from core.money import decimal_of  # noqa: PLC0415
 
     try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise UsageError(f"{name} {text}: expected a number") from error
-    if not number.is_finite():
-        raise UsageError(f"{name} {text}: expected a number")
-    return number
+        return decimal_of(text)
+    except ValueError as error:
+        raise UsageError(f"{name} {text}: {error}") from error
 
 
 def _rows(taped: Any) -> list[tuple[str, str, str]]:

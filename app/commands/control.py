@@ -2,7 +2,7 @@
 
 import click
 
-from app.commands.base import AMOUNT, Call, verb
+from app.commands.base import AMOUNT, Call, Whole, verb
 from app.values import counted
 
 _REASON = click.option("--reason", metavar="TEXT", help="Goes into the log.")
@@ -102,7 +102,7 @@ def accept(call: Call, instrument: str | None, reason: str, timeout: float) -> N
 @click.option(
     "--host", metavar="ADDRESS", help="Where TWS or Gateway is, if no session runs and it is not configured."
 )
-@click.option("--port", metavar="N", type=click.IntRange(1, 65535), help="Its port.")
+@click.option("--port", metavar="N", type=Whole(1, 65535), help="Its port.")
 def kill(call: Call, reason: str | None, host: str | None, port: int | None) -> int:
     """Cancel every order of the login and let none leave, whatever state the session is in.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import KEPT, Call, verb
+from app.commands.base import KEPT, Call, Number, verb
 from app.values import when
 from core.errors import ExitCode
 
@@ -55,7 +55,9 @@ _RESOLUTIONS = ("tick", "second", "minute", "hour", "daily")
     "--known-at", type=click.Choice(("open", "close")), help="signals: when a date is known (default: close)."
 )
 @click.option("--scale", metavar="LOW..HIGH", help="signals: what scores or weights go from and to.")
-@click.option("--volatility", type=float, metavar="SHARE", help="signals: daily, of all instruments: 0.02.")
+@click.option(
+    "--volatility", type=Number(0), metavar="SHARE", help="signals: daily, of all instruments: 0.02."
+)
 @click.option("--timezone", metavar="ZONE", help="csv, parquet: the zone of times without an offset.")
 @click.option("--time-format", metavar="FORMAT", help="csv, parquet: the form of times: '%d.%m.%Y %H:%M:%S'.")
 @click.option("--decimal", type=click.Choice((".", ",")), help="csv, parquet: what fractions begin with.")

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -88,7 +88,16 @@ def events(
     shown = found[:limit] if limit else found
     if not found:
         looking.check_names(book, instrument=instrument, strategy=strategy)
-    rows = [looking.event_row(entry, when(entry.event.ts)) for entry in shown]
+    _show(call, book, chosen, shown)
+    asked = _Asked(types, limit, instrument=instrument, strategy=strategy, run=run, first=first, last=last)
+    _show_next(call, book, chosen, asked, found[len(shown) :] if shown else None)
+
+
+def _show(call: Call, book: Any, chosen: Any, entries: list[Any]) -> None:
+    """Print entries as a table or as JSON, and a note where they are not what a user may expect."""
+    from app.look import looking  # noqa: PLC0415
+
+    rows = [looking.event_row(entry, when(entry.event.ts)) for entry in entries]
     call.out.result(rows)
     cells = [
         (
@@ -97,7 +106,7 @@ def events(
             row["type"],
             looking.summary(e.event, value_max=_VALUE_MAX),
         )
-        for row, e in zip(rows, shown, strict=True)
+        for row, e in zip(rows, entries, strict=True)
     ]
     call.out.table(["seq", "time", "type", "event"], cells) if cells else call.out.line("no such events")
     note = looking.source_note(book, chosen)
@@ -105,24 +114,49 @@ def events(
         call.out.note(note)
     elif not cells and chosen.by_seq:
         call.out.note(f"{book.label}: {book.seqs()}")
-    asked = {"--instrument": instrument, "--strategy": strategy, "--run": run, "--to": last}
-    if len(found) > len(shown):
-        call.out.next(_asked(types, asked, limit, str(found[limit].seq)), why="there are more; ")
-    elif not found and note:
-        call.out.next(_asked(types, {**asked, "--to": None}, limit, None), why=f"{note}; ")
-    elif not found and book.run is not None:
-        of_the_log = _asked(types, {**asked, "--run": "log"}, limit, first)
-        call.out.next(of_the_log, why=f"{book.label} has its own events, market data are the log's; ")
+
+
+class _Asked(NamedTuple):
+    """The options of one `events`, to write them again with some of them changed."""
+
+    types: tuple[str, ...]
+    limit: int
+    instrument: str | None = None
+    strategy: str | None = None
+    run: str | None = None
+    last: str | None = None
+    first: str | None = None
+
+    def again(self, **changed: Any) -> str:
+        """Return the command."""
+        told = self._replace(**changed)
+        narrow = [part for name in told.types for part in ("--type", name)]
+        options = {
+            "--instrument": told.instrument,
+            "--strategy": told.strategy,
+            "--run": told.run,
+            "--to": told.last,
+            "--limit": None if told.limit == _LIMIT else str(told.limit),
+            "--from": told.first,
+        }
+        narrow += [part for option, value in options.items() if value for part in (option, value)]
+        return shlex.join(["events", *narrow])
+
+
+def _show_next(call: Call, book: Any, chosen: Any, asked: _Asked, rest: list[Any] | None) -> None:
+    """Say what to ask next; `rest` begins with the first entry beyond the limit, `None` if none was found."""
+    from app.look import looking  # noqa: PLC0415
+
+    note = looking.source_note(book, chosen)
+    if rest:
+        call.out.next(asked.again(first=str(rest[0].seq)), why="there are more; ")
+    elif rest is None and note:
+        call.out.next(asked.again(first=None, last=None), why=f"{note}; ")
+    elif rest is None and book.run is not None:
+        why = f"{book.label} has its own events, market data are the log's; "
+        call.out.next(asked.again(run="log"), why=why)
     else:
         call.out.next("sql 'SELECT type, count(*) FROM events GROUP BY type'")
-
-
-def _asked(types: tuple[str, ...], asked: dict[str, str | None], limit: int, first: str | None) -> str:
-    """Return the same command with these options."""
-    narrow = [part for name in types for part in ("--type", name)]
-    narrow += [part for option, value in asked.items() if value for part in (option, value)]
-    narrow += [] if limit == _LIMIT else ["--limit", str(limit)]
-    return shlex.join(["events", *narrow, *(["--from", first] if first else [])])
 
 
 def _follow(call: Call, book: Any, chosen: Any, limit: int) -> None:

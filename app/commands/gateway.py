@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from app.commands.base import AMOUNT, Call, verb
+from app.commands.base import AMOUNT, Call, Whole, verb
 
 
 @verb("gateway", examples=("tape gateway 2025-07-02 --port 4002 --speed 60",))
@@ -15,7 +15,7 @@ from app.commands.base import AMOUNT, Call, verb
     default=4002,
     show_default=True,
     metavar="N",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     help="TCP port; 0 takes a free one.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to bind.")
@@ -38,7 +38,7 @@ from app.commands.base import AMOUNT, Call, verb
     default=200,
     show_default=True,
     metavar="N",
-    type=int,
+    type=Whole(0),
     help="Highest protocol version to speak.",
 )
 @click.option("--account", default="DU1000001", show_default=True, metavar="ID", help="Name of the account.")
@@ -57,7 +57,7 @@ from app.commands.base import AMOUNT, Call, verb
     default=1,
     show_default=True,
     metavar="N",
-    type=click.IntRange(0, 250),
+    type=Whole(0, 250),
     help="Sessions before DATE to keep in full; bars of a day reach further.",
 )
 @click.option("--book", metavar="DIR", help="Where orders are kept (default: beside the log).")

@@ -185,7 +185,17 @@ def _show_orders(call: Call, rows: Any, state: Any) -> None:
         )
         for row in rows
     ]
-    call.out.table(columns, cells) if cells else call.out.line("no orders")
+    _show_of(call, columns, cells, rows, state) if cells else call.out.line("no orders")
+
+
+def _show_of(call: Call, columns: list[str], cells: list[tuple[Any, ...]], rows: Any, state: Any) -> None:
+    """Print a table of orders or fills, with the account of each if there are several."""
+    from app.look import looking  # noqa: PLC0415
+
+    if len(looking.traded_by(state)) > 1:
+        columns = ["account", *columns]
+        cells = [(row.account, *cell) for row, cell in zip(rows, cells, strict=True)]
+    call.out.table(columns, cells)
 
 
 @verb("fills", examples=("tape fills --order sma_cross-1-1",))
@@ -235,7 +245,7 @@ def fills(
         )
         for row in rows
     ]
-    call.out.table(columns, cells) if cells else call.out.line("no fills")
+    _show_of(call, columns, cells, rows, state) if cells else call.out.line("no fills")
     call.out.next((f"why {rows[0].exec_id}" if rows else "orders") + same_run(run))
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import click
 
 from app.commands.assumptions import assumptions
-from app.commands.base import KEPT, Call, verb
+from app.commands.base import KEPT, Call, Whole, verb
 from app.values import cell, counted
 
 _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A fixed parameter.")
@@ -15,7 +15,7 @@ _SETTING = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
 @verb("lookahead", examples=("tape lookahead mine.py:Mine 2025-07-02 --set instrument=ZVXA",))
 @click.argument("strategy", metavar="STRATEGY")
 @click.argument("dates", required=False, metavar="[DATE[..DATE]]")
-@click.option("--points", type=click.IntRange(1, 1000), default=8, show_default=True, help="Cuts.")
+@click.option("--points", type=Whole(1, 1000), default=8, show_default=True, help="Cuts.")
 @click.option("--no-mirror", is_flag=True, help="Only cut later data off; replay no other future.")
 @click.option(
     "--allow",
@@ -139,8 +139,8 @@ def _verdict(told: Any) -> str:
     show_default=True,
     help="In which order to try them.",
 )
-@click.option("--trials", type=click.IntRange(1, 100_000), help="How many (random, bayesian: 100).")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of chance.")
+@click.option("--trials", type=Whole(1, 100_000), help="How many (random, bayesian: 100).")
+@click.option("--seed", type=Whole(0, 2**32 - 1), default=0, show_default=True, help="Of chance.")
 @click.option(
     "--objective",
     type=click.Choice(
@@ -151,12 +151,10 @@ def _verdict(told: Any) -> str:
     help="What to choose by.",
 )
 @click.option("--max/--min", "maximise", default=None, help="Which end of it is best.")
-@click.option(
-    "--walk-forward", type=click.IntRange(1, 1000), metavar="N", help="Choose in one part, try in the next."
-)
+@click.option("--walk-forward", type=Whole(1, 1000), metavar="N", help="Choose in one part, try in the next.")
 @click.option("--rolling", is_flag=True, help="Walk-forward: choose in the part before, not in all before.")
 @click.option("--every", type=click.Choice(["day", "hour", "minute"]), help="Interval of returns.")
-@click.option("--jobs", type=click.IntRange(1, 512), metavar="N", help="Processes (default: all cores).")
+@click.option("--jobs", type=Whole(1, 512), metavar="N", help="Processes (default: all cores).")
 @click.option(
     "--keep", type=click.Choice(["best", "all"]), default="best", show_default=True, help="Whole runs."
 )

@@ -133,6 +133,8 @@ def wrong(value: Any, kind: Any) -> str | None:
     except msgspec.ValidationError as error:
         return _worded(str(error), value, extra) + _meant(value, kind)
     if isinstance(converted, Decimal):
+        if isinstance(value, str) and not value.isascii():
+            return "expected an amount in the digits 0 to 9"
         return _wrong_amount(converted, extra)
     return _refused(converted, extra.get("check"))
 

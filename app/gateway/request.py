@@ -11,9 +11,10 @@ from adapters.ibkr.gateway.market import Speed
 from adapters.ibkr.gateway.wire import VERSION_MAX
 from core.errors import ConfigError, UsageError
 from core.matching import FillModel
+from core.money import decimal_of
 
 ACCOUNT = "DU1000001"
-_NUMBER = r"\d{1,15}(?:\.\d{1,8})?"
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,8})?"
 _BALANCE = re.compile(rf"(?P<currency>[A-Z]{{3}})=(?P<amount>-?{_NUMBER})@(?P<rate>{_NUMBER})")
 
 
@@ -64,7 +65,7 @@ def parse_speed(text: str) -> Speed:
     if text == "step":
         return "step"
     try:
-        factor = float(text)
+        factor = float(decimal_of(text))
     except ValueError:
         factor = 0.0
     if not 0 < factor <= 100_000:

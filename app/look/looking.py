@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -182,6 +182,12 @@ def fills(
     ]
 
 
+def traded_by(state: Snapshot) -> set[str]:
+    """Return the accounts that ever had an order or an execution, those of others at the same login too."""
+    ordered = {order.account for order in state.orders.orders()}
+    return ordered | {execution.account for execution in state.orders.executions()}
+
+
 def accounts(state: Snapshot, currency: str, limits: Limits = NO_LIMITS) -> list[AccountRow]:
     """Return every account that ever had cash or trades, and how it stands against `limits`."""
     return [_account(state, name, currency, limits) for name in state.account.accounts()]
@@ -248,18 +254,8 @@ def bounds(first: str | None, last: str | None) -> Bounds:
     A date alone is the whole of that day (UTC), at either end.
     """
     found: Bounds = {}
-    if first is not None:
-        seq = parse_seq(first)
-        if seq is None:
-            found["begin_ts"] = parse_time(first)
-        else:
-            found["first_seq"] = seq
-    if last is not None:
-        seq = parse_seq(last)
-        if seq is None:
-            found["end_ts"] = parse_time(last)
-        else:
-            found["last_seq"] = seq
+    _bound(found, first, "first_seq", "begin_ts")
+    _bound(found, last, "last_seq", "end_ts")
     upside_down = found.get("first_seq", 0) > found.get("last_seq", _UNLIMITED) or (
         "begin_ts" in found and "end_ts" in found and found["begin_ts"] > found["end_ts"]
     )
@@ -268,6 +264,19 @@ def bounds(first: str | None, last: str | None) -> Bounds:
     if last is not None and _DATE.fullmatch(last.strip()):
         found["end_ts"] += DAY_NS - 1  # inclusive: the whole of that day
     return found
+
+
+def _bound(
+    found: Bounds,
+    text: str | None,
+    seq_key: Literal["first_seq", "last_seq"],
+    ts_key: Literal["begin_ts", "end_ts"],
+) -> None:
+    seq = None if text is None else parse_seq(text)
+    if seq is not None:
+        found[seq_key] = seq
+    elif text is not None:
+        found[ts_key] = parse_time(text)
 
 
 def source(book: Book, chosen: EventFilter) -> Facts:

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import product
 from random import Random
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
+from app.plugins.parameters import converted
 from core.errors import UsageError
+from core.money import decimal_of
 from core.strategy import AnyStrategy
 
 GRID_MAX = 100_000
@@ -146,10 +148,10 @@ def _axis(option: str, text: str, fields: Mapping[str, Any]) -> Axis:
 
 def _step(text: str, part: str, *, whole: bool) -> float | int:
     try:
-        step = Decimal(part)
-    except InvalidOperation as error:
-        raise UsageError(f"--range {text}: the step {part!r} is not a number") from error
-    if not step.is_finite() or step <= 0:
+        step = decimal_of(part)
+    except ValueError as error:
+        raise UsageError(f"--range {text}: the step {part!r}: {error}") from error
+    if step <= 0:
         raise UsageError(f"--range {text}: the step must be above 0, not {part}")
     if not whole:
         return float(step)
@@ -160,7 +162,7 @@ def _step(text: str, part: str, *, whole: bool) -> float | int:
 
 def _converted(option: str, text: str, part: str, kind: Any) -> Any:
     try:
-        return msgspec.convert(part, kind, strict=False)
+        return converted(part, kind)
     except msgspec.ValidationError as error:
         words = str(error).replace("`", "")
         raise UsageError(f"{option} {text}: {part!r}: {words[:1].lower()}{words[1:]}") from error

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -45,7 +46,7 @@ def parameters(found: FoundStrategy, values: Mapping[str, Any]) -> Parameters:
                 problems.append(f"{found.name}: needs a value for {name!r}: --set {name}=…")
             continue
         try:
-            msgspec.convert(values[name], field.type, strict=False)
+            converted(values[name], field.type)
         except msgspec.ValidationError as error:
             problems.append(f"{found.name}: {name}={values[name]!s}: {_worded(error)}")
     if problems:
@@ -54,6 +55,23 @@ def parameters(found: FoundStrategy, values: Mapping[str, Any]) -> Parameters:
         return msgspec.convert(dict(values), found.type.parameters, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(f"{found.name}: {_worded(error)}") from error
+
+
+def converted(value: Any, kind: Any) -> Any:
+    """Return `value` (text is converted) as a `kind`; raises `msgspec.ValidationError`."""
+    found = msgspec.convert(value, kind, strict=False)
+    if _exact(found) and not all(one.isascii() for one in _items(value) if isinstance(one, str)):
+        # Decimal reads the digits of every script, int and float of msgspec those from 0 to 9.
+        raise msgspec.ValidationError("Expected a number in the digits 0 to 9")
+    return found
+
+
+def _exact(found: Any) -> bool:
+    return any(isinstance(one, Decimal) for one in _items(found))
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple | set | frozenset) else (value,)
 
 
 def _listed(kind: Any, value: Any) -> Any:

@@ -18,7 +18,7 @@ from app.replay.planning import DataOptions, Prices
 from app.replay.recorded import Recorded, specs_of
 from core.errors import InvalidEvent, UsageError
 from core.matching import ActionOrders, BarFill, Trigger
-from core.money import money
+from core.money import decimal_of, money
 from core.risk.limits import MarginRules
 
 _SAMPLE_STRATEGY = StrategySpec("sma_cross", {"instrument": INSTRUMENT})
@@ -130,8 +130,8 @@ def margin_rules(config: Config, request: ReplayRequest) -> MarginRules | None:
 def cash(text: str) -> Decimal:
     """Return the amount that `--cash` names; raises `UsageError`."""
     try:
-        amount = money(text)
-    except (InvalidEvent, ArithmeticError) as error:
+        amount = money(decimal_of(text))
+    except (InvalidEvent, ValueError) as error:
         raise UsageError(f"--cash {text}: expected an amount such as 100000") from error
     if amount < 0:
         raise UsageError(f"--cash {text}: expected an amount that is not negative")

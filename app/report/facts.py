@@ -113,6 +113,7 @@ class Facts:
             for tag in _USED:
                 if f"{tag}.parquet" in run.files:
                     run.check(f"{tag}.parquet")
+        self._ours = f"{self._scope} AND account = {literal(self.account)}"  # a log may know several
         self._last_seq = RUN_BASE
         self._end_at_failure()
         self.sessions = Sessions()
@@ -147,8 +148,8 @@ class Facts:
     def equity(self) -> Series:
         """Return the samples of equity, in order; NaN while a price or rate was unknown."""
         table = self._sql.arrow(
-            f"SELECT ts, CAST(equity AS DOUBLE) AS value FROM equity WHERE {self._scope} "
-            f"AND account = {literal(self.account)} AND currency = {literal(self.currency)} ORDER BY seq"
+            f"SELECT ts, CAST(equity AS DOUBLE) AS value FROM equity WHERE {self._ours} "
+            f"AND currency = {literal(self.currency)} ORDER BY seq"
         )
         return _series(table)
 
@@ -157,7 +158,7 @@ class Facts:
         table = self._sql.arrow(
             f"""SELECT f.ts, f.exec_id, f.order_id, f.strategy, f.instrument, f.side, f.quantity, f.price,
                    f.venue, f.commission, f.commission_currency, coalesce(i.reason, '') AS reason
-            FROM (SELECT * FROM fills WHERE {self._scope} AND account = {literal(self.account)}) AS f
+            FROM (SELECT * FROM fills WHERE {self._ours}) AS f
             LEFT JOIN (SELECT "order" AS order_id, any_value(reason) AS reason FROM raw.order_intended
                        WHERE {self._scope} GROUP BY ALL) AS i ON i.order_id = f.order_id
             ORDER BY f.ts, f.seq"""
@@ -190,9 +191,9 @@ class Facts:
         table = self._sql.arrow(
             f"""SELECT o.created_ts, o.order_id, o.strategy, o.instrument, o.side, o.type, o.quantity,
                    o.limit_price, o.stop_price, o.tif, o.state, o.filled, f.price, o.reason, o.message
-            FROM (SELECT * FROM orders WHERE {self._scope}) AS o
+            FROM (SELECT * FROM orders WHERE {self._ours}) AS o
             LEFT JOIN (SELECT order_id, sum(quantity * price::DOUBLE) / sum(quantity) AS price
-                       FROM fills WHERE {self._scope} GROUP BY order_id) AS f ON f.order_id = o.order_id
+                       FROM fills WHERE {self._ours} GROUP BY order_id) AS f ON f.order_id = o.order_id
             ORDER BY o.seq"""
         )
         yield from _rows(table)
@@ -218,9 +219,10 @@ class Facts:
     def counts(self) -> dict[str, int]:
         """Return what became of the orders: intents, changes, acknowledged, cancelled, rejected, filled.
 
-        Orders that were carried in were asked for and acknowledged before this run.
+        Orders that were carried in were asked for and acknowledged before this run. What other accounts of
+        the login did counts for nothing.
         """
-        scope, told = self._scope, {}
+        scope, told = self._ours, {}
         own = self._own_orders()
         for name, query in {
             "intents": f"SELECT count(*) AS n FROM raw.order_intended WHERE {scope}{own}",
@@ -287,7 +289,7 @@ class Facts:
         """Return when and at what price an instrument was bought or sold."""
         return _series(
             self._sql.arrow(
-                f"SELECT ts, CAST(price AS DOUBLE) AS value FROM fills WHERE {self._scope} "
+                f"SELECT ts, CAST(price AS DOUBLE) AS value FROM fills WHERE {self._ours} "
                 f"AND instrument = {literal(instrument)} AND side = {literal(side)} ORDER BY ts, seq"
             )
         )

@@ -7,9 +7,13 @@ import resource
 import shutil
 import stat
 
+import click
 import pytest
 
+import cli
+from app.gateway.request import parse_balance, parse_speed
 from app.values import counted
+from core.errors import UsageError
 
 HUGE = "99999999999999999999999"
 SEARCH = ("optimize", "sma_cross", "2025-07-03")
@@ -44,6 +48,12 @@ SEARCH = ("optimize", "sma_cross", "2025-07-03")
             "only fast is",
         ),
         ((*SEARCH, "--range", "fast=1:2", "--html", "gone/page.html"), 2, "there is no directory"),
+        (("events", "--limit", "１２"), 2, "'１２' is not a number in the digits 0 to 9"),
+        (("replay", "2025-07-03", "--cash", "١٠٠"), 2, "--cash ١٠٠: expected an amount such as 100000"),
+        (("replay", "2025-07-03", "--latency-ms", "٥"), 2, "'٥' is not a number in the digits 0 to 9"),
+        ((*SEARCH, "--range", "fast=1:９:２"), 2, "'９': expected int"),
+        ((*SEARCH, "--range", "fast=1:9:２"), 2, "the step '２': expected a number in the digits"),
+        (("preview", "ZVXA", "BUY", "１００"), 2, "QUANTITY １００: expected a number in the digits 0 to 9"),
         (("import", "."), 2, ".: is a folder"),
         (("import", "picks.xlsx"), 2, "picks.xlsx: workbooks and .npz files hold signals: add --as signals"),
     ],
@@ -52,6 +62,60 @@ def test_what_makes_no_sense_is_refused(tape, sample_log, args, code, message):
     done = tape("--log", sample_log, *args)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
+
+
+VERBS = [verb for verbs in cli.GROUPS.values() for verb in verbs]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_option_that_is_a_number_takes_digits_of_other_scripts(verb):
+    context = click.Context(cli.tape)
+    for option in cli.tape.get_command(context, verb).params:
+        if isinstance(option.type, click.types.IntParamType | click.types.FloatParamType) and not getattr(
+            option, "count", False
+        ):
+            with pytest.raises(click.BadParameter, match="digits 0 to 9"):
+                option.type.convert("１２", option, context)
+
+
+@pytest.mark.parametrize(("parse", "text"), [(parse_speed, "６０"), (parse_balance, "EUR=５@1")])
+def test_a_gateway_takes_no_digits_of_other_scripts(parse, text):
+    with pytest.raises(UsageError, match="expected"):
+        parse(text)
+
+
+EXACT = """
+from decimal import Decimal
+from truetape import Parameters, Strategy, Subscription
+
+
+class Amounts(Parameters):
+    amount: Decimal = Decimal(1)
+    steps: list[Decimal] = []
+
+
+class Exact(Strategy[Amounts]):
+    def subscriptions(self):
+        return [Subscription("ZVXA")]
+"""
+
+
+@pytest.mark.parametrize("setting", ["amount=١٢", "amount=１２", "steps=1,２"])
+def test_a_parameter_that_is_an_exact_number_takes_no_digits_of_other_scripts(
+    tape, sample_log, tmp_path, setting
+):
+    (tmp_path / "exact.py").write_text(EXACT, "utf-8")
+    asked = ("--log", sample_log, "replay", "2025-07-03", "--strategy", "exact.py:Exact", "--set")
+    done = tape(*asked, setting)
+    assert done.code == 2
+    assert "expected a number in the digits 0 to 9" in done.err
+
+
+def test_an_amount_of_a_configuration_takes_no_digits_of_other_scripts(tape, sample_log, tmp_path):
+    (tmp_path / "own.toml").write_text('[replay]\ncash = "１２"\n', "utf-8")
+    done = tape("-c", "own.toml", "--log", sample_log, "status")
+    assert done.code == 2
+    assert "expected an amount in the digits 0 to 9" in done.err
 
 
 @pytest.mark.parametrize("content", [b"class X\n", bytes(range(256)), b"\x00"])

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from openpyxl import load_workbook
 
 from adapters.replay import calendar
 from app.live.proving import prove
@@ -13,9 +14,11 @@ from app.replay.recorded import Recorded, recorded_sessions
 from core.clock import local
 from core.events import (
     CommissionReported,
+    ExternalOrderReported,
     Filled,
     HealthChanged,
     OrderIntended,
+    OrderStatusChanged,
     PositionAdjusted,
     SessionEnded,
     SessionStarted,
@@ -165,6 +168,52 @@ def test_the_run_of_a_session_has_its_session_date(tmp_path, begun, shown):
     journal.close()
     run = prove(tmp_path / "log", Recorded(started, first, last))
     assert (run.summary["period"], run.summary["fills"]) == (shown, 1)
+
+
+@pytest.fixture
+def shared_login(tmp_path):
+    """A log whose session saw an order of its own account filled, and one of another account."""
+    began = local(DAY, "14:00", "UTC")
+    journal = Journal.open(tmp_path / "shared")
+    for one in calendar.sessions("XNYS", date(2025, 7, 2), date(2025, 7, 2)):
+        journal.append(one)
+    journal.append(SessionStarted(began, 1, "live", "DU1", "0", "{}", "", "[]", "", ""))
+    one, five = Decimal(1), Decimal(5)
+    for account in ("DU1", "DU9"):
+        order = f"external-{account}"
+        journal.append(
+            ExternalOrderReported(began, order, account, "ACME", "BUY", one, five, None, "Submitted")
+        )
+        journal.append(OrderStatusChanged(began, order, 1, account, "", "ACME", "Submitted"))
+        journal.append(Filled(began, f"e-{account}", order, account, "", "ACME", "BUY", one, five, ""))
+    journal.append(SessionEnded(began + 1, 1, "stopped"))
+    journal.commit(sync=True)
+    journal.close()
+    return tmp_path / "shared"
+
+
+def test_the_report_of_a_session_counts_no_order_of_another_account(shared_login, tmp_path, tape):
+    (session,) = recorded_sessions(LogReader(shared_login), DAY, DAY)
+    run = prove(shared_login, session)
+    book = tmp_path / "report.xlsx"
+    figures = tape("--log", shared_login, "report", run.id, "--excel", book, "--json").json["figures"]
+    assert {key: figures[key] for key in ("acknowledged", "filled_orders", "fills")} == {
+        "acknowledged": 1,
+        "filled_orders": 1,
+        "fills": 1,
+    }
+    rows = [row[1] for row in load_workbook(book)["Orders"].iter_rows(min_row=2, values_only=True)]
+    assert rows == ["external-DU1"]
+
+
+@pytest.mark.parametrize("verb", ["orders", "fills"])
+def test_a_table_names_the_account_where_there_are_several(shared_login, traded, tape, verb):
+    shown = tape("--log", shared_login, verb, "--run", "log").out.splitlines()
+    assert shown[1].split()[0] == "account"
+    assert [line.split()[0] for line in shown[3:5]] == ["DU1", "DU9"]
+    rows = tape("--log", shared_login, verb, "--run", "log", "--json").json
+    assert [row["account"] for row in rows] == ["DU1", "DU9"]
+    assert "account" not in tape("--log", traded, verb, "--run", "log").out.splitlines()[1]
 
 
 def test_a_session_while_no_exchange_is_open_belongs_to_its_date(ib_gateway_log, tmp_path):

@@ -60,7 +60,7 @@ def test_without_options_parameters_with_both_limits_are_searched() -> None:
         (["fast=1"], [], "expected fast=LOW:HIGH"),
         (["fast=9:1"], [], "9 is above 1"),
         (["fast=1:9:0"], [], "the step must be above 0"),
-        (["fast=1:9:nan"], [], "the step must be above 0"),
+        (["fast=1:9:nan"], [], "the step 'nan': expected a finite number"),
         (["fast=1:9:0.5"], [], "whole numbers need a whole step"),
         (["fast=0:9"], [], "expected int >= 1"),
         (["fast=1:99"], [], "expected int <= 21"),

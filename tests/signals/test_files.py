@@ -14,7 +14,7 @@ from adapters.replay.signals.values import date_in
 from core.clock import DAY_NS, local
 from core.errors import DataMissing, UsageError
 from core.signals.rules import problem
-from tests.signals.workbooks import HEAD, HEADER, cells, market, raw, steady, workbook
+from tests.signals.workbooks import HEAD, HEADER, NOW, cells, instrument, market, raw, steady, workbook
 
 pytestmark = pytest.mark.signal
 
@@ -104,6 +104,19 @@ def test_known_at_the_open_and_at_a_time_of_day(tmp_path):
     assert timed.ts == local("2025-07-01", "08:15", NEW_YORK)
     weekend = one(tmp_path, ("ACME", 1, "2025-07-05")).signals[0]
     assert weekend.ts == local("2025-07-06", "00:00", NEW_YORK)
+
+
+@pytest.mark.parametrize(("day", "after"), [("2025-03-09", "2025-03-10"), ("2024-11-03", "2024-11-04")])
+def test_a_day_without_a_session_ends_at_midnight_also_when_clocks_change(tmp_path, day, after):
+    assert one(tmp_path, ("ACME", 1, day)).signals[0].ts == local(after, "00:00", NEW_YORK)
+
+
+def test_a_weekday_without_a_calendar_ends_at_midnight_also_when_clocks_change():
+    listed = instrument("BOND", "NOWHERE", "Asia/Jerusalem")  # its clocks change on a Friday
+    found = Market([listed], [], {}, NOW).closes_after(date(2025, 3, 26), 3, listed)
+    assert found == [local(f"2025-03-{day}", "00:00", "Asia/Jerusalem") for day in (28, 29)] + [
+        local("2025-04-01", "00:00", "Asia/Jerusalem")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from adapters.replay.calendar import sessions as calendar_sessions
 from adapters.replay.signals.values import BadCell
-from core.clock import DAY_NS, SECOND_NS, local
+from core.clock import SECOND_NS, local
 from core.errors import UsageError
 from core.events import InstrumentDefined, SessionScheduled
 from core.signals.forecast import daily_volatility
@@ -100,8 +100,7 @@ class Market:
         held = self._session(instrument.exchange, day)
         if held is not None:
             return held.open if which == "open" else held.close
-        begin = local(day.isoformat(), "00:00", zone)
-        return begin if which == "open" else begin + DAY_NS
+        return _midnight(day if which == "open" else day + timedelta(days=1), zone)
 
     def closes_after(self, day: date, count: int, instrument: InstrumentDefined) -> list[int]:
         """Return the closes of the next `count` sessions; weekdays where no calendar is known."""
@@ -116,7 +115,7 @@ class Market:
             for step in range((last - after).days + 1):
                 other = after + timedelta(days=step)
                 if other.weekday() < 5:
-                    held[other.isoformat()] = local(other.isoformat(), "00:00", zone) + DAY_NS
+                    held[other.isoformat()] = _midnight(other + timedelta(days=1), zone)
         return [held[name] for name in sorted(held)][:count]
 
     def volatility(self, instrument: str, as_of: int) -> float | None:
@@ -141,6 +140,11 @@ class Market:
         if held is not None:
             return held
         return _calendar(exchange, self._year).get(day.isoformat())
+
+
+def _midnight(day: date, zone: str) -> int:
+    """Return when a day begins on the clock of a zone: days on which clocks change have no 24 hours."""
+    return local(day.isoformat(), "00:00", zone)
 
 
 @lru_cache(maxsize=16)

@@ -5,12 +5,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from adapters.replay.calendar import DAY_NS, changes_of, utc_ns
+from adapters.replay.calendar import changes_of, utc_ns
 from adapters.replay.parsed import IntColumn
 from adapters.replay.tables.columns import Layout
 from adapters.replay.tables.files import Block
 from adapters.replay.tables.times import Times, read_time
-from core.clock import HOUR_NS
+from core.clock import DAY_NS, HOUR_NS
 
 FALLS_MIN = 3
 """So many times, each before the last and none after it, tell that a file goes from new to old."""

@@ -6,7 +6,7 @@ Pure.
 
 from collections.abc import Iterable
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from core.contract_names import ContractName, read_name
 from core.errors import UsageError
 from core.events import InstrumentDefined
+from core.money import decimal_of
 from core.price_steps import parse_steps, steps_text
 
 SECURITY_TYPES = ("STK", "FUT", "OPT", "CASH", "IND")
@@ -152,8 +153,8 @@ def _same(name: str, option: str, given: _T | None, said: _T | None) -> _T | Non
 
 def _amount(option: str, text: str) -> None:
     try:
-        fits = 0 < Decimal(text) < 10**12
-    except InvalidOperation:
+        fits = 0 < decimal_of(text) < 10**12
+    except ValueError:
         fits = False
     if not fits:
         raise UsageError(f"{option} {text!r}: expected a number above 0, such as 0.01 or 50")

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import msgspec
 
-from adapters.replay.calendar import DAY_NS, SECOND_NS, require_calendar
+from adapters.replay.calendar import require_calendar
 from adapters.replay.numerals import number, pointed
 from adapters.replay.tables.clocks import runs_backwards
 from adapters.replay.tables.columns import Layout, lay_out
@@ -18,6 +18,7 @@ from adapters.replay.tables.files import PEEK_ROWS, CsvFile, TableFile
 from adapters.replay.tables.instruments import define, describe
 from adapters.replay.tables.options import TableOptions
 from adapters.replay.tables.times import Time, guess_formats, read_time
+from core.clock import DAY_NS, SECOND_NS
 from core.errors import UsageError
 
 _LENGTHS = {"second": 1, "minute": 60, "hour": 3600, "daily": 86_400}

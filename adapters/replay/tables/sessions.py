@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.replay.calendar import SECOND_NS, UNLISTED, local_dates, sessions, zone
+from adapters.replay.calendar import UNLISTED, local_dates, sessions, zone
 from adapters.replay.parsed import IntColumn, Parsed
 from adapters.replay.tables.options import TableOptions
 from adapters.replay.tables.plan import TablePlan
 from adapters.replay.tables.rows import Spans
+from core.clock import SECOND_NS
 from core.events import SessionScheduled
 
 RUN_DAYS = 31
