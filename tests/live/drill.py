@@ -23,12 +23,13 @@ class DrillParameters(Parameters, frozen=True):
 class Drill(Strategy[DrillParameters]):
     """Buy, sell, buy, sell. With `cancel` or `modify`, every other order rests first and is changed at the
     next act; with `timer`, an order comes 0.3 s after the last trade, when the market has fallen silent, and
-    again while it stays so and more are to come.
+    again while it stays so and more are to come. A test may hold these orders back (`may_order`).
     """
 
     def __init__(self, params: DrillParameters) -> None:
         super().__init__(params)
         self.wanted = 0
+        self.may_order = True
         self._trades = 0
 
     @property
@@ -47,7 +48,8 @@ class Drill(Strategy[DrillParameters]):
 
     def on_timer(self, timer: TimerFired) -> None:
         """Order: nothing was heard for a while."""
-        self._act(0.0)
+        if self.may_order:
+            self._act(0.0)
         if self.wanted < self.params.orders:
             self.set_timer("silence", after_s=0.3)
 

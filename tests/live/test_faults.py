@@ -265,7 +265,8 @@ def test_two_orders_out_of_one_modify_are_both_counted(start: Start, books: Comp
 
 # An order and a gateway that has fallen silent
 
-SILENT = "ticks 120: mute"
+SILENT = "start 1: close; ticks 60: freeze seconds=0.4; ticks 600: mute"
+"""As on a busy machine, to connect takes a while and the gateway pauses for longer than the drill waits."""
 
 
 def silent(start: Start, **more: Any) -> tuple[Rig, Any]:
@@ -292,7 +293,7 @@ def test_no_byte_of_an_order_goes_to_a_gateway_that_does_not_answer(start: Start
     assert rig.events(OrderSent) == []
     assert books(gateway).differences() == []
     states = [event.state for event in rig.events(ConnectionChanged)]
-    assert (states[:2], states[-1]) == (["up", "down"], "up")
+    assert (states[:3], states[-1]) == (["down", "up", "down"], "up")
 
 
 def test_a_gateway_that_stops_reading_is_left_and_nothing_is_lost(start: Start, books: Compare) -> None:
