@@ -5,7 +5,6 @@ One that takes other arguments would fail in the middle of a session.
 """
 
 import inspect
-from difflib import get_close_matches
 
 from core.handlers import Handlers
 from core.strategy import AnyStrategy, Strategy
@@ -28,6 +27,8 @@ def fault_of(kind: type[AnyStrategy]) -> str:
     for name in dir(kind):
         if not name.startswith("on_") or name in _HANDLERS or not callable(getattr(kind, name)):
             continue
+        from difflib import get_close_matches  # noqa: PLC0415  # few strategies have such a method
+
         near = get_close_matches(name, _HANDLERS, n=1, cutoff=_ALIKE)
         if near:
             return f"{name} is no handler; did you mean {near[0]}? Give a method of your own another name"

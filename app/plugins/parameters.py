@@ -1,6 +1,5 @@
 """A strategy's declared parameters: what they are, and values for them, checked all at once."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import UnionType
@@ -80,6 +79,8 @@ def _listed(kind: Any, value: Any) -> Any:
     if not isinstance(value, str) or str in kinds or not kinds & {list, tuple, set, frozenset}:
         return value
     if value.lstrip().startswith("["):
+        import tomllib  # noqa: PLC0415  # few parameters are lists
+
         try:
             return tomllib.loads(f"it = {value}")["it"]
         except tomllib.TOMLDecodeError:
