@@ -11,7 +11,7 @@ import sys
 import cli
 code = cli.main(["--log", sys.argv[1], "-q", "replay", "2025-07-03"])
 unwanted = {"pandas", "duckdb", "exchange_calendars", "adapters.ibkr.wire", "asyncio"}
-unwanted |= {"pyarrow.compute", "importlib.metadata", "difflib", "tomllib"}
+unwanted |= {"pyarrow.compute", "importlib.metadata", "tomllib"}
 print(code, sorted(unwanted & set(sys.modules)))
 """
 
