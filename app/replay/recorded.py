@@ -17,6 +17,7 @@ from eventstore.reading.reader import LogReader
 from eventstore.runs.reader import RunReader
 
 _DAYS = frozenset[type[Event]]({SessionScheduled})
+_STARTS = frozenset[type[Event]]({SessionStarted})
 _FRAMES = frozenset[type[Event]]({SessionStarted, SessionEnded, ImportStarted, ImportResumed})
 _MODES = frozenset(("demo", "live", "observe"))
 
@@ -36,6 +37,8 @@ def recorded_sessions(reader: LogReader, first: str, last: str) -> list[Recorded
     exchange was open (a holiday, a weekend) to its dates in UTC. One whose process was killed has no end of
     its own: it goes up to the next session or import.
     """
+    if not any(entries_of(reader, _STARTS)):  # as in a log of imports alone
+        return []
     told = list(entries_of(reader, _DAYS | _FRAMES))
     days = [entry.event for entry in told if isinstance(entry.event, SessionScheduled)]
     frames = [entry for entry in told if type(entry.event) in _FRAMES]
